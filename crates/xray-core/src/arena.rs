@@ -1,0 +1,76 @@
+//! Many small pieces of bytes in one buffer: the fragments of a ledger, the members of an open entity.
+
+/// A place in an [`Arena`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    start: usize,
+    len: usize,
+}
+
+impl Span {
+    pub(crate) fn len(self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+/// Appends only; what is released is squeezed out when it outweighs the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Arena {
+    bytes: Vec<u8>,
+    garbage: usize,
+}
+
+/// Below this much garbage it is not worth the copying.
+const WORTHWHILE: usize = 16 * 1024;
+
+impl Arena {
+    /// Makes room at the first use, so that a usual content needs one allocation.
+    pub(crate) fn reserve_first(&mut self, capacity: usize) {
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(capacity);
+        }
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Span {
+        self.push_with(|buffer| buffer.extend_from_slice(bytes))
+    }
+
+    /// Takes what `write` appends.
+    pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        Span { start, len: self.bytes.len() - start }
+    }
+
+    pub(crate) fn get(&self, span: Span) -> &[u8] {
+        &self.bytes[span.start..span.start + span.len]
+    }
+
+    pub(crate) fn release(&mut self, span: Span) {
+        self.garbage += span.len;
+    }
+
+    pub(crate) fn is_wasteful(&self) -> bool {
+        self.garbage > WORTHWHILE && self.garbage > self.bytes.len() / 2
+    }
+
+    /// Moves the bytes of all `spans`, which must be all that are not released, to the front of a new buffer.
+    pub(crate) fn squeeze<'a>(&mut self, spans: impl Iterator<Item = &'a mut Span>) {
+        let mut bytes = Vec::with_capacity(self.bytes.len() - self.garbage);
+        for span in spans {
+            let start = bytes.len();
+            bytes.extend_from_slice(&self.bytes[span.start..span.start + span.len]);
+            span.start = start;
+        }
+        (self.bytes, self.garbage) = (bytes, 0);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}

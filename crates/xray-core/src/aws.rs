@@ -1,0 +1,68 @@
+//! The `aws` block of a subsegment: which AWS call was made, and with what.
+
+use serde::Serialize;
+
+use crate::document::json;
+
+/// A call to an AWS service, as X-Ray's console shows it.
+///
+/// ```
+/// use xray_core::Aws;
+///
+/// let call = Aws::operation("PutItem").region("eu-west-1").retries(0).parameter("table_name", "orders");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Aws {
+    members: Vec<u8>,
+}
+
+impl Aws {
+    /// A call of the operation, in the console's form: `PutItem`.
+    pub fn operation(operation: &str) -> Aws {
+        let mut members = b"\"operation\":".to_vec();
+        json::string(&mut members, operation);
+        Aws { members }
+    }
+
+    /// The region that was called.
+    #[must_use]
+    pub fn region(self, region: &str) -> Aws {
+        self.parameter("region", region)
+    }
+
+    /// The id that the service gave the request.
+    #[must_use]
+    pub fn request_id(self, id: &str) -> Aws {
+        self.parameter("request_id", id)
+    }
+
+    /// The second id that S3 gives a request.
+    #[must_use]
+    pub fn id_2(self, id: &str) -> Aws {
+        self.parameter("id_2", id)
+    }
+
+    /// How often the call was tried again: the attempts less one.
+    #[must_use]
+    pub fn retries(self, retries: u32) -> Aws {
+        self.parameter("retries", &retries)
+    }
+
+    /// A parameter or result of the call under its name in snake case, such as `table_name`. A value that does
+    /// not serialise is left out.
+    #[must_use]
+    pub fn parameter<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Aws {
+        let before = self.members.len();
+        self.members.push(b',');
+        json::string(&mut self.members, name);
+        self.members.push(b':');
+        if json::value(&mut self.members, value).is_err() {
+            self.members.truncate(before);
+        }
+        self
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.members);
+    }
+}

@@ -1,0 +1,113 @@
+//! Functions recorded as subsegments: begin, enter, run, note a failure, close.
+
+use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use crate::cause::panic_exception;
+use crate::context::{InSubsegment, current_or_missing};
+use crate::entity::{Handle, Subsegment};
+
+/// Runs `f` in a subsegment of the current entity. A panic is recorded as a fault and goes on.
+///
+/// ```
+/// # let cart = [1, 2, 3];
+/// let total: i32 = xray_core::capture("price", |subsegment| {
+///     subsegment.annotate("items", cart.len());
+///     cart.iter().sum()
+/// });
+/// ```
+///
+/// Without a current entity the [context-missing strategy](crate::ContextMissing) has its say, and `f` runs
+/// with a subsegment that records nothing.
+pub fn capture<T>(name: impl AsRef<str>, f: impl FnOnce(&Subsegment) -> T) -> T {
+    let name = name.as_ref();
+    run(&current_or_missing(name), name, f, |_, _| {})
+}
+
+/// As [`capture`], and an `Err` is recorded as a fault with its `source()` chain before it is returned.
+///
+/// ```
+/// let port = xray_core::try_capture("read port", |_| "80x".parse::<u16>());
+/// assert!(port.is_err());
+/// ```
+///
+/// # Errors
+/// What `f` returns.
+pub fn try_capture<T, E: Error>(
+    name: impl AsRef<str>,
+    f: impl FnOnce(&Subsegment) -> Result<T, E>,
+) -> Result<T, E> {
+    let name = name.as_ref();
+    run(&current_or_missing(name), name, f, |subsegment, result| {
+        if let Err(error) = result {
+            subsegment.fault(error);
+        }
+    })
+}
+
+/// Runs an async closure in a subsegment of the entity that is current when this function is called.
+///
+/// It begins with the first poll, and closes when the future is ready or dropped: see
+/// [`in_subsegment`](crate::FutureExt::in_subsegment), which does the same for a future.
+///
+/// ```
+/// # async fn load(id: u32) -> u32 { id }
+/// # async fn handler(id: u32) {
+/// let user = xray_core::capture_async("load user", async |subsegment| {
+///     subsegment.annotate("id", id);
+///     load(id).await
+/// })
+/// .await;
+/// # }
+/// ```
+pub fn capture_async<T, F>(name: impl AsRef<str>, f: F) -> impl Future<Output = T>
+where
+    F: AsyncFnOnce(&Subsegment) -> T,
+{
+    let name = name.as_ref();
+    let parent = current_or_missing(name);
+    let name = name.to_owned();
+    async move {
+        let subsegment = Subsegment::begun(parent.begin_child(&name));
+        let work = async { f(&subsegment).await };
+        InSubsegment::running(subsegment.clone(), work).await
+    }
+}
+
+/// Wraps a callback so that its call is recorded as a subsegment of the entity that is current now.
+///
+/// ```
+/// # fn finish(result: u32) {}
+/// let on_done = xray_core::capture_callback("done", |result| finish(result));
+/// on_done(7);
+/// ```
+pub fn capture_callback<A, T>(name: impl Into<String>, f: impl FnOnce(A) -> T) -> impl FnOnce(A) -> T {
+    let name = name.into();
+    let parent = current_or_missing(&name);
+    move |argument| run(&parent, &name, |_| f(argument), |_, _| {})
+}
+
+fn run<T>(
+    parent: &Handle,
+    name: &str,
+    f: impl FnOnce(&Subsegment) -> T,
+    note: impl FnOnce(&Subsegment, &T),
+) -> T {
+    let subsegment = Subsegment::begun(parent.begin_child(name));
+    // Caught only to learn the panic's message: it goes on below.
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let _entered = subsegment.enter();
+        f(&subsegment)
+    }));
+    match result {
+        Ok(value) => {
+            note(&subsegment, &value);
+            subsegment.close();
+            value
+        }
+        Err(payload) => {
+            subsegment.fault(panic_exception(&*payload)).close();
+            resume_unwind(payload);
+        }
+    }
+}

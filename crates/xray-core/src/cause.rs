@@ -1,0 +1,315 @@
+//! Exceptions: what went wrong in a segment or subsegment.
+
+use std::backtrace::Backtrace;
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::document::json;
+
+/// Errors of a `source()` chain that are described.
+const MAX_CHAIN: usize = 10;
+/// Characters of a message that are kept.
+const MAX_MESSAGE: usize = 4096;
+/// Characters of a type name that are kept.
+const MAX_TYPE: usize = 200;
+/// Stack frames of an exception that are kept.
+const MAX_FRAMES: usize = 100;
+
+/// A failure as documents describe it: type, message, whether it happened downstream, and what caused it.
+///
+/// Made from any error (its `source()` chain comes along), from a plain text, or by hand.
+///
+/// The same error recorded on several entities on its way up is described once, where it was recorded first;
+/// the others refer to it by id.
+///
+/// ```
+/// use xray_core::Exception;
+///
+/// let error = "x".parse::<u8>().unwrap_err();
+/// let described = Exception::from(&error);
+/// assert_eq!((described.kind(), described.message()), ("ParseIntError", "invalid digit found in string"));
+///
+/// let by_hand = Exception::new("ThrottlingException", "rate exceeded").remote(true);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Exception {
+    identity: Identity,
+    kind: String,
+    message: String,
+    remote: bool,
+    stack: Vec<Frame>,
+    truncated: usize,
+    /// The errors that caused this one, nearest first.
+    sources: Vec<Source>,
+}
+
+/// One error of a `source()` chain.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) kind: String,
+    pub(crate) message: String,
+}
+
+/// One line of a stack trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) path: String,
+    pub(crate) line: u32,
+    pub(crate) label: String,
+}
+
+/// What makes two exceptions the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// Made by hand: clones are the same.
+    Made(u64),
+    /// Made from an error value, which has no identity in Rust: the same text and type, on the way up.
+    Alike(u64),
+}
+
+impl Exception {
+    /// An exception of the type `kind`. Its clones are the same exception.
+    pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Exception {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let identity = Identity::Made(MADE.fetch_add(1, Relaxed));
+        Exception::with_identity(identity, kind.into(), message.into())
+    }
+
+    fn with_identity(identity: Identity, kind: String, message: String) -> Exception {
+        Exception {
+            identity,
+            kind: shortened(kind, MAX_TYPE),
+            message: shortened(message, MAX_MESSAGE),
+            remote: false,
+            stack: Vec::new(),
+            truncated: 0,
+            sources: Vec::new(),
+        }
+    }
+
+    /// Says that a called service failed, rather than this one.
+    #[must_use]
+    pub fn remote(mut self, remote: bool) -> Exception {
+        self.remote = remote;
+        self
+    }
+
+    /// Takes the stack frames of a backtrace, at most 100. A backtrace that was not captured adds none.
+    #[must_use]
+    pub fn backtrace(mut self, backtrace: &Backtrace) -> Exception {
+        let mut frames = parse_backtrace(&backtrace.to_string());
+        self.truncated = frames.len().saturating_sub(MAX_FRAMES);
+        frames.truncate(MAX_FRAMES);
+        self.stack = frames;
+        self
+    }
+
+    /// The name of the error's type.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The error's text.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn is_remote(&self) -> bool {
+        self.remote
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    pub(crate) fn has_stack(&self) -> bool {
+        !self.stack.is_empty()
+    }
+
+    pub(crate) fn into_stack(self) -> (Vec<Frame>, usize) {
+        (self.stack, self.truncated)
+    }
+
+    fn from_error(error: &dyn Error, kind: String) -> Exception {
+        let message = error.to_string();
+        let mut exception = Exception::with_identity(Identity::alike(&message), kind, message);
+        let mut next = error.source();
+        while let Some(source) = next.filter(|_| exception.sources.len() + 1 < MAX_CHAIN) {
+            exception.sources.push(Source {
+                kind: shortened(type_by_debug(source), MAX_TYPE),
+                message: shortened(source.to_string(), MAX_MESSAGE),
+            });
+            next = source.source();
+        }
+        exception
+    }
+}
+
+impl Identity {
+    pub(crate) fn alike(message: &str) -> Identity {
+        let mut hasher = DefaultHasher::new();
+        message.hash(&mut hasher);
+        Identity::Alike(hasher.finish())
+    }
+}
+
+impl<E: Error> From<&E> for Exception {
+    fn from(error: &E) -> Exception {
+        let path = std::any::type_name::<E>();
+        let path = path.split('<').next().unwrap_or(path);
+        Exception::from_error(error, path.rsplit("::").next().unwrap_or(path).to_owned())
+    }
+}
+
+impl<'a> From<&'a (dyn Error + 'static)> for Exception {
+    fn from(error: &'a (dyn Error + 'static)) -> Exception {
+        Exception::from_error(error, type_by_debug(error))
+    }
+}
+
+impl<'a> From<&'a (dyn Error + Send + Sync + 'static)> for Exception {
+    fn from(error: &'a (dyn Error + Send + Sync + 'static)) -> Exception {
+        Exception::from_error(error, type_by_debug(error))
+    }
+}
+
+/// A plain text has no type.
+impl From<&str> for Exception {
+    fn from(message: &str) -> Exception {
+        Exception::new("", message)
+    }
+}
+
+/// A plain text has no type.
+impl From<String> for Exception {
+    fn from(message: String) -> Exception {
+        Exception::new("", message)
+    }
+}
+
+/// The exception of a panic, from what it carries: the type is `panic`.
+pub(crate) fn panic_exception(payload: &(dyn std::any::Any + Send)) -> Exception {
+    let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text.as_str(),
+        _ => "panic with a value that is not text",
+    };
+    Exception::new("panic", message)
+}
+
+fn shortened(text: String, limit: usize) -> String {
+    match json::cut(&text, limit).len() {
+        whole if whole == text.len() => text,
+        end => text[..end].to_owned(),
+    }
+}
+
+/// A `dyn Error` does not tell its type; its `Debug` text nearly always begins with its name or its variant's.
+fn type_by_debug(error: &(dyn Error + 'static)) -> String {
+    /// Takes the identifier that the text begins with, then stops the formatting.
+    struct Leading(String);
+    impl fmt::Write for Leading {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let end = text.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(text.len());
+            self.0.push_str(&text[..end]);
+            if end == text.len() && self.0.len() < MAX_TYPE { Ok(()) } else { Err(fmt::Error) }
+        }
+    }
+    if error.is::<std::io::Error>() {
+        return "io::Error".to_owned();
+    }
+    let mut leading = Leading(String::new());
+    // An error means that the identifier has ended.
+    let _ = write!(leading, "{error:?}");
+    if leading.0.is_empty() { "Error".to_owned() } else { leading.0 }
+}
+
+/// Reads the text of a backtrace, lines `N: label` each followed by `at path:line:column` where known. The
+/// standard library offers no other access to the frames.
+fn parse_backtrace(text: &str) -> Vec<Frame> {
+    let mut frames: Vec<Frame> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(place) = line.strip_prefix("at ") {
+            let mut parts = place.rsplitn(3, ':');
+            let (_column, line, path) = (parts.next(), parts.next(), parts.next());
+            if let (Some(frame), Some(path)) = (frames.last_mut(), path) {
+                frame.path = path.to_owned();
+                frame.line = line.and_then(|line| line.parse().ok()).unwrap_or(0);
+            }
+        } else if let Some((number, label)) = line.split_once(": ")
+            && number.parse::<u32>().is_ok()
+        {
+            frames.push(Frame { path: String::new(), line: 0, label: label.to_owned() });
+        }
+    }
+    // The frames of the recording itself say nothing about the failure.
+    let own = |frame: &Frame| {
+        let label = frame.label.trim_start_matches('<');
+        label.starts_with("xray_core::") || label.starts_with("std::backtrace")
+    };
+    let recording = frames.iter().take_while(|frame| own(frame)).count();
+    frames.drain(..recording);
+    frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("outer failed")
+        }
+    }
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_chain_of_sources_is_described_in_order() {
+        let error = Outer("x".parse::<u8>().unwrap_err());
+        let exception = Exception::from(&error);
+        assert_eq!((exception.kind(), exception.message()), ("Outer", "outer failed"));
+        let [source] = exception.sources() else { panic!("one source, not {:?}", exception.sources()) };
+        assert_eq!((&*source.kind, &*source.message), ("ParseIntError", "invalid digit found in string"));
+        let boxed: Box<dyn Error + Send + Sync> = Box::new(error);
+        assert_eq!(Exception::from(&*boxed).kind(), "Outer");
+    }
+
+    #[test]
+    fn an_endless_chain_of_sources_ends() {
+        #[derive(Debug)]
+        struct Endless;
+        impl fmt::Display for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("again")
+            }
+        }
+        impl Error for Endless {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(&Endless)
+            }
+        }
+        assert_eq!(Exception::from(&Endless).sources().len(), MAX_CHAIN - 1);
+    }
+
+    #[test]
+    fn frames_are_read_from_a_backtrace() {
+        let text = "   0: xray_core::cause::tests::x\n             at ./src/cause.rs:1:2\n   1: app::work\n             at /app/src/main.rs:83:9\n   2: __libc_start";
+        let frames = parse_backtrace(text);
+        assert_eq!(frames.len(), 2);
+        assert_eq!(frames[0], Frame { path: "/app/src/main.rs".into(), line: 83, label: "app::work".into() });
+        let exception = Exception::new("T", "m").backtrace(&Backtrace::force_capture());
+        assert!(exception.has_stack());
+    }
+}

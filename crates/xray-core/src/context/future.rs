@@ -1,0 +1,231 @@
+//! Futures that have a current entity of their own.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use crate::cause::panic_exception;
+use crate::entity::{Handle, Subsegment};
+
+use super::{current_or_missing, peek, swap};
+
+/// Gives any future a subsegment or a context.
+pub trait FutureExt: Future + Sized {
+    /// Records the future as a subsegment, current while it runs.
+    ///
+    /// The parent is the entity that is current *now*: futures made one after another and run together by
+    /// `join_all` are siblings. The subsegment begins with the first poll and closes when the future is ready;
+    /// dropped before, it closes with metadata `cancelled: true` in the namespace `xray`; a panic is recorded
+    /// as a fault and goes on.
+    ///
+    /// ```
+    /// use xray_core::FutureExt;
+    ///
+    /// # async fn fetch(id: u32) -> u32 { id }
+    /// # async fn handler() {
+    /// let row = fetch(7).in_subsegment("fetch row").await;
+    /// # }
+    /// ```
+    fn in_subsegment(self, name: impl Into<String>) -> InSubsegment<Self> {
+        let name = name.into();
+        InSubsegment::new(current_or_missing(&name), name, self)
+    }
+
+    /// As [`in_subsegment`](FutureExt::in_subsegment), and an `Err` is recorded as a fault with its `source()`
+    /// chain before it is returned.
+    fn try_in_subsegment<T, E>(self, name: impl Into<String>) -> TryInSubsegment<Self>
+    where
+        Self: Future<Output = Result<T, E>>,
+        E: Error,
+    {
+        TryInSubsegment { inner: self.in_subsegment(name) }
+    }
+
+    /// Carries the current entity along, to a task that is spawned for example.
+    ///
+    /// ```no_run
+    /// use xray_core::FutureExt;
+    ///
+    /// # async fn work() {}
+    /// tokio::spawn(work().in_current());
+    /// ```
+    fn in_current(self) -> InEntity<Self> {
+        InEntity { inner: self, slot: peek() }
+    }
+}
+
+impl<F: Future> FutureExt for F {}
+
+pin_project! {
+    /// A future with an entity as its context: see [`Entity::scope`](crate::Entity::scope).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InEntity<F> {
+        #[pin]
+        inner: F,
+        // The context of this future while it is not polled, that of the thread while it is.
+        slot: Option<Handle>,
+    }
+}
+
+impl<F> InEntity<F> {
+    pub(crate) fn new(handle: Handle, inner: F) -> InEntity<F> {
+        InEntity { inner, slot: Some(handle) }
+    }
+}
+
+/// Exchanges two contexts, and back when it is dropped: also when the poll panics, or the segment of a
+/// panicked request would stay current for all that follows on the thread.
+///
+/// The whole slot is exchanged, so whatever a poll leaves in it (a guard held across an await) stays with its
+/// own future.
+struct Exchanged<'a>(&'a mut Option<Handle>);
+
+impl<'a> Exchanged<'a> {
+    #[inline]
+    fn new(slot: &'a mut Option<Handle>) -> Exchanged<'a> {
+        swap(slot);
+        Exchanged(slot)
+    }
+}
+
+impl Drop for Exchanged<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        swap(self.0);
+    }
+}
+
+impl<F: Future> Future for InEntity<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _exchanged = Exchanged::new(this.slot);
+        this.inner.poll(cx)
+    }
+}
+
+pin_project! {
+    /// A future recorded as a subsegment: see [`FutureExt::in_subsegment`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InSubsegment<F> {
+        #[pin]
+        inner: F,
+        stage: Stage,
+        slot: Option<Handle>,
+    }
+
+    impl<F> PinnedDrop for InSubsegment<F> {
+        fn drop(this: Pin<&mut Self>) {
+            if let Stage::Running(subsegment) = this.project().stage {
+                subsegment.metadata_in("xray", "cancelled", &true);
+            }
+        }
+    }
+}
+
+enum Stage {
+    /// To begin below this parent.
+    Waiting(Handle, String),
+    Running(Subsegment),
+    Done,
+}
+
+impl<F> InSubsegment<F> {
+    pub(crate) fn new(parent: Handle, name: String, inner: F) -> InSubsegment<F> {
+        InSubsegment { inner, stage: Stage::Waiting(parent, name), slot: None }
+    }
+
+    /// As `new`, for a subsegment that has begun.
+    pub(crate) fn running(subsegment: Subsegment, inner: F) -> InSubsegment<F> {
+        InSubsegment { inner, slot: Some(subsegment.handle().clone()), stage: Stage::Running(subsegment) }
+    }
+}
+
+impl<F: Future> InSubsegment<F> {
+    /// Polls, and on completion hands out the subsegment, still open.
+    fn poll_running(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(F::Output, Option<Subsegment>)> {
+        let this = self.project();
+        if let Stage::Waiting(parent, name) = this.stage {
+            let subsegment = Subsegment::begun(parent.begin_child(name));
+            *this.slot = Some(subsegment.handle().clone());
+            *this.stage = Stage::Running(subsegment);
+        }
+        // Caught only to learn the panic's message: it goes on below.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let _exchanged = Exchanged::new(this.slot);
+            this.inner.poll(cx)
+        }));
+        let output = match polled {
+            Ok(polled) => ready!(polled),
+            Err(payload) => {
+                panicked(this.stage, &*payload);
+                resume_unwind(payload);
+            }
+        };
+        let subsegment = match std::mem::replace(this.stage, Stage::Done) {
+            Stage::Running(subsegment) => Some(subsegment),
+            Stage::Waiting(..) | Stage::Done => None,
+        };
+        *this.slot = None;
+        Poll::Ready((output, subsegment))
+    }
+}
+
+fn panicked(stage: &mut Stage, payload: &(dyn Any + Send)) {
+    if let Stage::Running(subsegment) = stage {
+        subsegment.fault(panic_exception(payload)).close();
+        *stage = Stage::Done;
+    }
+}
+
+impl<F: Future> Future for InSubsegment<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let (output, subsegment) = ready!(self.poll_running(cx));
+        drop(subsegment);
+        Poll::Ready(output)
+    }
+}
+
+pin_project! {
+    /// A fallible future recorded as a subsegment: see [`FutureExt::try_in_subsegment`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct TryInSubsegment<F> {
+        #[pin]
+        inner: InSubsegment<F>,
+    }
+}
+
+impl<F, T, E> Future for TryInSubsegment<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Error,
+{
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
+        let (output, subsegment) = ready!(self.project().inner.poll_running(cx));
+        if let (Err(error), Some(subsegment)) = (&output, &subsegment) {
+            subsegment.fault(error);
+        }
+        Poll::Ready(output)
+    }
+}
+
+macro_rules! debug {
+    ($($name:ident),*) => {
+        $(impl<F> fmt::Debug for $name<F> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        })*
+    };
+}
+debug!(InEntity, InSubsegment, TryInSubsegment);

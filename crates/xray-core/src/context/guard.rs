@@ -1,0 +1,42 @@
+//! The guard that makes an entity current in synchronous code.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::entity::Handle;
+
+use super::swap;
+
+/// Keeps an entity current on this thread until it is dropped; then the former one is current again.
+///
+/// It cannot go to another thread. Do not hold it across an `.await`: other tasks of the thread would run with
+/// it. Futures have [`scope`](crate::Entity::scope) and [`FutureExt`](super::FutureExt).
+///
+/// ```compile_fail
+/// fn is_send<T: Send>(_: T) {}
+/// is_send(xray_core::current().enter());
+/// ```
+#[must_use = "the entity is current as long as the guard lives"]
+pub struct Entered {
+    previous: Option<Handle>,
+    thread_bound: PhantomData<*const ()>,
+}
+
+pub(crate) fn enter(handle: Handle) -> Entered {
+    let mut slot = Some(handle);
+    swap(&mut slot);
+    Entered { previous: slot, thread_bound: PhantomData }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // What was current is dropped with the guard, after the exchange.
+        swap(&mut self.previous);
+    }
+}
+
+impl fmt::Debug for Entered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entered")
+    }
+}

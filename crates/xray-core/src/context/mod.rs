@@ -1,0 +1,102 @@
+//! The current entity: which segment or subsegment the running code belongs to.
+//!
+//! A slot of the thread holds it. Synchronous code sets it by a guard ([`Entered`]), asynchronous code by a
+//! future that sets it for each of its polls ([`InEntity`], [`InSubsegment`]); so it works on any executor.
+//! Nothing carries it to a new task or thread by itself: [`in_current`] and
+//! [`FutureExt::in_current`] do.
+
+mod future;
+mod guard;
+mod missing;
+
+use std::cell::RefCell;
+
+pub use future::{FutureExt, InEntity, InSubsegment, TryInSubsegment};
+pub use guard::Entered;
+pub(crate) use guard::enter;
+pub use missing::{ContextMissing, MissingContext, ParseContextMissingError};
+
+use crate::entity::{AnnotationValue, Entity, Handle, Segment, Subsegment};
+use crate::recorder::Recorder;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Handle>> = const { RefCell::new(None) };
+}
+
+/// Exchanges the thread's slot with `slot`. Nothing is dropped while the slot is borrowed: dropping a handle
+/// may close an entity, and that may run code that asks for the current one.
+#[inline]
+fn swap(slot: &mut Option<Handle>) {
+    // A thread that is ending has no slot any more, and no current entity.
+    let _ = CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), slot));
+}
+
+fn peek() -> Option<Handle> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+}
+
+/// The current handle; if there is none, the context-missing strategy has its say.
+pub(crate) fn current_or_missing(what: &str) -> Handle {
+    peek().unwrap_or_else(|| {
+        Recorder::global().context_missing(what);
+        Handle::Absent
+    })
+}
+
+/// The current segment or subsegment. Outside any, the recorder's
+/// [context-missing strategy](ContextMissing) decides, and what is returned records nothing.
+///
+/// # Panics
+/// With [`ContextMissing::Panic`] when there is no current entity.
+pub fn current() -> Entity {
+    Entity::new(current_or_missing("current()"))
+}
+
+/// The current segment or subsegment, if there is one. Never logs, never panics.
+pub fn try_current() -> Option<Entity> {
+    peek().map(Entity::new)
+}
+
+/// The segment that the current entity belongs to. It is treated as [`current`] is when there is none.
+///
+/// ```no_run
+/// xray_core::current_segment().set_user("john123");
+/// ```
+///
+/// # Panics
+/// As [`current`].
+pub fn current_segment() -> Segment {
+    Segment::borrowed(current_or_missing("current_segment()").root())
+}
+
+/// Annotates the current entity: see [`Entity::annotate`].
+///
+/// # Panics
+/// As [`current`].
+pub fn annotate<'v>(key: &str, value: impl Into<AnnotationValue<'v>>) {
+    Entity::new(current_or_missing(key)).annotate(key, value);
+}
+
+/// Begins a subsegment below the current entity: see [`Entity::subsegment`].
+///
+/// # Panics
+/// As [`current`].
+#[must_use = "a subsegment closes when its last handle is dropped"]
+pub fn subsegment(name: impl AsRef<str>) -> Subsegment {
+    let name = name.as_ref();
+    Subsegment::begun(current_or_missing(name).begin_child(name))
+}
+
+/// Carries the current entity to where `f` will run: another thread, a blocking task.
+///
+/// ```
+/// # fn compress() {}
+/// std::thread::spawn(xray_core::in_current(|| compress()));
+/// ```
+pub fn in_current<T>(f: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let handle = peek();
+    move || {
+        let _entered = handle.map(enter);
+        f()
+    }
+}

@@ -1,0 +1,188 @@
+//! JSON text by appending: what documents are made of.
+
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use crate::id::EntityId;
+use crate::time::Timestamp;
+
+/// Text that is UTF-8 by construction.
+pub(crate) fn utf8(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+pub(crate) fn raw(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// A quoted string.
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    escaped(out, text);
+    out.push(b'"');
+}
+
+/// The inside of a string.
+pub(crate) fn escaped(out: &mut Vec<u8>, text: &str) {
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    // Nearly every text is plain; a fold over all bytes is vectorised, a search is not.
+    if text.bytes().fold(true, |all, byte| all & plain(byte)) {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0..0x20 => {
+                let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
+            }
+            _ => out.push(byte),
+        }
+    }
+}
+
+pub(crate) fn unsigned(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+pub(crate) fn signed(out: &mut Vec<u8>, number: i64) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    unsigned(out, number.unsigned_abs());
+}
+
+/// A finite number; JSON has no other.
+pub(crate) fn float(out: &mut Vec<u8>, number: f64) {
+    debug_assert!(number.is_finite());
+    // Writing to a vector cannot fail.
+    let _ = serde_json::to_writer(out, &number);
+}
+
+pub(crate) fn boolean(out: &mut Vec<u8>, value: bool) {
+    raw(out, if value { "true" } else { "false" });
+}
+
+/// Epoch seconds with six decimals.
+pub(crate) fn time(out: &mut Vec<u8>, time: Timestamp) {
+    unsigned(out, time.as_secs());
+    let mut decimals = *b".000000";
+    let mut rest = time.as_micros() % 1_000_000;
+    for digit in decimals[1..].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    out.extend_from_slice(&decimals);
+}
+
+/// Any serialisable value. On an error `out` is as it was before.
+pub(crate) fn value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), serde_json::Error> {
+    let before = out.len();
+    let result = serde_json::to_writer(&mut *out, value);
+    if result.is_err() {
+        out.truncate(before);
+    }
+    result
+}
+
+/// `,"name":`
+pub(crate) fn member(out: &mut Vec<u8>, name: &str) {
+    raw(out, ",\"");
+    raw(out, name);
+    raw(out, "\":");
+}
+
+/// `,"name":"text"`
+pub(crate) fn text_member(out: &mut Vec<u8>, name: &str, text: &str) {
+    member(out, name);
+    string(out, text);
+}
+
+/// A quoted string of text that needs no escapes: addresses, numbers.
+pub(crate) fn display(out: &mut Vec<u8>, value: &dyn std::fmt::Display) {
+    // Writing to a vector cannot fail.
+    let _ = write!(out, "\"{value}\"");
+}
+
+pub(crate) fn id(out: &mut Vec<u8>, id: EntityId) {
+    out.push(b'"');
+    out.extend_from_slice(&id.to_ascii());
+    out.push(b'"');
+}
+
+pub(crate) fn list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}
+
+/// Characters that X-Ray's document schema allows in a url, a method, an address, a user.
+pub(crate) const SHORT: usize = 250;
+
+/// The longest start of `text` with at most `limit` characters.
+pub(crate) fn cut(text: &str, limit: usize) -> &str {
+    // No text has more characters than bytes.
+    if text.len() <= limit {
+        return text;
+    }
+    text.char_indices().nth(limit).map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn times_have_six_decimals() {
+        for (micros, text) in [(0, "0.000000"), (1, "0.000001"), (1_795_399_776_428_000, "1795399776.428000")] {
+            assert_eq!(written(|out| time(out, Timestamp::from_micros(micros))), text);
+        }
+    }
+
+    #[test]
+    fn text_is_cut_on_character_boundaries() {
+        for (text, limit, want) in [("abc", 3, "abc"), ("abc", 2, "ab"), ("äöü", 2, "äö"), ("äöü", 3, "äöü"), ("", 0, "")] {
+            assert_eq!(cut(text, limit), want);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn strings_and_numbers_are_read_back(text: String, number: u64, integer: i64, decimal: f64) {
+            prop_assert_eq!(serde_json::from_str::<String>(&written(|out| string(out, &text))).unwrap(), text);
+            prop_assert_eq!(written(|out| unsigned(out, number)), number.to_string());
+            prop_assert_eq!(written(|out| signed(out, integer)), integer.to_string());
+            if decimal.is_finite() {
+                prop_assert_eq!(written(|out| float(out, decimal)).parse::<f64>().unwrap(), decimal);
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! How fast documents may leave, so that the daemon can follow.
+//!
+//! Two things overflow without a word on the daemon's side: the kernel's receive buffer, which it leaves at the
+//! default of 208 KiB, and its own queue of 20 batches of 50 documents. A burst of 100 documents of 1.7 KB
+//! lost half of them in the first; sent at the pace kept here, none is lost.
+
+use std::time::{Duration, Instant};
+
+/// The reader's pause after each window, in which it empties its buffer.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The bytes of a window. With the kernel's overhead they fill about 100 of the buffer's 208 KiB; windows of
+/// 64 KiB have been seen to lose documents.
+const WINDOW_BYTES: usize = 32 << 10;
+
+/// The documents of a window. The buffer holds some 300 tiny ones; 32 leave room for a reader that was not
+/// scheduled for several windows.
+const WINDOW_DOCUMENTS: usize = 32;
+
+/// Documents a second in the long run. The daemon took 5,000 a second for as long as was tried.
+const RATE: f64 = 5_000.0;
+
+/// Documents that may leave ahead of that rate: half of the daemon's queue, since others may share it.
+const BURST: f64 = 500.0;
+
+/// The state of the pace. It reads no clock: the caller says what time it is.
+#[derive(Debug)]
+pub(super) struct Pace {
+    window_documents: usize,
+    window_bytes: usize,
+    /// When the last document left.
+    last: Instant,
+    tokens: f64,
+}
+
+impl Pace {
+    pub(super) fn new(now: Instant) -> Pace {
+        Pace { window_documents: 0, window_bytes: 0, last: now, tokens: BURST }
+    }
+
+    /// Lets a document of that size leave now, or tells how long to wait before asking again.
+    ///
+    /// `hurried` lifts the long-run rate, when waiting would lose more than the daemon's queue might; the
+    /// windows hold always. It is asked only when it matters.
+    pub(super) fn admit(&mut self, bytes: usize, now: Instant, hurried: impl FnOnce() -> bool) -> Result<(), Duration> {
+        let since = now.saturating_duration_since(self.last);
+        let rest = self.rest();
+        if since >= rest {
+            self.window_documents = 0;
+            self.window_bytes = 0;
+        } else if self.is_full_for(bytes) {
+            return Err(rest - since);
+        }
+        let tokens = (self.tokens + since.as_secs_f64() * RATE).min(BURST);
+        if tokens < 1.0 && !hurried() {
+            return Err(PAUSE); // not shorter: the thread wakes once for several documents
+        }
+        self.tokens = (tokens - 1.0).max(0.0);
+        self.last = now;
+        self.window_documents += 1;
+        self.window_bytes += bytes;
+        Ok(())
+    }
+
+    /// Whether the window has no room for a document of that size. The first one always fits.
+    fn is_full_for(&self, bytes: usize) -> bool {
+        self.window_documents >= WINDOW_DOCUMENTS
+            || (self.window_documents > 0 && self.window_bytes + bytes > WINDOW_BYTES)
+    }
+
+    /// The silence that ends this window: longer after a single document larger than a window.
+    fn rest(&self) -> Duration {
+        PAUSE * self.window_bytes.div_ceil(WINDOW_BYTES).max(1) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MILLISECOND: u128 = 1_000_000;
+
+    /// When each document leaves, in nanoseconds, if document `k` is ready `gaps[k]` ns after the one before it
+    /// has left, and a send takes 3 µs.
+    fn schedule(documents: &[(usize, u64)], hurried: bool) -> Vec<u128> {
+        let start = Instant::now();
+        let (mut pace, mut now, mut left) = (Pace::new(start), start, Vec::new());
+        for (bytes, gap) in documents {
+            now += Duration::from_nanos(*gap);
+            while let Err(pause) = pace.admit(*bytes, now, || hurried) {
+                assert!(pause > Duration::ZERO);
+                now += pause;
+            }
+            left.push((now - start).as_nanos());
+            now += Duration::from_micros(3);
+        }
+        left
+    }
+
+    fn whole_seconds(left: &[u128]) -> f64 {
+        left[left.len() - 1] as f64 / 1e9
+    }
+
+    #[test]
+    fn a_small_burst_waits_for_the_windows_only() {
+        let left = schedule(&[(200, 0); 500], false);
+        assert!(left[31] < MILLISECOND, "one window goes at once");
+        assert!(left[32] >= MILLISECOND);
+        assert!(whole_seconds(&left) < 0.020, "16 windows: {}", whole_seconds(&left));
+    }
+
+    #[test]
+    fn many_documents_leave_at_the_long_run_rate() {
+        let seconds = whole_seconds(&schedule(&[(200, 0); 10_500], false));
+        assert!((1.95..2.1).contains(&seconds), "{seconds}");
+    }
+
+    #[test]
+    fn in_a_hurry_only_the_windows_hold() {
+        let seconds = whole_seconds(&schedule(&[(200, 0); 10_500], true));
+        assert!((0.32..0.40).contains(&seconds), "{seconds}");
+        let seconds = whole_seconds(&schedule(&[(1_700, 0); 10_500], true));
+        assert!((0.55..0.65).contains(&seconds), "{seconds}");
+    }
+
+    #[test]
+    fn a_document_larger_than_a_window_leaves_alone_and_is_paid_for() {
+        let left = schedule(&[(60_000, 0), (60_000, 0), (200, 0)], true);
+        assert_eq!(left, [0, 2 * MILLISECOND, 4 * MILLISECOND]);
+    }
+
+    #[test]
+    fn slow_traffic_never_waits() {
+        let left = schedule(&[(30_000, 2_000_000); 5_000], false);
+        assert!(left.windows(2).all(|pair| pair[1] - pair[0] == 2_003_000));
+    }
+
+    #[test]
+    fn nobody_is_asked_for_a_hurry_while_there_are_tokens() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        assert_eq!(pace.admit(100, now, || unreachable!()), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_millisecond_sees_more_than_a_window(
+            documents in prop::collection::vec((30..65_000_usize, 0..400_000_u64), 1..300),
+            hurried: bool,
+        ) {
+            let left = schedule(&documents, hurried);
+            for (first, from) in left.iter().enumerate() {
+                let within = left[first..].iter().take_while(|at| **at < from + MILLISECOND).count();
+                let bytes: usize = documents[first..first + within].iter().map(|(bytes, _)| bytes).sum();
+                prop_assert!(within <= WINDOW_DOCUMENTS);
+                prop_assert!(bytes <= WINDOW_BYTES || within == 1);
+            }
+        }
+
+        #[test]
+        fn the_long_run_rate_is_never_passed(
+            documents in prop::collection::vec((30..2_000_usize, 0..400_000_u64), 1..2_000),
+        ) {
+            let left = schedule(&documents, false);
+            prop_assert!(left.len() as f64 <= BURST + RATE * whole_seconds(&left) + 1.0);
+        }
+    }
+}

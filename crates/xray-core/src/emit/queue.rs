@@ -1,0 +1,444 @@
+//! The queue between the application's threads and the sender thread.
+//!
+//! Made for the pushing side: a push is one short lock and a move. It wakes nobody as long as the sender looks
+//! by itself, since a wake costs the pushing thread 3 to 12 µs, more than the send it saves. The sender naps
+//! for milliseconds while documents come, and sleeps until called when none do.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Flushed;
+use crate::document::Document;
+
+/// How long the sender naps after it has found something, and after each look that finds nothing. After the
+/// last it sleeps: then the next push pays for a wake, once, at fewer than some 13 documents a second.
+const NAPS: [Duration; 4] =
+    [Duration::from_millis(5), Duration::from_millis(10), Duration::from_millis(20), Duration::from_millis(40)];
+
+/// What the sender takes at a time. Small, so that what is out of the queue, and thus out of its bound and of
+/// the sender's sight when a flush begins, stays small; large enough for few locks.
+const BATCH_DOCUMENTS: usize = 32;
+const BATCH_BYTES: usize = 32 << 10;
+
+/// Called when a flush is complete.
+type Callback = Box<dyn FnOnce() + Send>;
+
+/// A bounded queue of documents for one sender.
+pub(super) struct Queue {
+    /// In bytes of documents, the sender's batch not included.
+    capacity: usize,
+    state: Mutex<State>,
+    /// Wakes the sender.
+    work: Condvar,
+    /// Wakes those who wait for the sender.
+    progress: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    documents: VecDeque<Document>,
+    bytes: usize,
+    /// Documents in the sender's hands.
+    taken: usize,
+    /// Documents ever accepted.
+    pushed: u64,
+    /// A flush waits for the documents up to this one.
+    hurry: u64,
+    /// Threads that wait for progress.
+    waiting: usize,
+    callbacks: Vec<(u64, Callback)>,
+    sender: Sender,
+    closing: Option<Instant>,
+}
+
+/// What the sender is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sender {
+    /// Asleep until woken, or not yet started.
+    #[default]
+    Asleep,
+    /// Asleep for some milliseconds.
+    Napping,
+    Awake,
+    /// Gone, for good.
+    Gone,
+}
+
+/// What became of a pushed document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// In the queue; the sender will see it.
+    Queued,
+    /// In the queue, and the sender must be woken.
+    Wake,
+    /// Dropped: the queue is full.
+    Full,
+}
+
+impl State {
+    /// Documents accepted and no longer here: sent, or given up.
+    fn settled(&self) -> u64 {
+        self.pushed - (self.documents.len() + self.taken) as u64
+    }
+
+    /// Whether the sender must be woken; it counts as awake from now on.
+    fn rouse(&mut self) -> bool {
+        let asleep = matches!(self.sender, Sender::Asleep | Sender::Napping);
+        if asleep {
+            self.sender = Sender::Awake;
+        }
+        asleep
+    }
+}
+
+impl Queue {
+    pub(super) fn new(capacity: usize) -> Queue {
+        Queue { capacity, state: Mutex::default(), work: Condvar::new(), progress: Condvar::new() }
+    }
+
+    /// Appends a document, unless the queue is full.
+    pub(super) fn push(&self, document: Document) -> Pushed {
+        let bytes = document.datagram().len();
+        let mut state = self.lock();
+        if state.bytes + bytes > self.capacity || state.sender == Sender::Gone {
+            return Pushed::Full;
+        }
+        state.bytes += bytes;
+        state.pushed += 1;
+        state.documents.push_back(document);
+        // A napping sender comes by itself in time, unless the queue fills faster than it naps.
+        let wake = match state.sender {
+            Sender::Asleep => true,
+            Sender::Napping => state.bytes >= self.capacity / 2,
+            Sender::Awake | Sender::Gone => false,
+        };
+        if wake && state.rouse() { Pushed::Wake } else { Pushed::Queued }
+    }
+
+    /// Wakes the sender, after [`Pushed::Wake`].
+    pub(super) fn wake(&self) {
+        self.work.notify_one();
+    }
+
+    /// Moves the next documents into the sender's empty batch; those of the last batch count as settled. Waits
+    /// for documents. `false` when the queue is closed, and empty or out of time.
+    pub(super) fn take(&self, batch: &mut VecDeque<Document>) -> bool {
+        let mut state = self.settle();
+        let mut naps = NAPS.into_iter();
+        loop {
+            match state.closing {
+                Some(deadline) if state.documents.is_empty() || Instant::now() >= deadline => return false,
+                _ if !state.documents.is_empty() => break,
+                _ => state = self.sleep(state, naps.next()),
+            }
+        }
+        let mut bytes = 0;
+        while batch.len() < BATCH_DOCUMENTS && bytes < BATCH_BYTES {
+            let Some(document) = state.documents.pop_front() else { break };
+            bytes += document.datagram().len();
+            batch.push_back(document);
+        }
+        state.bytes -= bytes;
+        state.taken = batch.len();
+        true
+    }
+
+    /// Whether the sender should not spare the daemon: a flush waits, or the queue fills up.
+    pub(super) fn hurried(&self) -> bool {
+        let state = self.lock();
+        state.settled() < state.hurry || state.bytes > self.capacity / 4 || state.closing.is_some()
+    }
+
+    /// Whether the queue is closed and its time is over.
+    pub(super) fn expired(&self) -> bool {
+        self.lock().closing.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Waits until all that was pushed before is settled. `wake` is called before, unless nothing is left.
+    pub(super) fn flush(&self, timeout: Duration, wake: impl FnOnce()) -> Flushed {
+        let mut state = self.lock();
+        let target = state.pushed;
+        if state.settled() == target {
+            return Flushed::All;
+        }
+        state.hurry = target;
+        state.rouse();
+        drop(state);
+        wake();
+        let state = self.wait(timeout, |state| state.settled() < target);
+        match target.saturating_sub(state.settled()) {
+            0 => Flushed::All,
+            left => Flushed::TimedOut { left: left as usize },
+        }
+    }
+
+    /// Calls `then` when all that was pushed before is settled. `wake` is called before, unless nothing is left.
+    pub(super) fn when_flushed(&self, then: Callback, wake: impl FnOnce()) {
+        let mut state = self.lock();
+        let target = state.pushed;
+        if state.settled() == target {
+            drop(state);
+            return then();
+        }
+        state.hurry = target;
+        state.callbacks.push((target, then));
+        state.rouse();
+        drop(state);
+        wake();
+    }
+
+    /// Ends the sender: it has that time to send what is here. Waits for it, at most twice that time.
+    pub(super) fn close(&self, timeout: Duration) {
+        let mut state = self.lock();
+        state.closing = Some(Instant::now() + timeout);
+        state.rouse();
+        drop(state);
+        self.wake();
+        drop(self.wait(timeout * 2, |state| state.sender != Sender::Gone));
+    }
+
+    /// The sender's last word: nothing more is accepted. Returns what is left.
+    pub(super) fn leave(&self) -> VecDeque<Document> {
+        let mut state = self.settle();
+        state.sender = Sender::Gone;
+        let left = std::mem::take(&mut state.documents);
+        state.bytes = 0;
+        drop(state);
+        self.progress.notify_all();
+        drop(self.settle());
+        left
+    }
+
+    /// Counts the last batch as settled, and tells those who wait for it.
+    fn settle(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.taken = 0;
+        let settled = state.settled();
+        let done: Vec<_> = state.callbacks.extract_if(.., |(target, _)| *target <= settled).collect();
+        if state.waiting > 0 {
+            self.progress.notify_all();
+        }
+        if done.is_empty() {
+            return state;
+        }
+        drop(state);
+        for (_, then) in done {
+            let _ = catch_unwind(AssertUnwindSafe(then));
+        }
+        self.lock()
+    }
+
+    fn sleep<'a>(&self, mut state: MutexGuard<'a, State>, nap: Option<Duration>) -> MutexGuard<'a, State> {
+        let mut state = match nap {
+            Some(nap) => {
+                state.sender = Sender::Napping;
+                self.work.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => {
+                state.sender = Sender::Asleep;
+                self.work.wait(state).unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+        state.sender = Sender::Awake;
+        state
+    }
+
+    /// Waits for the sender as long as `unfinished` holds.
+    fn wait(&self, timeout: Duration, unfinished: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.waiting += 1;
+        let waited = self.progress.wait_timeout_while(state, timeout, |state| unfinished(state));
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.waiting -= 1;
+        state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Queue")
+            .field("capacity", &self.capacity)
+            .field("documents", &state.documents.len())
+            .field("bytes", &state.bytes)
+            .field("sender", &state.sender)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::thread;
+
+    use super::super::samples::{document, number};
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    fn numbers(batch: &mut VecDeque<Document>) -> Vec<usize> {
+        batch.drain(..).map(|document| number(document.datagram())).collect()
+    }
+
+    #[test]
+    fn a_full_queue_drops_the_newest() {
+        let (queue, mut batch) = (Queue::new(1_000), VecDeque::new());
+        let pushed: Vec<_> = (0..5).map(|n| queue.push(document(n, 300))).collect();
+        assert_eq!(pushed, [Pushed::Wake, Pushed::Queued, Pushed::Queued, Pushed::Full, Pushed::Full]);
+        assert!(queue.take(&mut batch));
+        assert_eq!(numbers(&mut batch), [0, 1, 2]);
+        assert_eq!(queue.push(document(5, 1_000)), Pushed::Queued, "the bytes are free again");
+        assert_eq!(queue.push(document(6, 100)), Pushed::Full);
+    }
+
+    #[test]
+    fn only_the_first_push_wakes_and_in_a_nap_only_the_one_that_half_fills() {
+        let queue = Queue::new(1_000);
+        assert_eq!(queue.push(document(0, 100)), Pushed::Wake);
+        assert_eq!(queue.push(document(1, 100)), Pushed::Queued);
+        queue.lock().sender = Sender::Napping;
+        let pushed: Vec<_> = (2..8).map(|n| queue.push(document(n, 100))).collect();
+        let mut want = [Pushed::Queued; 6];
+        want[2] = Pushed::Wake;
+        assert_eq!(pushed, want);
+    }
+
+    #[test]
+    fn batches_are_small_and_in_order() {
+        let (queue, mut batch) = (Queue::new(1 << 20), VecDeque::new());
+        for n in 0..40 {
+            queue.push(document(n, 100));
+        }
+        queue.push(document(40, 30_000));
+        queue.push(document(41, 30_000));
+        queue.push(document(42, 30_000));
+        for want in [(0..32).collect::<Vec<_>>(), (32..=41).collect(), vec![42]] {
+            assert!(queue.take(&mut batch));
+            assert_eq!(numbers(&mut batch), want);
+        }
+    }
+
+    #[test]
+    fn a_flush_waits_for_the_batch_in_the_senders_hands() {
+        let (queue, mut batch) = (Queue::new(1_000), VecDeque::new());
+        assert_eq!(queue.flush(SOON, || unreachable!()), Flushed::All);
+        for n in 0..3 {
+            queue.push(document(n, 100));
+        }
+        queue.take(&mut batch);
+        queue.push(document(3, 100));
+        let mut woken = false;
+        assert_eq!(queue.flush(Duration::ZERO, || woken = true), Flushed::TimedOut { left: 4 });
+        assert!(woken && queue.hurried());
+        batch.clear();
+        queue.take(&mut batch);
+        assert_eq!(queue.flush(Duration::ZERO, || {}), Flushed::TimedOut { left: 1 });
+        drop(queue.settle());
+        assert_eq!(queue.flush(Duration::ZERO, || unreachable!()), Flushed::All);
+        assert!(!queue.hurried());
+    }
+
+    #[test]
+    fn a_filling_queue_is_a_hurry() {
+        let queue = Queue::new(1_000);
+        queue.push(document(0, 250));
+        assert!(!queue.hurried());
+        queue.push(document(1, 100));
+        assert!(queue.hurried());
+    }
+
+    #[test]
+    fn callbacks_run_once_unlocked_and_may_panic() {
+        let (queue, mut batch) = (Arc::new(Queue::new(1_000)), VecDeque::new());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let then = |panics: bool| -> Callback {
+            let (calls, queue) = (calls.clone(), queue.clone());
+            Box::new(move || {
+                calls.fetch_add(1, SeqCst);
+                queue.push(document(9, 100));
+                assert!(!panics, "a callback's bug");
+            })
+        };
+        queue.when_flushed(then(false), || unreachable!());
+        assert_eq!(calls.load(SeqCst), 1, "nothing to wait for but what the callback pushed itself");
+        queue.when_flushed(then(true), || {});
+        queue.take(&mut batch);
+        queue.push(document(1, 100));
+        queue.when_flushed(then(false), || {});
+        assert_eq!(calls.load(SeqCst), 1);
+        batch.clear();
+        queue.take(&mut batch);
+        assert_eq!(calls.load(SeqCst), 2);
+        assert_eq!(queue.leave(), [document(9, 100)], "of the last callback");
+        assert_eq!(calls.load(SeqCst), 3);
+    }
+
+    #[test]
+    fn the_sender_leaves_a_closed_queue_when_it_is_empty_or_the_time_is_over() {
+        let (queue, mut batch) = (Queue::new(1_000), VecDeque::new());
+        queue.push(document(0, 100));
+        queue.lock().closing = Some(Instant::now() + SOON);
+        assert!(queue.take(&mut batch) && !queue.expired());
+        batch.clear();
+        assert!(!queue.take(&mut batch));
+
+        queue.push(document(1, 100));
+        queue.lock().closing = Some(Instant::now());
+        assert!(!queue.take(&mut batch) && queue.expired());
+        assert_eq!(queue.leave(), [document(1, 100)]);
+        assert_eq!(queue.push(document(2, 100)), Pushed::Full);
+        assert_eq!(queue.flush(SOON, || unreachable!()), Flushed::All);
+    }
+
+    #[test]
+    fn every_document_of_many_threads_is_taken_once_and_in_its_threads_order() {
+        const THREADS: usize = 4;
+        const EACH: usize = 5_000;
+        let queue = Queue::new(usize::MAX);
+        let taken = thread::scope(|scope| {
+            let sender = scope.spawn(|| {
+                let (mut batch, mut taken) = (VecDeque::new(), Vec::new());
+                while queue.take(&mut batch) {
+                    taken.append(&mut numbers(&mut batch));
+                }
+                queue.leave();
+                taken
+            });
+            let pushers = [(); THREADS].map({
+                let (mut thread, queue) = (0, &queue);
+                move |()| {
+                    let first = thread * EACH;
+                    thread += 1;
+                    scope.spawn(move || {
+                        for n in first..first + EACH {
+                            if queue.push(document(n, 64)) == Pushed::Wake {
+                                queue.wake();
+                            }
+                            if n % 1_000 == 0 {
+                                assert_eq!(queue.flush(SOON, || queue.wake()), Flushed::All);
+                            }
+                        }
+                    })
+                }
+            });
+            for pusher in pushers {
+                pusher.join().unwrap();
+            }
+            queue.close(SOON);
+            sender.join().unwrap()
+        });
+        assert_eq!(taken.len(), THREADS * EACH);
+        for thread in 0..THREADS {
+            let own: Vec<_> = taken.iter().copied().filter(|n| n / EACH == thread).collect();
+            assert_eq!(own, (thread * EACH..(thread + 1) * EACH).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The members of an open entity, as they are added.
+//!
+//! Values are encoded when they come and kept in one buffer, with a list of where each lies: most entities
+//! need one allocation for all they say. At the close the members are written in the order of documents.
+
+use std::sync::Arc;
+
+use crate::arena::{Arena, Span};
+use crate::document::json;
+use crate::id::{EntityId, TraceId};
+use crate::ledger::IN_PROGRESS;
+use crate::about::About;
+use crate::time::Timestamp;
+
+use super::failure::Cause;
+use super::value::{AnnotationValue, clean_key};
+
+/// Annotations of an entity that are kept: X-Ray indexes so many in a trace.
+const MAX_ANNOTATIONS: usize = 50;
+/// Room for the members of a usual entity.
+const CAPACITY: usize = 512;
+
+/// A problem that the response shows as a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flag {
+    /// The caller's fault: HTTP 4xx.
+    Error,
+    /// This side's fault: HTTP 5xx, an exception, a panic.
+    Fault,
+    /// The caller was told to slow down: HTTP 429.
+    Throttle,
+}
+
+/// What kind of call a subsegment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Namespace {
+    /// A call to an AWS service by an AWS SDK.
+    Aws,
+    /// Any other call to another process: HTTP, SQL.
+    Remote,
+}
+
+#[derive(Debug)]
+struct Metadata {
+    namespace: Span,
+    key: Span,
+    value: Span,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Body {
+    pub(super) text: Arena,
+    annotations: Vec<(Span, Span)>,
+    metadata: Vec<Metadata>,
+    http_request: Span,
+    http_response: Span,
+    sql: Span,
+    /// Members of the `aws` block of a subsegment.
+    aws: Span,
+    user: Span,
+    precursors: Vec<EntityId>,
+    pub(super) cause: Cause,
+    error: bool,
+    fault: bool,
+    throttle: bool,
+    traced: bool,
+    namespace: Option<Namespace>,
+    /// The central rule that had the segment recorded.
+    rule: Option<Arc<str>>,
+}
+
+/// What became of an annotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Annotated {
+    AsGiven,
+    Renamed,
+    Dropped,
+}
+
+impl Body {
+    pub(super) fn with_rule(rule: Option<Arc<str>>) -> Body {
+        Body { rule, ..Body::default() }
+    }
+
+    pub(crate) fn annotate(&mut self, key: &str, value: &AnnotationValue<'_>) -> Annotated {
+        let cleaned = clean_key(key);
+        let known = self.annotations.iter().position(|(key, _)| self.text.get(*key) == cleaned.as_bytes());
+        if known.is_none() && self.annotations.len() == MAX_ANNOTATIONS {
+            return Annotated::Dropped;
+        }
+        self.text.reserve_first(CAPACITY);
+        let value = self.text.push_with(|out| value.write(out));
+        match known {
+            Some(index) => {
+                let old = std::mem::replace(&mut self.annotations[index].1, value);
+                self.replaced(old);
+            }
+            None => {
+                let key = self.text.push(cleaned.as_bytes());
+                self.annotations.push((key, value));
+            }
+        }
+        if cleaned == key { Annotated::AsGiven } else { Annotated::Renamed }
+    }
+
+    /// `json` is the encoded value.
+    pub(crate) fn metadata(&mut self, namespace: &str, key: &str, json: &[u8]) {
+        let known = self.metadata.iter().position(|entry| {
+            self.text.get(entry.key) == key.as_bytes() && self.text.get(entry.namespace) == namespace.as_bytes()
+        });
+        self.text.reserve_first(CAPACITY);
+        let value = self.text.push(json);
+        match known {
+            Some(index) => {
+                let old = std::mem::replace(&mut self.metadata[index].value, value);
+                self.replaced(old);
+            }
+            None => {
+                let namespace = self.text.push(namespace.as_bytes());
+                let key = self.text.push(key.as_bytes());
+                self.metadata.push(Metadata { namespace, key, value });
+            }
+        }
+    }
+
+    pub(crate) fn mark(&mut self, flag: Flag) {
+        match flag {
+            Flag::Error => self.error = true,
+            Flag::Fault => self.fault = true,
+            Flag::Throttle => self.throttle = true,
+        }
+    }
+
+    pub(crate) fn set_user(&mut self, user: &str) {
+        self.set(|body| &mut body.user, |out| json::string(out, json::cut(user, json::SHORT)));
+    }
+
+    pub(crate) fn set_http_request(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.set(|body| &mut body.http_request, write);
+    }
+
+    pub(crate) fn set_http_response(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.set(|body| &mut body.http_response, write);
+    }
+
+    pub(crate) fn set_sql(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.set(|body| &mut body.sql, write);
+    }
+
+    pub(crate) fn set_aws(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.set(|body| &mut body.aws, write);
+    }
+
+    pub(crate) fn set_traced(&mut self, traced: bool) {
+        self.traced = traced;
+    }
+
+    pub(crate) fn set_namespace(&mut self, namespace: Namespace) {
+        self.namespace = Some(namespace);
+    }
+
+    pub(crate) fn add_precursor(&mut self, id: EntityId) {
+        self.precursors.push(id);
+    }
+
+    fn set(&mut self, field: impl Fn(&mut Body) -> &mut Span, write: impl FnOnce(&mut Vec<u8>)) {
+        self.text.reserve_first(CAPACITY);
+        let new = self.text.push_with(write);
+        let old = std::mem::replace(field(self), new);
+        self.replaced(old);
+    }
+
+    /// A value that is set again and again must not fill the memory with its old forms.
+    fn replaced(&mut self, old: Span) {
+        self.text.release(old);
+        if self.text.is_wasteful() {
+            let Body { text, annotations, metadata, http_request, http_response, sql, aws, user, .. } = self;
+            let annotations = annotations.iter_mut().flat_map(|(key, value)| [key, value]);
+            let metadata = metadata.iter_mut().flat_map(|entry| [&mut entry.namespace, &mut entry.key, &mut entry.value]);
+            text.squeeze(annotations.chain(metadata).chain([http_request, http_response, sql, aws, user]));
+        }
+    }
+
+    /// The encoded size of each metadata value.
+    pub(super) fn metadata_sizes(&self) -> impl Iterator<Item = usize> {
+        self.metadata.iter().map(|entry| entry.value.len())
+    }
+
+    /// Puts another encoded value in the place of one; returns its full key.
+    pub(super) fn replace_metadata(&mut self, index: usize, json: &[u8]) -> String {
+        self.metadata[index].value = self.text.push(json);
+        let Metadata { namespace, key, .. } = &self.metadata[index];
+        format!("{}.{}", json::utf8(self.text.get(*namespace)), json::utf8(self.text.get(*key)))
+    }
+
+    pub(super) fn clear_metadata(&mut self) {
+        self.metadata.clear();
+    }
+
+    /// The blocks that may hold long texts.
+    pub(super) fn blocks(&self) -> [(&'static str, Span); 3] {
+        [("sql", self.sql), ("http", self.http_request), ("aws", self.aws)]
+    }
+
+    /// `members` are the encoded members of a block of [`blocks`](Body::blocks).
+    pub(super) fn replace_block(&mut self, name: &str, members: &[u8]) {
+        let members = self.text.push(members);
+        match name {
+            "sql" => self.sql = members,
+            "http" => self.http_request = members,
+            _ => self.aws = members,
+        }
+    }
+
+    /// Everything after the head, for the document of a subsegment.
+    pub(crate) fn write_subsegment(&self, out: &mut Vec<u8>, end: Option<Timestamp>, about: &About) {
+        write_end(out, end);
+        self.write_flags(out);
+        match self.namespace {
+            Some(Namespace::Aws) => json::raw(out, ",\"namespace\":\"aws\""),
+            Some(Namespace::Remote) => json::raw(out, ",\"namespace\":\"remote\""),
+            None => {}
+        }
+        if self.traced {
+            json::raw(out, ",\"traced\":true");
+        }
+        if !self.precursors.is_empty() {
+            json::raw(out, ",\"precursor_ids\":");
+            json::list(out, &self.precursors, |out, id| json::id(out, *id));
+        }
+        self.write_object(out, "aws", self.aws);
+        self.write_object(out, "sql", self.sql);
+        self.write_rest(out, about);
+    }
+
+    /// Everything after the head, for the document of a segment.
+    pub(crate) fn write_segment(
+        &self,
+        out: &mut Vec<u8>,
+        end: Option<Timestamp>,
+        trace_id: TraceId,
+        parent: Option<EntityId>,
+        about: &About,
+    ) {
+        write_end(out, end);
+        json::raw(out, ",\"trace_id\":\"");
+        out.extend_from_slice(&trace_id.to_ascii());
+        out.push(b'"');
+        if let Some(parent) = parent {
+            json::raw(out, ",\"parent_id\":");
+            json::id(out, parent);
+        }
+        self.write_flags(out);
+        if !self.user.is_empty() {
+            json::raw(out, ",\"user\":");
+            out.extend_from_slice(self.text.get(self.user));
+        }
+        about.write(out, self.rule.as_deref());
+        self.write_rest(out, about);
+    }
+
+    fn write_flags(&self, out: &mut Vec<u8>) {
+        for (set, member) in
+            [(self.error, ",\"error\":true"), (self.throttle, ",\"throttle\":true"), (self.fault, ",\"fault\":true")]
+        {
+            if set {
+                json::raw(out, member);
+            }
+        }
+    }
+
+    fn write_object(&self, out: &mut Vec<u8>, name: &str, members: Span) {
+        if !members.is_empty() {
+            json::member(out, name);
+            out.push(b'{');
+            out.extend_from_slice(self.text.get(members));
+            out.push(b'}');
+        }
+    }
+
+    fn write_rest(&self, out: &mut Vec<u8>, about: &About) {
+        self.write_http(out);
+        if !self.annotations.is_empty() {
+            json::raw(out, ",\"annotations\":{");
+            for (index, (key, value)) in self.annotations.iter().enumerate() {
+                json::raw(out, if index == 0 { "\"" } else { ",\"" });
+                out.extend_from_slice(self.text.get(*key));
+                json::raw(out, "\":");
+                out.extend_from_slice(self.text.get(*value));
+            }
+            out.push(b'}');
+        }
+        self.write_metadata(out);
+        self.cause.write(out, about);
+    }
+
+    fn write_http(&self, out: &mut Vec<u8>) {
+        let parts = [("\"request\":{", self.http_request), ("\"response\":{", self.http_response)];
+        let mut before = ",\"http\":{";
+        for (name, members) in parts.into_iter().filter(|(_, members)| !members.is_empty()) {
+            json::raw(out, before);
+            json::raw(out, name);
+            out.extend_from_slice(self.text.get(members));
+            out.push(b'}');
+            before = ",";
+        }
+        if before == "," {
+            out.push(b'}');
+        }
+    }
+
+    /// One object for each namespace, in the order of their first use.
+    fn write_metadata(&self, out: &mut Vec<u8>) {
+        let namespace = |entry: &Metadata| self.text.get(entry.namespace);
+        let text = |span| json::utf8(self.text.get(span));
+        for (index, first) in self.metadata.iter().enumerate() {
+            if self.metadata[..index].iter().any(|earlier| namespace(earlier) == namespace(first)) {
+                continue;
+            }
+            json::raw(out, if index == 0 { ",\"metadata\":{" } else { "}," });
+            json::string(out, text(first.namespace));
+            let mut before = ":{";
+            for entry in self.metadata[index..].iter().filter(|entry| namespace(entry) == namespace(first)) {
+                json::raw(out, before);
+                json::string(out, text(entry.key));
+                out.push(b':');
+                out.extend_from_slice(self.text.get(entry.value));
+                before = ",";
+            }
+        }
+        if !self.metadata.is_empty() {
+            json::raw(out, "}}");
+        }
+    }
+}
+
+/// An entity that has not ended is in progress.
+fn write_end(out: &mut Vec<u8>, end: Option<Timestamp>) {
+    match end {
+        Some(end) => {
+            json::raw(out, ",\"end_time\":");
+            json::time(out, end);
+        }
+        None => out.extend_from_slice(IN_PROGRESS),
+    }
+}

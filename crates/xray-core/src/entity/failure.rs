@@ -1,0 +1,173 @@
+//! The `cause` of an entity, and how one error that passes several entities is described once.
+
+use crate::about::About;
+use crate::cause::{Exception, Frame, Identity};
+use crate::document::json;
+use crate::id::{EntityId, IdSource};
+
+/// Exceptions of one entity that are kept, so that a loop which fails again and again stays small.
+const MAX_EXCEPTIONS: usize = 32;
+
+/// What a document says in `cause`.
+#[derive(Debug, Default)]
+pub(crate) enum Cause {
+    #[default]
+    None,
+    /// An exception that another entity of the trace describes.
+    Reference(EntityId),
+    /// In the order of the document.
+    Exceptions(Vec<Described>),
+}
+
+/// One exception of a document.
+#[derive(Debug)]
+pub(crate) struct Described {
+    id: EntityId,
+    kind: String,
+    pub(super) message: String,
+    remote: bool,
+    pub(super) stack: Vec<Frame>,
+    pub(super) truncated: usize,
+    cause: Option<EntityId>,
+}
+
+impl Cause {
+    /// Segments list the oldest exception first, subsegments the newest, as all X-Ray SDKs do.
+    pub(super) fn add(&mut self, described: Vec<Described>, newest_first: bool) {
+        let mut all = match std::mem::take(self) {
+            Cause::Exceptions(all) => all,
+            Cause::None | Cause::Reference(_) => Vec::new(),
+        };
+        if all.len() + described.len() <= MAX_EXCEPTIONS {
+            let at = if newest_first { 0 } else { all.len() };
+            all.splice(at..at, described);
+        }
+        *self = Cause::Exceptions(all);
+    }
+
+    /// An exception of the entity's own says more than a reference.
+    pub(super) fn refer(&mut self, id: EntityId) {
+        if !matches!(self, Cause::Exceptions(_)) {
+            *self = Cause::Reference(id);
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>, about: &About) {
+        match self {
+            Cause::None => {}
+            Cause::Reference(id) => {
+                json::raw(out, ",\"cause\":");
+                json::id(out, *id);
+            }
+            Cause::Exceptions(all) => {
+                json::raw(out, ",\"cause\":{\"working_directory\":");
+                out.extend_from_slice(about.working_directory());
+                json::raw(out, ",\"exceptions\":");
+                json::list(out, all, Described::write);
+                out.push(b'}');
+            }
+        }
+    }
+}
+
+impl Described {
+    fn write(out: &mut Vec<u8>, exception: &Described) {
+        json::raw(out, "{\"id\":");
+        json::id(out, exception.id);
+        json::text_member(out, "message", &exception.message);
+        json::text_member(out, "type", &exception.kind);
+        json::member(out, "remote");
+        json::boolean(out, exception.remote);
+        if let Some(cause) = exception.cause {
+            json::member(out, "cause");
+            json::id(out, cause);
+        }
+        if exception.truncated > 0 {
+            json::member(out, "truncated");
+            json::unsigned(out, exception.truncated as u64);
+        }
+        json::member(out, "stack");
+        json::list(out, &exception.stack, |out, frame| {
+            json::raw(out, "{\"path\":");
+            json::string(out, &frame.path);
+            json::member(out, "line");
+            json::unsigned(out, frame.line.into());
+            json::text_member(out, "label", if frame.label.is_empty() { "anonymous" } else { &frame.label });
+            out.push(b'}');
+        });
+        out.push(b'}');
+    }
+}
+
+/// The failure that was recorded last in a trace. The memory is one deep, as in all X-Ray SDKs.
+#[derive(Debug)]
+pub(crate) struct LastFailure {
+    identity: Identity,
+    exception: EntityId,
+    entity: EntityId,
+    parent: Option<EntityId>,
+}
+
+/// How an entity speaks of a failure.
+pub(crate) enum Telling {
+    Describe(Vec<Described>),
+    Refer(EntityId),
+    /// It has said so already.
+    Nothing,
+}
+
+/// Decides how the entity `id` under `parent` (none: a segment) tells `exception`, and remembers it.
+pub(crate) fn tell(
+    last: &mut Option<LastFailure>,
+    exception: Exception,
+    (id, parent): (EntityId, Option<EntityId>),
+    ids: &IdSource,
+) -> Telling {
+    let identity = exception.identity();
+    // An error that was recorded below and now passes here. Two errors made by the same code look alike:
+    // they count as one only from a child to its parent, or to the segment.
+    let on_its_way = |last: &LastFailure| match last.identity {
+        Identity::Made(_) => true,
+        Identity::Alike(_) => parent.is_none() || last.parent == Some(id) || last.entity == id,
+    };
+    let known = last.as_ref().filter(|last| on_its_way(last));
+    if let Some(known) = known.filter(|known| known.identity == identity) {
+        let (exception, again) = (known.exception, known.entity == id);
+        *last = Some(LastFailure { identity, exception, entity: id, parent });
+        return if again { Telling::Nothing } else { Telling::Refer(exception) };
+    }
+
+    let first = ids.entity_id();
+    let remote = exception.is_remote();
+    let mut described = vec![Described {
+        id: first,
+        kind: exception.kind().to_owned(),
+        message: exception.message().to_owned(),
+        remote,
+        stack: vec![],
+        truncated: 0,
+        cause: None,
+    }];
+    for source in exception.sources() {
+        let told = known.filter(|known| known.identity == Identity::alike(&source.message));
+        let source_id = told.map_or_else(|| ids.entity_id(), |known| known.exception);
+        if let Some(caused) = described.last_mut() {
+            caused.cause = Some(source_id);
+        }
+        if told.is_some() {
+            break;
+        }
+        described.push(Described {
+            id: source_id,
+            kind: source.kind.clone(),
+            message: source.message.clone(),
+            remote,
+            stack: vec![],
+            truncated: 0,
+            cause: None,
+        });
+    }
+    (described[0].stack, described[0].truncated) = exception.into_stack();
+    *last = Some(LastFailure { identity, exception: first, entity: id, parent });
+    Telling::Describe(described)
+}

@@ -1,0 +1,292 @@
+//! What all handles hold: a recorded entity, a passive one, or none at all.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use crate::cause::Exception;
+use crate::header::TraceHeader;
+use crate::id::{EntityId, TraceId};
+
+use super::body::{Body, Flag};
+use super::node::{Kind, Node};
+use super::passive::Passive;
+use super::value::AnnotationValue;
+
+/// Clones refer to the same entity and do not keep it open.
+#[derive(Clone, Default)]
+pub(crate) enum Handle {
+    Recorded(Arc<Node>),
+    Passive(Passive),
+    /// There is no trace: the SDK is disabled, or no request is being traced.
+    #[default]
+    Absent,
+}
+
+impl Handle {
+    pub(super) fn recorded(&self) -> Option<&Arc<Node>> {
+        match self {
+            Handle::Recorded(node) if !node.is_discarded() => Some(node),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn begin_child(&self, name: &str) -> Handle {
+        match self {
+            Handle::Recorded(node) if node.is_discarded() => Handle::Passive(node.passive_child()),
+            Handle::Recorded(node) => Handle::Recorded(node.begin_child(name)),
+            Handle::Passive(passive) => Handle::Passive(passive.child()),
+            Handle::Absent => Handle::Absent,
+        }
+    }
+
+    pub(super) fn unsampled_child(&self) -> Handle {
+        match self {
+            Handle::Recorded(node) => Handle::Passive(node.passive_child()),
+            other => other.begin_child(""),
+        }
+    }
+
+    pub(super) fn edit(&self, change: impl FnOnce(&mut Body)) {
+        if let Some(node) = self.recorded() {
+            node.edit(change);
+        }
+    }
+
+    pub(super) fn annotate<'v>(&self, key: &str, value: impl Into<AnnotationValue<'v>>) {
+        if let Some(node) = self.recorded() {
+            node.annotate(key, &value.into());
+        }
+    }
+
+    pub(super) fn metadata<T: Serialize + ?Sized>(&self, namespace: &str, key: &str, value: &T) {
+        if let Some(node) = self.recorded() {
+            node.metadata(namespace, key, value);
+        }
+    }
+
+    pub(super) fn record(&self, flag: Flag, exception: impl Into<Exception>) {
+        if let Some(node) = self.recorded()
+            && node.kind != Kind::Facade
+        {
+            node.record(flag, exception.into());
+        }
+    }
+
+    pub(super) fn is_recording(&self) -> bool {
+        self.recorded().is_some_and(|node| node.is_recording())
+    }
+
+    pub(super) fn trace_id(&self) -> Option<TraceId> {
+        match self {
+            Handle::Recorded(node) => Some(node.trace.id),
+            Handle::Passive(passive) => Some(passive.trace_id),
+            Handle::Absent => None,
+        }
+    }
+
+    pub(super) fn id(&self) -> Option<EntityId> {
+        match self {
+            Handle::Recorded(node) => Some(node.id),
+            Handle::Passive(passive) => Some(passive.id),
+            Handle::Absent => None,
+        }
+    }
+
+    pub(super) fn trace_header(&self) -> Option<TraceHeader<'_>> {
+        match self {
+            Handle::Recorded(node) => Some(node.trace_header()),
+            Handle::Passive(passive) => Some(passive.trace_header()),
+            Handle::Absent => None,
+        }
+    }
+
+    /// The segment of this entity's trace, if it is in this process and not forgotten.
+    pub(crate) fn root(&self) -> Handle {
+        match self {
+            Handle::Recorded(node) => node.trace.root.upgrade().map_or(Handle::Absent, Handle::Recorded),
+            other => other.clone(),
+        }
+    }
+}
+
+/// Text for `Debug`: kind and ids, never the content.
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Handle::Recorded(node) => write!(f, "{:?} {} of {}", node.kind, node.id, node.trace.id),
+            Handle::Passive(passive) => write!(f, "not sampled, {} of {}", passive.id, passive.trace_id),
+            Handle::Absent => f.write_str("no trace"),
+        }
+    }
+}
+
+/// A handle that keeps its entity open: when the last one is dropped, the entity closes.
+#[derive(Debug)]
+pub(super) struct Owner {
+    handle: Handle,
+    keeps_open: bool,
+}
+
+impl Owner {
+    pub(super) fn new(handle: Handle) -> Owner {
+        if let Handle::Recorded(node) = &handle {
+            node.owners.fetch_add(1, Ordering::Relaxed);
+        }
+        Owner { handle, keeps_open: true }
+    }
+
+    /// A handle of the same form that has no share in keeping the entity open.
+    pub(super) fn borrowed(handle: Handle) -> Owner {
+        Owner { handle, keeps_open: false }
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Clone for Owner {
+    fn clone(&self) -> Owner {
+        match self.keeps_open {
+            true => Owner::new(self.handle.clone()),
+            false => Owner::borrowed(self.handle.clone()),
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Handle::Recorded(node) = &self.handle
+            && self.keeps_open
+            && node.owners.fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            if std::thread::panicking() && node.is_recording() {
+                node.record(Flag::Fault, Exception::new("panic", "the thread panicked"));
+            }
+            node.close(None);
+        }
+    }
+}
+
+/// The methods that segments, subsegments and the current entity share. The type has a method `handle`.
+macro_rules! shared_methods {
+    ($name:ident) => {
+        impl $name {
+            /// Adds an annotation, which X-Ray indexes for search: a text, a boolean or a number. The same key
+            /// again replaces the value. Characters of the key other than letters, digits and `_` become `_`;
+            /// from the 51st key on annotations are dropped and counted.
+            pub fn annotate<'v>(&self, key: &str, value: impl Into<crate::AnnotationValue<'v>>) -> &Self {
+                self.handle().annotate(key, value);
+                self
+            }
+
+            /// Adds metadata, which X-Ray shows but does not index, in the namespace `default`. The value is
+            /// serialised now, at once; one that does not serialise is dropped with a warning.
+            pub fn metadata<T: serde::Serialize + ?Sized>(&self, key: &str, value: &T) -> &Self {
+                self.metadata_in("default", key, value)
+            }
+
+            /// Adds metadata in a namespace of its own. Namespaces that begin with `AWS.` are reserved.
+            pub fn metadata_in<T: serde::Serialize + ?Sized>(&self, namespace: &str, key: &str, value: &T) -> &Self {
+                self.handle().metadata(namespace, key, value);
+                self
+            }
+
+            /// Adds metadata that costs something to make: `value` is called only if it will be recorded.
+            pub fn metadata_with<T: serde::Serialize>(&self, key: &str, value: impl FnOnce() -> T) -> &Self {
+                if self.is_recording() {
+                    self.metadata(key, &value());
+                }
+                self
+            }
+
+            /// Records a failure of this side, as a 5xx: sets the fault flag and describes the exception with
+            /// its `source()` chain. The same error recorded again on the way up is referred to by id.
+            pub fn fault(&self, error: impl Into<crate::Exception>) -> &Self {
+                self.handle().record(crate::Flag::Fault, error);
+                self
+            }
+
+            /// Records a failure that the caller has to answer for, as a 4xx: sets the error flag and describes
+            /// the exception.
+            pub fn error(&self, error: impl Into<crate::Exception>) -> &Self {
+                self.handle().record(crate::Flag::Error, error);
+                self
+            }
+
+            /// Says that the caller was told to slow down, as by 429: sets the throttle and the error flag.
+            pub fn throttle(&self) -> &Self {
+                self.mark(crate::Flag::Throttle).mark(crate::Flag::Error)
+            }
+
+            /// Sets one flag and nothing else. Nothing unsets a flag.
+            pub fn mark(&self, flag: crate::Flag) -> &Self {
+                self.handle().edit(|body| body.mark(flag));
+                self
+            }
+
+            /// Begins a subsegment below this entity. It is not current until it is entered.
+            #[must_use = "a subsegment closes when its last handle is dropped"]
+            pub fn subsegment(&self, name: impl AsRef<str>) -> crate::Subsegment {
+                crate::Subsegment::begun(self.handle().begin_child(name.as_ref()))
+            }
+
+            /// A subsegment that is not recorded, nor anything below it: calls made in it carry `Sampled=0`.
+            #[must_use = "a subsegment closes when its last handle is dropped"]
+            pub fn unsampled_subsegment(&self) -> crate::Subsegment {
+                crate::Subsegment::begun(self.handle().unsampled_child())
+            }
+
+            /// Sends the entity as it stands, in progress, so that X-Ray shows it before it is closed. What is
+            /// sent at its close takes the place of this.
+            pub fn announce(&self) -> &Self {
+                if let Some(node) = self.handle().recorded() {
+                    node.announce();
+                }
+                self
+            }
+
+            /// Whether what is added now will reach X-Ray: sampled, and not yet closed.
+            pub fn is_recording(&self) -> bool {
+                self.handle().is_recording()
+            }
+
+            /// Whether the trace is sampled; calls to other services tell them so.
+            pub fn is_sampled(&self) -> bool {
+                self.handle().recorded().is_some()
+            }
+
+            /// The trace this belongs to. `None` when the SDK is disabled or there is no current entity.
+            pub fn trace_id(&self) -> Option<crate::TraceId> {
+                self.handle().trace_id()
+            }
+
+            /// The id of this entity. `None` as for [`trace_id`](Self::trace_id).
+            pub fn id(&self) -> Option<crate::EntityId> {
+                self.handle().id()
+            }
+
+            /// What a call made here sends as `X-Amzn-Trace-Id`. `None` as for [`trace_id`](Self::trace_id).
+            pub fn trace_header(&self) -> Option<crate::TraceHeader<'_>> {
+                self.handle().trace_header()
+            }
+
+            /// Makes this the current entity of the thread until the guard is dropped.
+            ///
+            /// The guard belongs to synchronous code. In async code a guard held across an `.await` would stay
+            /// current while other tasks run: use [`scope`](Self::scope) or
+            /// [`in_subsegment`](crate::FutureExt::in_subsegment).
+            pub fn enter(&self) -> crate::context::Entered {
+                crate::context::enter(self.handle().clone())
+            }
+
+            /// Runs `future` with this as the current entity, at each poll. The entity stays open afterwards.
+            pub fn scope<F: std::future::Future>(&self, future: F) -> crate::context::InEntity<F> {
+                crate::context::InEntity::new(self.handle().clone(), future)
+            }
+        }
+    };
+}
+pub(super) use shared_methods;

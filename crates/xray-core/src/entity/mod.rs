@@ -1,0 +1,25 @@
+//! Segments and subsegments: handles that are always safe to use.
+//!
+//! What is not sampled, disabled or closed takes every call and does nothing.
+
+mod body;
+mod either;
+mod facade;
+mod failure;
+mod handle;
+mod node;
+mod passive;
+mod segment;
+mod shed;
+mod subsegment;
+mod value;
+
+pub use body::{Flag, Namespace};
+pub use either::Entity;
+pub use facade::Facade;
+pub(crate) use handle::Handle;
+pub(crate) use node::{Beginning, Kind, Node};
+pub(crate) use passive::Passive;
+pub use segment::Segment;
+pub use subsegment::Subsegment;
+pub use value::AnnotationValue;

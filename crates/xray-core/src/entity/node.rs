@@ -1,0 +1,330 @@
+//! The core of an entity that is recorded: an immutable head, and a body that its close takes away.
+
+use std::backtrace::Backtrace;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use serde::Serialize;
+
+use crate::cause::Exception;
+use crate::document::{json, with_scratch};
+use crate::header::TraceHeader;
+use crate::id::{EntityId, TraceId};
+use crate::ledger::{Departures, Ledger, SlotRef};
+use crate::naming::clean_name;
+use crate::recorder::Recorder;
+use crate::time::{Anchor, Timestamp};
+
+use super::body::{Annotated, Body, Flag};
+use super::failure::{LastFailure, Telling, tell};
+use super::passive::Passive;
+use super::shed::{MAX_TAIL, shed};
+use super::value::AnnotationValue;
+
+/// What all entities of a recorded trace share.
+pub(crate) struct Trace {
+    pub(super) recorder: Recorder,
+    pub(super) id: TraceId,
+    /// The unreserved fields of the incoming header, sent on at every exit.
+    fields: Option<Box<str>>,
+    anchor: Anchor,
+    pub(super) root: Weak<Node>,
+    ledger: Mutex<Ledger>,
+    last_failure: Mutex<Option<LastFailure>>,
+    /// Nothing of this trace is wanted any more.
+    discarded: AtomicBool,
+}
+
+/// What an entity is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Segment,
+    Subsegment,
+    /// A segment that another process sends: that of a Lambda function.
+    Facade,
+}
+
+/// One recorded entity.
+pub(crate) struct Node {
+    pub(super) trace: Arc<Trace>,
+    pub(super) id: EntityId,
+    /// The entity above: in this process for a subsegment, in the calling one for a segment.
+    parent: Option<EntityId>,
+    start: Timestamp,
+    slot: SlotRef,
+    pub(super) kind: Kind,
+    /// Handles that keep it open: the last one that is dropped closes it.
+    pub(super) owners: AtomicUsize,
+    /// Taken by the close: what comes later finds nothing, so nothing can change after it was sent, and
+    /// nothing can be sent twice.
+    body: Mutex<Option<Body>>,
+}
+
+/// A panic elsewhere must not make the trace unusable.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How a trace begins.
+pub(crate) struct Beginning<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) name: &'a str,
+    pub(crate) trace_id: TraceId,
+    pub(crate) parent: Option<EntityId>,
+    pub(crate) fields: Option<Box<str>>,
+    pub(crate) anchor: Anchor,
+    pub(crate) rule: Option<Arc<str>>,
+}
+
+impl Node {
+    /// The segment of a new trace. `name` is clean.
+    pub(crate) fn begin(recorder: &Recorder, beginning: Beginning<'_>) -> Arc<Node> {
+        let Beginning { kind, name, trace_id, parent, fields, anchor, rule } = beginning;
+        // A facade stands for the entity that the header names.
+        let id = match (kind, parent) {
+            (Kind::Facade, Some(parent)) => parent,
+            _ => recorder.ids().entity_id(),
+        };
+        let threshold = if kind == Kind::Facade { 0 } else { recorder.streaming_threshold() };
+        let (ledger, slot) = with_scratch(|head| {
+            write_head(head, name, id, anchor.start());
+            Ledger::new(trace_id, threshold, id, head)
+        });
+        Arc::new_cyclic(|root| Node {
+            trace: Arc::new(Trace {
+                recorder: recorder.clone(),
+                id: trace_id,
+                fields,
+                anchor,
+                root: root.clone(),
+                ledger: Mutex::new(ledger),
+                last_failure: Mutex::new(None),
+                discarded: AtomicBool::new(false),
+            }),
+            id,
+            parent,
+            start: anchor.start(),
+            slot,
+            kind,
+            owners: AtomicUsize::new(0),
+            body: Mutex::new((kind != Kind::Facade).then(|| Body::with_rule(rule))),
+        })
+    }
+
+    /// A subsegment under this entity, open or not.
+    pub(crate) fn begin_child(self: &Arc<Node>, name: &str) -> Arc<Node> {
+        let trace = &self.trace;
+        let id = trace.recorder.ids().entity_id();
+        let start = trace.now();
+        let mut out = Departures::default();
+        let slot = with_scratch(|head| {
+            write_head(head, &self.clean(name), id, start);
+            lock(&trace.ledger).begin(self.slot, self.id, id, head, &mut out)
+        });
+        trace.emit(out);
+        Arc::new(Node {
+            trace: trace.clone(),
+            id,
+            parent: Some(self.id),
+            start,
+            slot,
+            kind: Kind::Subsegment,
+            owners: AtomicUsize::new(0),
+            body: Mutex::new(Some(Body::default())),
+        })
+    }
+
+    fn clean<'a>(&self, name: &'a str) -> std::borrow::Cow<'a, str> {
+        let cleaned = clean_name(name);
+        if cleaned != name {
+            self.trace.recorder.counters().names_repaired.add(1);
+        }
+        cleaned
+    }
+
+    /// An entity that is not recorded, under this one.
+    pub(super) fn passive_child(&self) -> Passive {
+        let fields = self.trace.fields.as_deref().map(Arc::from);
+        Passive::new(&self.trace.recorder, self.trace.id, fields)
+    }
+
+    pub(super) fn is_discarded(&self) -> bool {
+        self.trace.discarded.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_recording(&self) -> bool {
+        !self.is_discarded() && lock(&self.body).is_some()
+    }
+
+    /// Changes the body if the entity is still open; else the attempt is counted.
+    pub(super) fn edit<T>(&self, change: impl FnOnce(&mut Body) -> T) -> Option<T> {
+        let changed = lock(&self.body).as_mut().map(change);
+        if changed.is_none() {
+            self.refuse();
+        }
+        changed
+    }
+
+    #[cold]
+    fn refuse(&self) {
+        let recorder = &self.trace.recorder;
+        match self.kind {
+            Kind::Facade => recorder.diagnostics().warn(
+                "facade",
+                format_args!("the segment of a Lambda function cannot be changed: use a subsegment"),
+            ),
+            _ => recorder.counters().late_writes.add(1),
+        }
+    }
+
+    pub(super) fn annotate(&self, key: &str, value: &AnnotationValue<'_>) {
+        let recorder = &self.trace.recorder;
+        match self.edit(|body| body.annotate(key, value)) {
+            None | Some(Annotated::AsGiven) => {}
+            Some(Annotated::Renamed) => recorder.diagnostics().warn(
+                "annotation key",
+                format_args!("annotation key {key:?}: characters other than letters, digits and _ became _"),
+            ),
+            Some(Annotated::Dropped) => {
+                recorder.counters().annotations_dropped.add(1);
+                recorder.diagnostics().warn(
+                    "annotation dropped",
+                    format_args!("annotation {key:?} was dropped: an entity has at most 50"),
+                );
+            }
+        }
+    }
+
+    pub(super) fn metadata<T: Serialize + ?Sized>(&self, namespace: &str, key: &str, value: &T) {
+        let diagnostics = self.trace.recorder.diagnostics();
+        if namespace.starts_with("AWS.") {
+            return diagnostics.warn(
+                "metadata namespace",
+                format_args!("metadata {key:?} was dropped: X-Ray reserves the namespace {namespace:?}"),
+            );
+        }
+        // The value's own code runs here, before any lock.
+        with_scratch(|encoded| match json::value(encoded, value) {
+            Ok(()) => {
+                if encoded == b"null" {
+                    // As the other X-Ray SDKs write it.
+                    encoded.clear();
+                    json::string(encoded, "");
+                }
+                self.edit(|body| body.metadata(namespace, key, encoded));
+            }
+            Err(error) => diagnostics
+                .warn("metadata", format_args!("metadata {key:?} was dropped: it does not serialise: {error}")),
+        });
+    }
+
+    pub(super) fn record(&self, flag: Flag, exception: Exception) {
+        let recorder = &self.trace.recorder;
+        let exception = match recorder.captures_backtraces() && !exception.has_stack() {
+            true => exception.backtrace(&Backtrace::force_capture()),
+            false => exception,
+        };
+        let above = if self.kind == Kind::Segment { None } else { self.parent };
+        let telling = tell(&mut lock(&self.trace.last_failure), exception, (self.id, above), recorder.ids());
+        self.edit(|body| {
+            body.mark(flag);
+            match telling {
+                Telling::Describe(described) => body.cause.add(described, self.kind == Kind::Subsegment),
+                Telling::Refer(id) => body.cause.refer(id),
+                Telling::Nothing => {}
+            }
+        });
+    }
+
+    /// Closes the entity. What is closed already stays as it is.
+    pub(super) fn close(&self, end: Option<Timestamp>) {
+        let Some(mut body) = lock(&self.body).take() else { return };
+        let trace = &self.trace;
+        if self.is_discarded() {
+            return;
+        }
+        let end = end.unwrap_or_else(|| trace.now()).max(self.start);
+        let mut out = Departures::default();
+        with_scratch(|tail| {
+            self.report(self.write_tail(tail, &mut body, Some(end)));
+            let mut ledger = lock(&trace.ledger);
+            match self.kind {
+                Kind::Subsegment => ledger.close(self.slot, tail, &mut out),
+                Kind::Segment | Kind::Facade => ledger.close_root(self.slot, tail, &mut out),
+            }
+        });
+        // Dropped here: neither the members nor the emitter's work under a lock.
+        trace.emit(out);
+    }
+
+    /// Sends the entity as it stands, in progress.
+    pub(super) fn announce(&self) {
+        if self.is_discarded() {
+            return;
+        }
+        let snapshot = with_scratch(|tail| {
+            let shed = self.edit(|body| self.write_tail(tail, body, None))?;
+            self.report(shed);
+            lock(&self.trace.ledger).snapshot(self.slot, tail, self.kind == Kind::Segment)
+        });
+        if let Some(document) = snapshot {
+            self.trace.recorder.emit(document);
+        }
+    }
+
+    /// Returns what had to be left out.
+    fn write_tail(&self, tail: &mut Vec<u8>, body: &mut Body, end: Option<Timestamp>) -> Option<String> {
+        let about = self.trace.recorder.about();
+        let write = |tail: &mut Vec<u8>, body: &Body| match self.kind {
+            Kind::Subsegment => body.write_subsegment(tail, end, about),
+            Kind::Segment | Kind::Facade => body.write_segment(tail, end, self.trace.id, self.parent, about),
+        };
+        write(tail, body);
+        (tail.len() > MAX_TAIL).then(|| shed(tail, body, write))
+    }
+
+    fn report(&self, shed: Option<String>) {
+        if let Some(shed) = shed {
+            let recorder = &self.trace.recorder;
+            recorder.counters().shed.add(1);
+            let message = format_args!("entity {} was too large for a datagram and lost: {shed}", self.id);
+            recorder.diagnostics().warn("shed", message);
+        }
+    }
+
+    /// Forgets the whole trace, as far as it was not sent.
+    pub(super) fn discard(&self) {
+        self.trace.discarded.store(true, Ordering::Relaxed);
+        lock(&self.trace.ledger).discard();
+    }
+
+    /// What calls to other services carry.
+    pub(super) fn trace_header(&self) -> TraceHeader<'_> {
+        TraceHeader::new(self.trace.id)
+            .with_parent(self.id)
+            .with_sampled(!self.is_discarded())
+            .with_fields(self.trace.fields.as_deref().unwrap_or_default())
+    }
+}
+
+impl Trace {
+    fn now(&self) -> Timestamp {
+        self.anchor.now(self.recorder.clock())
+    }
+
+    fn emit(&self, departures: Departures) {
+        for document in departures {
+            self.recorder.emit(document);
+        }
+    }
+}
+
+fn write_head(out: &mut Vec<u8>, name: &str, id: EntityId, start: Timestamp) {
+    // A clean name has nothing to escape.
+    json::raw(out, "\"name\":\"");
+    json::raw(out, name);
+    json::raw(out, "\",\"id\":");
+    json::id(out, id);
+    json::raw(out, ",\"start_time\":");
+    json::time(out, start);
+}

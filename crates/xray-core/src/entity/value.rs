@@ -1,0 +1,108 @@
+//! What an annotation may hold.
+
+use std::borrow::Cow;
+
+use crate::document::json;
+
+/// Characters of a text annotation that are kept: the limit of X-Ray's document schema.
+const MAX_TEXT: usize = 1000;
+
+/// The value of an annotation: a text, a boolean or a number.
+///
+/// JSON knows no infinity: a number that is not finite is written as text (`NaN`, `Infinity`, `-Infinity`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnnotationValue<'a>(Value<'a>);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Value<'a> {
+    Text(Cow<'a, str>),
+    Boolean(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+}
+
+impl AnnotationValue<'_> {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        match &self.0 {
+            Value::Text(text) => json::string(out, json::cut(text, MAX_TEXT)),
+            Value::Boolean(value) => json::boolean(out, *value),
+            Value::Unsigned(number) => json::unsigned(out, *number),
+            Value::Signed(number) => json::signed(out, *number),
+            Value::Float(number) if number.is_finite() => json::float(out, *number),
+            Value::Float(number) if number.is_nan() => json::string(out, "NaN"),
+            Value::Float(number) => json::string(out, if *number > 0.0 { "Infinity" } else { "-Infinity" }),
+        }
+    }
+}
+
+macro_rules! from {
+    ($($type:ty => |$value:ident| $variant:expr),* $(,)?) => {
+        $(impl<'a> From<$type> for AnnotationValue<'a> {
+            fn from($value: $type) -> AnnotationValue<'a> {
+                AnnotationValue($variant)
+            }
+        })*
+    };
+}
+
+from! {
+    &'a str => |value| Value::Text(Cow::Borrowed(value)),
+    &'a String => |value| Value::Text(Cow::Borrowed(value)),
+    String => |value| Value::Text(Cow::Owned(value)),
+    Cow<'a, str> => |value| Value::Text(value),
+    bool => |value| Value::Boolean(value),
+    u8 => |value| Value::Unsigned(value.into()),
+    u16 => |value| Value::Unsigned(value.into()),
+    u32 => |value| Value::Unsigned(value.into()),
+    u64 => |value| Value::Unsigned(value),
+    usize => |value| Value::Unsigned(value as u64),
+    i8 => |value| Value::Signed(value.into()),
+    i16 => |value| Value::Signed(value.into()),
+    i32 => |value| Value::Signed(value.into()),
+    i64 => |value| Value::Signed(value),
+    isize => |value| Value::Signed(value as i64),
+    f32 => |value| Value::Float(value.into()),
+    f64 => |value| Value::Float(value),
+}
+
+/// The key as X-Ray takes it: characters outside `[A-Za-z0-9_]` become `_`, 500 are kept.
+pub(crate) fn clean_key(key: &str) -> Cow<'_, str> {
+    const LIMIT: usize = 500;
+    let allowed = |c: char| c == '_' || c.is_ascii_alphanumeric();
+    if (1..=LIMIT).contains(&key.len()) && key.chars().all(allowed) {
+        return Cow::Borrowed(key);
+    }
+    let cleaned: String = key.chars().map(|c| if allowed(c) { c } else { '_' }).take(LIMIT).collect();
+    Cow::Owned(if cleaned.is_empty() { "_".to_owned() } else { cleaned })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_json() {
+        for (value, want) in [
+            (AnnotationValue::from("a\"b"), r#""a\"b""#),
+            (true.into(), "true"),
+            (7u8.into(), "7"),
+            (i64::MIN.into(), "-9223372036854775808"),
+            (0.25.into(), "0.25"),
+            (f64::NAN.into(), "\"NaN\""),
+            (f64::NEG_INFINITY.into(), "\"-Infinity\""),
+        ] {
+            let mut out = vec![];
+            value.write(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), want);
+        }
+    }
+
+    #[test]
+    fn keys_are_repaired_not_refused() {
+        for (key, want) in [("order_id", "order_id"), ("order.id", "order_id"), ("größe", "gr__e"), ("", "_")] {
+            assert_eq!(clean_key(key), want);
+        }
+        assert_eq!(clean_key(&"k".repeat(501)).len(), 500);
+    }
+}

@@ -1,0 +1,151 @@
+//! The environment: every variable the SDK knows, read once, when a recorder is built.
+
+use crate::context::ContextMissing;
+use crate::diagnostics::Level;
+use crate::emit::DaemonAddress;
+
+/// What the environment says. A variable that is unset, empty or not understood leaves the default; the last
+/// case is told in `problems`.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    /// `AWS_XRAY_SDK_ENABLED=false` or `AWS_XRAY_SDK_DISABLED=true`.
+    pub(crate) disabled: bool,
+    /// `AWS_XRAY_DAEMON_ADDRESS`.
+    pub(crate) daemon: Option<DaemonAddress>,
+    /// `AWS_XRAY_CONTEXT_MISSING`.
+    pub(crate) context_missing: Option<ContextMissing>,
+    /// `AWS_XRAY_TRACING_NAME`.
+    pub(crate) tracing_name: Option<String>,
+    /// `AWS_XRAY_DEBUG_MODE`, `AWS_XRAY_LOG_LEVEL`.
+    pub(crate) log: LogLevel,
+    /// `AWS_XRAY_COLLECT_SQL_QUERIES`.
+    pub(crate) collect_sql: bool,
+    /// `LAMBDA_TASK_ROOT` is set: this is a Lambda function.
+    pub(crate) lambda: bool,
+    /// Variables that were not understood.
+    pub(crate) problems: Vec<String>,
+}
+
+/// What the SDK's own logger prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogLevel(pub(crate) Option<Level>);
+
+impl Default for LogLevel {
+    fn default() -> LogLevel {
+        LogLevel(Some(Level::Error))
+    }
+}
+
+impl Environment {
+    /// The environment of this process.
+    pub(crate) fn read() -> Environment {
+        Environment::from_lookup(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Environment {
+        let get = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let is_on = |name: &str| get(name).is_some_and(|value| !is_no(&value));
+        let mut problems = Vec::new();
+        let mut problem = |name: &str, value: &str, accepts: &str, then: &str| {
+            problems.push(format!("{name}={value:?} is not understood ({accepts}): {then}"));
+        };
+
+        let enabled = get("AWS_XRAY_SDK_ENABLED").is_none_or(|value| {
+            if !is_no(&value) && !is_yes(&value) {
+                problem("AWS_XRAY_SDK_ENABLED", &value, "expected true or false", "the SDK is enabled");
+            }
+            !is_no(&value)
+        });
+        let daemon = get("AWS_XRAY_DAEMON_ADDRESS").and_then(|value| {
+            let parsed = value.parse();
+            parsed.map_err(|error| problem("AWS_XRAY_DAEMON_ADDRESS", &value, &format!("{error}"), "it is ignored")).ok()
+        });
+        let context_missing = get("AWS_XRAY_CONTEXT_MISSING").and_then(|value| {
+            let parsed = value.parse();
+            parsed.map_err(|error| problem("AWS_XRAY_CONTEXT_MISSING", &value, &format!("{error}"), "it is ignored")).ok()
+        });
+        let level = get("AWS_XRAY_LOG_LEVEL").map_or(LogLevel::default(), |value| {
+            LogLevel(match value.to_ascii_lowercase().as_str() {
+                "debug" => Some(Level::Debug),
+                "info" => Some(Level::Info),
+                "warn" => Some(Level::Warn),
+                "error" => Some(Level::Error),
+                "silent" => None,
+                _ => {
+                    problem("AWS_XRAY_LOG_LEVEL", &value, "expected debug, info, warn, error or silent", "it is error");
+                    Some(Level::Error)
+                }
+            })
+        });
+
+        Environment {
+            disabled: !enabled || is_on("AWS_XRAY_SDK_DISABLED"),
+            daemon,
+            context_missing,
+            tracing_name: get("AWS_XRAY_TRACING_NAME"),
+            log: if is_on("AWS_XRAY_DEBUG_MODE") { LogLevel(Some(Level::Debug)) } else { level },
+            collect_sql: is_on("AWS_XRAY_COLLECT_SQL_QUERIES"),
+            lambda: get("LAMBDA_TASK_ROOT").is_some(),
+            problems,
+        }
+    }
+}
+
+fn is_no(value: &str) -> bool {
+    ["0", "false", "no", "off", "n", "f"].iter().any(|no| value.eq_ignore_ascii_case(no))
+}
+
+fn is_yes(value: &str) -> bool {
+    ["1", "true", "yes", "on", "y", "t"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        Environment::from_lookup(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into()))
+    }
+
+    #[test]
+    fn either_switch_turns_the_sdk_off_and_off_wins() {
+        for (variables, disabled) in [
+            (&[][..], false),
+            (&[("AWS_XRAY_SDK_ENABLED", "FALSE")], true),
+            (&[("AWS_XRAY_SDK_ENABLED", "0")], true),
+            (&[("AWS_XRAY_SDK_ENABLED", "off")], true),
+            (&[("AWS_XRAY_SDK_ENABLED", "true")], false),
+            (&[("AWS_XRAY_SDK_ENABLED", "maybe")], false),
+            (&[("AWS_XRAY_SDK_DISABLED", "true")], true),
+            (&[("AWS_XRAY_SDK_DISABLED", "false")], false),
+            (&[("AWS_XRAY_SDK_ENABLED", "true"), ("AWS_XRAY_SDK_DISABLED", "1")], true),
+            (&[("AWS_XRAY_SDK_ENABLED", "false"), ("AWS_XRAY_SDK_DISABLED", "false")], true),
+        ] {
+            assert_eq!(environment(variables).disabled, disabled, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn debug_mode_beats_the_log_level() {
+        for (variables, level) in [
+            (&[][..], Some(Level::Error)),
+            (&[("AWS_XRAY_LOG_LEVEL", "Warn")], Some(Level::Warn)),
+            (&[("AWS_XRAY_LOG_LEVEL", "silent")], None),
+            (&[("AWS_XRAY_LOG_LEVEL", "loud")], Some(Level::Error)),
+            (&[("AWS_XRAY_LOG_LEVEL", "silent"), ("AWS_XRAY_DEBUG_MODE", "TRUE")], Some(Level::Debug)),
+            (&[("AWS_XRAY_LOG_LEVEL", "warn"), ("AWS_XRAY_DEBUG_MODE", "false")], Some(Level::Warn)),
+        ] {
+            assert_eq!(environment(variables).log, LogLevel(level), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_told_with_its_variable_and_leaves_the_default() {
+        for name in ["AWS_XRAY_DAEMON_ADDRESS", "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_LOG_LEVEL", "AWS_XRAY_SDK_ENABLED"] {
+            let bad = environment(&[(name, "nonsense")]);
+            assert_eq!(bad.problems.len(), 1, "{:?}", bad.problems);
+            assert!(bad.problems[0].starts_with(&format!("{name}=\"nonsense\"")), "{:?}", bad.problems);
+            assert!(bad.daemon.is_none() && bad.context_missing.is_none() && !bad.disabled);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The `X-Amzn-Trace-Id` header: how a trace crosses from service to service.
+
+use std::fmt;
+
+use crate::id::{EntityId, TraceId};
+
+/// The name of the header, in the spelling that AWS uses. HTTP does not care about its case.
+pub const TRACE_HEADER: &str = "X-Amzn-Trace-Id";
+
+/// What a header says about sampling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SamplingFlag {
+    /// `Sampled=1`: the caller records this trace.
+    Sampled,
+    /// `Sampled=0`: the caller decided against recording it.
+    NotSampled,
+    /// `Sampled=?`: the caller leaves the decision to this service and wants to hear it in the response.
+    Requested,
+}
+
+impl SamplingFlag {
+    fn parse(text: &[u8]) -> Option<SamplingFlag> {
+        match text {
+            b"1" => Some(SamplingFlag::Sampled),
+            b"0" => Some(SamplingFlag::NotSampled),
+            b"?" => Some(SamplingFlag::Requested),
+            _ => None,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            SamplingFlag::Sampled => "1",
+            SamplingFlag::NotSampled => "0",
+            SamplingFlag::Requested => "?",
+        }
+    }
+}
+
+impl From<bool> for SamplingFlag {
+    fn from(sampled: bool) -> SamplingFlag {
+        if sampled { SamplingFlag::Sampled } else { SamplingFlag::NotSampled }
+    }
+}
+
+/// The `X-Amzn-Trace-Id` header, parsed or to be sent. `Display` gives the header's value.
+///
+/// Parsing never fails and never allocates: what cannot be used is as if it were absent. Fields that X-Ray
+/// does not reserve (`Lineage`, or an application's own) are kept in order and sent on; `Self`, which load
+/// balancers add for themselves, is dropped.
+///
+/// ```
+/// use xray_core::{SamplingFlag, TraceHeader};
+///
+/// let header = TraceHeader::parse("Self=1-2;Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=?;Lineage=a87bd80c:1");
+/// assert_eq!(header.sampled(), Some(SamplingFlag::Requested));
+/// assert_eq!(header.to_string(), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=?;Lineage=a87bd80c:1");
+/// assert_eq!(TraceHeader::parse("garbage"), TraceHeader::default());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TraceHeader<'a> {
+    root: Option<&'a str>,
+    trace_id: Option<TraceId>,
+    parent: Option<EntityId>,
+    sampled: Option<SamplingFlag>,
+    /// Header text that holds unreserved fields, perhaps among reserved ones; empty when there are none.
+    fields: &'a str,
+}
+
+/// Characters of all unreserved keys and values together that are sent on.
+const FIELD_BUDGET: usize = 256;
+
+impl<'a> TraceHeader<'a> {
+    /// A header that continues the trace `trace_id`.
+    pub fn new(trace_id: TraceId) -> TraceHeader<'a> {
+        TraceHeader { trace_id: Some(trace_id), ..TraceHeader::default() }
+    }
+
+    /// Sets the entity that makes the call.
+    #[must_use]
+    pub fn with_parent(mut self, parent: EntityId) -> TraceHeader<'a> {
+        self.parent = Some(parent);
+        self
+    }
+
+    /// Sets the sampling decision.
+    #[must_use]
+    pub fn with_sampled(mut self, sampled: impl Into<SamplingFlag>) -> TraceHeader<'a> {
+        self.sampled = Some(sampled.into());
+        self
+    }
+
+    /// Adds the unreserved fields of `text`, written as in a header: `key=value;key=value`.
+    #[must_use]
+    pub fn with_fields(mut self, text: &'a str) -> TraceHeader<'a> {
+        self.fields = text;
+        self
+    }
+
+    /// Reads a header's value: pairs `key=value` joined by `;`, reserved keys in any case and order, blanks
+    /// around pairs, keys and values ignored. The last of several equal keys counts.
+    pub fn parse(text: &'a str) -> TraceHeader<'a> {
+        let mut header = TraceHeader::default();
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            if let Some(end) = header.take_usual(text, at) {
+                at = end + 1;
+                continue;
+            }
+            let end = at + bytes[at..].iter().position(|byte| *byte == b';').unwrap_or(bytes.len() - at);
+            if let Some((key, value)) = split(&text[at..end]) {
+                match Key::of(key) {
+                    Key::Root => (header.root, header.trace_id) = (Some(value), value.parse().ok()),
+                    Key::Parent => header.parent = value.parse().ok(),
+                    Key::Sampled => header.sampled = SamplingFlag::parse(value.as_bytes()),
+                    Key::Own => {}
+                    Key::Other => header.fields = text,
+                }
+            }
+            at = end + 1;
+        }
+        header
+    }
+
+    /// Takes the field at `at` when it looks as X-Ray itself writes it, and returns where it ends.
+    #[inline]
+    fn take_usual(&mut self, text: &'a str, at: usize) -> Option<usize> {
+        let rest = &text.as_bytes()[at..];
+        let value = |key: &[u8], len: usize| {
+            let end = key.len() + len;
+            (rest.starts_with(key) && rest.get(end).is_none_or(|byte| *byte == b';')).then(|| rest.get(key.len()..end))?
+        };
+        match rest[0] {
+            b'R' => {
+                self.trace_id = Some(TraceId::parse_bytes(value(b"Root=", TraceId::LEN)?)?);
+                self.root = text.get(at + 5..at + 5 + TraceId::LEN);
+                Some(at + 5 + TraceId::LEN)
+            }
+            b'P' => {
+                self.parent = Some(EntityId::parse_bytes(value(b"Parent=", 16)?)?);
+                Some(at + 7 + 16)
+            }
+            b'S' => {
+                self.sampled = Some(SamplingFlag::parse(value(b"Sampled=", 1)?)?);
+                Some(at + 8 + 1)
+            }
+            _ => None,
+        }
+    }
+
+    /// The text of `Root` as received, usable or not.
+    pub fn root(&self) -> Option<&'a str> {
+        self.root
+    }
+
+    /// The trace to continue: `Root`, when it is a trace id.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.trace_id
+    }
+
+    /// The entity that made the call: `Parent`, when it is an entity id. It means something only in the
+    /// trace of [`trace_id`](TraceHeader::trace_id).
+    pub fn parent(&self) -> Option<EntityId> {
+        self.parent
+    }
+
+    /// What `Sampled` says; `None` when it is absent or says something else.
+    pub fn sampled(&self) -> Option<SamplingFlag> {
+        self.sampled
+    }
+
+    /// The unreserved fields, in order, as far as their keys and values together have at most 256
+    /// characters: a field that does not fit any more is left out.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let mut left = FIELD_BUDGET;
+        self.fields
+            .split(';')
+            .filter_map(split)
+            .filter(|(key, _)| matches!(Key::of(key), Key::Other))
+            .filter(move |(key, value)| {
+                let need = key.chars().count() + value.chars().count();
+                let fits = need <= left;
+                left -= if fits { need } else { 0 };
+                fits
+            })
+    }
+
+    /// The unreserved fields as one text to keep, `None` when there are none.
+    pub(crate) fn kept_fields(&self) -> Option<Box<str>> {
+        let mut text = String::new();
+        for (key, value) in self.fields() {
+            let separator = if text.is_empty() { "" } else { ";" };
+            text.extend([separator, key, "=", value]);
+        }
+        (!text.is_empty()).then(|| text.into())
+    }
+
+    /// What to answer in the response's own `X-Amzn-Trace-Id` header: the trace and the decision, when this
+    /// header asked for it by `Sampled=?`.
+    pub fn response(&self, trace_id: TraceId, sampled: bool) -> Option<TraceHeader<'static>> {
+        (self.sampled == Some(SamplingFlag::Requested)).then(|| TraceHeader::new(trace_id).with_sampled(sampled))
+    }
+}
+
+impl fmt::Display for TraceHeader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        if let Some(root) = self.trace_id {
+            write!(f, "Root={root}")?;
+            separator = ";";
+        }
+        if let Some(parent) = self.parent {
+            write!(f, "{separator}Parent={parent}")?;
+            separator = ";";
+        }
+        if let Some(sampled) = self.sampled {
+            write!(f, "{separator}Sampled={}", sampled.as_str())?;
+            separator = ";";
+        }
+        for (key, value) in self.fields() {
+            write!(f, "{separator}{key}={value}")?;
+            separator = ";";
+        }
+        Ok(())
+    }
+}
+
+enum Key {
+    Root,
+    Parent,
+    Sampled,
+    /// `Self`.
+    Own,
+    Other,
+}
+
+impl Key {
+    fn of(key: &str) -> Key {
+        let is = |name: &str| key.eq_ignore_ascii_case(name);
+        match key.len() {
+            4 if is("Root") => Key::Root,
+            4 if is("Self") => Key::Own,
+            6 if is("Parent") => Key::Parent,
+            7 if is("Sampled") => Key::Sampled,
+            _ => Key::Other,
+        }
+    }
+}
+
+/// A pair's key and value, when both are there.
+fn split(pair: &str) -> Option<(&str, &str)> {
+    let (key, value) = pair.split_once('=')?;
+    let (key, value) = (key.trim(), value.trim());
+    (!key.is_empty() && !value.is_empty()).then_some((key, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
+
+    #[test]
+    fn a_later_unusable_root_replaces_a_usable_one() {
+        let text = format!("Root={ROOT};Root=nonsense");
+        assert_eq!(TraceHeader::parse(&text).trace_id(), None);
+        assert_eq!(TraceHeader::parse(&text).root(), Some("nonsense"));
+    }
+
+    #[test]
+    fn usual_and_unusual_spellings_mean_the_same() {
+        let usual = format!("Root={ROOT};Parent=53995c3f42cd8ad8;Sampled=1");
+        let unusual = format!(" sampled =1;; PARENT= 53995C3F42CD8AD8;\troot={ROOT} ;Self=x");
+        assert_eq!(TraceHeader::parse(&usual), TraceHeader::parse(&unusual));
+    }
+
+    #[test]
+    fn fields_past_the_budget_are_left_out_and_smaller_ones_still_fit() {
+        let text = format!("a={};b={};c=1", "x".repeat(200), "y".repeat(60));
+        let keys: Vec<_> = TraceHeader::parse(&text).fields().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["a", "c"]);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_fails_and_printing_is_stable(text in "(Root=|Parent=|Sampled=|[a-zA-Z=;? é0-9-]){0,12}") {
+            let printed = TraceHeader::parse(&text).to_string();
+            prop_assert_eq!(TraceHeader::parse(&printed).to_string(), printed);
+        }
+
+        #[test]
+        fn what_is_printed_is_parsed_back(trace: u128, parent in 1u64.., sampled: bool) {
+            let header = TraceHeader::new(TraceId::from_u128(trace))
+                .with_parent(EntityId::from_u64(parent).unwrap())
+                .with_sampled(sampled)
+                .with_fields("Lineage=a87bd80c:1|68fd508a:5;x=1");
+            let text = header.to_string();
+            let parsed = TraceHeader::parse(&text);
+            prop_assert_eq!(parsed.trace_id(), header.trace_id());
+            prop_assert_eq!(parsed.parent(), header.parent());
+            prop_assert_eq!(parsed.sampled(), header.sampled());
+            prop_assert!(parsed.fields().eq(header.fields()));
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The `http` block: what was asked and what was answered.
+
+mod incoming;
+
+pub use incoming::{BodyLength, Incoming, IncomingOptions, IncomingRequest};
+
+use crate::document::json;
+use crate::entity::Flag;
+
+/// The flags that a response's status puts on its entity: 4xx error, 429 error and throttle, 5xx fault.
+pub fn flags_of_status(status: u16) -> &'static [Flag] {
+    match status {
+        429 => &[Flag::Error, Flag::Throttle],
+        400..=499 => &[Flag::Error],
+        500..=599 => &[Flag::Fault],
+        _ => &[],
+    }
+}
+
+/// The `http.request` block of a segment or subsegment.
+///
+/// User info and fragment of a url never reach a document, its query string only on request; url, method,
+/// user agent and address are cut at 250 characters, X-Ray's limit. What is absent is left out.
+///
+/// ```
+/// use xray_core::http::HttpRequest;
+///
+/// let request = HttpRequest::new("POST", "https://inventory.example.com/reserve?token=secret").traced(true);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HttpRequest<'a> {
+    method: &'a str,
+    url: Url<'a>,
+    user_agent: Option<&'a str>,
+    client_ip: Option<Address<'a>>,
+    forwarded: bool,
+    traced: bool,
+    keep_query: bool,
+}
+
+/// A url in one piece, or as a server knows it.
+#[derive(Clone, Copy, Debug)]
+enum Url<'a> {
+    Whole(&'a str),
+    Parts { scheme: &'a str, host: &'a str, target: &'a str },
+}
+
+impl Default for Url<'_> {
+    fn default() -> Self {
+        Url::Whole("")
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Address<'a> {
+    Text(&'a str),
+    Ip(std::net::IpAddr),
+}
+
+impl<'a> HttpRequest<'a> {
+    /// A request for `url`, which is absolute.
+    pub fn new(method: &'a str, url: &'a str) -> HttpRequest<'a> {
+        HttpRequest { method, url: Url::Whole(url), ..HttpRequest::default() }
+    }
+
+    /// A request as a server sees it: the scheme, the host asked for, and the target of the request line.
+    pub fn to_host(method: &'a str, scheme: &'a str, host: &'a str, target: &'a str) -> HttpRequest<'a> {
+        HttpRequest { method, url: Url::Parts { scheme, host, target }, ..HttpRequest::default() }
+    }
+
+    /// The client's `User-Agent`.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: &'a str) -> HttpRequest<'a> {
+        self.user_agent = Some(user_agent);
+        self
+    }
+
+    /// The client's address.
+    #[must_use]
+    pub fn client_ip(mut self, address: &'a str) -> HttpRequest<'a> {
+        self.client_ip = Some(Address::Text(address));
+        self
+    }
+
+    /// The client's address as the socket tells it; an IPv4 address in IPv6 form is written as IPv4.
+    #[must_use]
+    pub fn peer(mut self, address: std::net::IpAddr) -> HttpRequest<'a> {
+        self.client_ip = Some(Address::Ip(address.to_canonical()));
+        self
+    }
+
+    /// Says that the client's address came from `X-Forwarded-For`, which anybody can write.
+    #[must_use]
+    pub fn forwarded(mut self, forwarded: bool) -> HttpRequest<'a> {
+        self.forwarded = forwarded;
+        self
+    }
+
+    /// Says that the called service sends a segment of its own. For subsegments.
+    #[must_use]
+    pub fn traced(mut self, traced: bool) -> HttpRequest<'a> {
+        self.traced = traced;
+        self
+    }
+
+    /// Keeps the url's query string, which may hold secrets.
+    #[must_use]
+    pub fn keep_query(mut self, keep: bool) -> HttpRequest<'a> {
+        self.keep_query = keep;
+        self
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        if !self.method.is_empty() {
+            json::text_member(out, "method", json::cut(self.method, json::SHORT));
+        }
+        self.write_url(out);
+        if let Some(user_agent) = self.user_agent.filter(|text| !text.is_empty()) {
+            json::text_member(out, "user_agent", json::cut(user_agent, json::SHORT));
+        }
+        match self.client_ip {
+            Some(Address::Text(text)) if !text.is_empty() => {
+                json::text_member(out, "client_ip", json::cut(text, json::SHORT));
+            }
+            Some(Address::Ip(address)) => {
+                json::member(out, "client_ip");
+                json::display(out, &address);
+            }
+            _ => {}
+        }
+        for (set, member) in [(self.forwarded, ",\"x_forwarded_for\":true"), (self.traced, ",\"traced\":true")] {
+            if set {
+                json::raw(out, member);
+            }
+        }
+        // The first member needs no comma.
+        if out.len() > start {
+            out.remove(start);
+        }
+    }
+
+    fn write_url(&self, out: &mut Vec<u8>) {
+        let (before, target) = match self.url {
+            Url::Whole("") => return,
+            Url::Whole(url) => (split_authority(url), &url[authority_end(url)..]),
+            // A target in absolute form (to a proxy) says all by itself.
+            Url::Parts { target, .. } if target.contains("://") => {
+                (split_authority(target), &target[authority_end(target)..])
+            }
+            Url::Parts { scheme, host, target } => ([scheme, "://", without_user(host)], target),
+        };
+        let target = target.split('#').next().unwrap_or_default();
+        let target = if self.keep_query { target } else { target.split('?').next().unwrap_or_default() };
+        json::member(out, "url");
+        out.push(b'"');
+        let mut left = json::SHORT;
+        for part in before.into_iter().chain([target]) {
+            let part = json::cut(part, left);
+            json::escaped(out, part);
+            left -= part.chars().count();
+        }
+        out.push(b'"');
+    }
+}
+
+/// Where the path, query or fragment of an absolute url begins.
+fn authority_end(url: &str) -> usize {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at)
+}
+
+/// Scheme, `://` and authority without user info.
+fn split_authority(url: &str) -> [&str; 3] {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    [&url[..start], "", without_user(&url[start..authority_end(url)])]
+}
+
+fn without_user(authority: &str) -> &str {
+    authority.rsplit('@').next().unwrap_or_default()
+}
+
+/// The `http.response` block of a segment or subsegment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpResponse {
+    status: u16,
+    content_length: Option<u64>,
+}
+
+impl HttpResponse {
+    /// A response with this status.
+    pub fn new(status: u16) -> HttpResponse {
+        HttpResponse { status, content_length: None }
+    }
+
+    /// The length of the body in bytes, when it is known.
+    #[must_use]
+    pub fn content_length(mut self, bytes: impl Into<Option<u64>>) -> HttpResponse {
+        self.content_length = bytes.into();
+        self
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let mut before = "";
+        if (100..=999).contains(&self.status) {
+            json::raw(out, "\"status\":");
+            json::unsigned(out, self.status.into());
+            before = ",";
+        }
+        if let Some(bytes) = self.content_length {
+            json::raw(out, before);
+            json::raw(out, "\"content_length\":");
+            json::unsigned(out, bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(request: HttpRequest<'_>) -> serde_json::Value {
+        let mut out = b"{".to_vec();
+        request.write(&mut out);
+        out.push(b'}');
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn urls_lose_what_may_be_secret() {
+        for (url, want) in [
+            ("http://h/p?q=1#f", "http://h/p"),
+            ("https://user:pass@h:8443/p", "https://h:8443/p"),
+            ("http://h", "http://h"),
+            ("http://h?q=a@b", "http://h"),
+            ("http://a@b@h/x@y", "http://h/x@y"),
+            ("/only/a/path?q", "/only/a/path"),
+            ("http://h/\"quoted\"", "http://h/\"quoted\""),
+        ] {
+            assert_eq!(written(HttpRequest::new("GET", url))["url"], want, "{url}");
+        }
+        assert_eq!(written(HttpRequest::new("GET", "http://u@h/p?q=1#f").keep_query(true))["url"], "http://h/p?q=1");
+        assert_eq!(written(HttpRequest::to_host("GET", "http", "u@h:1", "/p?q=1"))["url"], "http://h:1/p");
+        assert_eq!(written(HttpRequest::to_host("GET", "http", "proxy", "http://h/p?q"))["url"], "http://h/p");
+    }
+
+    #[test]
+    fn long_texts_are_cut_at_the_limit_of_the_schema() {
+        let path = format!("/{}", "ä".repeat(300));
+        let url = written(HttpRequest::to_host("GET", "http", "h", &path))["url"].as_str().unwrap().to_owned();
+        assert_eq!((url.chars().count(), url.starts_with("http://h/ä")), (250, true));
+        let url = format!("http://{}/", "h".repeat(400));
+        assert_eq!(written(HttpRequest::new(&"G".repeat(300), &url))["url"].as_str().unwrap().len(), 250);
+    }
+
+    #[test]
+    fn what_is_absent_is_left_out() {
+        assert_eq!(written(HttpRequest::default()), serde_json::json!({}));
+        let peer = HttpRequest::new("GET", "").user_agent("").peer("::ffff:1.2.3.4".parse().unwrap());
+        assert_eq!(written(peer), serde_json::json!({"method": "GET", "client_ip": "1.2.3.4"}));
+    }
+}

@@ -1,0 +1,288 @@
+//! Trace ids and entity ids: their text form, and where new ones come from.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fastrand::Rng;
+
+use crate::document::json;
+use crate::time::Timestamp;
+
+/// Names one trace in all services it crosses: `1-<8 hex: epoch seconds>-<24 hex: random>`.
+///
+/// The 128 bits are those of a W3C trace id, in the same order: [`to_u128`](TraceId::to_u128) and
+/// [`from_u128`](TraceId::from_u128) convert without loss.
+///
+/// ```
+/// use xray_core::TraceId;
+///
+/// let id: TraceId = "1-5759e988-bd862e3fe1be46a994272793".parse()?;
+/// assert_eq!(id.epoch_seconds(), 0x5759e988);
+/// assert_eq!(format!("{:032x}", id.to_u128()), "5759e988bd862e3fe1be46a994272793");
+/// # Ok::<(), xray_core::ParseIdError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TraceId(u128);
+
+impl TraceId {
+    /// Length of the text form.
+    pub(crate) const LEN: usize = 35;
+
+    /// The id with these 128 bits: 32 of epoch seconds, 96 random.
+    pub const fn from_u128(bits: u128) -> TraceId {
+        TraceId(bits)
+    }
+
+    /// The 128 bits of the id.
+    pub const fn to_u128(self) -> u128 {
+        self.0
+    }
+
+    /// When the trace began, by the clock of the service that began it.
+    pub const fn epoch_seconds(self) -> u32 {
+        (self.0 >> 96) as u32
+    }
+
+    /// The text form as ASCII, without an allocation.
+    pub(crate) fn to_ascii(self) -> [u8; TraceId::LEN] {
+        let mut text = *b"1-00000000-000000000000000000000000";
+        let bytes = self.0.to_be_bytes();
+        write_hex(&bytes[..4], &mut text[2..10]);
+        write_hex(&bytes[4..], &mut text[11..]);
+        text
+    }
+
+    pub(crate) fn parse_bytes(text: &[u8]) -> Option<TraceId> {
+        let text: &[u8; TraceId::LEN] = text.try_into().ok()?;
+        if text[0] != b'1' || text[1] != b'-' || text[10] != b'-' {
+            return None;
+        }
+        let seconds = parse_hex(&text[2..10])?;
+        let high = parse_hex(&text[11..19])?;
+        let low = parse_hex(&text[19..])?;
+        Some(TraceId(u128::from(seconds) << 96 | u128::from(high) << 64 | u128::from(low)))
+    }
+}
+
+impl FromStr for TraceId {
+    type Err = ParseIdError;
+
+    /// Accepts upper-case digits; the text form is always lower case.
+    fn from_str(text: &str) -> Result<TraceId, ParseIdError> {
+        TraceId::parse_bytes(text.as_bytes()).ok_or(ParseIdError)
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(json::utf8(&self.to_ascii()))
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Names a segment, a subsegment or an exception inside its trace: 16 lower-case hex digits, never all zero.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntityId(NonZeroU64);
+
+impl EntityId {
+    /// The id with these bits, unless they are all zero.
+    pub const fn from_u64(bits: u64) -> Option<EntityId> {
+        match NonZeroU64::new(bits) {
+            Some(bits) => Some(EntityId(bits)),
+            None => None,
+        }
+    }
+
+    /// The 64 bits of the id.
+    pub const fn to_u64(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The text form as ASCII, without an allocation.
+    pub(crate) fn to_ascii(self) -> [u8; 16] {
+        let mut text = [0; 16];
+        write_hex(&self.0.get().to_be_bytes(), &mut text);
+        text
+    }
+
+    pub(crate) fn parse_bytes(text: &[u8]) -> Option<EntityId> {
+        if text.len() == 16 { parse_hex(text).and_then(EntityId::from_u64) } else { None }
+    }
+}
+
+impl FromStr for EntityId {
+    type Err = ParseIdError;
+
+    /// Accepts upper-case digits; the text form is always lower case.
+    fn from_str(text: &str) -> Result<EntityId, ParseIdError> {
+        EntityId::parse_bytes(text.as_bytes()).ok_or(ParseIdError)
+    }
+}
+
+impl fmt::Display for EntityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(json::utf8(&self.to_ascii()))
+    }
+}
+
+impl fmt::Debug for EntityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not a trace id (`1-<8 hex>-<24 hex>`) or not an entity id (16 hex digits, not all zero).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParseIdError;
+
+impl fmt::Display for ParseIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected a trace id (1-<8 hex digits>-<24 hex digits>) or an entity id (16 hex digits)")
+    }
+}
+
+impl std::error::Error for ParseIdError {}
+
+/// Where a recorder takes new ids from.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum IdSource {
+    /// A fast generator for each thread, seeded by the operating system.
+    #[default]
+    Thread,
+    /// The same ids in each run.
+    Seeded(Arc<Mutex<Rng>>),
+}
+
+thread_local! {
+    static GENERATOR: RefCell<Rng> = RefCell::new(Rng::new());
+}
+
+impl IdSource {
+    pub(crate) fn seeded(seed: u64) -> IdSource {
+        IdSource::Seeded(Arc::new(Mutex::new(Rng::with_seed(seed))))
+    }
+
+    /// A new trace id that began at `start`.
+    ///
+    /// A forked process and a restored snapshot (Lambda) hold a copy of the generator and would repeat its
+    /// ids. So each trace stirs `entropy` in, bits of a clock reading that it takes anyway: the copies part
+    /// ways at their next trace.
+    pub(crate) fn trace_id(&self, start: Timestamp, entropy: u64) -> TraceId {
+        let random = match self {
+            IdSource::Thread => GENERATOR.with_borrow_mut(|rng| {
+                let stirred = rng.u64(..) ^ entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                rng.seed(stirred);
+                rng.u128(..)
+            }),
+            IdSource::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).u128(..),
+        };
+        TraceId(u128::from(start.as_secs() as u32) << 96 | random >> 32)
+    }
+
+    pub(crate) fn entity_id(&self) -> EntityId {
+        let bits = match self {
+            IdSource::Thread => GENERATOR.with_borrow_mut(|rng| rng.u64(1..)),
+            IdSource::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).u64(1..),
+        };
+        EntityId::from_u64(bits).unwrap_or(EntityId(NonZeroU64::MIN))
+    }
+}
+
+const DIGITS: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    table
+};
+
+fn write_hex(bytes: &[u8], text: &mut [u8]) {
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&DIGITS[usize::from(*byte)]);
+    }
+}
+
+/// The value of each hex digit, 0xff for all other bytes.
+const VALUES: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        let lower = b"0123456789abcdef"[value];
+        table[lower as usize] = value as u8;
+        table[lower.to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
+
+/// At most 16 digits.
+fn parse_hex(text: &[u8]) -> Option<u64> {
+    let (mut bits, mut seen) = (0, 0);
+    for byte in text {
+        let value = VALUES[usize::from(*byte)];
+        seen |= value;
+        bits = bits << 4 | u64::from(value & 15);
+    }
+    (seen < 16).then_some(bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn malformed_ids_are_refused() {
+        for text in [
+            "",
+            "1-5f84c7a5-e7d1852db8c4fd35d88bf49",
+            "1-5f84c7a5-e7d1852db8c4fd35d88bf49a0",
+            "2-5f84c7a5-e7d1852db8c4fd35d88bf49a",
+            "1-5f84c7a5xe7d1852db8c4fd35d88bf49a",
+            "1-5f84c7g5-e7d1852db8c4fd35d88bf49a",
+            "1-5f84c7a5-e7d1852db8c4fd35d88bf4é",
+        ] {
+            assert_eq!(text.parse::<TraceId>(), Err(ParseIdError), "{text}");
+        }
+        for text in ["", "0000000000000000", "53995c3f42cd8ad", "53995c3f42cd8ad8a", "53995c3f42cd8adx"] {
+            assert_eq!(text.parse::<EntityId>(), Err(ParseIdError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_copied_generator_parts_ways_at_the_next_trace() {
+        let start = Timestamp::from_micros(1_700_000_000_000_000);
+        let after = |entropy| {
+            GENERATOR.with_borrow_mut(|rng| rng.seed(7));
+            (IdSource::Thread.trace_id(start, entropy), IdSource::Thread.entity_id())
+        };
+        assert_eq!(after(1), after(1));
+        assert_ne!(after(1), after(2));
+        assert_ne!(after(1).1, after(2).1);
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_bits_agree(trace: u128, entity in 1u64..) {
+            let id = TraceId::from_u128(trace);
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+            prop_assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
+            let id = EntityId::from_u64(entity).unwrap();
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+            prop_assert_eq!(id.to_string(), format!("{entity:016x}"));
+        }
+    }
+}

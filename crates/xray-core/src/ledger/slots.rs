@@ -1,0 +1,218 @@
+//! The slots of a ledger: a tree of held entities that is linked by indices, children in begin order.
+
+use std::ops::{Index, IndexMut};
+
+use crate::id::EntityId;
+
+use super::Span;
+
+/// Where an entity stands in its ledger. It stays valid until the entity is sent; after that the slot may
+/// belong to another, which the generation tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlotRef {
+    pub(super) index: u32,
+    generation: u32,
+}
+
+/// No slot.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// `,"subsegments":[` and `]`.
+const SUBSEGMENTS: usize = 17;
+
+/// One held entity.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) id: EntityId,
+    pub(super) parent_id: EntityId,
+    generation: u32,
+    /// Its place among all entities of the trace in the order of their beginning.
+    pub(super) begun: u64,
+    pub(super) parent: u32,
+    pub(super) first_child: u32,
+    last_child: u32,
+    prev: u32,
+    pub(super) next: u32,
+    pub(super) children: u32,
+    /// Children that are not complete.
+    pub(super) open_children: u32,
+    /// Bytes that the complete children will take, each with a comma.
+    pub(super) below: usize,
+    pub(super) head: Span,
+    /// Empty as long as the entity is open.
+    pub(super) tail: Span,
+    /// Its parent is not held open here.
+    pub(super) solo: bool,
+    /// Open, and treated as closed while the segment leaves.
+    pub(super) stub: bool,
+}
+
+impl Slot {
+    pub(super) fn open(id: EntityId, parent_id: EntityId, head: Span) -> Slot {
+        Slot {
+            id,
+            parent_id,
+            generation: 0,
+            begun: 0,
+            parent: NONE,
+            first_child: NONE,
+            last_child: NONE,
+            prev: NONE,
+            next: NONE,
+            children: 0,
+            open_children: 0,
+            below: 0,
+            head,
+            tail: Span::default(),
+            solo: false,
+            stub: false,
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        !self.tail.is_empty()
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_closed() && self.open_children == 0
+    }
+
+    pub(super) fn own_bytes(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
+    /// Bytes of the entity and its complete children inside another document.
+    pub(super) fn embedded_size(&self) -> usize {
+        let below = if self.below == 0 { 0 } else { SUBSEGMENTS + self.below - 1 };
+        "{}".len() + self.own_bytes() + below
+    }
+}
+
+/// All slots of a ledger. Those of sent entities are used again.
+#[derive(Debug)]
+pub(super) struct Slots {
+    slots: Vec<Slot>,
+    /// The first free slot; `next` leads to the others.
+    free: u32,
+    begun: u64,
+    used: usize,
+}
+
+impl Slots {
+    pub(super) fn new() -> Slots {
+        Slots { slots: Vec::new(), free: NONE, begun: 0, used: 0 }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn take(&mut self, mut slot: Slot) -> SlotRef {
+        slot.begun = self.begun;
+        self.begun += 1;
+        self.used += 1;
+        let index = self.free;
+        if let Some(free) = self.slots.get_mut(index as usize) {
+            self.free = free.next;
+            slot.generation = free.generation;
+            *free = slot;
+            return SlotRef { index, generation: free.generation };
+        }
+        let index = self.slots.len() as u32;
+        self.slots.push(slot);
+        SlotRef { index, generation: 0 }
+    }
+
+    pub(super) fn get(&self, slot: SlotRef) -> Option<&Slot> {
+        self.slots.get(slot.index as usize).filter(|found| found.generation == slot.generation)
+    }
+
+    /// Frees one slot, which no other links to. All references to it become invalid.
+    pub(super) fn release(&mut self, index: u32) {
+        self.used -= 1;
+        let slot = &mut self.slots[index as usize];
+        (slot.head, slot.tail) = (Span::default(), Span::default());
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.next = self.free;
+        self.free = index;
+    }
+
+    /// Puts another state of the same entity into its slot.
+    pub(super) fn replace(&mut self, index: u32, mut slot: Slot) {
+        let old = &mut self.slots[index as usize];
+        (slot.generation, slot.begun) = (old.generation, old.begun);
+        *old = slot;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Makes `child` the last child of `parent`.
+    pub(super) fn link(&mut self, child: u32, parent: u32) {
+        let last = self[parent].last_child;
+        (self[child].parent, self[child].prev) = (parent, last);
+        match last {
+            NONE => self[parent].first_child = child,
+            _ => self[last].next = child,
+        }
+        let parent = &mut self[parent];
+        parent.last_child = child;
+        parent.children += 1;
+        parent.open_children += 1;
+    }
+
+    /// Takes `child` away from its parent; the parent's counts of what is open and below are the caller's.
+    pub(super) fn unlink(&mut self, child: u32) {
+        let Slot { parent, prev, next, .. } = self[child];
+        if parent == NONE {
+            return;
+        }
+        match prev {
+            NONE => self[parent].first_child = next,
+            _ => self[prev].next = next,
+        }
+        match next {
+            NONE => self[parent].last_child = prev,
+            _ => self[next].prev = prev,
+        }
+        self[parent].children -= 1;
+        let slot = &mut self[child];
+        (slot.parent, slot.prev, slot.next) = (NONE, NONE, NONE);
+    }
+
+    /// The spans of all entities that are held.
+    pub(super) fn spans(&mut self) -> impl Iterator<Item = &mut Span> {
+        self.slots.iter_mut().flat_map(|slot| [&mut slot.head, &mut slot.tail]).filter(|span| !span.is_empty())
+    }
+
+    /// The entity after `at` in the order in which a document of `top` holds them, without going below `at`
+    /// unless `descend`.
+    pub(super) fn following(&self, top: u32, mut at: u32, descend: bool) -> Option<u32> {
+        if descend && self[at].first_child != NONE {
+            return Some(self[at].first_child);
+        }
+        while at != top {
+            if self[at].next != NONE {
+                return Some(self[at].next);
+            }
+            at = self[at].parent;
+        }
+        None
+    }
+}
+
+impl Index<u32> for Slots {
+    type Output = Slot;
+
+    fn index(&self, index: u32) -> &Slot {
+        &self.slots[index as usize]
+    }
+}
+
+impl IndexMut<u32> for Slots {
+    fn index_mut(&mut self, index: u32) -> &mut Slot {
+        &mut self.slots[index as usize]
+    }
+}

@@ -1,0 +1,68 @@
+//! From held fragments to a document.
+
+use crate::document::{Document, HEADER, json};
+
+use super::{Ledger, NONE, Slot};
+
+/// Bytes of the members that only a subsegment document of its own has.
+pub(crate) const STANDALONE_MEMBERS: usize =
+    r#","type":"subsegment","trace_id":"1-00000000-000000000000000000000000","parent_id":"0000000000000000""#.len();
+
+impl Ledger {
+    /// The document of `top`, which must be complete, with all that is below it.
+    pub(super) fn stitch(&self, top: u32) -> Document {
+        let slots = &self.slots;
+        let is_segment = self.is_segment(&slots[top]);
+        let mut out = Vec::with_capacity(HEADER.len() + STANDALONE_MEMBERS + slots[top].embedded_size());
+        out.extend_from_slice(HEADER);
+        self.open(&mut out, &slots[top], !is_segment);
+        out.extend_from_slice(self.arena.get(slots[top].tail));
+        let mut at = top;
+        loop {
+            if slots[at].first_child != NONE {
+                json::raw(&mut out, ",\"subsegments\":[");
+                at = slots[at].first_child;
+            } else {
+                out.push(b'}');
+                while at != top && slots[at].next == NONE {
+                    json::raw(&mut out, "]}");
+                    at = slots[at].parent;
+                }
+                if at == top {
+                    return Document::from_datagram(out);
+                }
+                out.push(b',');
+                at = slots[at].next;
+            }
+            self.open(&mut out, &slots[at], false);
+            out.extend_from_slice(self.arena.get(slots[at].tail));
+        }
+    }
+
+    /// A document of one entity alone, with another tail than its own.
+    pub(super) fn stitch_alone(&self, slot: &Slot, tail: &[u8], is_segment: bool) -> Document {
+        let mut out = Vec::with_capacity(HEADER.len() + STANDALONE_MEMBERS + slot.head.len() + tail.len() + 2);
+        out.extend_from_slice(HEADER);
+        self.open(&mut out, slot, !is_segment);
+        out.extend_from_slice(tail);
+        out.push(b'}');
+        Document::from_datagram(out)
+    }
+
+    fn open(&self, out: &mut Vec<u8>, slot: &Slot, standalone: bool) {
+        out.push(b'{');
+        out.extend_from_slice(self.arena.get(slot.head));
+        if standalone {
+            json::raw(out, ",\"type\":\"subsegment\",\"trace_id\":\"");
+            out.extend_from_slice(&self.trace_id.to_ascii());
+            json::raw(out, "\",\"parent_id\":\"");
+            out.extend_from_slice(&slot.parent_id.to_ascii());
+            out.push(b'"');
+        }
+    }
+
+    /// A segment is its own parent here.
+    pub(super) fn is_segment(&self, slot: &Slot) -> bool {
+        slot.id == slot.parent_id
+    }
+}

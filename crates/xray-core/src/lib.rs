@@ -1,0 +1,92 @@
+//! AWS X-Ray for Rust: the core, for any framework.
+//!
+//! A service begins a *segment* for each request and *subsegments* for its parts and its calls to others; when
+//! the segment closes, it is sent to the X-Ray daemon as a JSON document in a UDP datagram. Adapters do that
+//! for a framework: `xray-axum` for axum and any tower server. This crate is what they share, and what an
+//! application records by.
+//!
+//! ```
+//! # fn load(id: u64) -> Result<String, std::num::ParseIntError> { Ok(id.to_string()) }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (recorder, traces) = xray_core::Recorder::in_memory();
+//! let segment = recorder.begin("shop");
+//! let _in = segment.enter();
+//!
+//! xray_core::annotate("order_id", 7);
+//! let order = xray_core::try_capture("load order", |subsegment| {
+//!     subsegment.annotate("cached", false);
+//!     load(7)
+//! })?;
+//! # drop(_in);
+//! # segment.close();
+//! # assert_eq!(traces.take().one().tree(), "shop [order_id=7]\n  load order [cached=false]\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The model in five words
+//!
+//! A [`Recorder`] *begins* a [`Segment`]; entities begin [`Subsegment`]s; *entering* makes one current; *closing*
+//! it, or dropping its last handle, finishes it. Handles are always safe to call: not sampled, disabled or
+//! closed, they do nothing.
+//!
+//! # Where things are
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | the root | recorder, entities, the capture functions, ids and header |
+//! | [`context`] | the current entity: guards, futures, what happens without one |
+//! | [`sampling`] | which requests are recorded: rules, or a sampler of your own |
+//! | [`http`] | the `http` blocks, and what server adapters share |
+//! | [`emit`] | where documents go |
+//! | [`document`], [`diagnostics`], [`stats`], [`time`] | what is sent, what the SDK says, what it counts, its clock |
+//! | [`testing`] | your own tests of what is traced |
+//!
+//! # Environment
+//!
+//! Read when a recorder is built; it wins over what is said in code.
+//!
+//! | variable | what it does |
+//! |---|---|
+//! | `AWS_XRAY_DAEMON_ADDRESS` | where the daemon listens: `host:port`, or `tcp:host:port udp:host:port` |
+//! | `AWS_XRAY_TRACING_NAME` | the name of segments, in the place of the layer's |
+//! | `AWS_XRAY_CONTEXT_MISSING` | `LOG_ERROR` (default), `RUNTIME_ERROR`, `IGNORE_ERROR` |
+//! | `AWS_XRAY_SDK_ENABLED`, `AWS_XRAY_SDK_DISABLED` | `false`, `true`: turns the SDK off |
+//! | `AWS_XRAY_DEBUG_MODE`, `AWS_XRAY_LOG_LEVEL` | what the SDK's own logger prints: `debug`, `info`, `warn`, `error` (default), `silent` |
+//! | `AWS_XRAY_COLLECT_SQL_QUERIES` | records the text of queries, literals replaced |
+
+mod about;
+mod arena;
+mod aws;
+mod capture;
+mod cause;
+pub mod context;
+pub mod diagnostics;
+pub mod document;
+pub mod emit;
+mod entity;
+mod env;
+mod header;
+pub mod http;
+mod id;
+mod ledger;
+mod naming;
+mod recorder;
+pub mod sampling;
+mod sql;
+pub mod stats;
+pub mod testing;
+pub mod time;
+
+pub use aws::Aws;
+pub use capture::{capture, capture_async, capture_callback, try_capture};
+pub use cause::Exception;
+pub use context::{ContextMissing, FutureExt, annotate, current, current_segment, in_current, subsegment, try_current};
+pub use entity::{AnnotationValue, Entity, Facade, Flag, Namespace, Segment, Subsegment};
+pub use header::{SamplingFlag, TRACE_HEADER, TraceHeader};
+pub use id::{EntityId, ParseIdError, TraceId};
+pub use naming::{Naming, clean_name};
+pub use recorder::{ConfigError, FlushedFuture, Installed, Recorder, RecorderBuilder};
+pub use sql::Sql;
+/// What metadata is serialised with: for crates that need no other use of serde.
+pub use {serde, serde_json};

@@ -1,0 +1,127 @@
+//! Names: what a segment is called, and which characters X-Ray takes in a name.
+
+use std::borrow::Cow;
+
+use crate::sampling::Wildcard;
+
+/// Characters of a name that are kept.
+const LIMIT: usize = 200;
+
+/// What is left of a name that has no usable character.
+const UNKNOWN: &str = "unknown";
+
+/// The name as X-Ray takes it: letters and numbers of any script, blanks and `_ . : / % & # = + - @`. Other
+/// white space becomes a blank, all else is removed, 200 characters are kept, and nothing becomes `unknown`.
+///
+/// ```
+/// assert_eq!(xray_core::clean_name("GET /users/{id}"), "GET /users/id");
+/// ```
+pub fn clean_name(name: &str) -> Cow<'_, str> {
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || is_sign(char::from(byte));
+    if name.len() <= LIMIT && !name.is_empty() && name.bytes().all(usual) {
+        return Cow::Borrowed(name);
+    }
+    let cleaned: String = name.chars().filter_map(clean).take(LIMIT).collect();
+    match cleaned.as_str() {
+        "" => Cow::Borrowed(UNKNOWN),
+        same if same == name => Cow::Borrowed(name),
+        _ => Cow::Owned(cleaned),
+    }
+}
+
+fn clean(character: char) -> Option<char> {
+    match character {
+        _ if character.is_alphanumeric() || is_sign(character) => Some(character),
+        _ if character.is_whitespace() => Some(' '),
+        _ => None,
+    }
+}
+
+fn is_sign(character: char) -> bool {
+    matches!(character, ' ' | '_' | '.' | ':' | '/' | '%' | '&' | '#' | '=' | '+' | '-' | '@')
+}
+
+/// How a server's segments are named: always the same, or by the host that the client asked for.
+///
+/// `AWS_XRAY_TRACING_NAME` replaces the default name in both cases.
+///
+/// ```
+/// use xray_core::Naming;
+///
+/// let fixed = Naming::from("shop");
+/// let by_host = Naming::dynamic("shop").matching("*.example.com");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Naming {
+    default: Box<str>,
+    hosts: Hosts,
+}
+
+#[derive(Clone, Debug)]
+enum Hosts {
+    None,
+    All,
+    Matching(Wildcard),
+}
+
+impl Naming {
+    /// Every segment is called `name`.
+    pub fn fixed(name: impl Into<String>) -> Naming {
+        Naming { default: name.into().into(), hosts: Hosts::None }
+    }
+
+    /// A segment is called after the `Host` of its request, or `default` when there is none.
+    ///
+    /// Clients choose the host, and each name is a node of its own on the service map: limit the names by
+    /// [`matching`](Naming::matching).
+    pub fn dynamic(default: impl Into<String>) -> Naming {
+        Naming { default: default.into().into(), hosts: Hosts::All }
+    }
+
+    /// Takes only hosts (port included) that match the pattern: `*` any run of characters, `?` exactly one,
+    /// case ignored. An empty pattern takes all.
+    #[must_use]
+    pub fn matching(mut self, pattern: &str) -> Naming {
+        self.hosts = if pattern.is_empty() { Hosts::All } else { Hosts::Matching(Wildcard::new(pattern)) };
+        self
+    }
+
+    /// The name for a request to `host`, before it is cleaned.
+    pub(crate) fn resolve<'a>(&'a self, host: Option<&'a str>, environment: Option<&'a str>) -> &'a str {
+        let host = host.filter(|host| match &self.hosts {
+            Hosts::None => false,
+            Hosts::All => !host.is_empty(),
+            Hosts::Matching(pattern) => !host.is_empty() && pattern.matches(host),
+        });
+        host.or(environment).unwrap_or(&self.default)
+    }
+}
+
+impl From<&str> for Naming {
+    fn from(name: &str) -> Naming {
+        Naming::fixed(name)
+    }
+}
+
+impl From<String> for Naming {
+    fn from(name: String) -> Naming {
+        Naming::fixed(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_cleaned_name_is_acceptable_and_stays(name: String) {
+            let once = clean_name(&name).into_owned();
+            prop_assert!((1..=LIMIT).contains(&once.chars().count()));
+            prop_assert!(once.chars().all(|c| c.is_alphanumeric() || is_sign(c)));
+            prop_assert_eq!(clean_name(&once), once.as_str());
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The recorder: all configuration in one place, and the way from a request to its segment.
+
+mod builder;
+mod flush;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+pub use builder::{ConfigError, RecorderBuilder};
+pub use flush::FlushedFuture;
+
+use crate::about::About;
+use crate::context::{ContextMissing, MissingContext};
+use crate::diagnostics::Diagnostics;
+use crate::document::{Document, HEADER, MAX_DOCUMENT};
+use crate::emit::{Emitter, Flushed, MemoryEmitter};
+use crate::entity::{Beginning, Facade, Handle, Kind, Node, Passive, Segment};
+use crate::header::{SamplingFlag, TraceHeader};
+use crate::id::IdSource;
+use crate::naming::clean_name;
+use crate::sampling::{Decision, Sampler, SamplingRequest};
+use crate::stats::{Counters, Stats};
+use crate::testing::Traces;
+use crate::time::{Anchor, Clock};
+
+/// The recorder of the process, once there is one.
+static GLOBAL: OnceLock<Recorder> = OnceLock::new();
+
+/// How long the guard of [`Recorder::install`] waits for documents to leave.
+const FLUSH_AT_EXIT: Duration = Duration::from_secs(1);
+
+/// Begins segments, and sends what they record: configured once, then immutable, and cheap to clone.
+///
+/// Most programs need one at most: [`Recorder::builder`] makes it, [`install`](Recorder::install) makes it the
+/// process's. Without it [`Recorder::global`] builds itself from the environment.
+///
+/// ```
+/// use xray_core::Recorder;
+/// use xray_core::sampling::{FixedTarget, Rate, Rules};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let recorder = Recorder::builder()
+///     .service("shop")
+///     .service_version(env!("CARGO_PKG_VERSION"))
+///     .daemon("127.0.0.1:2000".parse()?)
+///     .sampling(Rules::new(FixedTarget(1), Rate(0.05)))
+///     .build()?;
+/// let _flushed_when_dropped = recorder.install();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Recorder(Arc<Inner>);
+
+struct Inner {
+    enabled: bool,
+    about: About,
+    tracing_name: Option<String>,
+    threshold: usize,
+    context_missing: ContextMissing,
+    backtraces: bool,
+    collect_sql: bool,
+    sampler: Arc<dyn Sampler>,
+    emitter: Arc<dyn Emitter>,
+    clock: Clock,
+    ids: IdSource,
+    diagnostics: Diagnostics,
+    counters: Arc<Counters>,
+}
+
+impl Recorder {
+    /// Starts the configuration of a recorder.
+    pub fn builder() -> RecorderBuilder {
+        RecorderBuilder::new()
+    }
+
+    /// The recorder of the process: the one [installed](Recorder::install), else one that is configured by the
+    /// environment alone, made now.
+    pub fn global() -> &'static Recorder {
+        GLOBAL.get_or_init(|| Recorder::builder().build().unwrap_or_else(|_| Recorder::disabled()))
+    }
+
+    /// A recorder that does nothing: no thread, no socket, no header, as under `AWS_XRAY_SDK_ENABLED=false`.
+    pub fn disabled() -> Recorder {
+        RecorderBuilder::isolated().enabled(false).build_valid()
+    }
+
+    /// A recorder for tests that samples everything and keeps it in memory, and what it has kept. It reads no
+    /// environment.
+    pub fn in_memory() -> (Recorder, Traces) {
+        let emitter = MemoryEmitter::new();
+        let recorder =
+            RecorderBuilder::isolated().sampling(crate::sampling::Always).emitter(emitter.clone()).build_valid();
+        (recorder, Traces::new(emitter))
+    }
+
+    /// Makes this the recorder of the process, for all layers and clients that were not given one. The first
+    /// installation counts; so does the first use of [`Recorder::global`]: install at the start of `main`.
+    ///
+    /// The guard flushes when it is dropped: hold it until `main` ends.
+    pub fn install(self) -> Installed {
+        if GLOBAL.set(self.clone()).is_err() {
+            self.diagnostics().error(
+                "install",
+                format_args!("a recorder was installed or used before this one: it stays the process's recorder"),
+            );
+        }
+        Installed { recorder: self }
+    }
+
+    /// Begins a segment of a new trace, if it is sampled.
+    pub fn begin(&self, name: impl AsRef<str>) -> Segment {
+        self.begin_from(name, &TraceHeader::default())
+    }
+
+    /// Begins a segment that continues the trace of a header: from a message's attribute, or from a protocol
+    /// that no adapter knows. A header without a decision leaves it to the sampler.
+    ///
+    /// ```
+    /// # let (recorder, _) = xray_core::Recorder::in_memory();
+    /// # let attribute = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1";
+    /// use xray_core::TraceHeader;
+    ///
+    /// let segment = recorder.begin_from("worker", &TraceHeader::parse(attribute));
+    /// ```
+    pub fn begin_from(&self, name: impl AsRef<str>, header: &TraceHeader<'_>) -> Segment {
+        self.begin_trace(name.as_ref(), header, SamplingRequest::default())
+    }
+
+    /// Begins a segment; the sampler decides by `request`, whose service is the name, if the header does not.
+    pub(crate) fn begin_trace(&self, name: &str, header: &TraceHeader<'_>, request: SamplingRequest<'_>) -> Segment {
+        if !self.0.enabled {
+            return Segment::begun(Handle::Absent);
+        }
+        let cleaned = clean_name(name);
+        if cleaned != name {
+            self.counters().names_repaired.add(1);
+        }
+        let decision = match header.sampled() {
+            Some(SamplingFlag::Sampled) => Decision::sampled(),
+            Some(SamplingFlag::NotSampled) => Decision::not_sampled(),
+            Some(SamplingFlag::Requested) | None => self.decide(&SamplingRequest { service: &cleaned, ..request }),
+        };
+        Segment::begun(self.begin_decided(Kind::Segment, &cleaned, header, &decision))
+    }
+
+    /// The facade of a Lambda invocation whose header is given: subsegments begun below it belong to the
+    /// segment that Lambda sends.
+    ///
+    /// A header with `Root`, `Parent` and `Sampled` is followed. With `Root` alone Lambda passes a trace
+    /// through, and without `Root` there is none: then nothing is recorded and calls carry no header.
+    pub fn facade(&self, header: &TraceHeader<'_>) -> Facade {
+        let complete = header.trace_id().and(header.parent()).and(header.sampled()).filter(|_| self.0.enabled);
+        Facade::new(complete.map_or(Handle::Absent, |sampled| {
+            let decision =
+                if sampled == SamplingFlag::Sampled { Decision::sampled() } else { Decision::not_sampled() };
+            self.begin_decided(Kind::Facade, "facade", header, &decision)
+        }))
+    }
+
+    fn begin_decided(&self, kind: Kind, name: &str, header: &TraceHeader<'_>, decision: &Decision) -> Handle {
+        let fields = header.kept_fields();
+        if !decision.is_sampled() {
+            // The clock is read only for a trace that begins here.
+            let trace_id = header.trace_id().unwrap_or_else(|| {
+                let now = self.clock().now();
+                self.ids().trace_id(now, now.as_micros())
+            });
+            return Handle::Passive(Passive::new(self, trace_id, fields.map(Arc::from)));
+        }
+        let anchor = Anchor::new(self.clock());
+        let (trace_id, parent) = match header.trace_id() {
+            Some(trace_id) => (trace_id, header.parent()),
+            // A parent without its trace cannot be found.
+            None => (self.ids().trace_id(anchor.start(), anchor.entropy()), None),
+        };
+        let rule = decision.rule().cloned();
+        Handle::Recorded(Node::begin(self, Beginning { kind, name, trace_id, parent, fields, anchor, rule }))
+    }
+
+    fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
+        // A sampler is the user's code, and must not fail the request.
+        catch_unwind(AssertUnwindSafe(|| self.0.sampler.decide(request))).unwrap_or_else(|_| {
+            self.diagnostics().error("sampler", format_args!("the sampler panicked: the request is not sampled"));
+            Decision::not_sampled()
+        })
+    }
+
+    /// Hands a finished document to the emitter.
+    pub(crate) fn emit(&self, document: Document) {
+        let size = document.datagram().len();
+        if size > HEADER.len() + MAX_DOCUMENT {
+            self.counters().dropped_oversize.add(1);
+            let start = document.json().chars().take(80).collect::<String>();
+            return self.diagnostics().error(
+                "oversize",
+                format_args!("a document of {size} bytes does not fit into a datagram and was dropped: {start}…"),
+            );
+        }
+        self.0.emitter.emit(document);
+    }
+
+    /// Waits until all documents that are finished now have been handed to the kernel, `timeout` at most.
+    ///
+    /// It blocks the thread, but no runtime: the documents leave by a thread of their own. Async code awaits
+    /// [`flushed`](Recorder::flushed) instead.
+    pub fn flush(&self, timeout: Duration) -> Flushed {
+        self.0.emitter.flush(timeout)
+    }
+
+    /// Is ready when all documents that are finished now have been handed to the kernel.
+    pub fn flushed(&self) -> FlushedFuture {
+        FlushedFuture::new(&*self.0.emitter)
+    }
+
+    /// What became of everything so far.
+    pub fn stats(&self) -> Stats {
+        self.counters().snapshot()
+    }
+
+    /// Whether the recorder records at all. The environment can turn it off.
+    pub fn is_enabled(&self) -> bool {
+        self.0.enabled
+    }
+
+    /// Lets the context-missing strategy act.
+    pub(crate) fn context_missing(&self, what: &str) {
+        if !self.0.enabled {
+            return;
+        }
+        let missing = MissingContext { what };
+        match &self.0.context_missing {
+            ContextMissing::Log => self.diagnostics().error("context missing", format_args!("{missing}")),
+            ContextMissing::Panic => panic!("{missing}"),
+            ContextMissing::Ignore => {}
+            ContextMissing::Call(function) => function(&missing),
+        }
+    }
+
+    pub(crate) fn tracing_name(&self) -> Option<&str> {
+        self.0.tracing_name.as_deref()
+    }
+
+    pub(crate) fn about(&self) -> &About {
+        &self.0.about
+    }
+
+    pub(crate) fn streaming_threshold(&self) -> usize {
+        self.0.threshold
+    }
+
+    pub(crate) fn captures_backtraces(&self) -> bool {
+        self.0.backtraces
+    }
+
+    pub(crate) fn collects_sql(&self) -> bool {
+        self.0.collect_sql
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(crate) fn ids(&self) -> &IdSource {
+        &self.0.ids
+    }
+
+    pub(crate) fn diagnostics(&self) -> &Diagnostics {
+        &self.0.diagnostics
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder")
+            .field("enabled", &self.0.enabled)
+            .field("streaming_threshold", &self.0.threshold)
+            .field("context_missing", &self.0.context_missing)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Flushes the recorder it came from when it is dropped, for a second at most.
+#[derive(Debug)]
+#[must_use = "dropping the guard at once flushes nothing that is recorded later"]
+pub struct Installed {
+    recorder: Recorder,
+}
+
+impl std::ops::Deref for Installed {
+    type Target = Recorder;
+
+    fn deref(&self) -> &Recorder {
+        &self.recorder
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        self.recorder.flush(FLUSH_AT_EXIT);
+    }
+}

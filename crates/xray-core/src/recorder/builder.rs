@@ -1,0 +1,217 @@
+//! The configuration of a recorder.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Inner, Recorder};
+use crate::about::About;
+use crate::context::ContextMissing;
+use crate::diagnostics::{Diagnostic, Diagnostics, Logger, Stderr};
+use crate::emit::{BackgroundEmitter, DaemonAddress, Emitter, InlineEmitter};
+use crate::env::Environment;
+use crate::id::IdSource;
+use crate::sampling::{ParseRulesError, Rules, Sampler};
+use crate::stats::Counters;
+use crate::time::Clock;
+
+/// Subsegments that a trace holds before complete ones are sent ahead of their segment.
+const STREAMING_THRESHOLD: usize = 100;
+
+/// Configures a [`Recorder`]. Everything has a default; the environment, read by [`build`](RecorderBuilder::build),
+/// wins over what is said here.
+#[must_use = "a builder does nothing until it is built"]
+pub struct RecorderBuilder {
+    read_environment: bool,
+    enabled: bool,
+    service: Option<String>,
+    service_version: Option<String>,
+    daemon: DaemonAddress,
+    threshold: Option<usize>,
+    context_missing: ContextMissing,
+    backtraces: bool,
+    sampler: Option<Arc<dyn Sampler>>,
+    emitter: Option<Arc<dyn Emitter>>,
+    logger: Option<Logger>,
+    clock: Clock,
+    ids: IdSource,
+}
+
+impl RecorderBuilder {
+    pub(super) fn new() -> RecorderBuilder {
+        RecorderBuilder {
+            read_environment: true,
+            enabled: true,
+            service: None,
+            service_version: None,
+            daemon: DaemonAddress::default(),
+            threshold: None,
+            context_missing: ContextMissing::default(),
+            backtraces: false,
+            sampler: None,
+            emitter: None,
+            logger: None,
+            clock: Clock::system(),
+            ids: IdSource::default(),
+        }
+    }
+
+    /// A builder that reads no environment.
+    pub(super) fn isolated() -> RecorderBuilder {
+        RecorderBuilder { read_environment: false, ..RecorderBuilder::new() }
+    }
+
+    /// Turns recording off: nothing is sent, and calls carry no header (default: on). `AWS_XRAY_SDK_ENABLED=false`
+    /// and `AWS_XRAY_SDK_DISABLED=true` turn it off in any case.
+    pub fn enabled(mut self, enabled: bool) -> RecorderBuilder {
+        self.enabled = enabled;
+        self
+    }
+
+    /// The application's name, `service.name` in segments. Segments themselves are named by their layer.
+    pub fn service(mut self, name: impl Into<String>) -> RecorderBuilder {
+        self.service = Some(name.into());
+        self
+    }
+
+    /// The application's version, `service.version` in segments: usually `env!("CARGO_PKG_VERSION")`.
+    pub fn service_version(mut self, version: impl Into<String>) -> RecorderBuilder {
+        self.service_version = Some(version.into());
+        self
+    }
+
+    /// Where the X-Ray daemon listens (default: `127.0.0.1:2000`). `AWS_XRAY_DAEMON_ADDRESS` overrides it.
+    pub fn daemon(mut self, address: DaemonAddress) -> RecorderBuilder {
+        self.daemon = address;
+        self
+    }
+
+    /// Who decides which requests are recorded when their caller has not (default: [`Rules::default`], one
+    /// request each second and 5 % of the others).
+    pub fn sampling(mut self, sampler: impl Sampler) -> RecorderBuilder {
+        self.sampler = Some(Arc::new(sampler));
+        self
+    }
+
+    /// How many subsegments a trace holds before those that are complete are sent ahead of their segment
+    /// (default: 100; on Lambda 0). With 0 each subsegment leaves when it closes.
+    pub fn streaming_threshold(mut self, subsegments: usize) -> RecorderBuilder {
+        self.threshold = Some(subsegments);
+        self
+    }
+
+    /// What to do when code asks for the current entity and there is none (default: log an error).
+    /// `AWS_XRAY_CONTEXT_MISSING` overrides it.
+    pub fn context_missing(mut self, strategy: ContextMissing) -> RecorderBuilder {
+        self.context_missing = strategy;
+        self
+    }
+
+    /// Whether each exception gets the stack of the place where it is recorded (default: no, since capturing
+    /// one costs many microseconds).
+    pub fn capture_backtraces(mut self, capture: bool) -> RecorderBuilder {
+        self.backtraces = capture;
+        self
+    }
+
+    /// Where finished documents go (default: to the daemon by UDP, from a thread of its own; on Lambda from the
+    /// thread that finishes them).
+    pub fn emitter(mut self, emitter: impl Emitter) -> RecorderBuilder {
+        self.emitter = Some(Arc::new(emitter));
+        self
+    }
+
+    /// Receives what the SDK has to say about itself (default: the `log` facade under the target `xray`, or
+    /// standard error when the application has installed no logger).
+    pub fn on_diagnostic(mut self, logger: impl Fn(&Diagnostic<'_>) + Send + Sync + 'static) -> RecorderBuilder {
+        self.logger = Some(Arc::new(logger));
+        self
+    }
+
+    /// Where times come from, for tests (default: the system's clocks).
+    pub fn clock(mut self, clock: Clock) -> RecorderBuilder {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes the same ids in each run, for tests.
+    pub fn seed(mut self, seed: u64) -> RecorderBuilder {
+        self.ids = IdSource::seeded(seed);
+        self
+    }
+
+    /// Reads the environment and makes the recorder. No thread is started and no socket opened before the first
+    /// document.
+    ///
+    /// # Errors
+    /// When something said in code makes no sense. A bad environment variable is logged, and ignored.
+    pub fn build(self) -> Result<Recorder, ConfigError> {
+        if let Some(sampler) = &self.sampler {
+            sampler.validate().map_err(ConfigError::Sampling)?;
+        }
+        Ok(self.build_valid())
+    }
+
+    pub(super) fn build_valid(self) -> Recorder {
+        let environment = if self.read_environment { Environment::read() } else { Environment::default() };
+        let stderr = Stderr { level: environment.log.0, prefix: !environment.lambda };
+        let diagnostics = Diagnostics::new(self.logger, stderr);
+        for problem in &environment.problems {
+            diagnostics.error("environment", format_args!("{problem}"));
+        }
+        let counters = Arc::new(Counters::default());
+        let daemon = environment.daemon.unwrap_or(self.daemon);
+        let emitter = self.emitter.unwrap_or_else(|| {
+            let endpoint = daemon.udp().clone();
+            match environment.lambda {
+                true => Arc::new(InlineEmitter::new(endpoint, counters.clone(), diagnostics.clone())),
+                false => Arc::new(BackgroundEmitter::new(endpoint, counters.clone(), diagnostics.clone())),
+            }
+        });
+        let default_threshold = if environment.lambda { 0 } else { STREAMING_THRESHOLD };
+        Recorder(Arc::new(Inner {
+            enabled: self.enabled && !environment.disabled,
+            about: About::new(self.service.as_deref(), self.service_version.as_deref()),
+            tracing_name: environment.tracing_name,
+            threshold: self.threshold.unwrap_or(default_threshold),
+            context_missing: environment.context_missing.unwrap_or(self.context_missing),
+            backtraces: self.backtraces,
+            collect_sql: environment.collect_sql,
+            sampler: self.sampler.unwrap_or_else(|| Arc::new(Rules::default().with_clock(self.clock.clone()))),
+            emitter,
+            clock: self.clock,
+            ids: self.ids,
+            diagnostics,
+            counters,
+        }))
+    }
+}
+
+impl fmt::Debug for RecorderBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecorderBuilder").finish_non_exhaustive()
+    }
+}
+
+/// Something that was said in code and makes no sense. The text names the field and what it accepts.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A sampling rule is out of range.
+    Sampling(ParseRulesError),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::Sampling(error) => write!(f, "sampling: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ConfigError::Sampling(error) => Some(error),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use super::reservoir::Reservoir;
+use super::{Decision, FixedTarget, ParseRulesError, Rate, Rule, RulePlace, Sampler, SamplingRequest, manifest};
+use crate::time::Clock;
+
+/// Local sampling rules: the first rule that matches a request decides, else the default rule.
+///
+/// Each rule records the first requests of every second up to its [`FixedTarget`], and of the others the share
+/// given by its [`Rate`]. `Rules::default()` is X-Ray's own default: one request a second and 5 %.
+///
+/// Read from X-Ray's local sampling rule document, version 1 or 2, or written in code:
+///
+/// ```
+/// use xray_core::sampling::{FixedTarget, Rate, Rule, Rules, SamplingRequest};
+///
+/// let read = Rules::from_json(r#"{
+///     "version": 2,
+///     "rules": [{
+///         "description": "Sign-in",
+///         "host": "*.example.com", "http_method": "POST", "url_path": "/signin/*",
+///         "fixed_target": 10, "rate": 0.05
+///     }],
+///     "default": {"fixed_target": 1, "rate": 0.1}
+/// }"#)?;
+/// let sign_in = Rule::new(FixedTarget(10), Rate(0.05)).describe("Sign-in");
+/// let written = Rules::new(FixedTarget(1), Rate(0.1))
+///     .rule(sign_in.host("*.example.com").method("POST").path("/signin/*"));
+///
+/// let request = SamplingRequest::new("shop").host("eu.example.com").method("POST").path("/signin/github");
+/// assert_eq!(read.matching(&request), Some(0));
+/// assert_eq!(written.matching(&request), Some(0));
+/// # Ok::<(), xray_core::sampling::ParseRulesError>(())
+/// ```
+///
+/// A decision takes no lock and allocates nothing; it reads the clock only for a rule with a target, and draws a
+/// random number only for a rate between 0 and 1.
+#[derive(Debug)]
+#[must_use]
+pub struct Rules {
+    rules: Vec<Limited>,
+    default: Limited,
+    clock: Clock,
+    random: Random,
+}
+
+/// A rule and what it has granted in this second.
+#[derive(Debug)]
+struct Limited {
+    rule: Rule,
+    reservoir: Reservoir,
+}
+
+impl From<Rule> for Limited {
+    fn from(rule: Rule) -> Limited {
+        Limited { rule, reservoir: Reservoir::default() }
+    }
+}
+
+/// Where random numbers in `[0, 1)` come from, unless it is the usual place.
+#[derive(Default)]
+struct Random(Option<Box<dyn Fn() -> f64 + Send + Sync>>);
+
+impl fmt::Debug for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Random(injected)" } else { "Random(fast)" })
+    }
+}
+
+impl Rules {
+    /// No rules yet but the default one: `target` requests of each second, and `rate` of the others.
+    pub fn new(target: FixedTarget, rate: Rate) -> Rules {
+        let default = Rule::new(target, rate).into();
+        Rules { rules: Vec::new(), default, clock: Clock::default(), random: Random::default() }
+    }
+
+    /// Reads X-Ray's local sampling rule document, version 1 or 2.
+    ///
+    /// # Errors
+    ///
+    /// The text is not such a document: the error names the rule and the field.
+    pub fn from_json(text: &str) -> Result<Rules, ParseRulesError> {
+        manifest::parse(text)
+    }
+
+    /// Reads X-Ray's local sampling rule document from a file, once.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or does not hold such a document.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Rules, ParseRulesError> {
+        let path = path.as_ref();
+        let text = fs::read_to_string(path)
+            .map_err(|error| ParseRulesError::File { path: path.to_owned(), kind: error.kind() })?;
+        Rules::from_json(&text)
+    }
+
+    /// Adds a rule after those that are there: earlier rules come first.
+    pub fn rule(mut self, rule: Rule) -> Rules {
+        self.rules.push(rule.into());
+        self
+    }
+
+    /// Takes the seconds from this clock, by default the system's.
+    pub fn with_clock(mut self, clock: Clock) -> Rules {
+        self.clock = clock;
+        self
+    }
+
+    /// Takes random numbers in `[0, 1)` from this function, by default from a fast generator of each thread. A
+    /// request is recorded when the number is below the rate.
+    pub fn with_random(mut self, random: impl Fn() -> f64 + Send + Sync + 'static) -> Rules {
+        self.random = Random(Some(Box::new(random)));
+        self
+    }
+
+    /// The index of the rule that decides on a request, `None` for the default rule. Nothing is decided: the
+    /// second's target stays as it is.
+    pub fn matching(&self, request: &SamplingRequest<'_>) -> Option<usize> {
+        let request = request.without_query();
+        self.rules.iter().position(|limited| limited.rule.matches(&request))
+    }
+
+    /// The rule of that index, as [`matching`](Rules::matching) counts.
+    ///
+    /// ```
+    /// use xray_core::sampling::{FixedTarget, Rate, Rule, Rules, SamplingRequest};
+    ///
+    /// let rules = Rules::default().rule(Rule::new(FixedTarget(0), Rate(0.0)).describe("Probes").path("/health"));
+    /// let index = rules.matching(&SamplingRequest::new("shop").path("/health"));
+    /// assert_eq!(index.and_then(|index| rules.get(index)?.description()), Some("Probes"));
+    /// ```
+    pub fn get(&self, index: usize) -> Option<&Rule> {
+        self.rules.get(index).map(|limited| &limited.rule)
+    }
+}
+
+/// One request a second, then 5 %.
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules::new(FixedTarget(1), Rate(0.05))
+    }
+}
+
+impl Sampler for Rules {
+    fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
+        let Limited { rule, reservoir } = self.matching(request).map_or(&self.default, |index| &self.rules[index]);
+        let second = || self.clock.now().as_secs();
+        let random = || self.random.0.as_ref().map_or_else(fastrand::f64, |random| random());
+        (reservoir.take(rule.target(), second) || rule.rate().takes(random)).into()
+    }
+
+    fn validate(&self) -> Result<(), ParseRulesError> {
+        self.default.rule.check(RulePlace::Default)?;
+        let mut rules = self.rules.iter().enumerate();
+        rules.try_for_each(|(index, limited)| limited.rule.check(RulePlace::Rule(index)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn get(path: &str) -> SamplingRequest<'_> {
+        SamplingRequest::new("shop").host("shop.example.com").method("GET").path(path)
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let all = || Rule::new(FixedTarget(0), Rate(1.0));
+        let rules = Rules::new(FixedTarget(0), Rate(0.0))
+            .rule(all().path("/a*"))
+            .rule(all().path("/ab*"))
+            .rule(all().path("/signin").method("POST"));
+        for (request, want) in [
+            (get("/abc"), Some(0)),
+            (get("/signin"), None),
+            (get("/signin?next=/a").method("POST"), Some(2)),
+            (get("/b?/a"), None),
+            (get("/x").path(None), Some(0)),
+        ] {
+            assert_eq!(rules.matching(&request), want, "{request:?}");
+            assert_eq!(rules.decide(&request), Decision::from(want.is_some()), "{request:?}");
+        }
+        assert!(rules.get(3).is_none());
+    }
+
+    #[test]
+    fn by_default_one_of_a_second_is_recorded_and_then_one_of_twenty() {
+        let clock = Clock::manual(Timestamp::from_micros(1_500_000_000_999_999));
+        let draws = AtomicUsize::new(0);
+        let random = move || [0.049, 0.05, 0.999][draws.fetch_add(1, Relaxed) % 3];
+        let rules = Rules::default().with_clock(clock.clone()).with_random(random);
+        let decide = |times: usize| -> Vec<bool> { (0..times).map(|_| rules.decide(&get("/")).is_sampled()).collect() };
+        assert_eq!(decide(4), [true, true, false, false]);
+        clock.advance(Duration::from_micros(1));
+        assert_eq!(decide(2), [true, true]);
+        clock.step(Timestamp::from_micros(0));
+        assert_eq!(decide(2), [true, false]);
+    }
+
+    #[test]
+    fn each_rule_has_its_own_target() {
+        let once = || Rule::new(FixedTarget(1), Rate(0.0));
+        let rules = Rules::new(FixedTarget(1), Rate(0.0))
+            .rule(once().path("/a"))
+            .rule(once().path("/b"))
+            .with_clock(Clock::manual(Timestamp::from_micros(0)));
+        let sampled: Vec<bool> =
+            ["/a", "/b", "/c", "/a", "/b", "/c"].iter().map(|path| rules.decide(&get(path)).is_sampled()).collect();
+        assert_eq!(sampled, [true, true, true, false, false, false]);
+    }
+
+    #[test]
+    fn rates_of_0_and_1_draw_no_random_number() {
+        let rules = Rules::new(FixedTarget(0), Rate(0.0))
+            .rule(Rule::new(FixedTarget(0), Rate(1.0)).path("/all"))
+            .with_random(|| panic!("drawn"));
+        assert!(rules.decide(&get("/all")).is_sampled());
+        assert!(!rules.decide(&get("/")).is_sampled());
+    }
+
+    #[test]
+    fn a_rate_out_of_range_is_named() {
+        let bad = |at| Err(ParseRulesError::Invalid { at, field: "rate", expected: "a number from 0 to 1" });
+        let rule = |rate| Rule::new(FixedTarget(1), Rate(rate));
+        assert_eq!(Rules::default().rule(rule(1.0)).rule(rule(5.0)).validate(), bad(RulePlace::Rule(1)));
+        assert_eq!(Rules::new(FixedTarget(1), Rate(-1.0)).validate(), bad(RulePlace::Default));
+        assert_eq!(Rules::default().rule(rule(0.0)).validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = Rules::from_file("no/such/rules.json").unwrap_err();
+        let kind = std::io::ErrorKind::NotFound;
+        assert_eq!(error, ParseRulesError::File { path: "no/such/rules.json".into(), kind });
+    }
+
+    #[test]
+    fn rules_may_be_shared_between_threads() {
+        fn shared<T: Send + Sync + 'static>() {}
+        shared::<Rules>();
+        shared::<Rule>();
+        shared::<ParseRulesError>();
+    }
+}

@@ -1,0 +1,101 @@
+//! Sampling: which requests are traced, when their caller has not decided already.
+//!
+//! A [`Sampler`] answers each [`SamplingRequest`] with a [`Decision`]. [`Rules`] is the usual one: it records a
+//! few requests of every second and a share of the others, by rules on host, method and path.
+//!
+//! ```
+//! use xray_core::sampling::{FixedTarget, Rate, Rule, Rules, Sampler, SamplingRequest};
+//!
+//! let rules = Rules::new(FixedTarget(1), Rate(0.05))
+//!     .rule(Rule::new(FixedTarget(0), Rate(0.0)).describe("Load balancer").path("/health"))
+//!     .rule(Rule::new(FixedTarget(10), Rate(1.0)).describe("Sign-in").method("POST").path("/signin/*"));
+//!
+//! let health = SamplingRequest::new("shop").host("shop.example.com").method("GET").path("/health");
+//! assert!(!rules.decide(&health).is_sampled());
+//! assert!(rules.decide(&health.method("POST").path("/signin/google?next=cart")).is_sampled());
+//! ```
+//!
+//! | sampler | records |
+//! |---|---|
+//! | [`Rules`] | by rules written in code or read from X-Ray's local rule document |
+//! | [`Rate`] | a share of all requests |
+//! | [`Always`], [`Never`] | all or nothing |
+
+mod decision;
+mod error;
+mod local;
+mod manifest;
+mod rate;
+mod request;
+mod reservoir;
+mod rule;
+mod wildcard;
+
+use std::sync::Arc;
+
+pub use decision::Decision;
+pub use error::{ParseRulesError, RulePlace};
+pub use local::Rules;
+pub use rate::{Always, Never, Rate};
+pub use request::SamplingRequest;
+pub use reservoir::FixedTarget;
+pub use rule::Rule;
+pub use wildcard::Wildcard;
+
+/// Decides which requests are recorded, for those whose caller left it open.
+///
+/// A decision lies on the path of every request: it should neither wait nor allocate.
+///
+/// ```
+/// use xray_core::sampling::{Decision, Sampler, SamplingRequest};
+///
+/// /// Records what is written, not what is read.
+/// struct Writes;
+///
+/// impl Sampler for Writes {
+///     fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
+///         if request.method == Some("GET") { Decision::not_sampled() } else { Decision::sampled() }
+///     }
+/// }
+/// ```
+pub trait Sampler: Send + Sync + 'static {
+    /// Whether this request is recorded.
+    fn decide(&self, request: &SamplingRequest<'_>) -> Decision;
+
+    /// Refuses a configuration that makes no sense, such as `Rate(5.0)` where five per cent was meant.
+    ///
+    /// A recorder asks once, when it is built, and fails with this error; so rules can be written down in code
+    /// without a `Result` at each of them. A sampler that wraps another one passes the question on. By default
+    /// everything is fine.
+    ///
+    /// # Errors
+    ///
+    /// The first value that is out of range, and where it stands.
+    fn validate(&self) -> Result<(), ParseRulesError> {
+        Ok(())
+    }
+}
+
+/// A sampler that others hold as well, for instance a test that looks into it.
+impl<S: Sampler + ?Sized> Sampler for Arc<S> {
+    fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
+        (**self).decide(request)
+    }
+
+    fn validate(&self) -> Result<(), ParseRulesError> {
+        (**self).validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_sampler_is_asked_itself() {
+        let shared: Arc<dyn Sampler> = Arc::new(Rate(5.0));
+        assert_eq!(Sampler::validate(&shared), Rate(5.0).validate());
+        assert!(Sampler::validate(&shared).is_err());
+        assert!(Sampler::decide(&shared, &SamplingRequest::new("shop")).is_sampled());
+    }
+}

@@ -1,0 +1,72 @@
+//! A document: the JSON text of one datagram, taken apart into its entities.
+
+use serde_json::Value;
+
+use crate::cut::cut;
+use crate::datagram::{self, Refusal};
+use crate::entity::Entity;
+use crate::id::{EntityId, TraceId};
+
+/// The entities of one document: a segment or a lone subsegment first, then all that was embedded.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) trace_id: TraceId,
+    pub(crate) entities: Vec<Entity>,
+}
+
+impl Document {
+    pub(crate) fn from_datagram(datagram: &[u8]) -> Result<Document, Refusal> {
+        let document = datagram::document(datagram)?;
+        // Bad UTF-8 reaches the service as replacement characters: show what it would show.
+        Document::parse(&String::from_utf8_lossy(document)).ok_or(Refusal::InvalidDocument)
+    }
+
+    fn parse(text: &str) -> Option<Document> {
+        let mut trace_id = None;
+        let mut entities: Vec<Entity> = Vec::new();
+        for (position, fragment) in cut(text)?.into_iter().enumerate() {
+            let value: Value = serde_json::from_str(&fragment.json).ok()?;
+            if trace_id.is_none() {
+                trace_id = Some(value.get("trace_id")?.as_str()?.parse().ok()?);
+            }
+            let enclosing: Option<EntityId> = fragment.parent.map(|parent| entities[parent].id());
+            entities.push(Entity::parse(fragment.json, &value, enclosing, u32::try_from(position).ok()?)?);
+        }
+        Some(Document { trace_id: trace_id?, entities })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str =
+        r#""trace_id":"1-5759e988-bd862e3fe1be46a994272793","id":"00000000000000aa","name":"s","start_time":1"#;
+
+    #[test]
+    fn embedded_entities_know_who_encloses_them() {
+        let text = format!(
+            r#"{{{HEAD},"subsegments":[{{"id":"00000000000000bb","name":"t","start_time":1,"parent_id":"00000000000000cc"}}]}}"#
+        );
+        let document = Document::parse(&text).unwrap();
+        let parents: Vec<_> = document.entities.iter().map(|entity| entity.parent_id().map(|id| id.to_string())).collect();
+        assert_eq!(parents, [None, Some("00000000000000aa".to_owned())]);
+    }
+
+    #[test]
+    fn incomplete_entities_refuse_the_document() {
+        for text in [
+            "{}".to_owned(),
+            format!("{{{HEAD}}} {{{HEAD}}}"),
+            format!("{{{HEAD},}}"),
+            format!(r#"{{{HEAD},"subsegments":[{{}}]}}"#),
+            format!(r#"{{{HEAD},"subsegments":[{{"id":"x","name":"t","start_time":1}}]}}"#),
+            format!(r#"{{{HEAD},"metadata":{}{}}}"#, "[".repeat(1_000), "]".repeat(1_000)),
+            HEAD.to_owned(),
+            r#"{"id":"00000000000000aa","name":"s","start_time":1}"#.to_owned(),
+            r#"{"trace_id":"1-5759e988-bd862e3fe1be46a994272793","id":"00000000000000aa","name":"s","start_time":1e999}"#.to_owned(),
+        ] {
+            assert!(Document::parse(&text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! See your traces while you develop: a receiver that takes segment documents as the X-Ray daemon does, on loopback,
+//! joins them into traces and prints each finished one as a waterfall.
+//!
+//! The program needs no configuration: `xray-local` listens where SDKs send to by default. The library is the same
+//! thing inside of a process, for examples, tests and development servers:
+//!
+//! ```
+//! use std::net::UdpSocket;
+//! use std::time::Duration;
+//! use xray_local::{Receiver, Style, printer};
+//!
+//! let receiver = Receiver::builder()
+//!     .on_trace(printer(std::io::stdout(), Style::detect(&std::io::stdout())))
+//!     .quiet(Duration::from_millis(20))
+//!     .bind("127.0.0.1:0")?;
+//!
+//! // An SDK sends this when its daemon address is `receiver.address()`.
+//! let document = r#"{"trace_id":"1-5759e988-bd862e3fe1be46a994272793","id":"53995c3f42cd8ad8",
+//!     "name":"shop","start_time":1480615200.010,"end_time":1480615200.090}"#;
+//! let datagram = format!("{{\"format\":\"json\",\"version\":1}}\n{document}");
+//! UdpSocket::bind("127.0.0.1:0")?.send_to(datagram.as_bytes(), receiver.address())?;
+//!
+//! assert!(receiver.wait_for(1, Duration::from_secs(5)));
+//! let trace = &receiver.store().traces()[0];
+//! assert_eq!(trace.duration(), Duration::from_millis(80));
+//! assert_eq!(trace.roots().next().map(|root| root.name()), Some("shop"));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # The model
+//!
+//! A **datagram** carries one **document**: a segment, or a subsegment sent on its own. A document is cut into its
+//! **entities**; the [`Store`] keeps the best version of each by id, whatever the order of arrival, within a bound of
+//! memory. A [`Trace`] is a tree made from them on demand: a snapshot, which later documents do not change.
+//!
+//! A trace is **finished** when it has been quiet for a while, nothing in it is in progress and no parent is missing.
+//! What stays incomplete is shown after a longer time, as it is; and shown again, as an update, when more comes.
+//!
+//! Nothing a datagram holds can stop the receiver or reach the terminal as a control sequence, and no depth of nesting
+//! can exhaust a stack.
+//!
+//! | Module | Concept |
+//! |---|---|
+//! | `datagram` | the framing, and what the daemon refuses |
+//! | `document`, `cut` | from JSON text to entities, at any depth |
+//! | `entity` | one segment or subsegment: [`Entity`] |
+//! | `trace` | the tree: [`Trace`], [`Node`] |
+//! | `shelf`, `store` | what is kept and for how long; [`Store`] is the seam for other front-ends |
+//! | `receiver` | socket and threads: [`Receiver`] |
+//! | `waterfall`, `style`, `canvas` | the picture: [`render`], [`printer`], [`Style`] |
+
+#![forbid(unsafe_code)]
+
+mod canvas;
+mod cut;
+mod datagram;
+mod document;
+mod entity;
+mod id;
+mod receiver;
+mod shelf;
+mod store;
+mod style;
+mod trace;
+mod waterfall;
+
+pub use datagram::Refusal;
+pub use entity::{Entity, Exception, Http, Outcome, Sql};
+pub use id::{EntityId, ParseIdError, TraceId};
+pub use receiver::{Receiver, ReceiverBuilder};
+pub use store::{Stats, Store};
+pub use style::Style;
+pub use trace::{Node, Trace};
+pub use waterfall::{printer, render};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -1,0 +1,260 @@
+//! A trace: entities joined by their ids into one tree.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::entity::{Entity, Outcome};
+use crate::id::{EntityId, TraceId};
+
+/// All that is known of one trace, as a tree; a snapshot which does not change.
+///
+/// ```
+/// use xray_local::Store;
+///
+/// let store = Store::new();
+/// # let datagram = concat!(r#"{"format":"json","version":1}"#, "\n", r#"{"trace_id":"1-5759e988-bd862e3fe1be46a994272793",
+/// #   "id":"00000000000000aa","name":"shop","start_time":1,"end_time":2,
+/// #   "subsegments":[{"id":"00000000000000bb","name":"load-cart","start_time":1.25,"end_time":1.75}]}"#);
+/// store.accept(datagram.as_bytes())?;
+/// for trace in store.traces() {
+///     for node in trace.nodes() {
+///         println!("{}{} +{:?}", "  ".repeat(node.depth()), node.name(), node.offset());
+///     }
+/// }
+/// # assert_eq!(store.traces()[0].nodes().map(|node| node.offset().as_millis()).collect::<Vec<_>>(), [0, 250]);
+/// # Ok::<(), xray_local::Refusal>(())
+/// ```
+pub struct Trace {
+    id: TraceId,
+    /// In pre-order: no links, hence no recursion to build, walk or drop it.
+    places: Vec<Place>,
+    duration: Duration,
+    update: bool,
+}
+
+/// Where an entity stands in the tree.
+struct Place {
+    entity: Arc<Entity>,
+    depth: usize,
+    /// Past the last descendant.
+    end: usize,
+    orphan: bool,
+    offset: Duration,
+    skew: Option<Duration>,
+}
+
+/// An entity at its place in a trace; dereferences to the [`Entity`].
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    trace: &'a Trace,
+    index: usize,
+}
+
+impl Trace {
+    /// Joins entities into a tree: the same one for any order of theirs.
+    pub(crate) fn new(id: TraceId, mut entities: Vec<Arc<Entity>>, update: bool) -> Trace {
+        entities.sort_by_cached_key(|entity| entity.begin_order());
+        let family = Family::of(&entities);
+        let mut places: Vec<Place> = Vec::with_capacity(entities.len());
+        // By how much each clock is wrong, in microseconds, by place.
+        let mut shifts: Vec<i128> = Vec::with_capacity(entities.len());
+        // The ancestors of the place at hand.
+        let mut above: Vec<usize> = Vec::new();
+        for (index, depth) in family.walk() {
+            let entity = Arc::clone(&entities[index]);
+            for closed in above.drain(depth..) {
+                places[closed].end = places.len();
+            }
+            let parent = above.last().copied();
+            let skew = parent.and_then(|parent| skew(&entity, &places[parent].entity));
+            let orphan = depth == 0 && entity.parent_id().is_some();
+            above.push(places.len());
+            shifts.push(parent.map_or(0, |parent| shifts[parent]) + skew.map_or(0, signed));
+            places.push(Place { entity, depth, end: 0, orphan, offset: Duration::ZERO, skew });
+        }
+        for closed in above {
+            places[closed].end = places.len();
+        }
+        let starts = || places.iter().zip(&shifts).map(|(place, shift)| signed(place.entity.start()) + shift);
+        let first = starts().min().unwrap_or_default();
+        let offsets: Vec<Duration> = starts().map(|start| unsigned(start - first)).collect();
+        let mut duration = Duration::ZERO;
+        for (place, offset) in places.iter_mut().zip(offsets) {
+            place.offset = offset;
+            duration = duration.max(offset.saturating_add(place.entity.duration().unwrap_or_default()));
+        }
+        Trace { id, places, duration, update }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> TraceId {
+        self.id
+    }
+
+    /// From the first start to the last end that is known.
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// How many segments and subsegments it has.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether it has no entity, which no store ever returns.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The tops of the tree: one for a complete trace. Those whose parent never came are at the end.
+    pub fn roots(&self) -> impl Iterator<Item = Node<'_>> {
+        self.siblings(0, self.places.len())
+    }
+
+    /// Every entity, each before its children, siblings in the order they began.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node<'_>> {
+        (0..self.places.len()).map(|index| Node { trace: self, index })
+    }
+
+    /// Whether nothing is in progress and no parent is missing.
+    pub fn is_complete(&self) -> bool {
+        self.places.iter().all(|place| !place.orphan && !place.entity.is_in_progress())
+    }
+
+    /// How it went: the outcome of its first root, which is what the first caller saw.
+    pub fn outcome(&self) -> Outcome {
+        self.places.first().map_or(Outcome::Ok, |root| root.entity.outcome())
+    }
+
+    /// Whether an earlier state of this trace was given to `on_trace` before.
+    pub fn is_update(&self) -> bool {
+        self.update
+    }
+
+    fn siblings(&self, first: usize, end: usize) -> impl Iterator<Item = Node<'_>> {
+        let index = |index| (index < end).then_some(index);
+        let indices = std::iter::successors(index(first), move |&last| index(self.places[last].end));
+        indices.map(|index| Node { trace: self, index })
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Trace { id, places, duration, update } = self;
+        let mut out = f.debug_struct("Trace");
+        out.field("id", id).field("entities", &places.len()).field("duration", duration).field("update", update).finish()
+    }
+}
+
+impl<'a> Node<'a> {
+    /// How many ancestors it has in this trace.
+    pub fn depth(self) -> usize {
+        self.place().depth
+    }
+
+    /// What it called, in the order of their begin.
+    pub fn children(self) -> impl Iterator<Item = Node<'a>> {
+        self.trace.siblings(self.index + 1, self.place().end)
+    }
+
+    /// How many entities are below it.
+    pub fn descendants(self) -> usize {
+        self.place().end - self.index - 1
+    }
+
+    /// Whether it names a parent that has not come, so that it stands at the top.
+    pub fn is_orphan(self) -> bool {
+        self.place().orphan
+    }
+
+    /// When it began, from the start of the trace, on one clock.
+    pub fn offset(self) -> Duration {
+        self.place().offset
+    }
+
+    /// How far a segment, and with it all below, was moved because its clock had it begin before its caller.
+    pub fn clock_skew(self) -> Option<Duration> {
+        self.place().skew
+    }
+
+    fn place(self) -> &'a Place {
+        &self.trace.places[self.index]
+    }
+}
+
+impl Deref for Node<'_> {
+    type Target = Entity;
+
+    fn deref(&self) -> &Entity {
+        &self.place().entity
+    }
+}
+
+impl fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// Who is whose child, by index into the sorted entities.
+struct Family {
+    roots: Vec<usize>,
+    children: Vec<Vec<usize>>,
+}
+
+impl Family {
+    fn of(entities: &[Arc<Entity>]) -> Family {
+        let index: HashMap<EntityId, usize> = entities.iter().enumerate().map(|(i, entity)| (entity.id(), i)).collect();
+        let mut family = Family { roots: Vec::new(), children: vec![Vec::new(); entities.len()] };
+        let mut orphans = Vec::new();
+        for (i, entity) in entities.iter().enumerate() {
+            match entity.parent_id().map(|parent| index.get(&parent)) {
+                Some(Some(&parent)) => family.children[parent].push(i),
+                Some(None) => orphans.push(i),
+                None => family.roots.push(i),
+            }
+        }
+        family.roots.append(&mut orphans);
+        family
+    }
+
+    /// Pre-order with depths. Each entity comes once, also when hostile ids make a ring of parents: then the first of
+    /// those no root leads to stands in for one.
+    fn walk(&self) -> Vec<(usize, usize)> {
+        let mut order = Vec::with_capacity(self.children.len());
+        let mut seen = vec![false; self.children.len()];
+        let mut next = Vec::new();
+        for top in self.roots.iter().copied().chain(0..self.children.len()) {
+            next.push((top, 0));
+            while let Some((index, depth)) = next.pop() {
+                if !std::mem::replace(&mut seen[index], true) {
+                    order.push((index, depth));
+                    next.extend(self.children[index].iter().rev().map(|&child| (child, depth + 1)));
+                }
+            }
+        }
+        order
+    }
+}
+
+/// How far a segment's clock is behind its caller's, if the segment seems to begin before it was called.
+///
+/// An effect cannot come before its cause, so the clocks differ; the best guess is that the call was as long on its way
+/// there as on its way back. A late begin proves nothing: the segment may be a message's consumer.
+fn skew(entity: &Entity, parent: &Entity) -> Option<Duration> {
+    let behind = parent.start().checked_sub(entity.start()).filter(|behind| entity.is_segment() && !behind.is_zero())?;
+    let travel = parent.duration().zip(entity.duration()).map(|(parent, own)| parent.saturating_sub(own));
+    Some(behind.saturating_add(travel.unwrap_or_default() / 2))
+}
+
+fn signed(time: Duration) -> i128 {
+    // A duration of whole microseconds made from 64 bits: far from the limits.
+    time.as_micros() as i128
+}
+
+fn unsigned(micros: i128) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+}
