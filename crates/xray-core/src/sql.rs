@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::document::json;
 
-/// Bytes of a query that are kept.
+/// Characters of a query that are kept.
 const MAX_QUERY: usize = 4096;
 
 /// A database query, without what may be secret: no password, no values.
@@ -117,7 +117,8 @@ impl Sql {
     /// of literals, up to 4 KiB.
     #[must_use]
     pub fn query(mut self, text: &str) -> Sql {
-        self.query = Some(sanitise(text));
+        let identifiers = self.database_type.as_deref() != Some("MySQL");
+        self.query = Some(sanitise(text, identifiers));
         self
     }
 
@@ -173,18 +174,20 @@ fn split_port(authority: &str) -> (&str, Option<u16>) {
 }
 
 /// The query with `?` in the place of each literal: strings in single quotes (also PostgreSQL's dollar quotes)
-/// and numbers that stand alone.
-fn sanitise(query: &str) -> String {
+/// and numbers that stand alone. Double quotes hold an identifier in standard SQL, and a string in MySQL.
+fn sanitise(query: &str, double_quotes_identify: bool) -> String {
     let mut clean = String::with_capacity(query.len().min(MAX_QUERY));
     let mut rest = query;
     let mut in_word = false;
     while let Some(first) = rest.chars().next().filter(|_| clean.len() < MAX_QUERY) {
         let literal = match first {
-            '\'' => Some(quoted(rest)),
+            '\'' => Some(quoted(rest, first)),
+            '"' if !double_quotes_identify => Some(quoted(rest, first)),
             '$' if !in_word => dollar_quoted(rest),
             '0'..='9' if !in_word => number(rest),
             _ => None,
         };
+        let identifier = if first == '"' { quoted(rest, first) } else { first.len_utf8() };
         match literal {
             Some(len) => {
                 clean.push('?');
@@ -192,21 +195,22 @@ fn sanitise(query: &str) -> String {
                 in_word = false;
             }
             None => {
-                clean.push(first);
-                rest = &rest[first.len_utf8()..];
+                clean.push_str(&rest[..identifier]);
+                rest = &rest[identifier..];
                 in_word = first.is_alphanumeric() || first == '_' || first == '$';
             }
         }
     }
+    clean.truncate(json::cut(&clean, MAX_QUERY).len());
     clean
 }
 
-/// The length of a string in single quotes, where a doubled quote stands for one.
-fn quoted(text: &str) -> usize {
+/// The length of a text in quotes, where a doubled quote stands for one.
+fn quoted(text: &str, mark: char) -> usize {
     let mut at = 1;
-    while let Some(quote) = text[at..].find('\'') {
+    while let Some(quote) = text[at..].find(mark) {
         at += quote + 1;
-        if !text[at..].starts_with('\'') {
+        if !text[at..].starts_with(mark) {
             return at;
         }
         at += 1;
@@ -245,8 +249,9 @@ mod tests {
             ("SELECT 'unfinished", "SELECT ?"),
             ("INSERT INTO \"T 1\" VALUES (-7)", "INSERT INTO \"T 1\" VALUES (-?)"),
         ] {
-            assert_eq!(sanitise(query), want);
+            assert_eq!(sanitise(query, true), want);
         }
+        assert_eq!(sanitise("SELECT \"secret\"", false), "SELECT ?");
     }
 
     #[test]

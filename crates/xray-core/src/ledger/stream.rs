@@ -75,7 +75,8 @@ impl Ledger {
     fn make_solo(&mut self, index: u32) {
         self.slots.unlink(index);
         self.slots[index].solo = true;
-        self.held -= 1;
+        // Below a solo one, nothing is held any more once the segment has left.
+        self.held = self.held.saturating_sub(1);
     }
 
     /// Detaches the largest children of `top` until the rest is small enough.
