@@ -3,13 +3,17 @@
 /// A place in an [`Arena`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
-    start: usize,
-    len: usize,
+    start: u32,
+    len: u32,
 }
 
 impl Span {
     pub(crate) fn len(self) -> usize {
-        self.len
+        self.len as usize
+    }
+
+    fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.start as usize + self.len as usize
     }
 
     pub(crate) fn is_empty(self) -> bool {
@@ -39,19 +43,25 @@ impl Arena {
         self.push_with(|buffer| buffer.extend_from_slice(bytes))
     }
 
-    /// Takes what `write` appends.
+    /// Takes what `write` appends. Past 4 GiB, which no trace reaches, it takes nothing.
     pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
         let start = self.bytes.len();
         write(&mut self.bytes);
-        Span { start, len: self.bytes.len() - start }
+        match (u32::try_from(start), u32::try_from(self.bytes.len() - start)) {
+            (Ok(start), Ok(len)) => Span { start, len },
+            _ => {
+                self.bytes.truncate(start);
+                Span::default()
+            }
+        }
     }
 
     pub(crate) fn get(&self, span: Span) -> &[u8] {
-        &self.bytes[span.start..span.start + span.len]
+        &self.bytes[span.range()]
     }
 
     pub(crate) fn release(&mut self, span: Span) {
-        self.garbage += span.len;
+        self.garbage += span.len();
     }
 
     pub(crate) fn is_wasteful(&self) -> bool {
@@ -62,8 +72,8 @@ impl Arena {
     pub(crate) fn squeeze<'a>(&mut self, spans: impl Iterator<Item = &'a mut Span>) {
         let mut bytes = Vec::with_capacity(self.bytes.len() - self.garbage);
         for span in spans {
-            let start = bytes.len();
-            bytes.extend_from_slice(&self.bytes[span.start..span.start + span.len]);
+            let start = bytes.len() as u32;
+            bytes.extend_from_slice(&self.bytes[span.range()]);
             span.start = start;
         }
         (self.bytes, self.garbage) = (bytes, 0);

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::cause::panic_exception;
-use crate::context::{InSubsegment, current_or_missing};
-use crate::entity::{Handle, Subsegment};
+use crate::context::{Entered, InSubsegment, current_or_missing, enter_recorded_child};
+use crate::entity::Subsegment;
 
 /// Runs `f` in a subsegment of the current entity. A panic is recorded as a fault and goes on.
 ///
@@ -20,8 +20,7 @@ use crate::entity::{Handle, Subsegment};
 /// Without a current entity the [context-missing strategy](crate::ContextMissing) has its say, and `f` runs
 /// with a subsegment that records nothing.
 pub fn capture<T>(name: impl AsRef<str>, f: impl FnOnce(&Subsegment) -> T) -> T {
-    let name = name.as_ref();
-    run(&current_or_missing(name), name, f, |_, _| {})
+    run_in_current(name.as_ref(), f, |_, _| {})
 }
 
 /// As [`capture`], and an `Err` is recorded as a fault with its `source()` chain before it is returned.
@@ -37,8 +36,7 @@ pub fn try_capture<T, E: Error>(
     name: impl AsRef<str>,
     f: impl FnOnce(&Subsegment) -> Result<T, E>,
 ) -> Result<T, E> {
-    let name = name.as_ref();
-    run(&current_or_missing(name), name, f, |subsegment, result| {
+    run_in_current(name.as_ref(), f, |subsegment, result| {
         if let Err(error) = result {
             subsegment.fault(error);
         }
@@ -84,21 +82,30 @@ where
 pub fn capture_callback<A, T>(name: impl Into<String>, f: impl FnOnce(A) -> T) -> impl FnOnce(A) -> T {
     let name = name.into();
     let parent = current_or_missing(&name);
-    move |argument| run(&parent, &name, |_| f(argument), |_, _| {})
+    move |argument| {
+        let subsegment = Subsegment::begun(parent.begin_child(&name));
+        let entered = subsegment.enter();
+        run(subsegment, entered, |_| f(argument), |_, _| {})
+    }
+}
+
+fn run_in_current<T>(name: &str, f: impl FnOnce(&Subsegment) -> T, note: impl FnOnce(&Subsegment, &T)) -> T {
+    match enter_recorded_child(name) {
+        Some((subsegment, entered)) => run(subsegment, entered, f, note),
+        // Nothing to record: the context stays as it is, and calls made in `f` carry on the unsampled trace.
+        None => f(&Subsegment::begun(current_or_missing(name))),
+    }
 }
 
 fn run<T>(
-    parent: &Handle,
-    name: &str,
+    subsegment: Subsegment,
+    entered: Entered,
     f: impl FnOnce(&Subsegment) -> T,
     note: impl FnOnce(&Subsegment, &T),
 ) -> T {
-    let subsegment = Subsegment::begun(parent.begin_child(name));
     // Caught only to learn the panic's message: it goes on below.
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        let _entered = subsegment.enter();
-        f(&subsegment)
-    }));
+    let result = catch_unwind(AssertUnwindSafe(|| f(&subsegment)));
+    drop(entered);
     match result {
         Ok(value) => {
             note(&subsegment, &value);

@@ -189,6 +189,9 @@ impl<'a> TraceHeader<'a> {
 
     /// The unreserved fields as one text to keep, `None` when there are none.
     pub(crate) fn kept_fields(&self) -> Option<Box<str>> {
+        if self.fields.is_empty() {
+            return None;
+        }
         let mut text = String::new();
         for (key, value) in self.fields() {
             let separator = if text.is_empty() { "" } else { ";" };

@@ -141,43 +141,50 @@ impl<'a> HttpRequest<'a> {
     }
 
     fn write_url(&self, out: &mut Vec<u8>) {
-        let (before, target) = match self.url {
+        let (scheme, separator, authority, target) = match self.url {
             Url::Whole("") => return,
-            Url::Whole(url) => (split_authority(url), &url[authority_end(url)..]),
             // A target in absolute form (to a proxy) says all by itself.
-            Url::Parts { target, .. } if target.contains("://") => {
-                (split_authority(target), &target[authority_end(target)..])
+            Url::Whole(url) | Url::Parts { target: url, .. } if authority_start(url) > 0 => {
+                let [scheme, authority, target] = split(url);
+                (scheme, "", authority, target)
             }
-            Url::Parts { scheme, host, target } => ([scheme, "://", without_user(host)], target),
+            Url::Whole(target) => ("", "", "", target),
+            Url::Parts { scheme, host, target } => (scheme, "://", without_user(host), target),
         };
-        let target = target.split('#').next().unwrap_or_default();
-        let target = if self.keep_query { target } else { target.split('?').next().unwrap_or_default() };
+        let secret = |byte: &u8| *byte == b'#' || (*byte == b'?' && !self.keep_query);
+        let target = &target[..target.as_bytes().iter().position(secret).unwrap_or(target.len())];
         json::member(out, "url");
         out.push(b'"');
         let mut left = json::SHORT;
-        for part in before.into_iter().chain([target]) {
+        for part in [scheme, separator, authority, target] {
             let part = json::cut(part, left);
             json::escaped(out, part);
-            left -= part.chars().count();
+            // At most `left` characters: a shorter text in bytes cannot use it up.
+            left -= if part.len() < left { part.len() } else { part.chars().count() };
         }
         out.push(b'"');
     }
 }
 
-/// Where the path, query or fragment of an absolute url begins.
-fn authority_end(url: &str) -> usize {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at)
+/// The end of `scheme://`, 0 without a scheme.
+fn authority_start(url: &str) -> usize {
+    match url.as_bytes().iter().position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#')) {
+        Some(end) if url[end..].starts_with("://") => end + 3,
+        _ => 0,
+    }
 }
 
-/// Scheme, `://` and authority without user info.
-fn split_authority(url: &str) -> [&str; 3] {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    [&url[..start], "", without_user(&url[start..authority_end(url)])]
+/// An absolute url in three parts: scheme with `://`, authority without user info, and what follows.
+fn split(url: &str) -> [&str; 3] {
+    let (scheme, rest) = url.split_at(authority_start(url));
+    let end = rest.as_bytes().iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    [scheme, without_user(authority), target]
 }
 
 fn without_user(authority: &str) -> &str {
-    authority.rsplit('@').next().unwrap_or_default()
+    let end = authority.as_bytes().iter().rposition(|byte| *byte == b'@');
+    end.map_or(authority, |at| &authority[at + 1..])
 }
 
 /// The `http.response` block of a segment or subsegment.

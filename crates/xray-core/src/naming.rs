@@ -17,8 +17,7 @@ const UNKNOWN: &str = "unknown";
 /// assert_eq!(xray_core::clean_name("GET /users/{id}"), "GET /users/id");
 /// ```
 pub fn clean_name(name: &str) -> Cow<'_, str> {
-    let usual = |byte: u8| byte.is_ascii_alphanumeric() || is_sign(char::from(byte));
-    if name.len() <= LIMIT && !name.is_empty() && name.bytes().all(usual) {
+    if name.len() <= LIMIT && !name.is_empty() && name.bytes().all(|byte| USUAL[usize::from(byte)]) {
         return Cow::Borrowed(name);
     }
     let cleaned: String = name.chars().filter_map(clean).take(LIMIT).collect();
@@ -37,7 +36,18 @@ fn clean(character: char) -> Option<char> {
     }
 }
 
-fn is_sign(character: char) -> bool {
+/// The ASCII characters that may stand in a name.
+const USUAL: [bool; 256] = {
+    let mut usual = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        usual[byte] = (byte as u8).is_ascii_alphanumeric() || is_sign(byte as u8 as char);
+        byte += 1;
+    }
+    usual
+};
+
+const fn is_sign(character: char) -> bool {
     matches!(character, ' ' | '_' | '.' | ':' | '/' | '%' | '&' | '#' | '=' | '+' | '-' | '@')
 }
 

@@ -162,12 +162,11 @@ impl Recorder {
     fn begin_decided(&self, kind: Kind, name: &str, header: &TraceHeader<'_>, decision: &Decision) -> Handle {
         let fields = header.kept_fields();
         if !decision.is_sampled() {
-            // The clock is read only for a trace that begins here.
-            let trace_id = header.trace_id().unwrap_or_else(|| {
-                let now = self.clock().now();
-                self.ids().trace_id(now, now.as_micros())
+            let fields = fields.map(Arc::from);
+            return Handle::Passive(match header.trace_id() {
+                Some(trace_id) => Passive::new(self, trace_id, fields),
+                None => Passive::undated(self, fields),
             });
-            return Handle::Passive(Passive::new(self, trace_id, fields.map(Arc::from)));
         }
         let anchor = Anchor::new(self.clock());
         let (trace_id, parent) = match header.trace_id() {

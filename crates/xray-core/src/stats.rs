@@ -29,7 +29,8 @@ macro_rules! counts {
         /// How much a recorder has sent, lost and repaired since it was built.
         ///
         /// A document is counted in exactly one of `emitted`, `dropped_queue_full`, `dropped_unsent` and
-        /// `dropped_oversize` as soon as its fate is known; what is missing from their sum is still queued.
+        /// `dropped_oversize` as soon as its fate is known; what is missing from their sum is still queued. An
+        /// [`Emitter`](crate::emit::Emitter) from outside this crate keeps its own counts instead.
         /// Each field is read on its own, so under load they may be some documents apart.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
@@ -71,7 +72,7 @@ counts! {
     shed,
     /// Values written to a segment or subsegment after it was closed, and ignored.
     late_writes,
-    /// Annotations ignored: X-Ray indexes 50 on a trace.
+    /// Annotations ignored because their segment or subsegment had 50 already, all that X-Ray indexes.
     annotations_dropped,
     /// Names of segments and subsegments that had characters or a length X-Ray refuses.
     names_repaired,

@@ -135,12 +135,12 @@ impl Anchor {
     /// What the wall clock would show now, had it not been stepped since the start.
     pub(crate) fn now(&self, clock: &Clock) -> Timestamp {
         let passed = clock.elapsed().saturating_sub(self.elapsed);
-        Timestamp(self.wall.0 + passed.as_micros() as u64)
+        Timestamp(self.wall.0 + passed.as_secs() * 1_000_000 + u64::from(passed.subsec_micros()))
     }
 
     /// Bits that differ between any two traces, and between a process and its forked or restored twin.
     pub(crate) fn entropy(&self) -> u64 {
-        self.wall.0.rotate_left(32) ^ self.elapsed.as_nanos() as u64
+        self.wall.0.rotate_left(32) ^ u64::from(self.elapsed.subsec_nanos())
     }
 }
 

@@ -49,7 +49,8 @@ mod tests {
             r#"{{{HEAD},"subsegments":[{{"id":"00000000000000bb","name":"t","start_time":1,"parent_id":"00000000000000cc"}}]}}"#
         );
         let document = Document::parse(&text).unwrap();
-        let parents: Vec<_> = document.entities.iter().map(|entity| entity.parent_id().map(|id| id.to_string())).collect();
+        let parents: Vec<_> =
+            document.entities.iter().map(|entity| entity.parent_id().map(|id| id.to_string())).collect();
         assert_eq!(parents, [None, Some("00000000000000aa".to_owned())]);
     }
 

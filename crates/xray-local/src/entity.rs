@@ -198,7 +198,7 @@ impl Entity {
         rank(self).cmp(&rank(other)).then_with(|| self.json.cmp(&other.json)).is_gt()
     }
 
-    /// Begin order, and an order at all.
+    /// The order of siblings: as they began, and never left open by equal times.
     pub(crate) fn begin_order(&self) -> impl Ord + use<> {
         (self.start, self.position, self.id)
     }

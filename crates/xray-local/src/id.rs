@@ -95,7 +95,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "1-", "2-5759e988-bd862e3fe1be46a994272793", "1-5759e988-bd862e3fe1be46a99427279", "1-+759e988-"] {
+        for text in
+            ["", "1-", "2-5759e988-bd862e3fe1be46a994272793", "1-5759e988-bd862e3fe1be46a99427279", "1-+759e988-"]
+        {
             assert_eq!(text.parse::<TraceId>(), Err(ParseIdError::Trace), "{text}");
         }
         for text in ["", "53995c3f42cd8ad", "53995c3f42cd8ad8a", "+3995c3f42cd8ad8", "é3995c3f42cd8ad"] {

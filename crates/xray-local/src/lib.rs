@@ -23,7 +23,7 @@
 //! assert!(receiver.wait_for(1, Duration::from_secs(5)));
 //! let trace = &receiver.store().traces()[0];
 //! assert_eq!(trace.duration(), Duration::from_millis(80));
-//! assert_eq!(trace.roots().next().map(|root| root.name()), Some("shop"));
+//! assert!(trace.roots().all(|root| root.name() == "shop"));
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!

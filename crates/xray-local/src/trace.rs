@@ -135,7 +135,7 @@ impl Trace {
     }
 
     fn siblings(&self, first: usize, end: usize) -> impl Iterator<Item = Node<'_>> {
-        let index = |index| (index < end).then_some(index);
+        let index = move |index| (index < end).then_some(index);
         let indices = std::iter::successors(index(first), move |&last| index(self.places[last].end));
         indices.map(|index| Node { trace: self, index })
     }
@@ -145,11 +145,20 @@ impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Trace { id, places, duration, update } = self;
         let mut out = f.debug_struct("Trace");
-        out.field("id", id).field("entities", &places.len()).field("duration", duration).field("update", update).finish()
+        out.field("id", id)
+            .field("entities", &places.len())
+            .field("duration", duration)
+            .field("update", update)
+            .finish()
     }
 }
 
 impl<'a> Node<'a> {
+    /// The entity, for as long as the trace lives.
+    pub fn entity(self) -> &'a Entity {
+        &self.place().entity
+    }
+
     /// How many ancestors it has in this trace.
     pub fn depth(self) -> usize {
         self.place().depth
@@ -189,7 +198,7 @@ impl Deref for Node<'_> {
     type Target = Entity;
 
     fn deref(&self) -> &Entity {
-        &self.place().entity
+        self.entity()
     }
 }
 
@@ -245,7 +254,8 @@ impl Family {
 /// An effect cannot come before its cause, so the clocks differ; the best guess is that the call was as long on its way
 /// there as on its way back. A late begin proves nothing: the segment may be a message's consumer.
 fn skew(entity: &Entity, parent: &Entity) -> Option<Duration> {
-    let behind = parent.start().checked_sub(entity.start()).filter(|behind| entity.is_segment() && !behind.is_zero())?;
+    let behind =
+        parent.start().checked_sub(entity.start()).filter(|behind| entity.is_segment() && !behind.is_zero())?;
     let travel = parent.duration().zip(entity.duration()).map(|(parent, own)| parent.saturating_sub(own));
     Some(behind.saturating_add(travel.unwrap_or_default() / 2))
 }

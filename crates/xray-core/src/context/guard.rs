@@ -3,9 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::entity::Handle;
+use crate::entity::{Handle, Subsegment};
 
-use super::swap;
+use super::{is_recorded, swap};
 
 /// Keeps an entity current on this thread until it is dropped; then the former one is current again.
 ///
@@ -26,6 +26,21 @@ pub(crate) fn enter(handle: Handle) -> Entered {
     let mut slot = Some(handle);
     swap(&mut slot);
     Entered { previous: slot, thread_bound: PhantomData }
+}
+
+/// Begins a subsegment of the current entity, if that is recorded, and enters it.
+///
+/// The parent waits in the guard meanwhile, so that its handle need not be cloned.
+pub(crate) fn enter_recorded_child(name: &str) -> Option<(Subsegment, Entered)> {
+    if !is_recorded() {
+        return None;
+    }
+    let mut entered = Entered { previous: None, thread_bound: PhantomData };
+    swap(&mut entered.previous);
+    let subsegment = Subsegment::begun(entered.previous.as_ref()?.begin_child(name));
+    let mut slot = Some(subsegment.handle().clone());
+    swap(&mut slot);
+    Some((subsegment, entered))
 }
 
 impl Drop for Entered {

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 
 pub use future::{FutureExt, InEntity, InSubsegment, TryInSubsegment};
 pub use guard::Entered;
-pub(crate) use guard::enter;
+pub(crate) use guard::{enter, enter_recorded_child};
 pub use missing::{ContextMissing, MissingContext, ParseContextMissingError};
 
 use crate::entity::{AnnotationValue, Entity, Handle, Segment, Subsegment};
@@ -29,6 +29,11 @@ thread_local! {
 fn swap(slot: &mut Option<Handle>) {
     // A thread that is ending has no slot any more, and no current entity.
     let _ = CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), slot));
+}
+
+/// Whether the current entity is a recorded one.
+fn is_recorded() -> bool {
+    CURRENT.try_with(|current| matches!(*current.borrow(), Some(Handle::Recorded(_)))).unwrap_or(false)
 }
 
 fn peek() -> Option<Handle> {

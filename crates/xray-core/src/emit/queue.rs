@@ -50,13 +50,13 @@ struct State {
     /// Threads that wait for progress.
     waiting: usize,
     callbacks: Vec<(u64, Callback)>,
-    sender: Sender,
+    sender: Activity,
     closing: Option<Instant>,
 }
 
 /// What the sender is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Sender {
+enum Activity {
     /// Asleep until woken, or not yet started.
     #[default]
     Asleep,
@@ -86,9 +86,9 @@ impl State {
 
     /// Whether the sender must be woken; it counts as awake from now on.
     fn rouse(&mut self) -> bool {
-        let asleep = matches!(self.sender, Sender::Asleep | Sender::Napping);
+        let asleep = matches!(self.sender, Activity::Asleep | Activity::Napping);
         if asleep {
-            self.sender = Sender::Awake;
+            self.sender = Activity::Awake;
         }
         asleep
     }
@@ -103,7 +103,7 @@ impl Queue {
     pub(super) fn push(&self, document: Document) -> Pushed {
         let bytes = document.datagram().len();
         let mut state = self.lock();
-        if state.bytes + bytes > self.capacity || state.sender == Sender::Gone {
+        if state.bytes + bytes > self.capacity || state.sender == Activity::Gone {
             return Pushed::Full;
         }
         state.bytes += bytes;
@@ -111,9 +111,9 @@ impl Queue {
         state.documents.push_back(document);
         // A napping sender comes by itself in time, unless the queue fills faster than it naps.
         let wake = match state.sender {
-            Sender::Asleep => true,
-            Sender::Napping => state.bytes >= self.capacity / 2,
-            Sender::Awake | Sender::Gone => false,
+            Activity::Asleep => true,
+            Activity::Napping => state.bytes >= self.capacity / 2,
+            Activity::Awake | Activity::Gone => false,
         };
         if wake && state.rouse() { Pushed::Wake } else { Pushed::Queued }
     }
@@ -197,13 +197,13 @@ impl Queue {
         state.rouse();
         drop(state);
         self.wake();
-        drop(self.wait(timeout * 2, |state| state.sender != Sender::Gone));
+        drop(self.wait(timeout * 2, |state| state.sender != Activity::Gone));
     }
 
     /// The sender's last word: nothing more is accepted. Returns what is left.
     pub(super) fn leave(&self) -> VecDeque<Document> {
         let mut state = self.settle();
-        state.sender = Sender::Gone;
+        state.sender = Activity::Gone;
         let left = std::mem::take(&mut state.documents);
         state.bytes = 0;
         drop(state);
@@ -234,15 +234,15 @@ impl Queue {
     fn sleep<'a>(&self, mut state: MutexGuard<'a, State>, nap: Option<Duration>) -> MutexGuard<'a, State> {
         let mut state = match nap {
             Some(nap) => {
-                state.sender = Sender::Napping;
+                state.sender = Activity::Napping;
                 self.work.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0
             }
             None => {
-                state.sender = Sender::Asleep;
+                state.sender = Activity::Asleep;
                 self.work.wait(state).unwrap_or_else(PoisonError::into_inner)
             }
         };
-        state.sender = Sender::Awake;
+        state.sender = Activity::Awake;
         state
     }
 
@@ -304,7 +304,7 @@ mod tests {
         let queue = Queue::new(1_000);
         assert_eq!(queue.push(document(0, 100)), Pushed::Wake);
         assert_eq!(queue.push(document(1, 100)), Pushed::Queued);
-        queue.lock().sender = Sender::Napping;
+        queue.lock().sender = Activity::Napping;
         let pushed: Vec<_> = (2..8).map(|n| queue.push(document(n, 100))).collect();
         let mut want = [Pushed::Queued; 6];
         want[2] = Pushed::Wake;

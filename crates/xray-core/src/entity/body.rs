@@ -42,6 +42,7 @@ pub enum Namespace {
     Remote,
 }
 
+/// All three are encoded.
 #[derive(Debug)]
 struct Metadata {
     namespace: Span,
@@ -108,21 +109,20 @@ impl Body {
 
     /// `json` is the encoded value.
     pub(crate) fn metadata(&mut self, namespace: &str, key: &str, json: &[u8]) {
-        let known = self.metadata.iter().position(|entry| {
-            self.text.get(entry.key) == key.as_bytes() && self.text.get(entry.namespace) == namespace.as_bytes()
-        });
         self.text.reserve_first(CAPACITY);
         let value = self.text.push(json);
+        let namespace = self.text.push_with(|out| json::string(out, namespace));
+        let key = self.text.push_with(|out| json::string(out, key));
+        let same = |a: Span, b: Span| self.text.get(a) == self.text.get(b);
+        let known = self.metadata.iter().position(|entry| same(entry.key, key) && same(entry.namespace, namespace));
         match known {
             Some(index) => {
                 let old = std::mem::replace(&mut self.metadata[index].value, value);
+                self.text.release(namespace);
+                self.text.release(key);
                 self.replaced(old);
             }
-            None => {
-                let namespace = self.text.push(namespace.as_bytes());
-                let key = self.text.push(key.as_bytes());
-                self.metadata.push(Metadata { namespace, key, value });
-            }
+            None => self.metadata.push(Metadata { namespace, key, value }),
         }
     }
 
@@ -315,17 +315,16 @@ impl Body {
     /// One object for each namespace, in the order of their first use.
     fn write_metadata(&self, out: &mut Vec<u8>) {
         let namespace = |entry: &Metadata| self.text.get(entry.namespace);
-        let text = |span| json::utf8(self.text.get(span));
         for (index, first) in self.metadata.iter().enumerate() {
             if self.metadata[..index].iter().any(|earlier| namespace(earlier) == namespace(first)) {
                 continue;
             }
             json::raw(out, if index == 0 { ",\"metadata\":{" } else { "}," });
-            json::string(out, text(first.namespace));
+            out.extend_from_slice(namespace(first));
             let mut before = ":{";
             for entry in self.metadata[index..].iter().filter(|entry| namespace(entry) == namespace(first)) {
                 json::raw(out, before);
-                json::string(out, text(entry.key));
+                out.extend_from_slice(self.text.get(entry.key));
                 out.push(b':');
                 out.extend_from_slice(self.text.get(entry.value));
                 before = ",";

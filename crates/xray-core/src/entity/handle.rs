@@ -81,7 +81,7 @@ impl Handle {
     pub(super) fn trace_id(&self) -> Option<TraceId> {
         match self {
             Handle::Recorded(node) => Some(node.trace.id),
-            Handle::Passive(passive) => Some(passive.trace_id),
+            Handle::Passive(passive) => Some(passive.trace_id()),
             Handle::Absent => None,
         }
     }
@@ -116,7 +116,7 @@ impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Handle::Recorded(node) => write!(f, "{:?} {} of {}", node.kind, node.id, node.trace.id),
-            Handle::Passive(passive) => write!(f, "not sampled, {} of {}", passive.id, passive.trace_id),
+            Handle::Passive(passive) => write!(f, "not sampled, {}", passive.id),
             Handle::Absent => f.write_str("no trace"),
         }
     }
@@ -130,10 +130,8 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    pub(super) fn new(handle: Handle) -> Owner {
-        if let Handle::Recorded(node) = &handle {
-            node.owners.fetch_add(1, Ordering::Relaxed);
-        }
+    /// The first owner of an entity that has just begun: a node is born with one.
+    pub(super) fn first(handle: Handle) -> Owner {
         Owner { handle, keeps_open: true }
     }
 
@@ -149,10 +147,12 @@ impl Owner {
 
 impl Clone for Owner {
     fn clone(&self) -> Owner {
-        match self.keeps_open {
-            true => Owner::new(self.handle.clone()),
-            false => Owner::borrowed(self.handle.clone()),
+        if let Handle::Recorded(node) = &self.handle
+            && self.keeps_open
+        {
+            node.owners.fetch_add(1, Ordering::Relaxed);
         }
+        Owner { handle: self.handle.clone(), keeps_open: self.keeps_open }
     }
 }
 
@@ -160,9 +160,10 @@ impl Drop for Owner {
     fn drop(&mut self) {
         if let Handle::Recorded(node) = &self.handle
             && self.keeps_open
+            && node.is_open()
             && node.owners.fetch_sub(1, Ordering::AcqRel) == 1
         {
-            if std::thread::panicking() && node.is_recording() {
+            if std::thread::panicking() {
                 node.record(Flag::Fault, Exception::new("panic", "the thread panicked"));
             }
             node.close(None);

@@ -55,6 +55,8 @@ pub(crate) struct Node {
     pub(super) kind: Kind,
     /// Handles that keep it open: the last one that is dropped closes it.
     pub(super) owners: AtomicUsize,
+    /// Whether there still is a body: to know without the lock.
+    open: AtomicBool,
     /// Taken by the close: what comes later finds nothing, so nothing can change after it was sent, and
     /// nothing can be sent twice.
     body: Mutex<Option<Body>>,
@@ -106,7 +108,8 @@ impl Node {
             start: anchor.start(),
             slot,
             kind,
-            owners: AtomicUsize::new(0),
+            owners: AtomicUsize::new(1),
+            open: AtomicBool::new(kind != Kind::Facade),
             body: Mutex::new((kind != Kind::Facade).then(|| Body::with_rule(rule))),
         })
     }
@@ -129,7 +132,8 @@ impl Node {
             start,
             slot,
             kind: Kind::Subsegment,
-            owners: AtomicUsize::new(0),
+            owners: AtomicUsize::new(1),
+            open: AtomicBool::new(true),
             body: Mutex::new(Some(Body::default())),
         })
     }
@@ -152,8 +156,12 @@ impl Node {
         self.trace.discarded.load(Ordering::Relaxed)
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+
     pub(super) fn is_recording(&self) -> bool {
-        !self.is_discarded() && lock(&self.body).is_some()
+        !self.is_discarded() && self.is_open()
     }
 
     /// Changes the body if the entity is still open; else the attempt is counted.
@@ -238,22 +246,31 @@ impl Node {
 
     /// Closes the entity. What is closed already stays as it is.
     pub(super) fn close(&self, end: Option<Timestamp>) {
-        let Some(mut body) = lock(&self.body).take() else { return };
-        let trace = &self.trace;
-        if self.is_discarded() {
+        if !self.is_open() {
             return;
         }
+        let trace = &self.trace;
         let end = end.unwrap_or_else(|| trace.now()).max(self.start);
         let mut out = Departures::default();
         with_scratch(|tail| {
-            self.report(self.write_tail(tail, &mut body, Some(end)));
+            let shed = {
+                let mut open = lock(&self.body);
+                let Some(body) = open.as_mut() else { return };
+                let shed = self.write_tail(tail, body, Some(end));
+                *open = None;
+                self.open.store(false, Ordering::Relaxed);
+                shed
+            };
+            self.report(shed);
+            if self.is_discarded() {
+                return;
+            }
             let mut ledger = lock(&trace.ledger);
             match self.kind {
                 Kind::Subsegment => ledger.close(self.slot, tail, &mut out),
                 Kind::Segment | Kind::Facade => ledger.close_root(self.slot, tail, &mut out),
             }
         });
-        // Dropped here: neither the members nor the emitter's work under a lock.
         trace.emit(out);
     }
 

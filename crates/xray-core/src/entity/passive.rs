@@ -5,18 +5,34 @@ use std::sync::Arc;
 use crate::header::TraceHeader;
 use crate::id::{EntityId, TraceId};
 use crate::recorder::Recorder;
+use crate::time::Clock;
 
 /// Made without an allocation, unless the incoming header had fields to send on.
 #[derive(Clone, Debug)]
 pub(crate) struct Passive {
-    pub(super) trace_id: TraceId,
+    trace_id: TraceId,
+    /// The trace began here, and its id still lacks the time.
+    undated: bool,
     pub(super) id: EntityId,
     fields: Option<Arc<str>>,
 }
 
 impl Passive {
     pub(crate) fn new(recorder: &Recorder, trace_id: TraceId, fields: Option<Arc<str>>) -> Passive {
-        Passive { trace_id, id: recorder.ids().entity_id(), fields }
+        Passive { trace_id, undated: false, id: recorder.ids().entity_id(), fields }
+    }
+
+    /// For a trace that begins here and will mostly never be named: the clock is read when it is.
+    pub(crate) fn undated(recorder: &Recorder, fields: Option<Arc<str>>) -> Passive {
+        let trace_id = recorder.ids().unrecorded_trace_id();
+        Passive { undated: true, ..Passive::new(recorder, trace_id, fields) }
+    }
+
+    pub(super) fn trace_id(&self) -> TraceId {
+        match self.undated {
+            true => self.trace_id.with_epoch_seconds(Clock::system().now().as_secs() as u32),
+            false => self.trace_id,
+        }
     }
 
     /// The passive entity of a call: it has an id of its own, as every call.
@@ -25,7 +41,7 @@ impl Passive {
     }
 
     pub(super) fn trace_header(&self) -> TraceHeader<'_> {
-        TraceHeader::new(self.trace_id)
+        TraceHeader::new(self.trace_id())
             .with_parent(self.id)
             .with_sampled(false)
             .with_fields(self.fields.as_deref().unwrap_or_default())

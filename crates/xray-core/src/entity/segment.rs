@@ -28,7 +28,7 @@ shared_methods!(Segment);
 
 impl Segment {
     pub(crate) fn begun(handle: Handle) -> Segment {
-        Segment { owner: Owner::new(handle) }
+        Segment { owner: Owner::first(handle) }
     }
 
     pub(crate) fn borrowed(handle: Handle) -> Segment {

@@ -33,7 +33,7 @@ shared_methods!(Subsegment);
 
 impl Subsegment {
     pub(crate) fn begun(handle: Handle) -> Subsegment {
-        Subsegment { owner: Owner::new(handle) }
+        Subsegment { owner: Owner::first(handle) }
     }
 
     pub(crate) fn handle(&self) -> &Handle {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::cause::{Exception, panic_exception};
 use crate::entity::Segment;
-use crate::header::TraceHeader;
+use crate::header::{SamplingFlag, TraceHeader};
 use crate::naming::Naming;
 use crate::recorder::Recorder;
 use crate::sampling::SamplingRequest;
@@ -121,10 +121,9 @@ impl Incoming {
         if segment.is_recording() {
             segment.set_http_request(&options.describe(request));
         }
-        let response_header = segment.trace_id().and_then(|trace_id| match options.always_respond {
-            true => Some(TraceHeader::new(trace_id).with_sampled(segment.is_sampled())),
-            false => header.response(trace_id, segment.is_sampled()),
-        });
+        let asked = options.always_respond || header.sampled() == Some(SamplingFlag::Requested);
+        let trace_id = if asked { segment.trace_id() } else { None };
+        let response_header = trace_id.map(|trace_id| TraceHeader::new(trace_id).with_sampled(segment.is_sampled()));
         Incoming { segment, response_header, stage: Stage::Handling }
     }
 

@@ -1,0 +1,219 @@
+//! `xray-local`: prints the traces that programs on this machine send, as waterfalls.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::thread;
+
+use xray_local::{Receiver, Style, printer};
+
+const USAGE: &str = "\
+Shows AWS X-Ray traces in the terminal while you develop, in place of the X-Ray daemon.
+
+Usage: xray-local [OPTIONS]
+
+Options:
+      --listen <ADDRESS>    Where to receive documents [default: 127.0.0.1:2000]
+      --no-color            No colour, as when NO_COLOR is set or the output is no terminal
+      --width <COLUMNS>     Columns of the picture [default: COLUMNS, or 100]
+      --max-memory <SIZE>   How much to keep, such as 512K, 64M or 1G [default: 64M]
+  -h, --help                Print this help
+  -V, --version             Print the version
+";
+
+fn main() -> ExitCode {
+    match Command::parse(std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned())) {
+        Ok(Command::Help) => print(USAGE),
+        Ok(Command::Version) => print(concat!("xray-local ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Run(options)) => run(&options),
+        Err(error) => {
+            eprintln!("xray-local: {error}\n\nTry 'xray-local --help'.");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    // Unlike `print!`, no panic when the reader has gone.
+    ExitCode::from(u8::from(io::stdout().write_all(text.as_bytes()).is_err()))
+}
+
+fn run(options: &Options) -> ExitCode {
+    let mut style = Style::detect(&io::stdout());
+    if options.no_color {
+        style = style.with_color(false);
+    }
+    if let Some(width) = options.width {
+        style = style.with_width(width);
+    }
+    let mut builder = Receiver::builder().on_trace(printer(io::stdout(), style));
+    if let Some(memory) = options.memory {
+        builder = builder.memory(memory);
+    }
+    let receiver = match builder.bind(options.listen) {
+        Ok(receiver) => receiver,
+        Err(error) => {
+            eprintln!("xray-local: cannot listen on {}: {error}", options.listen);
+            if error.kind() == io::ErrorKind::AddrInUse {
+                eprintln!("{}", taken(options.listen));
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    eprintln!("{}", greeting(receiver.address()));
+    // Until Ctrl-C, whose default is to end the process: there is nothing to save.
+    loop {
+        thread::park();
+    }
+}
+
+fn greeting(address: SocketAddr) -> String {
+    let daemon = reachable(address);
+    let default = if daemon == DEFAULT { " (which is the default of most SDKs)" } else { "" };
+    format!(
+        "Listening for X-Ray documents on {address}. In the program to trace set{default}:\n\n    \
+         AWS_XRAY_DAEMON_ADDRESS={daemon}\n\nCtrl-C ends."
+    )
+}
+
+fn taken(address: SocketAddr) -> String {
+    let other = SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(2000));
+    format!(
+        "The X-Ray daemon or another xray-local seems to run there. Stop it, or take another port:\n\n    \
+         xray-local --listen {other}\n\nand in the program to trace set AWS_XRAY_DAEMON_ADDRESS={}.",
+        reachable(other)
+    )
+}
+
+/// Where to send to: one cannot send to "any address".
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), v4.port()),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), v6.port())
+        }
+        address => address,
+    }
+}
+
+const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2000);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Run(Options),
+    Help,
+    Version,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    listen: SocketAddr,
+    no_color: bool,
+    width: Option<usize>,
+    memory: Option<usize>,
+}
+
+impl Command {
+    fn parse(args: impl Iterator<Item = String>) -> Result<Command, String> {
+        let mut options = Options { listen: DEFAULT, no_color: false, width: None, memory: None };
+        let mut args = args;
+        while let Some(arg) = args.next() {
+            let (name, inline) = match arg.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
+                _ => (arg.as_str(), None),
+            };
+            let flag = matches!(name, "-h" | "--help" | "-V" | "--version" | "--no-color");
+            if flag && inline.is_some() {
+                return Err(format!("{name} takes no value"));
+            }
+            let mut value = || inline.clone().or_else(|| args.next()).ok_or_else(|| format!("{name} needs a value"));
+            match name {
+                "-h" | "--help" => return Ok(Command::Help),
+                "-V" | "--version" => return Ok(Command::Version),
+                "--no-color" => options.no_color = true,
+                "--listen" => options.listen = address(&value()?)?,
+                "--width" => options.width = Some(width(&value()?)?),
+                "--max-memory" => options.memory = Some(size(&value()?)?),
+                _ => return Err(format!("unknown argument '{arg}'")),
+            }
+        }
+        Ok(Command::Run(options))
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    // The one name that is worth knowing; others would need a resolver's patience.
+    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let address = numeric.as_deref().unwrap_or(text).parse();
+    address.map_err(|_| format!("'{text}' is no address; it looks like 127.0.0.1:2000"))
+}
+
+fn width(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("'{text}' is no number of columns"))
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let error = || format!("'{text}' is no size; it looks like 512K, 64M or 1G");
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: usize = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        _ => return Err(error()),
+    };
+    digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &str) -> Result<Command, String> {
+        Command::parse(args.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn arguments_become_options() {
+        let run = |listen: &str, no_color, width, memory| {
+            Ok(Command::Run(Options { listen: listen.parse().unwrap(), no_color, width, memory }))
+        };
+        for (args, want) in [
+            ("", run("127.0.0.1:2000", false, None, None)),
+            ("--listen 0.0.0.0:3000 --no-color", run("0.0.0.0:3000", true, None, None)),
+            ("--listen=localhost:1 --width=120", run("127.0.0.1:1", false, Some(120), None)),
+            ("--max-memory 64M", run("127.0.0.1:2000", false, None, Some(64 << 20))),
+            ("--max-memory 1gib", run("127.0.0.1:2000", false, None, Some(1 << 30))),
+            ("--width 80 -h", Ok(Command::Help)),
+            ("--version", Ok(Command::Version)),
+        ] {
+            assert_eq!(parse(args), want, "{args}");
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_say_what_is_wrong() {
+        for (args, want) in [
+            ("--listen", "--listen needs a value"),
+            ("--listen 2000", "'2000' is no address; it looks like 127.0.0.1:2000"),
+            ("--width wide", "'wide' is no number of columns"),
+            ("--max-memory 64X", "'64X' is no size; it looks like 512K, 64M or 1G"),
+            ("--max-memory M", "'M' is no size; it looks like 512K, 64M or 1G"),
+            ("--max-memory 99999999999G", "'99999999999G' is no size; it looks like 512K, 64M or 1G"),
+            ("--no-color=yes", "--no-color takes no value"),
+            ("--verbose", "unknown argument '--verbose'"),
+            ("file", "unknown argument 'file'"),
+        ] {
+            assert_eq!(parse(args), Err(want.to_owned()), "{args}");
+        }
+    }
+
+    #[test]
+    fn a_taken_port_comes_with_advice() {
+        let advice = taken(DEFAULT);
+        assert!(
+            advice.contains("--listen 127.0.0.1:2001") && advice.contains("AWS_XRAY_DAEMON_ADDRESS=127.0.0.1:2001")
+        );
+        assert!(greeting("0.0.0.0:2000".parse().unwrap()).contains("AWS_XRAY_DAEMON_ADDRESS=127.0.0.1:2000"));
+    }
+}
