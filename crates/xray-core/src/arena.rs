@@ -1,5 +1,7 @@
 //! Many small pieces of bytes in one buffer: the fragments of a ledger, the members of an open entity.
 
+use crate::buffer;
+
 /// A place in an [`Arena`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
@@ -32,19 +34,15 @@ pub(crate) struct Arena {
 const WORTHWHILE: usize = 16 * 1024;
 
 impl Arena {
-    /// Makes room at the first use, so that a usual content needs one allocation.
-    pub(crate) fn reserve_first(&mut self, capacity: usize) {
-        if self.bytes.capacity() == 0 {
-            self.bytes.reserve(capacity);
-        }
-    }
-
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Span {
         self.push_with(|buffer| buffer.extend_from_slice(bytes))
     }
 
     /// Takes what `write` appends. Past 4 GiB, which no trace reaches, it takes nothing.
     pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffer::take(0);
+        }
         let start = self.bytes.len();
         write(&mut self.bytes);
         match (u32::try_from(start), u32::try_from(self.bytes.len() - start)) {
@@ -76,11 +74,20 @@ impl Arena {
             bytes.extend_from_slice(&self.bytes[span.range()]);
             span.start = start;
         }
-        (self.bytes, self.garbage) = (bytes, 0);
+        buffer::give(std::mem::replace(&mut self.bytes, bytes));
+        self.garbage = 0;
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        if self.bytes.capacity() > 0 {
+            buffer::give(std::mem::take(&mut self.bytes));
+        }
     }
 }

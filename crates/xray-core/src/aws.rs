@@ -19,8 +19,8 @@ pub struct Aws {
 impl Aws {
     /// A call of the operation, in the console's form: `PutItem`.
     pub fn operation(operation: &str) -> Aws {
-        let mut members = b"\"operation\":".to_vec();
-        json::string(&mut members, operation);
+        let mut members = Vec::new();
+        json::text_member(&mut members, "operation", operation);
         Aws { members }
     }
 
@@ -62,6 +62,7 @@ impl Aws {
         self
     }
 
+    /// The members, each after a comma.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.members);
     }

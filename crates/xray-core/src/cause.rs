@@ -1,12 +1,14 @@
 //! Exceptions: what went wrong in a segment or subsegment.
 
 use std::backtrace::Backtrace;
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::document::json;
+use crate::http::without_url_secrets;
 
 /// Errors of a `source()` chain that are described.
 const MAX_CHAIN: usize = 10;
@@ -136,6 +138,17 @@ impl Exception {
         (self.stack, self.truncated)
     }
 
+    /// Cuts the urls in all messages down to what a document may show. It stays the same exception.
+    pub(crate) fn without_url_secrets(mut self) -> Exception {
+        let sources = self.sources.iter_mut().map(|source| &mut source.message);
+        for message in std::iter::once(&mut self.message).chain(sources) {
+            if let Cow::Owned(shown) = without_url_secrets(message) {
+                *message = shown;
+            }
+        }
+        self
+    }
+
     fn from_error(error: &dyn Error, kind: String) -> Exception {
         let message = error.to_string();
         let mut exception = Exception::with_identity(Identity::alike(&message), kind, message);
@@ -210,13 +223,14 @@ fn shortened(text: String, limit: usize) -> String {
     }
 }
 
-/// A `dyn Error` does not tell its type; its `Debug` text nearly always begins with its name or its variant's.
+/// A `dyn Error` does not tell its type; its `Debug` text nearly always begins with its name or its variant's,
+/// some (`hyper::Error`, `reqwest::Error`) with a path.
 fn type_by_debug(error: &(dyn Error + 'static)) -> String {
-    /// Takes the identifier that the text begins with, then stops the formatting.
+    /// Takes the path or identifier that the text begins with, then stops the formatting.
     struct Leading(String);
     impl fmt::Write for Leading {
         fn write_str(&mut self, text: &str) -> fmt::Result {
-            let end = text.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(text.len());
+            let end = text.find(|c: char| !matches!(c, '_' | ':') && !c.is_alphanumeric()).unwrap_or(text.len());
             self.0.push_str(&text[..end]);
             if end == text.len() && self.0.len() < MAX_TYPE { Ok(()) } else { Err(fmt::Error) }
         }
@@ -227,7 +241,10 @@ fn type_by_debug(error: &(dyn Error + 'static)) -> String {
     let mut leading = Leading(String::new());
     // An error means that the identifier has ended.
     let _ = write!(leading, "{error:?}");
-    if leading.0.is_empty() { "Error".to_owned() } else { leading.0 }
+    match leading.0.trim_end_matches(':') {
+        "" => "Error".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// Reads the text of a backtrace, lines `N: label` each followed by `at path:line:column` where known. The

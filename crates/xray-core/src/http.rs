@@ -1,8 +1,12 @@
 //! The `http` block: what was asked and what was answered.
 
 mod incoming;
+mod outgoing;
 
 pub use incoming::{BodyLength, Incoming, IncomingOptions, IncomingRequest};
+pub use outgoing::{Outgoing, OutgoingOptions, OutgoingRequest};
+
+use std::borrow::Cow;
 
 use crate::document::json;
 use crate::entity::Flag;
@@ -14,6 +18,20 @@ pub fn flags_of_status(status: u16) -> &'static [Flag] {
         400..=499 => &[Flag::Error],
         500..=599 => &[Flag::Fault],
         _ => &[],
+    }
+}
+
+/// The flags that a `grpc-status` puts on its entity: what the caller has to answer for error, exhausted
+/// resources error and throttle, all else but 0 fault. A text that is no status says nothing.
+pub fn flags_of_grpc_status(status: &[u8]) -> &'static [Flag] {
+    let status = std::str::from_utf8(status).ok().and_then(|text| text.parse::<u32>().ok());
+    match status {
+        None | Some(0) => &[],
+        // Cancelled, invalid argument, not found, already exists, permission denied, failed precondition, aborted,
+        // out of range, unauthenticated.
+        Some(1 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 16) => &[Flag::Error],
+        Some(8) => &[Flag::Error, Flag::Throttle],
+        Some(_) => &[Flag::Fault],
     }
 }
 
@@ -110,18 +128,18 @@ impl<'a> HttpRequest<'a> {
         self
     }
 
+    /// The members, each after a comma.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let start = out.len();
         if !self.method.is_empty() {
-            json::text_member(out, "method", json::cut(self.method, json::SHORT));
+            json::text_after(out, ",\"method\":\"", json::cut(self.method, json::SHORT));
         }
         self.write_url(out);
         if let Some(user_agent) = self.user_agent.filter(|text| !text.is_empty()) {
-            json::text_member(out, "user_agent", json::cut(user_agent, json::SHORT));
+            json::text_after(out, ",\"user_agent\":\"", json::cut(user_agent, json::SHORT));
         }
         match self.client_ip {
             Some(Address::Text(text)) if !text.is_empty() => {
-                json::text_member(out, "client_ip", json::cut(text, json::SHORT));
+                json::text_after(out, ",\"client_ip\":\"", json::cut(text, json::SHORT));
             }
             Some(Address::Ip(address)) => {
                 json::member(out, "client_ip");
@@ -129,14 +147,11 @@ impl<'a> HttpRequest<'a> {
             }
             _ => {}
         }
-        for (set, member) in [(self.forwarded, ",\"x_forwarded_for\":true"), (self.traced, ",\"traced\":true")] {
-            if set {
-                json::raw(out, member);
-            }
+        if self.forwarded {
+            json::raw(out, ",\"x_forwarded_for\":true");
         }
-        // The first member needs no comma.
-        if out.len() > start {
-            out.remove(start);
+        if self.traced {
+            json::raw(out, ",\"traced\":true");
         }
     }
 
@@ -153,8 +168,7 @@ impl<'a> HttpRequest<'a> {
         };
         let secret = |byte: &u8| *byte == b'#' || (*byte == b'?' && !self.keep_query);
         let target = &target[..target.as_bytes().iter().position(secret).unwrap_or(target.len())];
-        json::member(out, "url");
-        out.push(b'"');
+        json::raw(out, ",\"url\":\"");
         let mut left = json::SHORT;
         for part in [scheme, separator, authority, target] {
             let part = json::cut(part, left);
@@ -187,6 +201,34 @@ fn without_user(authority: &str) -> &str {
     end.map_or(authority, |at| &authority[at + 1..])
 }
 
+/// `text` with all urls in it cut down to what a document may show: no user info, no query string.
+///
+/// HTTP clients like to name the whole url in the message of an error.
+pub(crate) fn without_url_secrets(text: &str) -> Cow<'_, str> {
+    if !text.contains("://") {
+        return Cow::Borrowed(text);
+    }
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`');
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + 3);
+        let end = url.find(is_end).unwrap_or(url.len());
+        let (url, after) = url.split_at(end);
+        let authority = url.find(['/', '?', '#']).unwrap_or(url.len());
+        let target = &url[authority..];
+        let path = target.find(['?', '#']).unwrap_or(target.len());
+        shown.extend([before, without_user(&url[..authority]), &target[..path]]);
+        // `(url)`, as reqwest writes it: the bracket is no part of what was cut off.
+        if path < target.len() && target.ends_with(')') {
+            shown.push(')');
+        }
+        rest = after;
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
+}
+
 /// The `http.response` block of a segment or subsegment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpResponse {
@@ -212,16 +254,14 @@ impl HttpResponse {
         self.status
     }
 
+    /// The members, each after a comma.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let mut before = "";
         if (100..=999).contains(&self.status) {
-            json::raw(out, "\"status\":");
+            json::raw(out, ",\"status\":");
             json::unsigned(out, self.status.into());
-            before = ",";
         }
         if let Some(bytes) = self.content_length {
-            json::raw(out, before);
-            json::raw(out, "\"content_length\":");
+            json::raw(out, ",\"content_length\":");
             json::unsigned(out, bytes);
         }
     }
@@ -232,10 +272,12 @@ mod tests {
     use super::*;
 
     fn written(request: HttpRequest<'_>) -> serde_json::Value {
-        let mut out = b"{".to_vec();
+        let mut out = b"{\"x\":0".to_vec();
         request.write(&mut out);
         out.push(b'}');
-        serde_json::from_slice(&out).unwrap()
+        let mut value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        value.as_object_mut().unwrap().remove("x");
+        value
     }
 
     #[test]
@@ -247,6 +289,8 @@ mod tests {
             ("http://h?q=a@b", "http://h"),
             ("http://a@b@h/x@y", "http://h/x@y"),
             ("/only/a/path?q", "/only/a/path"),
+            ("/login?next=http://h/p", "/login"),
+            ("http://h/login?next=http://other/p", "http://h/login"),
             ("http://h/\"quoted\"", "http://h/\"quoted\""),
         ] {
             assert_eq!(written(HttpRequest::new("GET", url))["url"], want, "{url}");
@@ -254,6 +298,20 @@ mod tests {
         assert_eq!(written(HttpRequest::new("GET", "http://u@h/p?q=1#f").keep_query(true))["url"], "http://h/p?q=1");
         assert_eq!(written(HttpRequest::to_host("GET", "http", "u@h:1", "/p?q=1"))["url"], "http://h:1/p");
         assert_eq!(written(HttpRequest::to_host("GET", "http", "proxy", "http://h/p?q"))["url"], "http://h/p");
+        assert_eq!(written(HttpRequest::to_host("GET", "http", "h", "/p?next=http://o/"))["url"], "http://h/p");
+    }
+
+    #[test]
+    fn urls_in_messages_lose_what_may_be_secret() {
+        for (text, want) in [
+            ("no url here", "no url here"),
+            ("error for url (http://u:p@h:1/p?token=a)b#c)", "error for url (http://h:1/p)"),
+            ("error for url (http://h/p)", "error for url (http://h/p)"),
+            ("\"https://h?x\" and https://a@b/c d", "\"https://h\" and https://b/c d"),
+            ("://", "://"),
+        ] {
+            assert_eq!(without_url_secrets(text), want, "{text}");
+        }
     }
 
     #[test]

@@ -58,6 +58,7 @@
 mod about;
 mod arena;
 mod aws;
+mod buffer;
 mod capture;
 mod cause;
 pub mod context;

@@ -223,6 +223,21 @@ impl Recorder {
         self.0.enabled
     }
 
+    /// Lets the context-missing strategy act for a call that goes out whatever happens: a panic is a log line.
+    pub(crate) fn context_missing_in_call(&self, what: &str) {
+        let log = || self.diagnostics().error("context missing", format_args!("{}", MissingContext { what }));
+        match &self.0.context_missing {
+            ContextMissing::Panic if self.0.enabled => log(),
+            // A user's function may panic as well.
+            ContextMissing::Call(_) => {
+                if catch_unwind(AssertUnwindSafe(|| self.context_missing(what))).is_err() {
+                    log();
+                }
+            }
+            _ => self.context_missing(what),
+        }
+    }
+
     /// Lets the context-missing strategy act.
     pub(crate) fn context_missing(&self, what: &str) {
         if !self.0.enabled {

@@ -137,9 +137,9 @@ impl Sql {
         self.user.as_deref()
     }
 
+    /// The members, each after a comma.
     pub(crate) fn write(&self, out: &mut Vec<u8>, with_query: bool) {
-        json::raw(out, "\"url\":");
-        json::string(out, json::cut(&self.url, json::SHORT));
+        json::text_member(out, "url", json::cut(&self.url, json::SHORT));
         let user = self.user.as_deref().map(|user| json::cut(user, json::SHORT));
         for (name, text) in [
             ("user", user),

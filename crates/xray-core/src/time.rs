@@ -94,9 +94,18 @@ impl Clock {
 
     /// Time passed by the monotonic clock, since an arbitrary moment of this process.
     pub fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.elapsed_nanos())
+    }
+
+    /// As [`elapsed`](Clock::elapsed), in the form that is quick to subtract; it lasts for 584 years.
+    #[inline]
+    fn elapsed_nanos(&self) -> u64 {
         match &self.0 {
-            Source::System => FIRST_USE.elapsed(),
-            Source::Manual(manual) => Duration::from_micros(manual.elapsed.load(Relaxed)),
+            Source::System => {
+                let elapsed = FIRST_USE.elapsed();
+                elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos())
+            }
+            Source::Manual(manual) => manual.elapsed.load(Relaxed) * 1000,
         }
     }
 
@@ -120,12 +129,12 @@ impl Clock {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Anchor {
     wall: Timestamp,
-    elapsed: Duration,
+    elapsed_nanos: u64,
 }
 
 impl Anchor {
     pub(crate) fn new(clock: &Clock) -> Anchor {
-        Anchor { wall: clock.now(), elapsed: clock.elapsed() }
+        Anchor { wall: clock.now(), elapsed_nanos: clock.elapsed_nanos() }
     }
 
     pub(crate) fn start(&self) -> Timestamp {
@@ -134,13 +143,13 @@ impl Anchor {
 
     /// What the wall clock would show now, had it not been stepped since the start.
     pub(crate) fn now(&self, clock: &Clock) -> Timestamp {
-        let passed = clock.elapsed().saturating_sub(self.elapsed);
-        Timestamp(self.wall.0 + passed.as_secs() * 1_000_000 + u64::from(passed.subsec_micros()))
+        let passed = clock.elapsed_nanos().saturating_sub(self.elapsed_nanos);
+        Timestamp(self.wall.0 + passed / 1000)
     }
 
     /// Bits that differ between any two traces, and between a process and its forked or restored twin.
     pub(crate) fn entropy(&self) -> u64 {
-        self.wall.0.rotate_left(32) ^ u64::from(self.elapsed.subsec_nanos())
+        self.wall.0.rotate_left(32) ^ self.elapsed_nanos
     }
 }
 

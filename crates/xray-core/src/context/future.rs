@@ -83,11 +83,11 @@ impl<F> InEntity<F> {
 ///
 /// The whole slot is exchanged, so whatever a poll leaves in it (a guard held across an await) stays with its
 /// own future.
-struct Exchanged<'a>(&'a mut Option<Handle>);
+pub(crate) struct Exchanged<'a>(&'a mut Option<Handle>);
 
 impl<'a> Exchanged<'a> {
     #[inline]
-    fn new(slot: &'a mut Option<Handle>) -> Exchanged<'a> {
+    pub(crate) fn new(slot: &'a mut Option<Handle>) -> Exchanged<'a> {
         swap(slot);
         Exchanged(slot)
     }

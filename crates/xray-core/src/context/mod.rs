@@ -11,6 +11,7 @@ mod missing;
 
 use std::cell::RefCell;
 
+pub(crate) use future::Exchanged;
 pub use future::{FutureExt, InEntity, InSubsegment, TryInSubsegment};
 pub use guard::Entered;
 pub(crate) use guard::{enter, enter_recorded_child};
@@ -55,6 +56,17 @@ pub(crate) fn current_or_missing(what: &str) -> Handle {
 /// With [`ContextMissing::Panic`] when there is no current entity.
 pub fn current() -> Entity {
     Entity::new(current_or_missing("current()"))
+}
+
+/// The current segment or subsegment, as instrumented calls (HTTP, AWS, SQL) ask for it: for adapters.
+///
+/// As [`current`], but it never panics, because such calls always go out: with [`ContextMissing::Panic`] the
+/// missing context is logged. `what` says what was to be recorded.
+pub fn current_for_call(what: &str) -> Entity {
+    Entity::new(peek().unwrap_or_else(|| {
+        Recorder::global().context_missing_in_call(what);
+        Handle::Absent
+    }))
 }
 
 /// The current segment or subsegment, if there is one. Never logs, never panics.

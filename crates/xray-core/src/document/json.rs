@@ -12,6 +12,7 @@ pub(crate) fn utf8(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
+#[inline]
 pub(crate) fn raw(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
@@ -25,9 +26,8 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
 
 /// The inside of a string.
 pub(crate) fn escaped(out: &mut Vec<u8>, text: &str) {
-    // Nearly every text is plain. A fold over all bytes without a branch is vectorised, a search is not.
-    let special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    if !text.bytes().fold(false, |any, byte| any | special(byte)) {
+    // Nearly every text is plain.
+    if is_plain(text.as_bytes()) {
         return out.extend_from_slice(text.as_bytes());
     }
     for byte in text.bytes() {
@@ -42,6 +42,26 @@ pub(crate) fn escaped(out: &mut Vec<u8>, text: &str) {
             }
             _ => out.push(byte),
         }
+    }
+}
+
+/// Whether no byte needs an escape, eight bytes at a time.
+fn is_plain(text: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The high bit of each byte that is less than `limit` (at most 128): exact as long as nothing is borrowed
+    // from a lower byte, and then that one is found itself.
+    let less = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+    let special = |word: u64| {
+        less(word, 0x20) | less(word ^ (ONES * u64::from(b'"')), 1) | less(word ^ (ONES * u64::from(b'\\')), 1)
+    };
+    match text.last_chunk::<8>() {
+        // The last word overlaps the one before.
+        Some(last) => {
+            let (words, _) = text.as_chunks::<8>();
+            words.iter().fold(special(u64::from_ne_bytes(*last)), |any, word| any | special(u64::from_ne_bytes(*word))) == 0
+        }
+        None => text.iter().all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\'),
     }
 }
 
@@ -92,11 +112,25 @@ pub(crate) fn boolean(out: &mut Vec<u8>, value: bool) {
 
 /// Epoch seconds with six decimals.
 pub(crate) fn time(out: &mut Vec<u8>, time: Timestamp) {
-    unsigned(out, time.as_secs());
     let micros = (time.as_micros() % 1_000_000) as u32;
-    let pair = |number: u32| PAIRS[(number % 100) as usize];
-    let [[a, b], [c, d], [e, f]] = [pair(micros / 10_000), pair(micros / 100), pair(micros)];
-    out.extend_from_slice(&[b'.', a, b, c, d, e, f]);
+    let mut text = *b"0000000000.000000";
+    let mut put = |at: usize, number: u32| text[at..at + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+    for (at, unit) in [(11, 10_000), (13, 100), (15, 1)] {
+        put(at, micros / unit);
+    }
+    match u32::try_from(time.as_secs()) {
+        // All times from 2001 to 2106 have ten digits of seconds.
+        Ok(seconds) if seconds >= 1_000_000_000 => {
+            for (at, unit) in [(0, 100_000_000), (2, 1_000_000), (4, 10_000), (6, 100), (8, 1)] {
+                put(at, seconds / unit);
+            }
+            out.extend_from_slice(&text);
+        }
+        _ => {
+            unsigned(out, time.as_secs());
+            out.extend_from_slice(&text[10..]);
+        }
+    }
 }
 
 /// Any serialisable value. On an error `out` is as it was before.
@@ -114,6 +148,14 @@ pub(crate) fn member(out: &mut Vec<u8>, name: &str) {
     raw(out, ",\"");
     raw(out, name);
     raw(out, "\":");
+}
+
+/// `before`, which ends with the opening quote, then the text and the closing quote.
+#[inline]
+pub(crate) fn text_after(out: &mut Vec<u8>, before: &str, text: &str) {
+    raw(out, before);
+    escaped(out, text);
+    out.push(b'"');
 }
 
 /// `,"name":"text"`
@@ -185,7 +227,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn strings_and_numbers_are_read_back(text: String, number: u64, integer: i64, decimal: f64) {
+        fn strings_and_numbers_are_read_back(text in "[ -~äöü\\x00-\\x1f\"\\\\]{0,40}", number: u64, integer: i64, decimal: f64) {
+            prop_assert_eq!(is_plain(text.as_bytes()), text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\'));
             prop_assert_eq!(serde_json::from_str::<String>(&written(|out| string(out, &text))).unwrap(), text);
             prop_assert_eq!(written(|out| unsigned(out, number)), number.to_string());
             prop_assert_eq!(written(|out| signed(out, integer)), integer.to_string());

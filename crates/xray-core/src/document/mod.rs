@@ -1,11 +1,8 @@
 //! Documents: the JSON that the daemon receives, one in a datagram.
 
 pub(crate) mod json;
-mod scratch;
 
 use std::fmt;
-
-pub(crate) use scratch::with_scratch;
 
 /// The line before each document: its format, for the daemon.
 pub(crate) const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";

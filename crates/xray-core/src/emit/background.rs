@@ -144,14 +144,16 @@ struct Sender {
 
 impl Sender {
     fn run(mut self) {
-        let mut batch = VecDeque::new();
+        let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
         while self.queue.take(&mut batch) {
             for document in batch.drain(..) {
                 // Nothing in here should panic; should it, then at the cost of a document, not of all to come.
                 if catch_unwind(AssertUnwindSafe(|| self.deliver(&document))).is_err() {
                     self.socket.give_up("sending it panicked");
                 }
+                spent.push(document.into_datagram());
             }
+            self.queue.recycle(&mut spent);
         }
         for _ in self.queue.leave() {
             self.socket.give_up("no time was left");

@@ -11,6 +11,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Flushed;
+use crate::buffer;
 use crate::document::Document;
 
 /// How long the sender naps after it has found something, and after each look that finds nothing. After the
@@ -22,6 +23,9 @@ const NAPS: [Duration; 4] =
 /// the sender's sight when a flush begins, stays small; large enough for few locks.
 const BATCH_DOCUMENTS: usize = 32;
 const BATCH_BYTES: usize = 32 << 10;
+
+/// Buffers of sent documents that are kept for further ones.
+const SPARES: usize = 64;
 
 /// Called when a flush is complete.
 type Callback = Box<dyn FnOnce() + Send>;
@@ -49,6 +53,8 @@ struct State {
     hurry: u64,
     /// Threads that wait for progress.
     waiting: usize,
+    /// Buffers of sent documents, on their way back to the threads that push.
+    spares: Vec<Vec<u8>>,
     callbacks: Vec<(u64, Callback)>,
     sender: Activity,
     closing: Option<Instant>,
@@ -109,13 +115,27 @@ impl Queue {
         state.bytes += bytes;
         state.pushed += 1;
         state.documents.push_back(document);
+        let spare = state.spares.pop();
         // A napping sender comes by itself in time, unless the queue fills faster than it naps.
         let wake = match state.sender {
             Activity::Asleep => true,
             Activity::Napping => state.bytes >= self.capacity / 2,
             Activity::Awake | Activity::Gone => false,
         };
-        if wake && state.rouse() { Pushed::Wake } else { Pushed::Queued }
+        let pushed = if wake && state.rouse() { Pushed::Wake } else { Pushed::Queued };
+        drop(state);
+        // Made by this thread and freed by the sender, buffers would cost both the allocator's slow path.
+        spare.into_iter().for_each(buffer::give);
+        pushed
+    }
+
+    /// Takes back the buffers of sent documents.
+    pub(super) fn recycle(&self, spent: &mut Vec<Vec<u8>>) {
+        let mut state = self.lock();
+        let room = SPARES.saturating_sub(state.spares.len()).min(spent.len());
+        state.spares.extend(spent.drain(..room));
+        drop(state);
+        spent.clear();
     }
 
     /// Wakes the sender, after [`Pushed::Wake`].

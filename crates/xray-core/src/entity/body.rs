@@ -17,8 +17,6 @@ use super::value::{AnnotationValue, clean_key};
 
 /// Annotations of an entity that are kept: X-Ray indexes so many in a trace.
 const MAX_ANNOTATIONS: usize = 50;
-/// Room for the members of a usual entity.
-const CAPACITY: usize = 512;
 
 /// A problem that the response shows as a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,14 +54,14 @@ pub(crate) struct Body {
     pub(super) text: Arena,
     annotations: Vec<(Span, Span)>,
     metadata: Vec<Metadata>,
+    // Of blocks, the members, each after a comma.
     http_request: Span,
     http_response: Span,
     sql: Span,
-    /// Members of the `aws` block of a subsegment.
     aws: Span,
     user: Span,
-    precursors: Vec<EntityId>,
-    pub(super) cause: Cause,
+    /// What few entities have, apart: bodies are made and dropped often.
+    rare: Option<Box<Rare>>,
     error: bool,
     fault: bool,
     throttle: bool,
@@ -71,6 +69,12 @@ pub(crate) struct Body {
     namespace: Option<Namespace>,
     /// The central rule that had the segment recorded.
     rule: Option<Arc<str>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    precursors: Vec<EntityId>,
+    cause: Cause,
 }
 
 /// What became of an annotation.
@@ -92,7 +96,6 @@ impl Body {
         if known.is_none() && self.annotations.len() == MAX_ANNOTATIONS {
             return Annotated::Dropped;
         }
-        self.text.reserve_first(CAPACITY);
         let value = self.text.push_with(|out| value.write(out));
         match known {
             Some(index) => {
@@ -101,6 +104,9 @@ impl Body {
             }
             None => {
                 let key = self.text.push(cleaned.as_bytes());
+                if self.annotations.capacity() == 0 {
+                    self.annotations = Vec::with_capacity(4);
+                }
                 self.annotations.push((key, value));
             }
         }
@@ -109,7 +115,6 @@ impl Body {
 
     /// `json` is the encoded value.
     pub(crate) fn metadata(&mut self, namespace: &str, key: &str, json: &[u8]) {
-        self.text.reserve_first(CAPACITY);
         let value = self.text.push(json);
         let namespace = self.text.push_with(|out| json::string(out, namespace));
         let key = self.text.push_with(|out| json::string(out, key));
@@ -124,6 +129,10 @@ impl Body {
             }
             None => self.metadata.push(Metadata { namespace, key, value }),
         }
+    }
+
+    pub(super) fn cause(&mut self) -> &mut Cause {
+        &mut self.rare.get_or_insert_default().cause
     }
 
     pub(crate) fn mark(&mut self, flag: Flag) {
@@ -163,11 +172,10 @@ impl Body {
     }
 
     pub(crate) fn add_precursor(&mut self, id: EntityId) {
-        self.precursors.push(id);
+        self.rare.get_or_insert_default().precursors.push(id);
     }
 
     fn set(&mut self, field: impl Fn(&mut Body) -> &mut Span, write: impl FnOnce(&mut Vec<u8>)) {
-        self.text.reserve_first(CAPACITY);
         let new = self.text.push_with(write);
         let old = std::mem::replace(field(self), new);
         self.replaced(old);
@@ -227,9 +235,9 @@ impl Body {
         if self.traced {
             json::raw(out, ",\"traced\":true");
         }
-        if !self.precursors.is_empty() {
+        if let Some(rare) = self.rare.as_ref().filter(|rare| !rare.precursors.is_empty()) {
             json::raw(out, ",\"precursor_ids\":");
-            json::list(out, &self.precursors, |out, id| json::id(out, *id));
+            json::list(out, &rare.precursors, |out, id| json::id(out, *id));
         }
         self.write_object(out, "aws", self.aws);
         self.write_object(out, "sql", self.sql);
@@ -263,12 +271,14 @@ impl Body {
     }
 
     fn write_flags(&self, out: &mut Vec<u8>) {
-        for (set, member) in
-            [(self.error, ",\"error\":true"), (self.throttle, ",\"throttle\":true"), (self.fault, ",\"fault\":true")]
-        {
-            if set {
-                json::raw(out, member);
-            }
+        if self.error {
+            json::raw(out, ",\"error\":true");
+        }
+        if self.throttle {
+            json::raw(out, ",\"throttle\":true");
+        }
+        if self.fault {
+            json::raw(out, ",\"fault\":true");
         }
     }
 
@@ -276,9 +286,14 @@ impl Body {
         if !members.is_empty() {
             json::member(out, name);
             out.push(b'{');
-            out.extend_from_slice(self.text.get(members));
+            out.extend_from_slice(self.members(members));
             out.push(b'}');
         }
+    }
+
+    /// Members of a block, each but the first after a comma.
+    fn members(&self, span: Span) -> &[u8] {
+        self.text.get(span).get(1..).unwrap_or_default()
     }
 
     fn write_rest(&self, out: &mut Vec<u8>, about: &About) {
@@ -294,22 +309,27 @@ impl Body {
             out.push(b'}');
         }
         self.write_metadata(out);
-        self.cause.write(out, about);
+        if let Some(rare) = &self.rare {
+            rare.cause.write(out, about);
+        }
     }
 
     fn write_http(&self, out: &mut Vec<u8>) {
-        let parts = [("\"request\":{", self.http_request), ("\"response\":{", self.http_response)];
-        let mut before = ",\"http\":{";
-        for (name, members) in parts.into_iter().filter(|(_, members)| !members.is_empty()) {
-            json::raw(out, before);
-            json::raw(out, name);
-            out.extend_from_slice(self.text.get(members));
-            out.push(b'}');
-            before = ",";
+        let (request, response) = (self.members(self.http_request), self.members(self.http_response));
+        if !request.is_empty() {
+            json::raw(out, ",\"http\":{\"request\":{");
+            out.extend_from_slice(request);
+            if response.is_empty() {
+                return json::raw(out, "}}");
+            }
+            json::raw(out, "},\"response\":{");
+        } else if !response.is_empty() {
+            json::raw(out, ",\"http\":{\"response\":{");
+        } else {
+            return;
         }
-        if before == "," {
-            out.push(b'}');
-        }
+        out.extend_from_slice(response);
+        json::raw(out, "}}");
     }
 
     /// One object for each namespace, in the order of their first use.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -38,6 +39,13 @@ impl Handle {
             Handle::Recorded(node) => Handle::Recorded(node.begin_child(name)),
             Handle::Passive(passive) => Handle::Passive(passive.child()),
             Handle::Absent => Handle::Absent,
+        }
+    }
+
+    pub(super) fn begin_child_at(&self, name: &str, start: SystemTime) -> Handle {
+        match self.recorded() {
+            Some(node) => Handle::Recorded(node.begin_child_at(name, start.into())),
+            None => self.begin_child(name),
         }
     }
 
@@ -232,6 +240,12 @@ macro_rules! shared_methods {
             #[must_use = "a subsegment closes when its last handle is dropped"]
             pub fn subsegment(&self, name: impl AsRef<str>) -> crate::Subsegment {
                 crate::Subsegment::begun(self.handle().begin_child(name.as_ref()))
+            }
+
+            /// Begins a subsegment as of `start`, for work that is known to have begun earlier.
+            #[must_use = "a subsegment closes when its last handle is dropped"]
+            pub fn subsegment_at(&self, name: impl AsRef<str>, start: std::time::SystemTime) -> crate::Subsegment {
+                crate::Subsegment::begun(self.handle().begin_child_at(name.as_ref(), start))
             }
 
             /// A subsegment that is not recorded, nor anything below it: calls made in it carry `Sampled=0`.

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use serde::Serialize;
 
 use crate::cause::Exception;
-use crate::document::{json, with_scratch};
+use crate::buffer;
+use crate::document::json;
 use crate::header::TraceHeader;
 use crate::id::{EntityId, TraceId};
 use crate::ledger::{Departures, Ledger, SlotRef};
@@ -88,7 +89,7 @@ impl Node {
             _ => recorder.ids().entity_id(),
         };
         let threshold = if kind == Kind::Facade { 0 } else { recorder.streaming_threshold() };
-        let (ledger, slot) = with_scratch(|head| {
+        let (ledger, slot) = buffer::with(|head| {
             write_head(head, name, id, anchor.start());
             Ledger::new(trace_id, threshold, id, head)
         });
@@ -116,11 +117,15 @@ impl Node {
 
     /// A subsegment under this entity, open or not.
     pub(crate) fn begin_child(self: &Arc<Node>, name: &str) -> Arc<Node> {
+        self.begin_child_at(name, self.trace.now())
+    }
+
+    /// A subsegment for work that began earlier.
+    pub(super) fn begin_child_at(self: &Arc<Node>, name: &str, start: Timestamp) -> Arc<Node> {
         let trace = &self.trace;
         let id = trace.recorder.ids().entity_id();
-        let start = trace.now();
         let mut out = Departures::default();
-        let slot = with_scratch(|head| {
+        let slot = buffer::with(|head| {
             write_head(head, &self.clean(name), id, start);
             lock(&trace.ledger).begin(self.slot, self.id, id, head, &mut out)
         });
@@ -212,7 +217,7 @@ impl Node {
             );
         }
         // The value's own code runs here, before any lock.
-        with_scratch(|encoded| match json::value(encoded, value) {
+        buffer::with(|encoded| match json::value(encoded, value) {
             Ok(()) => {
                 if encoded == b"null" {
                     // As the other X-Ray SDKs write it.
@@ -237,8 +242,8 @@ impl Node {
         self.edit(|body| {
             body.mark(flag);
             match telling {
-                Telling::Describe(described) => body.cause.add(described, self.kind == Kind::Subsegment),
-                Telling::Refer(id) => body.cause.refer(id),
+                Telling::Describe(described) => body.cause().add(described, self.kind == Kind::Subsegment),
+                Telling::Refer(id) => body.cause().refer(id),
                 Telling::Nothing => {}
             }
         });
@@ -252,7 +257,7 @@ impl Node {
         let trace = &self.trace;
         let end = end.unwrap_or_else(|| trace.now()).max(self.start);
         let mut out = Departures::default();
-        with_scratch(|tail| {
+        buffer::with(|tail| {
             let shed = {
                 let mut open = lock(&self.body);
                 let Some(body) = open.as_mut() else { return };
@@ -279,7 +284,7 @@ impl Node {
         if self.is_discarded() {
             return;
         }
-        let snapshot = with_scratch(|tail| {
+        let snapshot = buffer::with(|tail| {
             let shed = self.edit(|body| self.write_tail(tail, body, None))?;
             self.report(shed);
             lock(&self.trace.ledger).snapshot(self.slot, tail, self.kind == Kind::Segment)
@@ -330,6 +335,9 @@ impl Trace {
     }
 
     fn emit(&self, departures: Departures) {
+        if departures.is_empty() {
+            return;
+        }
         for document in departures {
             self.recorder.emit(document);
         }

@@ -60,7 +60,7 @@ fn shed_metadata(body: &mut Body, mut excess: usize, report: &mut Vec<String>) {
 }
 
 fn shed_stacks(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
-    let Cause::Exceptions(all) = &mut body.cause else { return };
+    let Cause::Exceptions(all) = body.cause() else { return };
     let frames: usize = all.iter().map(|exception| exception.stack.len()).sum();
     for exception in all {
         exception.truncated += exception.stack.len();
@@ -82,7 +82,7 @@ fn shed_texts(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
     }
 }
 
-/// Members of an object, all texts in it shortened.
+/// Members of an object, each after a comma, all texts in them shortened.
 fn shortened(members: &[u8]) -> Vec<u8> {
     fn shorten(value: &mut Value) {
         match value {
@@ -92,15 +92,16 @@ fn shortened(members: &[u8]) -> Vec<u8> {
             _ => {}
         }
     }
-    let object = [b"{", members, b"}"].concat();
+    let object = [b"{", members.get(1..).unwrap_or_default(), b"}"].concat();
     let mut value: Value = serde_json::from_slice(&object).unwrap_or_default();
     shorten(&mut value);
-    let text = value.to_string();
-    text.as_bytes().get(1..text.len() - 1).unwrap_or_default().to_vec()
+    let mut text = value.to_string();
+    text.truncate(text.len() - 1);
+    text.replacen('{', ",", 1).into_bytes()
 }
 
 fn shed_messages(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
-    let Cause::Exceptions(all) = &mut body.cause else { return };
+    let Cause::Exceptions(all) = body.cause() else { return };
     for exception in all {
         exception.message.truncate(json::cut(&exception.message, SHORTENED).len());
     }

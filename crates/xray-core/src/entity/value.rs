@@ -69,10 +69,11 @@ from! {
 /// The key as X-Ray takes it: characters outside `[A-Za-z0-9_]` become `_`, 500 are kept.
 pub(crate) fn clean_key(key: &str) -> Cow<'_, str> {
     const LIMIT: usize = 500;
-    let allowed = |c: char| c == '_' || c.is_ascii_alphanumeric();
-    if (1..=LIMIT).contains(&key.len()) && key.chars().all(allowed) {
+    let usual = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
+    if (1..=LIMIT).contains(&key.len()) && key.bytes().all(usual) {
         return Cow::Borrowed(key);
     }
+    let allowed = |c: char| c == '_' || c.is_ascii_alphanumeric();
     let cleaned: String = key.chars().map(|c| if allowed(c) { c } else { '_' }).take(LIMIT).collect();
     Cow::Owned(if cleaned.is_empty() { "_".to_owned() } else { cleaned })
 }

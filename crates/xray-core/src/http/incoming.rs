@@ -2,15 +2,17 @@
 
 use std::any::Any;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::cause::{Exception, panic_exception};
-use crate::entity::Segment;
+use crate::context::Exchanged;
+use crate::entity::{Handle, Segment};
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::naming::Naming;
 use crate::recorder::Recorder;
 use crate::sampling::SamplingRequest;
 
-use super::{HttpRequest, HttpResponse, flags_of_status};
+use super::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, without_user};
 
 /// What an adapter knows of a request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,11 +68,11 @@ impl IncomingOptions {
     }
 }
 
-/// What is still to be sent when the head of a response is known.
+/// What a response's body says of its length when the head is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyLength {
-    /// Nothing: an empty body, the answer to `HEAD`, a status without a body, an upgraded connection.
+    /// It has ended: neither bytes nor trailers follow.
     Nothing,
     /// So many bytes.
     Exact(u64),
@@ -88,12 +90,28 @@ pub enum BodyLength {
 /// | dropped before the head: client gone, time-out outside | fault, with an exception of type `Cancelled`, no `http.response` |
 /// | dropped in the middle of the body | metadata `aborted: true` in the namespace `xray` |
 ///
-/// A response without a body, a `HEAD` request and an upgrade (status 101) close with the head.
+/// A response that has no body closes with the head: an empty one, the answer to `HEAD`, a status that forbids a
+/// body (204, 304), an upgrade (101) and a tunnel (2xx to `CONNECT`).
+///
+/// All code of the request that the adapter calls goes through [`run`](Incoming::run): each poll of the handler's
+/// future, and of the body.
 #[derive(Debug)]
 pub struct Incoming {
     segment: Segment,
-    response_header: Option<TraceHeader<'static>>,
+    /// The context of the request while none of its code runs, that of the thread meanwhile.
+    slot: Option<Handle>,
+    method: Method,
+    /// The response tells trace and decision.
+    respond: bool,
     stage: Stage,
+}
+
+/// What a request's method says of its response's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Head,
+    Connect,
+    Other,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,10 +124,13 @@ enum Stage {
 }
 
 impl Incoming {
-    /// Reads the header, decides, and begins the segment.
+    /// Reads the header, decides, and begins the segment. A disabled recorder [ignores](Incoming::ignored) all.
     pub fn begin(recorder: &Recorder, options: &IncomingOptions, request: &IncomingRequest<'_>) -> Incoming {
+        if !recorder.is_enabled() {
+            return Incoming::ignored();
+        }
         let header = request.trace_header.map(TraceHeader::parse).unwrap_or_default();
-        let host = request.host.filter(|host| !host.is_empty());
+        let host = request.host.map(without_user).filter(|host| !host.is_empty());
         let name = options.naming.resolve(host, recorder.tracing_name());
         let sampling = SamplingRequest {
             host,
@@ -121,10 +142,43 @@ impl Incoming {
         if segment.is_recording() {
             segment.set_http_request(&options.describe(request));
         }
-        let asked = options.always_respond || header.sampled() == Some(SamplingFlag::Requested);
-        let trace_id = if asked { segment.trace_id() } else { None };
-        let response_header = trace_id.map(|trace_id| TraceHeader::new(trace_id).with_sampled(segment.is_sampled()));
-        Incoming { segment, response_header, stage: Stage::Handling }
+        Incoming {
+            slot: Some(segment.handle().clone()),
+            segment,
+            method: match request.method {
+                "HEAD" => Method::Head,
+                "CONNECT" => Method::Connect,
+                _ => Method::Other,
+            },
+            respond: options.always_respond || header.sampled() == Some(SamplingFlag::Requested),
+            stage: Stage::Handling,
+        }
+    }
+
+    /// A request that is not to be traced. What its code records does nothing, and nobody complains of a missing
+    /// context.
+    pub fn ignored() -> Incoming {
+        Incoming {
+            segment: Segment::begun(Handle::Absent),
+            slot: Some(Handle::Absent),
+            method: Method::Other,
+            respond: false,
+            stage: Stage::Handling,
+        }
+    }
+
+    /// Runs code of the request, one poll of its future for instance, with its segment as the current entity. A
+    /// panic is recorded, and goes on.
+    pub fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        // Caught only to learn the panic's message.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let _exchanged = Exchanged::new(&mut self.slot);
+            work()
+        }));
+        result.unwrap_or_else(|payload| {
+            self.panicked(&*payload);
+            resume_unwind(payload)
+        })
     }
 
     /// The request's segment.
@@ -134,19 +188,43 @@ impl Incoming {
 
     /// What the response's `X-Amzn-Trace-Id` header must say, if anything.
     pub fn response_header(&self) -> Option<TraceHeader<'static>> {
-        self.response_header
+        let trace_id = if self.respond { self.segment.trace_id() } else { None };
+        trace_id.map(|trace_id| TraceHeader::new(trace_id).with_sampled(self.segment.is_sampled()))
     }
 
-    /// The head of the response is known; `owed` is what follows.
-    pub fn head(&mut self, response: HttpResponse, owed: BodyLength) {
+    /// The head of the response is known, with the length of its `Content-Length` header if it has one; `body` is
+    /// what the body itself says.
+    pub fn head(&mut self, mut response: HttpResponse, body: BodyLength) {
+        let declared = response.content_length;
+        let body = match (self.method, response.status()) {
+            (_, 100..=199 | 204 | 304) | (Method::Connect, 200..=299) => BodyLength::Nothing,
+            (_, _) if declared.is_some() => body,
+            (_, _) => {
+                response.content_length = match body {
+                    BodyLength::Nothing => Some(0),
+                    BodyLength::Exact(bytes) => Some(bytes),
+                    BodyLength::Unknown => None,
+                };
+                body
+            }
+        };
         self.segment.set_http_response(&response);
         for flag in flags_of_status(response.status()) {
             self.segment.mark(*flag);
         }
-        match owed {
-            BodyLength::Nothing | BodyLength::Exact(0) => self.end(),
+        match body {
+            BodyLength::Nothing => self.end(),
+            _ if self.method == Method::Head => self.end(),
+            // Trailers may follow even when no byte does.
             BodyLength::Exact(bytes) => self.stage = Stage::Sending { owed: Some(bytes) },
-            BodyLength::Unknown => self.stage = Stage::Sending { owed: None },
+            BodyLength::Unknown => self.stage = Stage::Sending { owed: declared },
+        }
+    }
+
+    /// The `grpc-status` of the head or of the trailers.
+    pub fn grpc_status(&mut self, status: &[u8]) {
+        for flag in flags_of_grpc_status(status) {
+            self.segment.mark(*flag);
         }
     }
 
@@ -155,6 +233,11 @@ impl Incoming {
         if let Stage::Sending { owed: Some(owed) } = &mut self.stage {
             *owed = owed.saturating_sub(bytes as u64);
         }
+    }
+
+    /// Whether the segment is closed: nothing of the request is left to be recorded.
+    pub fn is_done(&self) -> bool {
+        self.stage == Stage::Done
     }
 
     /// The response is complete.
@@ -216,5 +299,114 @@ impl IncomingOptions {
             described = described.peer(peer);
         }
         described
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::HttpResponse;
+
+    /// What a request by `method` records once `answer` has said its part and it is dropped.
+    fn recorded(method: &'static str, answer: impl FnOnce(&mut Incoming)) -> serde_json::Value {
+        let (recorder, traces) = Recorder::in_memory();
+        let request = IncomingRequest { method, scheme: "http", target: "/", ..IncomingRequest::default() };
+        let mut incoming = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &request);
+        answer(&mut incoming);
+        drop(incoming);
+        traces.take().one().root().json().clone()
+    }
+
+    #[test]
+    fn a_response_without_a_body_closes_with_its_head() {
+        use BodyLength::{Exact, Nothing, Unknown};
+        for (method, status, declared, body, done, length) in [
+            ("GET", 200, None, Nothing, true, Some(0)),
+            ("GET", 200, None, Exact(2), false, Some(2)),
+            ("GET", 200, None, Exact(0), false, Some(0)),
+            ("GET", 200, None, Unknown, false, None),
+            ("GET", 200, Some(7), Unknown, false, Some(7)),
+            ("HEAD", 200, Some(7), Unknown, true, Some(7)),
+            ("HEAD", 200, None, Exact(7), true, Some(7)),
+            ("GET", 101, None, Nothing, true, None),
+            ("GET", 204, None, Nothing, true, None),
+            ("GET", 304, None, Unknown, true, None),
+            ("GET", 304, Some(7), Nothing, true, Some(7)),
+            ("CONNECT", 200, None, Unknown, true, None),
+            ("CONNECT", 403, None, Exact(9), false, Some(9)),
+        ] {
+            let case = format!("{method} {status} {declared:?} {body:?}");
+            let mut closed = false;
+            let json = recorded(method, |incoming| {
+                incoming.head(HttpResponse::new(status).content_length(declared), body);
+                closed = incoming.is_done();
+                incoming.end();
+            });
+            assert_eq!(closed, done, "{case}");
+            let mut response = serde_json::json!({"status": status});
+            if let Some(length) = length {
+                response["content_length"] = length.into();
+            }
+            assert_eq!(json["http"]["response"], response, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_body_dropped_in_the_middle_is_aborted_only_if_bytes_were_owed() {
+        use BodyLength::{Exact, Unknown};
+        for (declared, body, sent, aborted) in [
+            (None, Exact(3), 3, false),
+            (None, Exact(3), 2, true),
+            (Some(3), Unknown, 3, false),
+            (Some(3), Unknown, 2, true),
+            (None, Exact(0), 0, false),
+            (None, Unknown, 3, true),
+        ] {
+            let json = recorded("GET", |incoming| {
+                incoming.head(HttpResponse::new(200).content_length(declared), body);
+                incoming.sent(sent);
+            });
+            assert_eq!(json["metadata"]["xray"]["aborted"] == true, aborted, "{declared:?} {body:?} {sent}");
+            assert_eq!(json.get("fault"), None);
+        }
+    }
+
+    #[test]
+    fn grpc_statuses_set_flags() {
+        for (statuses, flags) in [
+            (&["0", "", "x", "-1"][..], &[][..]),
+            (&["1", "3", "5", "6", "7", "9", "10", "11", "16"], &["error"]),
+            (&["8"], &["error", "throttle"]),
+            (&["2", "4", "12", "13", "14", "15", "17"], &["fault"]),
+        ] {
+            for status in statuses {
+                let json = recorded("POST", |incoming| incoming.grpc_status(status.as_bytes()));
+                let set = ["error", "throttle"].into_iter().filter(|flag| json[flag] == true);
+                // Dropped before its head, each of them is a fault besides.
+                assert!(set.eq(flags.iter().copied().filter(|flag| *flag != "fault")), "{status}");
+                let marked = flags_of_grpc_status(status.as_bytes()).contains(&crate::Flag::Fault);
+                assert_eq!(marked, flags.contains(&"fault"), "{status}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_runs_for_a_request_has_its_context_and_nothing_else_has() {
+        let (recorder, traces) = Recorder::in_memory();
+        let request = IncomingRequest { host: Some("u:p@h"), ..IncomingRequest::default() };
+        let mut incoming = Incoming::begin(&recorder, &IncomingOptions::new(Naming::dynamic("shop")), &request);
+        let id = incoming.segment().id();
+        assert_eq!(incoming.run(|| crate::current().id()), id);
+        // A guard that is leaked soils the request's own context only.
+        incoming.run(|| std::mem::forget(crate::subsegment("leaked").enter()));
+        assert!(crate::try_current().is_none());
+        assert_ne!(incoming.run(|| crate::current().id()), id);
+        let mut ignored = Incoming::ignored();
+        assert_eq!(ignored.run(|| crate::current().trace_id()), None);
+        let panic = catch_unwind(AssertUnwindSafe(|| incoming.run(|| panic!("boom"))));
+        assert!(panic.is_err() && crate::try_current().is_none() && incoming.is_done());
+        let trace = traces.take().one();
+        assert_eq!(trace.tree(), "h fault\n  leaked\n");
+        assert_eq!(trace.root().json()["cause"]["exceptions"][0]["message"], "boom");
     }
 }

@@ -29,9 +29,6 @@ pub(crate) use stitch::STANDALONE_MEMBERS;
 /// stays well below the datagram limit.
 const HELD_BYTES: usize = 48 * 1024;
 
-/// Room for the fragments of a small trace.
-const CAPACITY: usize = 2048;
-
 /// Documents that have left a ledger and wait to be emitted, once its lock is released. Mostly none or one.
 #[derive(Debug, Default)]
 pub(crate) struct Departures {
@@ -40,6 +37,10 @@ pub(crate) struct Departures {
 }
 
 impl Departures {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
     fn push(&mut self, document: Document) {
         match self.first {
             None => self.first = Some(document),
@@ -88,7 +89,6 @@ impl Ledger {
             held_bytes: 0,
             ready: 0,
         };
-        ledger.arena.reserve_first(CAPACITY);
         let head = ledger.arena.push(head);
         let root = ledger.slots.take(Slot::open(root, root, head));
         (ledger, root)
@@ -187,7 +187,7 @@ impl Ledger {
 
     /// Forgets everything.
     pub(crate) fn discard(&mut self) {
-        (self.slots, self.arena) = (Slots::new(), Arena::default());
+        (self.slots, self.arena) = (Slots::default(), Arena::default());
         (self.held, self.held_bytes, self.ready) = (0, 0, 0);
     }
 

@@ -98,9 +98,17 @@ pub(super) struct Slots {
     used: usize,
 }
 
-impl Slots {
-    pub(super) fn new() -> Slots {
+/// No slots, and no room for any.
+impl Default for Slots {
+    fn default() -> Slots {
         Slots { slots: Vec::new(), free: NONE, begun: 0, used: 0 }
+    }
+}
+
+impl Slots {
+    /// Room for a small trace.
+    pub(super) fn new() -> Slots {
+        Slots { slots: Vec::with_capacity(4), free: NONE, begun: 0, used: 0 }
     }
 
     #[cfg(test)]

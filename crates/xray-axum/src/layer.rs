@@ -1,0 +1,166 @@
+//! The layer: what is configured once, shared by all services it makes.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use http::Request;
+use tower_layer::Layer;
+use xray_core::http::{Incoming, IncomingOptions};
+use xray_core::{Naming, Recorder};
+
+use crate::extract::XRaySegment;
+use crate::request;
+#[cfg(feature = "axum")]
+use crate::route::MatchedRoute;
+use crate::service::XRayService;
+
+/// Records a segment for each request that passes.
+///
+/// ```
+/// use axum::Router;
+/// use xray_axum::XRayLayer;
+/// use xray_core::Naming;
+///
+/// let fixed = XRayLayer::new("shop");
+/// let by_host = XRayLayer::new(Naming::dynamic("shop").matching("*.example.com"))
+///     .trust_forwarded_for(false)
+///     .ignore(|request| request.uri().path() == "/health");
+///
+/// let app: Router = Router::new().layer(by_host);
+/// ```
+///
+/// Clones share the configuration. A layer added to a router covers the routes added before it, and the
+/// middleware added before it runs inside the segment.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is applied"]
+pub struct XRayLayer {
+    config: Arc<Config>,
+}
+
+impl XRayLayer {
+    /// A layer whose segments have this name: the same for all requests, or by their host.
+    /// `AWS_XRAY_TRACING_NAME` overrides it.
+    pub fn new(naming: impl Into<Naming>) -> XRayLayer {
+        let config = Config {
+            options: IncomingOptions::new(naming),
+            recorder: None,
+            ignore: None,
+            #[cfg(feature = "axum")]
+            matched_route: None,
+        };
+        XRayLayer { config: Arc::new(config) }
+    }
+
+    /// The recorder of the segments (default: [`Recorder::global`], asked for with each request; so it may be
+    /// installed after the layer is made).
+    pub fn recorder(self, recorder: Recorder) -> XRayLayer {
+        self.with(|config| config.recorder = Some(recorder))
+    }
+
+    /// Whether `client_ip` is taken from `X-Forwarded-For` (default: yes, as in all X-Ray SDKs). Anybody can
+    /// write that header; it never takes part in a decision.
+    pub fn trust_forwarded_for(self, trust: bool) -> XRayLayer {
+        self.with(|config| config.options.set_trust_forwarded_for(trust))
+    }
+
+    /// Whether the recorded url keeps its query string (default: no, since it may hold secrets).
+    pub fn keep_query(self, keep: bool) -> XRayLayer {
+        self.with(|config| config.options.set_keep_query(keep))
+    }
+
+    /// Whether each response carries `X-Amzn-Trace-Id` (default: only when the caller asked by `Sampled=?`).
+    pub fn respond_always(self, always: bool) -> XRayLayer {
+        self.with(|config| config.options.set_always_respond(always))
+    }
+
+    /// Leaves the requests alone for which `ignore` says so: no segment, no decision, and code that records
+    /// something finds a context in which that does nothing. The last of several counts.
+    ///
+    /// ```
+    /// # use xray_axum::XRayLayer;
+    /// let layer = XRayLayer::new("shop").ignore(|request| request.uri().path().starts_with("/internal/"));
+    /// ```
+    pub fn ignore(self, ignore: impl Fn(&Request<()>) -> bool + Send + Sync + 'static) -> XRayLayer {
+        self.with(|config| config.ignore = Some(Ignore(Arc::new(ignore))))
+    }
+
+    /// Records the pattern of the route that matched, such as `/orders/{id}` (default: not). The router tells
+    /// it to layers added by [`Router::layer`](axum::Router::layer) and `route_layer`, not to one around the
+    /// whole router; a fallback has none.
+    ///
+    /// ```
+    /// # use xray_axum::{MatchedRoute, XRayLayer};
+    /// let layer = XRayLayer::new("shop").matched_route(MatchedRoute::annotation("route"));
+    /// ```
+    #[cfg(feature = "axum")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+    pub fn matched_route(self, matched_route: MatchedRoute) -> XRayLayer {
+        self.with(|config| config.matched_route = Some(matched_route))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> XRayLayer {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+}
+
+impl<S> Layer<S> for XRayLayer {
+    type Service = XRayService<S>;
+
+    fn layer(&self, inner: S) -> XRayService<S> {
+        XRayService { inner, config: self.config.clone() }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    options: IncomingOptions,
+    /// `None`: the process's.
+    recorder: Option<Recorder>,
+    ignore: Option<Ignore>,
+    #[cfg(feature = "axum")]
+    matched_route: Option<MatchedRoute>,
+}
+
+impl Config {
+    /// Begins what is recorded of a request, and returns the request as the inner service gets it.
+    pub(crate) fn begin<B>(&self, request: Request<B>) -> (Incoming, Request<B>) {
+        let (ignored, mut request) = self.is_ignored(request);
+        if ignored {
+            return (Incoming::ignored(), request);
+        }
+        let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
+        let facts = request::facts(request.method(), request.uri(), request.headers(), request.extensions());
+        let incoming = Incoming::begin(recorder, &self.options, &facts);
+        // The extensions of a request allocate: they are spared when there is nothing to record.
+        if incoming.segment().is_recording() {
+            #[cfg(feature = "axum")]
+            if let Some(route) = &self.matched_route {
+                route.record(request.extensions(), incoming.segment());
+            }
+            request.extensions_mut().insert(XRaySegment(incoming.segment().downgrade()));
+        }
+        (incoming, request)
+    }
+
+    fn is_ignored<B>(&self, request: Request<B>) -> (bool, Request<B>) {
+        let Some(Ignore(ignore)) = &self.ignore else { return (false, request) };
+        let (head, body) = request.into_parts();
+        let head = Request::from_parts(head, ());
+        // The user's code must not fail the request.
+        let ignored = catch_unwind(AssertUnwindSafe(|| ignore(&head))).unwrap_or(false);
+        (ignored, head.map(|()| body))
+    }
+}
+
+type Rule = dyn Fn(&Request<()>) -> bool + Send + Sync;
+
+#[derive(Clone)]
+struct Ignore(Arc<Rule>);
+
+impl fmt::Debug for Ignore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ignore(..)")
+    }
+}

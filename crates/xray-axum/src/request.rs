@@ -1,0 +1,95 @@
+//! What is taken from a request.
+
+use std::net::SocketAddr;
+use std::str::from_utf8;
+
+use http::header::{HOST, USER_AGENT};
+use http::{Extensions, HeaderMap, HeaderName, Method, Uri};
+use xray_core::http::IncomingRequest;
+
+/// Also the name of the response's header.
+pub(crate) const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The request as it was received, whatever a router has made of it.
+pub(crate) fn facts<'a>(
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+) -> IncomingRequest<'a> {
+    // A header's text need not be ASCII; what is not UTF-8 is as if it were absent.
+    let text = |name: HeaderName| headers.get(name).and_then(|value| from_utf8(value.as_bytes()).ok());
+    let uri = original_uri(extensions).unwrap_or(uri);
+    let mut facts = IncomingRequest::default();
+    facts.method = method.as_str();
+    facts.scheme = uri.scheme_str().unwrap_or("http");
+    // A target with an authority (HTTP/2, a request to a proxy) has the last word over `Host`: RFC 9112, 3.2.2.
+    facts.host = uri.authority().map(|authority| authority.as_str()).or_else(|| text(HOST));
+    // `OPTIONS *` asks for no path.
+    facts.target = uri.path_and_query().map(|target| target.as_str()).filter(|target| *target != "*").unwrap_or("");
+    facts.user_agent = text(USER_AGENT);
+    facts.forwarded_for = text(FORWARDED_FOR);
+    facts.peer = peer(extensions).map(|address| address.ip());
+    facts.trace_header = text(TRACE_HEADER);
+    facts
+}
+
+/// The target before a nested router cut its prefix off.
+#[cfg(feature = "axum")]
+fn original_uri(extensions: &Extensions) -> Option<&Uri> {
+    extensions.get::<axum::extract::OriginalUri>().map(|original| &original.0)
+}
+
+#[cfg(not(feature = "axum"))]
+fn original_uri(_: &Extensions) -> Option<&Uri> {
+    None
+}
+
+/// The other end of the connection, where the server says it.
+fn peer(extensions: &Extensions) -> Option<SocketAddr> {
+    #[cfg(feature = "axum")]
+    if let Some(info) = extensions.get::<axum::extract::ConnectInfo<SocketAddr>>() {
+        return Some(info.0);
+    }
+    extensions.get::<SocketAddr>().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn the_host_is_that_of_the_target_or_of_the_header() {
+        for (uri, header, scheme, host, target) in [
+            ("/p?q=1", Some("h:1"), "http", Some("h:1"), "/p?q=1"),
+            ("/p", None, "http", None, "/p"),
+            ("https://h2:3/p", None, "https", Some("h2:3"), "/p"),
+            ("http://target/p", Some("header"), "http", Some("target"), "/p"),
+            ("proxied:443", Some("header"), "http", Some("proxied:443"), ""),
+            ("*", Some("h"), "http", Some("h"), ""),
+        ] {
+            let mut request = Request::builder().uri(uri);
+            if let Some(host) = header {
+                request = request.header(HOST, host);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let facts = facts(&parts.method, &parts.uri, &parts.headers, &parts.extensions);
+            assert_eq!((facts.scheme, facts.host, facts.target), (scheme, host, target), "{uri} {header:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_not_utf_8_is_as_if_absent() {
+        let request = Request::builder()
+            .header(USER_AGENT, "agent \u{e9}")
+            .header(TRACE_HEADER, http::HeaderValue::from_bytes(b"Root=\xff").unwrap())
+            .extension("192.0.2.7:80".parse::<SocketAddr>().unwrap());
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let facts = facts(&parts.method, &parts.uri, &parts.headers, &parts.extensions);
+        assert_eq!((facts.user_agent, facts.trace_header), (Some("agent \u{e9}"), None));
+        assert_eq!(facts.peer, Some([192, 0, 2, 7].into()));
+    }
+}

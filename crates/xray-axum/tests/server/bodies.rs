@@ -1,0 +1,199 @@
+//! The bodies of responses: the segment lasts as long as they do.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::{any, get};
+use futures_util::{FutureExt, StreamExt, stream};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tower::{Layer, ServiceExt, service_fn};
+use xray_axum::XRayBody;
+
+use crate::support::{ask, layer, read_until, send, serve, shop};
+
+/// Runs `response` through the layer.
+async fn answered<B: HttpBody>(layer: &xray_axum::XRayLayer, response: Response<B>) -> Response<XRayBody<B>> {
+    let mut response = Some(response);
+    let service = service_fn(move |_: Request| std::future::ready(Ok::<_, Infallible>(response.take().unwrap())));
+    layer.layer(service).oneshot(Request::new(Body::empty())).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_streamed_body_belongs_to_the_request_until_its_end() {
+    let (layer, mut documents) = layer("shop");
+    let (sender, receiver) = mpsc::channel::<&'static str>(1);
+    let chunks = Arc::new(Mutex::new(Some(receiver)));
+    let streamed = move || {
+        let receiver = chunks.lock().unwrap().take().unwrap();
+        let chunks = stream::unfold(receiver, |mut receiver| async {
+            let chunk = receiver.recv().await?;
+            xray_core::subsegment(format!("chunk {chunk}")).close();
+            Some((Ok::<_, Infallible>(Bytes::from(chunk)), receiver))
+        });
+        std::future::ready(Body::from_stream(chunks))
+    };
+    let address = serve(Router::new().route("/stream", get(streamed)).layer(layer)).await;
+    let mut stream = send(address, "GET /stream", &[]).await;
+    assert!(read_until(&mut stream, "\r\n\r\n").await.contains("transfer-encoding: chunked"));
+    for chunk in ["one", "two"] {
+        sender.send(chunk).await.unwrap();
+        read_until(&mut stream, &format!("{chunk}\r\n")).await;
+        documents.assert_empty();
+    }
+    drop(sender);
+    read_until(&mut stream, "0\r\n\r\n").await;
+    let more = json!({"subsegments": [{"name": "chunk one"}, {"name": "chunk two"}]});
+    assert_eq!(documents.next().await, shop("/stream", json!({"status": 200}), more));
+}
+
+#[tokio::test]
+async fn a_body_that_fails_is_a_fault() {
+    let (layer, mut documents) = layer("shop");
+    let failing = || async {
+        let chunks = [Ok("part"), Err(std::io::Error::other("disk on fire"))];
+        Body::from_stream(stream::iter(chunks))
+    };
+    let address = serve(Router::new().route("/fails", get(failing)).layer(layer)).await;
+    let answer = ask(address, "GET /fails", &[]).await;
+    assert!(answer.is_none_or(|answer| !answer.body.ends_with("0\r\n\r\n")), "an end that there is not");
+    let more = json!({"fault": true, "cause": [["io::Error", "disk on fire"]]});
+    assert_eq!(documents.next().await, shop("/fails", json!({"status": 200}), more));
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn a_body_that_panics_is_a_fault() {
+    let (layer, mut documents) = layer("shop");
+    let body = Body::from_stream(stream::poll_fn(|_| -> std::task::Poll<Option<Result<Bytes, Infallible>>> {
+        panic!("in the body")
+    }));
+    let response = answered(&layer, Response::new(body)).await;
+    let panic = AssertUnwindSafe(response.into_body().collect()).catch_unwind().await.unwrap_err();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"in the body"));
+    assert_eq!(documents.next().await["cause"], json!([["panic", "in the body"]]));
+    assert!(xray_core::try_current().is_none());
+}
+
+#[tokio::test]
+async fn responses_without_a_body_close_with_their_head() {
+    let (layer, mut documents) = layer("shop");
+    let app = Router::new()
+        .route("/ok", get(|| async { "ok" }))
+        .route("/stream", get(|| async { Body::from_stream(stream::pending::<Result<Bytes, Infallible>>()) }))
+        .route("/204", get(|| async { StatusCode::NO_CONTENT }))
+        .route("/304", get(|| async { (StatusCode::NOT_MODIFIED, [(header::ETAG, "\"7\"")]) }))
+        .layer(layer);
+    let address = serve(app).await;
+    for (method, path, response) in [
+        ("HEAD", "/ok", json!({"status": 200, "content_length": 2})),
+        ("HEAD", "/stream", json!({"status": 200})),
+        ("GET", "/204", json!({"status": 204})),
+        ("GET", "/304", json!({"status": 304})),
+    ] {
+        let answer = ask(address, &format!("{method} {path}"), &[]).await.unwrap();
+        assert_eq!(json!(answer.status), response["status"]);
+        let length = answer.header("content-length").map(|text| text.parse::<u64>().unwrap());
+        assert_eq!(length, response["content_length"].as_u64(), "{method} {path}");
+        let mut expected = shop(path, response, json!({}));
+        expected["http"]["request"]["method"] = method.into();
+        assert_eq!(documents.next().await, expected, "{method} {path}");
+    }
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn an_upgrade_works_through_the_layer() {
+    let (layer, mut documents) = layer("shop");
+    let upgrade = |request: Request| async {
+        tokio::spawn(async {
+            let mut io = TokioIo::new(hyper::upgrade::on(request).await.unwrap());
+            let mut bytes = [0; 4];
+            io.read_exact(&mut bytes).await.unwrap();
+            bytes.reverse();
+            io.write_all(&bytes).await.unwrap();
+        });
+        let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "mirror")];
+        (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+    };
+    let address = serve(Router::new().route("/mirror", any(upgrade)).layer(layer)).await;
+    let mut stream = send(address, "GET /mirror", &["Connection: upgrade", "Upgrade: mirror"]).await;
+    let head = read_until(&mut stream, "\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    // Closed before a byte went over the upgraded connection.
+    assert_eq!(documents.next().await, shop("/mirror", json!({"status": 101}), json!({})));
+    stream.write_all(b"abcd").await.unwrap();
+    let mut mirrored = String::new();
+    stream.read_to_string(&mut mirrored).await.unwrap();
+    assert_eq!(mirrored, "dcba");
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn a_body_keeps_its_length_and_its_end() {
+    let (layer, mut documents) = layer("shop");
+    let response = answered(&layer, Response::new(Full::new(Bytes::from_static(b"twelve bytes")))).await;
+    let mut body = response.into_body();
+    assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(12), false));
+    documents.assert_empty();
+    body.frame().await.unwrap().unwrap();
+    // Servers need not ask for more than the last frame.
+    assert!(body.is_end_stream());
+    assert_eq!(documents.next().await["http"]["response"], json!({"status": 200, "content_length": 12}));
+    assert!(body.frame().await.is_none());
+    drop(body);
+    documents.assert_empty();
+
+    assert!(XRayBody::<Full<Bytes>>::default().is_end_stream());
+    let empty = answered(&layer, Response::new(Full::<Bytes>::default())).await;
+    assert!(empty.body().is_end_stream());
+    assert_eq!(documents.next().await["http"]["response"], json!({"status": 200, "content_length": 0}));
+}
+
+#[tokio::test]
+async fn a_length_that_the_head_declares_is_what_the_body_owes() {
+    let (layer, mut documents) = layer("shop");
+    for (chunks, aborted) in [(vec!["ab", "c"], false), (vec!["ab"], true)] {
+        let frames = stream::iter(chunks.clone()).map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from(chunk))));
+        let response = Response::builder().header(header::CONTENT_LENGTH, 3).body(StreamBody::new(frames)).unwrap();
+        let mut body = answered(&layer, response).await.into_body();
+        for _ in chunks {
+            body.frame().await.unwrap().unwrap();
+        }
+        drop(body);
+        let document = documents.next().await;
+        assert_eq!(document["http"]["response"]["content_length"], 3);
+        assert_eq!(document["metadata"]["xray"]["aborted"] == true, aborted);
+    }
+}
+
+#[tokio::test]
+async fn the_status_of_grpc_is_recorded_from_trailers_or_head() {
+    let (layer, mut documents) = layer("shop");
+    for (status, flags) in [("0", json!({})), ("5", json!({"error": true})), ("13", json!({"fault": true}))] {
+        let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), status.parse().unwrap())]);
+        let frames = [Frame::data(Bytes::from_static(b"message")), Frame::trailers(trailers.clone())];
+        let body = StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)));
+        let collected = answered(&layer, Response::new(body)).await.into_body().collect().await.unwrap();
+        assert_eq!(collected.trailers(), Some(&trailers));
+        let mut only_head = Response::new(Full::<Bytes>::default());
+        only_head.headers_mut().extend(trailers);
+        answered(&layer, only_head).await;
+        for way in ["trailers", "head"] {
+            let document = documents.next().await;
+            for flag in ["error", "fault"] {
+                assert_eq!(document.get(flag), flags.get(flag), "{status} in the {way}");
+            }
+        }
+    }
+}

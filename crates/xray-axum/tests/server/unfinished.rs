@@ -1,0 +1,108 @@
+//! Requests that nobody waits for any longer.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::error_handling::HandleErrorLayer;
+use axum::http::{Request, StatusCode};
+use axum::routing::get;
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+use tokio::sync::Notify;
+use tower::timeout::TimeoutLayer;
+use tower::{BoxError, Layer, ServiceBuilder, ServiceExt};
+use xray_core::FutureExt;
+
+use crate::support::{layer, read_until, send, serve, shop};
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_head_cancels_the_request() {
+    let (layer, mut documents) = layer("shop");
+    let begun = Arc::new(Notify::new());
+    let handler = {
+        let begun = begun.clone();
+        move || async move {
+            begun.notify_one();
+            pending::<()>().in_subsegment("waiting").await
+        }
+    };
+    let address = serve(Router::new().route("/slow", get(handler)).layer(layer)).await;
+    let stream = send(address, "GET /slow", &[]).await;
+    begun.notified().await;
+    drop(stream);
+    let more = json!({
+        "fault": true,
+        "cause": [["Cancelled", "the request was dropped before its response"]],
+        "subsegments": [{"name": "waiting", "metadata": {"xray": {"cancelled": true}}}],
+    });
+    assert_eq!(documents.next().await, shop("/slow", json!(null), more));
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_the_middle_of_the_body_aborts_it() {
+    let (layer, mut documents) = layer("shop");
+    let endless = || async {
+        let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"first"))]);
+        Body::from_stream(first.chain(stream::pending()))
+    };
+    let address = serve(Router::new().route("/endless", get(endless)).layer(layer)).await;
+    let mut stream = send(address, "GET /endless", &[]).await;
+    read_until(&mut stream, "first").await;
+    documents.assert_empty();
+    drop(stream);
+    let more = json!({"metadata": {"xray": {"aborted": true}}});
+    assert_eq!(documents.next().await, shop("/endless", json!({"status": 200}), more));
+}
+
+/// Both time-outs end the same handler: time stands still but for them.
+fn stuck() -> Router {
+    Router::new().route("/", get(|| async { tokio::time::sleep(Duration::from_secs(10)).await }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_out_inside_the_layer_is_an_answer() {
+    let (layer, mut documents) = layer("shop");
+    let timeout = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(|_: BoxError| async { StatusCode::REQUEST_TIMEOUT }))
+        .layer(TimeoutLayer::new(Duration::from_millis(100)));
+    let app = stuck().layer(timeout).layer(layer);
+    let response = app.oneshot(Request::new(Body::empty())).await.unwrap();
+    assert_eq!(response.status(), 408);
+    drop(response);
+    let document = documents.next().await;
+    assert_eq!((&document["error"], &document["http"]["response"]["status"]), (&json!(true), &json!(408)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_out_that_the_inner_service_fails_with_is_its_exception() {
+    let (layer, mut documents) = layer("shop");
+    let service = layer.layer(TimeoutLayer::new(Duration::from_millis(100)).layer(stuck()));
+    let error = service.oneshot(Request::new(Body::empty())).await.unwrap_err();
+    assert!(error.is::<tower::timeout::error::Elapsed>());
+    let document = documents.next().await;
+    assert_eq!((&document["fault"], &document["cause"]), (&json!(true), &json!([["Elapsed", "request timed out"]])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_out_outside_the_layer_cancels_the_request() {
+    let (layer, mut documents) = layer("shop");
+    let service = TimeoutLayer::new(Duration::from_millis(100)).layer(layer.layer(stuck()));
+    service.oneshot(Request::new(Body::empty())).await.unwrap_err();
+    let document = documents.next().await;
+    assert_eq!(document["cause"], json!([["Cancelled", "the request was dropped before its response"]]));
+    assert_eq!(document["http"].get("response"), None);
+}
+
+#[tokio::test]
+async fn a_future_that_is_never_polled_is_cancelled_as_well() {
+    let (layer, mut documents) = layer("shop");
+    let mut service = layer.layer(stuck());
+    drop(tower::Service::call(&mut service, Request::new(Body::empty())));
+    assert_eq!(documents.next().await["fault"], true);
+    documents.assert_empty();
+}

@@ -1,0 +1,49 @@
+//! Spare byte buffers of each thread, so that a usual trace makes none.
+
+use std::cell::RefCell;
+
+/// Spare buffers that a thread keeps.
+const SPARES: usize = 8;
+/// The capacity of a new buffer: room for all of a small trace.
+const CAPACITY: usize = 2048;
+/// A larger buffer is given back to the allocator.
+const LARGE: usize = 16 * 1024;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty buffer with room for `capacity` bytes.
+pub(crate) fn take(capacity: usize) -> Vec<u8> {
+    let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
+    match spare {
+        Some(buffer) if buffer.capacity() >= capacity => buffer,
+        _ => Vec::with_capacity(capacity.max(CAPACITY)),
+    }
+}
+
+/// Keeps a buffer for the next [`take`] on this thread.
+pub(crate) fn give(mut buffer: Vec<u8>) {
+    if !(CAPACITY..=LARGE).contains(&buffer.capacity()) {
+        return;
+    }
+    buffer.clear();
+    // A thread that is ending has no place for it.
+    let _ = SPARE.try_with(|spare| {
+        let mut spare = spare.borrow_mut();
+        if spare.capacity() == 0 {
+            spare.reserve_exact(SPARES);
+        }
+        if spare.len() < SPARES {
+            spare.push(buffer);
+        }
+    });
+}
+
+/// Calls `use_buffer` with an empty buffer, for text that is formatted here and copied elsewhere at once.
+pub(crate) fn with<T>(use_buffer: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    let mut buffer = take(0);
+    let result = use_buffer(&mut buffer);
+    give(buffer);
+    result
+}

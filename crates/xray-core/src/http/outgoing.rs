@@ -1,0 +1,389 @@
+//! A request that this service makes: what its subsegment says, and when it closes. All HTTP clients share it.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::error::Error;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use crate::cause::{Exception, panic_exception};
+use crate::context::{Exchanged, current_for_call};
+use crate::entity::{Entity, Handle, Namespace, Subsegment};
+use crate::header::TraceHeader;
+use crate::id::TraceId;
+
+use super::{BodyLength, HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, without_user};
+
+/// The name of a call that has no host.
+const UNKNOWN: &str = "unknown";
+
+/// What an adapter knows of a request that is about to leave.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OutgoingRequest<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// `http` or `https`.
+    pub scheme: &'a str,
+    /// Host and port, as in the url or the `Host` header. User info is ignored, a default port left out.
+    pub authority: &'a str,
+    /// Path and query string.
+    pub target: &'a str,
+    /// The subsegment's name, when it is not to be the host.
+    pub name: Option<&'a str>,
+    /// Whether the request carries `X-Amzn-Trace-Id` already: then somebody else traces it.
+    pub has_trace_header: bool,
+}
+
+/// How calls are traced: the options that all clients have in common.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OutgoingOptions {
+    traced: bool,
+    keep_query: bool,
+}
+
+impl OutgoingOptions {
+    /// The defaults.
+    pub fn new() -> OutgoingOptions {
+        OutgoingOptions::default()
+    }
+
+    /// Whether the called service sends a segment of its own, for which X-Ray then waits (default: not known).
+    pub fn set_traced(&mut self, traced: bool) {
+        self.traced = traced;
+    }
+
+    /// Whether the url keeps its query string (default: no, since it may hold secrets).
+    pub fn set_keep_query(&mut self, keep: bool) {
+        self.keep_query = keep;
+    }
+}
+
+/// The subsegment of one call, from the request's departure to the end of the response's body.
+///
+/// | what happens | what is recorded |
+/// |---|---|
+/// | the body ends | status, content length, flags of the status |
+/// | no answer: refused, no such host, TLS, time-out | fault, with the exception and its causes; no `http.response` |
+/// | the body fails | fault, with the exception, `remote: true` |
+/// | dropped before the answer | fault, with an exception of type `Cancelled`, no `http.response` |
+/// | dropped in the middle of the body | metadata `aborted: true` in the namespace `xray` |
+///
+/// A response without a body closes with its head. The client's code that the adapter calls goes through
+/// [`run`](Outgoing::run): each poll of the call.
+///
+/// In a trace that is not sampled only the header is of use: drop the value once that is written.
+#[derive(Debug)]
+pub struct Outgoing {
+    subsegment: Subsegment,
+    /// The context of the call while it is not polled, that of the thread meanwhile.
+    slot: Option<Handle>,
+    options: OutgoingOptions,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// No answer yet.
+    Asking,
+    /// The body comes; so much is owed, if that is known.
+    Receiving {
+        owed: Option<u64>,
+    },
+    Done,
+}
+
+impl Outgoing {
+    /// Begins the subsegment under `parent`, or under the current entity.
+    ///
+    /// `None` means that the request passes untouched: it carries a header already, or there is no trace to
+    /// tell of (SDK disabled, no current entity, a trace that Lambda only passes through).
+    pub fn begin(
+        parent: Option<&Entity>,
+        options: &OutgoingOptions,
+        request: &OutgoingRequest<'_>,
+    ) -> Option<Outgoing> {
+        if request.has_trace_header {
+            return None;
+        }
+        let current;
+        let parent = match parent {
+            Some(parent) => parent,
+            None => {
+                current = current_for_call(request.host());
+                &current
+            }
+        };
+        // What is not recorded needs no name.
+        let subsegment = match parent.is_sampled() {
+            true => parent.subsegment(request.name()),
+            false => parent.subsegment(""),
+        };
+        subsegment.trace_id()?;
+        if subsegment.is_recording() {
+            subsegment.set_namespace(Namespace::Remote).set_http_request(&options.describe(request));
+            if options.traced {
+                subsegment.set_traced(true);
+            }
+        }
+        let slot = Some(subsegment.handle().clone());
+        Some(Outgoing { subsegment, slot, options: *options, stage: Stage::Asking })
+    }
+
+    /// Runs code of the call, one poll of its future for instance, with the subsegment as the current entity. A
+    /// panic is recorded, and goes on.
+    pub fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        // Caught only to learn the panic's message.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let _exchanged = Exchanged::new(&mut self.slot);
+            work()
+        }));
+        result.unwrap_or_else(|payload| {
+            self.panicked(&*payload);
+            resume_unwind(payload)
+        })
+    }
+
+    /// The subsegment of the call.
+    pub fn subsegment(&self) -> &Subsegment {
+        &self.subsegment
+    }
+
+    /// Whether anything that follows will be recorded.
+    pub fn is_recording(&self) -> bool {
+        self.subsegment.is_recording()
+    }
+
+    /// What the request's `X-Amzn-Trace-Id` header must say: visible ASCII, in one allocation of its size.
+    pub fn header_value(&self) -> String {
+        self.subsegment.trace_header().map(|header| text_of(&header)).unwrap_or_default()
+    }
+
+    /// The request certainly did not arrive (no connection was made): nobody will send a segment for it.
+    pub fn unreached(&mut self) {
+        if self.options.traced && self.is_recording() {
+            self.subsegment.set_traced(false);
+        }
+    }
+
+    /// The head of the response is known; `owed` is what follows.
+    pub fn head(&mut self, response: HttpResponse, owed: BodyLength) {
+        self.subsegment.set_http_response(&response);
+        for flag in flags_of_status(response.status()) {
+            self.subsegment.mark(*flag);
+        }
+        match owed {
+            BodyLength::Nothing => self.end(),
+            // Trailers may follow even when no byte does.
+            BodyLength::Exact(bytes) => self.stage = Stage::Receiving { owed: Some(bytes) },
+            BodyLength::Unknown => self.stage = Stage::Receiving { owed: None },
+        }
+    }
+
+    /// The `grpc-status` of the head or of the trailers.
+    pub fn grpc_status(&mut self, status: &[u8]) {
+        for flag in flags_of_grpc_status(status) {
+            self.subsegment.mark(*flag);
+        }
+    }
+
+    /// So many bytes of the body were read.
+    pub fn received(&mut self, bytes: usize) {
+        if let Stage::Receiving { owed: Some(owed) } = &mut self.stage {
+            *owed = owed.saturating_sub(bytes as u64);
+        }
+    }
+
+    /// Whether the subsegment is closed: nothing of the call is left to be recorded.
+    pub fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// The call is complete.
+    pub fn end(&mut self) {
+        self.stage = Stage::Done;
+        self.subsegment.close();
+    }
+
+    /// The call failed: before its answer, or in the middle of it. Urls in the error's messages lose their
+    /// secrets as the request's own does.
+    pub fn failed(&mut self, error: &(dyn Error + 'static)) {
+        if self.is_recording() {
+            let answered = matches!(self.stage, Stage::Receiving { .. });
+            if !answered && is_refused(error) {
+                self.unreached();
+            }
+            let exception = Exception::from(error).remote(answered);
+            self.subsegment.fault(if self.options.keep_query { exception } else { exception.without_url_secrets() });
+        }
+        self.end();
+    }
+
+    fn panicked(&mut self, payload: &(dyn Any + Send)) {
+        if self.is_recording() {
+            self.subsegment.fault(panic_exception(payload));
+        }
+        self.end();
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        let complete = matches!(self.stage, Stage::Done | Stage::Receiving { owed: Some(0) });
+        if !complete && self.is_recording() {
+            match self.stage {
+                _ if std::thread::panicking() => {
+                    self.subsegment.fault(Exception::new("panic", "the task panicked"));
+                }
+                Stage::Asking => {
+                    self.subsegment.fault(Exception::new("Cancelled", "the call was dropped before its response"));
+                }
+                Stage::Receiving { .. } | Stage::Done => {
+                    self.subsegment.metadata_in("xray", "aborted", &true);
+                }
+            }
+        }
+        self.subsegment.close();
+    }
+}
+
+impl OutgoingOptions {
+    fn describe<'a>(&self, request: &OutgoingRequest<'a>) -> HttpRequest<'a> {
+        let authority = match (request.scheme, request.port()) {
+            ("http" | "ws", Some("80" | "")) | ("https" | "wss", Some("443" | "")) => request.host_as_written(),
+            _ => request.authority,
+        };
+        HttpRequest::to_host(request.method, request.scheme, authority, request.target).keep_query(self.keep_query)
+    }
+}
+
+impl<'a> OutgoingRequest<'a> {
+    /// Host and port apart. The colons of an IPv6 address stand in brackets.
+    fn split(&self) -> (&'a str, Option<&'a str>) {
+        let authority = without_user(self.authority);
+        match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port)),
+            _ => (authority, None),
+        }
+    }
+
+    fn port(&self) -> Option<&'a str> {
+        self.split().1
+    }
+
+    fn host_as_written(&self) -> &'a str {
+        self.split().0
+    }
+
+    fn host(&self) -> &'a str {
+        match self.host_as_written().trim_start_matches('[').trim_end_matches(']') {
+            "" => UNKNOWN,
+            host => host,
+        }
+    }
+
+    /// Hosts are the same in any case: one node on the service map.
+    fn name(&self) -> Cow<'a, str> {
+        match self.name {
+            Some(name) => Cow::Borrowed(name),
+            None if self.host().bytes().any(|byte| byte.is_ascii_uppercase()) => self.host().to_ascii_lowercase().into(),
+            None => Cow::Borrowed(self.host()),
+        }
+    }
+}
+
+/// As `Display` would write it, but without its machinery.
+fn text_of(header: &TraceHeader<'_>) -> String {
+    // Fields may come from a message's attribute: what a header cannot carry is left out.
+    let clean = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let fields = || header.fields().filter(|(key, value)| clean(key) && clean(value));
+    let (Some(trace_id), Some(parent)) = (header.trace_id(), header.parent()) else { return header.to_string() };
+    let sampled = if header.sampled() == Some(crate::SamplingFlag::Sampled) { ";Sampled=1" } else { ";Sampled=0" };
+    let of_fields: usize = fields().map(|(key, value)| key.len() + value.len() + 2).sum();
+    let mut text = Vec::with_capacity("Root=".len() + TraceId::LEN + ";Parent=".len() + 16 + sampled.len() + of_fields);
+    text.extend_from_slice(b"Root=");
+    text.extend_from_slice(&trace_id.to_ascii());
+    text.extend_from_slice(b";Parent=");
+    text.extend_from_slice(&parent.to_ascii());
+    text.extend_from_slice(sampled.as_bytes());
+    for (key, value) in fields() {
+        for part in [";", key, "=", value] {
+            text.extend_from_slice(part.as_bytes());
+        }
+    }
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Whether the other side refused the connection, somewhere in the chain of causes.
+fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::recorder::Recorder;
+    use crate::sampling::Never;
+
+    use super::*;
+
+    fn request<'a>(scheme: &'a str, authority: &'a str, target: &'a str) -> OutgoingRequest<'a> {
+        OutgoingRequest { method: "GET", scheme, authority, target, ..OutgoingRequest::default() }
+    }
+
+    #[test]
+    fn names_and_urls_follow_the_host() {
+        for (scheme, authority, name, url) in [
+            ("http", "h:80", "h", "http://h/p"),
+            ("https", "h:443", "h", "https://h/p"),
+            ("https", "h:80", "h", "https://h:80/p"),
+            ("http", "u:p@H.Example:8080", "h.example", "http://H.Example:8080/p"),
+            ("http", "[::1]:80", "::1", "http://[::1]/p"),
+            ("http", "[::1]", "::1", "http://[::1]/p"),
+            ("http", "", "unknown", "http:///p"),
+        ] {
+            let (recorder, traces) = Recorder::in_memory();
+            let segment = recorder.begin("shop");
+            let parent = segment.entity();
+            let options = OutgoingOptions::new();
+            let mut call = Outgoing::begin(Some(&parent), &options, &request(scheme, authority, "/p?q#f")).unwrap();
+            call.head(HttpResponse::new(200), BodyLength::Nothing);
+            segment.close();
+            let trace = traces.take().one();
+            assert_eq!(trace.find(name).json()["http"]["request"], json!({"method": "GET", "url": url}), "{authority}");
+        }
+    }
+
+    #[test]
+    fn the_header_is_what_display_writes() {
+        let (recorder, _) = Recorder::in_memory();
+        let unsampled = Recorder::builder().sampling(Never).build().unwrap();
+        let incoming = TraceHeader::parse("Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=a:1|b:2;bad=\n\u{e4}x");
+        for segment in [recorder.begin("a"), unsampled.begin("a"), recorder.begin_from("a", &incoming)] {
+            let call = Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request("http", "h", "/"));
+            let call = call.unwrap();
+            let display = call.subsegment().trace_header().unwrap().to_string();
+            let value = call.header_value();
+            assert_eq!(value, display.replace(";bad=\u{e4}x", ""));
+            assert_eq!(value.len(), value.capacity());
+        }
+    }
+
+    #[test]
+    fn what_is_traced_elsewhere_or_not_at_all_passes_untouched() {
+        let (recorder, _) = Recorder::in_memory();
+        let options = OutgoingOptions::new();
+        let carrying = OutgoingRequest { has_trace_header: true, ..request("http", "h", "/") };
+        assert!(Outgoing::begin(Some(&recorder.begin("a").entity()), &options, &carrying).is_none());
+        for entity in [Recorder::disabled().begin("a").entity(), Entity::default()] {
+            assert!(Outgoing::begin(Some(&entity), &options, &request("http", "h", "/")).is_none());
+        }
+    }
+}

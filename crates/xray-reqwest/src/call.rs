@@ -1,0 +1,196 @@
+//! One call: what both kinds of clients do with it.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Buf;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body::{Body, Frame};
+use xray_core::http::{BodyLength, HttpResponse, Outgoing, OutgoingRequest};
+
+use crate::options::{CallParent, Hook, Options, SubsegmentName, Untraced};
+use crate::outcome::{Outcome, RequestHead};
+
+pub(crate) const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+
+/// What a request says of its destination. Empty is unknown: then the `Host` header counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination<'a> {
+    pub(crate) scheme: &'a str,
+    pub(crate) authority: &'a str,
+    pub(crate) target: &'a str,
+}
+
+/// A sampled call that is under way.
+pub(crate) struct Call {
+    outgoing: Outgoing,
+    until_head: bool,
+    watched: Option<(Hook, RequestHead)>,
+}
+
+/// What is to be done with a request.
+pub(crate) enum Departure {
+    /// Nothing.
+    Untouched,
+    /// Give it this header; what follows is recorded if the call is sampled.
+    With(HeaderValue, Option<Box<Call>>),
+}
+
+impl Options {
+    pub(crate) fn depart(
+        &self,
+        method: &Method,
+        to: Destination<'_>,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Departure {
+        if extensions.get::<Untraced>().is_some() {
+            return Departure::Untouched;
+        }
+        let host = || headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let authority = if to.authority.is_empty() { host() } else { to.authority };
+        let mut request = OutgoingRequest::default();
+        request.method = method.as_str();
+        request.scheme = to.scheme;
+        request.authority = authority;
+        request.target = to.target;
+        request.name = extensions.get::<SubsegmentName>().map(|name| &*name.0);
+        request.has_trace_header = headers.contains_key(TRACE_HEADER);
+        let parent = extensions.get::<CallParent>().map(|parent| &parent.0);
+        let Some(outgoing) = Outgoing::begin(parent, &self.outgoing, &request) else { return Departure::Untouched };
+        let Ok(header) = HeaderValue::try_from(outgoing.header_value()) else { return Departure::Untouched };
+        if !outgoing.is_recording() {
+            return Departure::With(header, None);
+        }
+        let watched = self.hook.clone().map(|hook| {
+            let url = format!("{}://{authority}{}", to.scheme, to.target);
+            (hook, RequestHead { method: method.clone(), url, headers: headers.clone() })
+        });
+        Departure::With(header, Some(Box::new(Call { outgoing, until_head: self.until_head, watched })))
+    }
+}
+
+impl Call {
+    /// Runs code of the client with the call's subsegment as the current entity.
+    pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.outgoing.run(work)
+    }
+
+    /// The head of the response is there. Says whether the body is still to be recorded.
+    pub(crate) fn answered(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        body: BodyLength,
+    ) -> bool {
+        self.note_connection(extensions);
+        self.show(Ok((status, headers)));
+        // gRPC answers 200 in any case, and tells here how it went when nothing follows.
+        self.note_grpc_status(headers);
+        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let response = HttpResponse::new(status.as_u16()).content_length(length);
+        let ends = self.until_head || status == StatusCode::SWITCHING_PROTOCOLS;
+        self.outgoing.head(response, if ends { BodyLength::Nothing } else { body });
+        !self.outgoing.is_done()
+    }
+
+    /// The call failed before its response.
+    pub(crate) fn failed(&mut self, error: &(dyn Error + 'static)) {
+        self.note_lost_connection(error);
+        self.show(Err(error));
+        self.outgoing.failed(error);
+    }
+
+    /// A frame of the body was read; `is_last` if it is known that none follows.
+    pub(crate) fn received<D: Buf>(&mut self, frame: &Frame<D>, is_last: bool) {
+        if let Some(data) = frame.data_ref() {
+            self.outgoing.received(data.remaining());
+        } else if let Some(trailers) = frame.trailers_ref() {
+            self.note_grpc_status(trailers);
+        }
+        if is_last {
+            self.outgoing.end();
+        }
+    }
+
+    /// The body ended.
+    pub(crate) fn ended(&mut self) {
+        self.outgoing.end();
+    }
+
+    /// The body failed.
+    pub(crate) fn body_failed(&mut self, error: &(dyn Error + 'static)) {
+        self.outgoing.failed(error);
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.outgoing.is_done()
+    }
+
+    fn show(&mut self, result: Result<(StatusCode, &HeaderMap), &(dyn Error + 'static)>) {
+        let Some((hook, request)) = self.watched.take() else { return };
+        let subsegment = self.outgoing.subsegment();
+        let outcome = Outcome { subsegment, request: &request, result };
+        // The call must not suffer from what is only told about it.
+        if catch_unwind(AssertUnwindSafe(|| (hook.0)(&outcome))).is_err() {
+            subsegment.metadata_in("xray", "hook", "panicked");
+        }
+    }
+
+    fn note_grpc_status(&mut self, headers: &HeaderMap) {
+        if let Some(status) = headers.get("grpc-status") {
+            self.outgoing.grpc_status(status.as_bytes());
+        }
+    }
+
+    #[cfg(feature = "hyper")]
+    fn note_connection(&mut self, extensions: &Extensions) {
+        if let Some(dialed) = extensions.get::<crate::connector::Dialed>() {
+            dialed.used_by(self.outgoing.subsegment());
+        }
+    }
+
+    #[cfg(not(feature = "hyper"))]
+    fn note_connection(&mut self, _: &Extensions) {}
+
+    /// Notes of the connection on which a call failed what it can: how it came to be, or that there was none.
+    fn note_lost_connection(&mut self, error: &(dyn Error + 'static)) {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            #[cfg(feature = "reqwest")]
+            if error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect) {
+                return self.outgoing.unreached();
+            }
+            #[cfg(feature = "hyper")]
+            if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+                if let Some(connected) = error.connect_info() {
+                    let mut extensions = Extensions::new();
+                    connected.get_extras(&mut extensions);
+                    self.note_connection(&extensions);
+                }
+                if error.is_connect() {
+                    return self.outgoing.unreached();
+                }
+            }
+            next = error.source();
+        }
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.outgoing.subsegment(), f)
+    }
+}
+
+/// What a body says of its length.
+pub(crate) fn length_of(body: &impl Body) -> BodyLength {
+    match body.size_hint().exact() {
+        _ if body.is_end_stream() => BodyLength::Nothing,
+        Some(bytes) => BodyLength::Exact(bytes),
+        None => BodyLength::Unknown,
+    }
+}

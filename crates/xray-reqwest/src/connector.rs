@@ -1,0 +1,459 @@
+//! How a connection came to be: name resolution, TCP and TLS as subsegments of the call that dialled.
+//!
+//! hyper-util dials while a request waits, but may then serve that request by a connection that became free
+//! first, and keep the new one for another. So nothing is written while dialling: the phases travel with the
+//! connection, and are written below the call that began it when that call is answered on it.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
+
+use http::Uri;
+use http::uri::Scheme;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+use xray_core::{Entity, Exception, Subsegment};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Records how a hyper-util client gets its connections: around a connector.
+///
+/// Alone it records a subsegment `connect` below the call that opened the connection. Around a TLS connector,
+/// with another one around the TCP connector inside and an [`XRayResolver`] around the resolver, `connect` shows
+/// its parts:
+///
+/// ```text
+/// inventory.example.com remote 200
+///   connect
+///     dns
+///     dial
+///     tls
+/// ```
+///
+/// ```no_run
+/// use hyper_util::client::legacy::{Client, connect::{HttpConnector, dns::GaiResolver}};
+/// use hyper_util::rt::TokioExecutor;
+/// use tower::ServiceBuilder;
+/// use xray_reqwest::{XRayClientLayer, XRayConnector, XRayResolver};
+///
+/// # fn client(tls: hyper_rustls::HttpsConnectorBuilder<hyper_rustls::builderstates::WantsProtocols1>) {
+/// let mut tcp = HttpConnector::new_with_resolver(XRayResolver::new(GaiResolver::new()));
+/// tcp.enforce_http(false);
+/// let connector = XRayConnector::new(tls.enable_http1().wrap_connector(XRayConnector::new(tcp)));
+///
+/// let client = Client::builder(TokioExecutor::new()).build::<_, http_body_util::Empty<bytes::Bytes>>(connector);
+/// let client = ServiceBuilder::new().layer(XRayClientLayer::new()).service(client);
+/// # }
+/// ```
+///
+/// Each sampled call says in metadata `connection` (namespace `http`) whether its connection was `reused`: opened
+/// by another call, or for an earlier one. What a call dialled and did not use is not shown; a failed attempt is
+/// shown by the call that fails with it, and an attempt that was given up with its call is marked `cancelled`.
+///
+/// It needs the layer around the client: without it there is no call to record anything below.
+#[derive(Clone, Debug)]
+pub struct XRayConnector<T> {
+    inner: T,
+}
+
+impl<T> XRayConnector<T> {
+    /// Records what `connector` does.
+    pub fn new(connector: T) -> XRayConnector<T> {
+        XRayConnector { inner: connector }
+    }
+}
+
+impl<T> Service<Uri> for XRayConnector<T>
+where
+    T: Service<Uri>,
+    T::Response: Connection,
+    T::Error: Into<BoxError> + fmt::Display + 'static,
+    T::Future: Send + 'static,
+{
+    type Response = XRayStream<T::Response>;
+    type Error = T::Error;
+    type Future = Connecting<T::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Connecting<T::Future> {
+        let part = match current_dial() {
+            Some(dial) => {
+                dial.lock().transport = Phase::begun();
+                Part::Transport(dial)
+            }
+            None => Part::Whole(Dial::new(uri.scheme() == Some(&Scheme::HTTPS))),
+        };
+        let inner = part.dial().run(|| Box::pin(self.inner.call(uri)));
+        Connecting { inner, part: Some(part) }
+    }
+}
+
+/// The future of [`XRayConnector`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Connecting<F> {
+    inner: Pin<Box<F>>,
+    part: Option<Part>,
+}
+
+/// Which connector of those that stand around each other.
+enum Part {
+    /// The outermost.
+    Whole(Arc<Dial>),
+    /// One inside it.
+    Transport(Arc<Dial>),
+}
+
+impl Part {
+    fn dial(&self) -> &Arc<Dial> {
+        match self {
+            Part::Whole(dial) | Part::Transport(dial) => dial,
+        }
+    }
+}
+
+impl<F, T, E> Future for Connecting<F>
+where
+    F: Future<Output = Result<T, E>>,
+    T: Connection,
+    E: fmt::Display,
+{
+    type Output = Result<XRayStream<T>, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let result = match &this.part {
+            Some(part) => ready!(part.dial().run(|| this.inner.as_mut().poll(cx))),
+            None => ready!(this.inner.as_mut().poll(cx)),
+        };
+        let dialed = match this.part.take() {
+            Some(Part::Transport(dial)) => {
+                dial.lock().transport.end(result.as_ref().err());
+                None
+            }
+            Some(Part::Whole(dial)) => {
+                dial.finished(&result);
+                Some(Dialed(dial))
+            }
+            None => None,
+        };
+        Poll::Ready(result.map(|inner| XRayStream { inner, dialed }))
+    }
+}
+
+impl<F> Drop for Connecting<F> {
+    fn drop(&mut self) {
+        if let Some(Part::Whole(dial)) = &self.part {
+            dial.given_up();
+        }
+    }
+}
+
+impl<F> fmt::Debug for Connecting<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connecting").finish_non_exhaustive()
+    }
+}
+
+/// Records how long a resolver takes, and what it finds: around the resolver of a connector that stands in an
+/// [`XRayConnector`].
+#[derive(Clone, Debug)]
+pub struct XRayResolver<R> {
+    inner: R,
+}
+
+impl<R> XRayResolver<R> {
+    /// Records what `resolver` does.
+    pub fn new(resolver: R) -> XRayResolver<R> {
+        XRayResolver { inner: resolver }
+    }
+}
+
+impl<R> Service<Name> for XRayResolver<R>
+where
+    R: Service<Name>,
+    R::Response: Iterator<Item = SocketAddr>,
+    R::Error: fmt::Display,
+{
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = R::Error;
+    type Future = Resolving<R::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, name: Name) -> Resolving<R::Future> {
+        let dial = current_dial();
+        if let Some(dial) = &dial {
+            dial.lock().dns = Phase::begun();
+        }
+        Resolving { inner: self.inner.call(name), dial }
+    }
+}
+
+pin_project! {
+    /// The future of [`XRayResolver`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Resolving<F> {
+        #[pin]
+        inner: F,
+        dial: Option<Arc<Dial>>,
+    }
+}
+
+impl<F, T, E> Future for Resolving<F>
+where
+    F: Future<Output = Result<T, E>>,
+    T: Iterator<Item = SocketAddr>,
+    E: fmt::Display,
+{
+    type Output = Result<std::vec::IntoIter<SocketAddr>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.inner.poll(cx)).map(|found| found.collect::<Vec<_>>());
+        if let Some(dial) = this.dial {
+            let mut phases = dial.lock();
+            phases.dns.end(result.as_ref().err());
+            phases.addresses = result.as_ref().map(|found| found.iter().map(SocketAddr::ip).collect()).unwrap_or_default();
+        }
+        Poll::Ready(result.map(Vec::into_iter))
+    }
+}
+
+impl<F> fmt::Debug for Resolving<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolving").finish_non_exhaustive()
+    }
+}
+
+/// The connection of an [`XRayConnector`]: the inner one, which remembers how it came to be.
+#[derive(Debug)]
+pub struct XRayStream<T> {
+    inner: T,
+    /// Of the outermost connector's.
+    dialed: Option<Dialed>,
+}
+
+impl<T: Connection> Connection for XRayStream<T> {
+    fn connected(&self) -> Connected {
+        let connected = self.inner.connected();
+        match &self.dialed {
+            Some(dialed) => connected.extra(dialed.clone()),
+            None => connected,
+        }
+    }
+}
+
+impl<T: Read + Unpin> Read for XRayStream<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<T: Write + Unpin> Write for XRayStream<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+}
+
+thread_local! {
+    /// The dial whose code runs: connectors and resolvers find it there, since they are polled inside each other.
+    static DIAL: RefCell<Option<Arc<Dial>>> = const { RefCell::new(None) };
+}
+
+fn current_dial() -> Option<Arc<Dial>> {
+    DIAL.with_borrow(Clone::clone)
+}
+
+/// One attempt to connect.
+struct Dial {
+    /// The call that waits for it, if it is recorded.
+    call: Option<Entity>,
+    secure: bool,
+    phases: Mutex<Phases>,
+}
+
+#[derive(Default)]
+struct Phases {
+    whole: Phase,
+    dns: Phase,
+    addresses: Vec<std::net::IpAddr>,
+    /// Of a connector inside: name resolution and TCP.
+    transport: Phase,
+    protocol: Option<&'static str>,
+    written: bool,
+}
+
+/// From when to when, and why it failed.
+#[derive(Default)]
+struct Phase {
+    start: Option<SystemTime>,
+    end: Option<SystemTime>,
+    failure: Option<String>,
+}
+
+impl Phase {
+    fn begun() -> Phase {
+        Phase { start: Some(SystemTime::now()), ..Phase::default() }
+    }
+
+    fn end<E: fmt::Display>(&mut self, failure: Option<&E>) {
+        self.end = Some(SystemTime::now());
+        self.failure = failure.map(E::to_string);
+    }
+}
+
+impl Dial {
+    fn new(secure: bool) -> Arc<Dial> {
+        let call = xray_core::try_current().filter(Entity::is_recording);
+        let phases = Phases { whole: Phase::begun(), ..Phases::default() };
+        Arc::new(Dial { call, secure, phases: Mutex::new(phases) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Phases> {
+        self.phases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs code of the attempt.
+    fn run<T>(self: &Arc<Dial>, work: impl FnOnce() -> T) -> T {
+        struct Restored(Option<Arc<Dial>>);
+        impl Drop for Restored {
+            fn drop(&mut self) {
+                let ended = DIAL.replace(self.0.take());
+                drop(ended);
+            }
+        }
+        let _restored = Restored(DIAL.replace(Some(self.clone())));
+        work()
+    }
+
+    fn finished<T: Connection, E: fmt::Display>(&self, result: &Result<T, E>) {
+        let mut phases = self.lock();
+        phases.whole.end(result.as_ref().err());
+        match result {
+            Ok(connection) => phases.protocol = connection.connected().is_negotiated_h2().then_some("h2"),
+            // In a task of its own it fails for nobody: its call goes by another connection.
+            Err(_) => {
+                let current = xray_core::try_current().and_then(|current| current.id());
+                if let Some(call) = self.call.as_ref().filter(|call| current.is_some() && call.id() == current) {
+                    phases.write(call, self.secure);
+                }
+            }
+        }
+    }
+
+    /// Dropped before it was finished, with its call or after that.
+    fn given_up(&self) {
+        if let Some(call) = self.call.as_ref().filter(|call| call.is_recording()) {
+            self.lock().write(call, self.secure);
+        }
+    }
+}
+
+/// How the connection came to be: travels with it, into the extensions of each response.
+#[derive(Clone)]
+pub(crate) struct Dialed(Arc<Dial>);
+
+impl Dialed {
+    /// `call` was answered, or failed, on this connection.
+    pub(crate) fn used_by(&self, call: &Subsegment) {
+        let dial = &self.0;
+        let own = dial.call.as_ref().is_some_and(|dialling| dialling.id() == call.id());
+        let mut phases = dial.lock();
+        let reused = !own || phases.written;
+        if !reused {
+            phases.write(&call.entity(), dial.secure);
+        }
+        drop(phases);
+        call.metadata_in("http", "connection", &std::collections::BTreeMap::from([("reused", reused)]));
+    }
+}
+
+impl fmt::Debug for Dialed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dialed")
+    }
+}
+
+impl Phases {
+    /// The subsegments of the phases as far as they are known, once.
+    fn write(&mut self, call: &Entity, secure: bool) {
+        let Some(start) = self.whole.start.filter(|_| !std::mem::replace(&mut self.written, true)) else { return };
+        let connect = call.subsegment_at("connect", start);
+        if let Some(start) = self.dns.start {
+            let dns = connect.subsegment_at("dns", start);
+            if !self.addresses.is_empty() {
+                dns.metadata_in("http", "dns", &std::collections::BTreeMap::from([("addresses", &self.addresses)]));
+            }
+            self.dns.close(&dns);
+        }
+        // A transport alone is that of a connector inside; without one, all but TLS is the transport.
+        let transport = match (self.transport.start, secure) {
+            (Some(_), _) => Some(&self.transport),
+            (None, false) => Some(&self.whole),
+            (None, true) => None,
+        };
+        let resolved = self.dns.start.is_none() || (self.dns.end.is_some() && self.dns.failure.is_none());
+        if let Some((transport, start)) = transport.filter(|_| resolved).and_then(|phase| Some((phase, phase.start?))) {
+            transport.close(&connect.subsegment_at("dial", self.dns.end.unwrap_or(start)));
+        }
+        let connected = self.transport.end.filter(|_| secure && self.transport.failure.is_none());
+        if let Some(start) = connected {
+            let tls = connect.subsegment_at("tls", start);
+            if let Some(protocol) = self.protocol {
+                let negotiated = std::collections::BTreeMap::from([("negotiated_protocol", protocol)]);
+                tls.metadata_in("http", "tls", &negotiated);
+            }
+            self.whole.close(&tls);
+        }
+        self.whole.close(&connect);
+    }
+}
+
+impl Phase {
+    fn close(&self, subsegment: &Subsegment) {
+        if let Some(failure) = &self.failure {
+            subsegment.fault(Exception::new("", failure));
+        }
+        match self.end {
+            Some(end) => subsegment.close_at(end),
+            None => {
+                subsegment.metadata_in("xray", "cancelled", &true);
+                subsegment.close();
+            }
+        }
+    }
+}

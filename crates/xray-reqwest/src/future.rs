@@ -1,0 +1,94 @@
+//! The future of a call: the client runs in it, in the context of the call's subsegment.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use crate::body::XRayBody;
+use crate::call::{Call, length_of};
+use crate::error::{AsError, Typed};
+
+pin_project! {
+    /// The future of [`XRayClient`](crate::XRayClient).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<F, C = Typed, B = Typed> {
+        // Dropped first: what the client has begun closes before the call's subsegment.
+        #[pin]
+        inner: F,
+        // Of a sampled call, until its response is there.
+        call: Option<Box<Call>>,
+        errors: PhantomData<fn() -> (C, B)>,
+    }
+}
+
+impl<F, C, B> ResponseFuture<F, C, B> {
+    /// Begins the client's work.
+    pub(crate) fn start(mut call: Option<Box<Call>>, start: impl FnOnce() -> F) -> ResponseFuture<F, C, B> {
+        let inner = match &mut call {
+            Some(call) => call.run(start),
+            None => start(),
+        };
+        ResponseFuture { inner, call, errors: PhantomData }
+    }
+}
+
+impl<F, C, B, R, E> Future for ResponseFuture<F, C, B>
+where
+    F: Future<Output = Result<R, E>>,
+    C: AsError<E>,
+    R: Answer<B>,
+{
+    type Output = Result<R::Recorded, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = match this.call {
+            Some(call) => ready!(call.run(|| this.inner.poll(cx))),
+            None => ready!(this.inner.poll(cx)),
+        };
+        let call = this.call.take();
+        Poll::Ready(match result {
+            Ok(response) => Ok(response.recorded(call)),
+            Err(error) => {
+                if let Some(mut call) = call {
+                    call.failed(C::as_error(&error));
+                }
+                Err(error)
+            }
+        })
+    }
+}
+
+impl<F, C, B> fmt::Debug for ResponseFuture<F, C, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+/// A response whose body can be recorded; its errors are looked at by `B`.
+pub trait Answer<B> {
+    /// What the caller gets.
+    type Recorded;
+
+    /// Records the head; the rest is up to the body.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "the trait is not nameable outside")]
+    fn recorded(self, call: Option<Box<Call>>) -> Self::Recorded;
+}
+
+impl<T: Body, B> Answer<B> for Response<T> {
+    type Recorded = Response<XRayBody<T, B>>;
+
+    fn recorded(self, call: Option<Box<Call>>) -> Response<XRayBody<T, B>> {
+        let length = length_of(self.body());
+        let call = call.and_then(|mut call| {
+            call.answered(self.status(), self.headers(), self.extensions(), length).then_some(call)
+        });
+        self.map(|inner| XRayBody::new(inner, call))
+    }
+}

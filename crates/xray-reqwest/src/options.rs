@@ -1,0 +1,113 @@
+//! What is configured for all calls of a client, and what for a single one.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use xray_core::Entity;
+use xray_core::http::OutgoingOptions;
+
+use crate::outcome::Outcome;
+
+/// The configuration of a client. [`option_methods`] sets it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) outgoing: OutgoingOptions,
+    pub(crate) until_head: bool,
+    pub(crate) hook: Option<Hook>,
+}
+
+/// A function of the user's that sees each call.
+#[derive(Clone)]
+pub(crate) struct Hook(pub(crate) Arc<dyn Fn(&Outcome<'_>) + Send + Sync>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook(..)")
+    }
+}
+
+/// Names the subsegment of one request, in the place of its host: an extension of the request.
+///
+/// ```no_run
+/// # #[cfg(feature = "reqwest")]
+/// # async fn call(client: reqwest_middleware::ClientWithMiddleware) -> reqwest_middleware::Result<()> {
+/// use xray_reqwest::SubsegmentName;
+///
+/// let response =
+///     client.get("http://10.0.0.7/charge").with_extension(SubsegmentName::from("payments")).send().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubsegmentName(pub(crate) Cow<'static, str>);
+
+impl<T: Into<Cow<'static, str>>> From<T> for SubsegmentName {
+    fn from(name: T) -> SubsegmentName {
+        SubsegmentName(name.into())
+    }
+}
+
+/// Leaves one request alone, as an extension of it: no subsegment, and no header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a marker that users write down")]
+pub struct Untraced;
+
+/// Says below which entity one request belongs, when that is not the current one: an extension of the request.
+///
+/// ```
+/// # let (recorder, _) = xray_core::Recorder::in_memory();
+/// # let segment = recorder.begin("shop");
+/// use xray_reqwest::CallParent;
+///
+/// let request = http::Request::get("http://h/").extension(CallParent::from(segment.entity())).body(());
+/// ```
+#[derive(Clone, Debug)]
+pub struct CallParent(pub(crate) Entity);
+
+impl From<Entity> for CallParent {
+    fn from(entity: Entity) -> CallParent {
+        CallParent(entity)
+    }
+}
+
+/// The options that the middleware and the layer have in common. The type has a field `options: Arc<Options>`.
+macro_rules! option_methods {
+    () => {
+        /// Whether the called services send segments of their own to X-Ray, which then waits for them (default:
+        /// not said). Nothing is said of a call that found no connection.
+        pub fn traced(self, traced: bool) -> Self {
+            self.with(|options| options.outgoing.set_traced(traced))
+        }
+
+        /// Whether the recorded url keeps its query string (default: no, since it may hold secrets).
+        pub fn keep_query(self, keep: bool) -> Self {
+            self.with(|options| options.outgoing.set_keep_query(keep))
+        }
+
+        /// Whether a call ends for X-Ray with the head of its response (default: with its body, or when that is
+        /// dropped).
+        ///
+        /// The default shows how long the answer took, and records a body that fails; it costs a sampled call
+        /// two or three allocations, and one that is not sampled nothing. Choose the head for bodies that are
+        /// kept open on purpose, such as event streams.
+        pub fn until_head(self, until_head: bool) -> Self {
+            self.with(|options| options.until_head = until_head)
+        }
+
+        /// Has `hook` see each sampled call when its response's head has come, or when it has failed before: it
+        /// may annotate the subsegment. The last of several counts.
+        ///
+        /// With a hook, a sampled call keeps a copy of the request's head. A hook that panics does not harm the
+        /// call.
+        pub fn on_outcome(self, hook: impl Fn(&crate::Outcome<'_>) + Send + Sync + 'static) -> Self {
+            self.with(|options| options.hook = Some(crate::options::Hook(std::sync::Arc::new(hook))))
+        }
+
+        fn with(mut self, change: impl FnOnce(&mut crate::options::Options)) -> Self {
+            change(std::sync::Arc::make_mut(&mut self.options));
+            self
+        }
+    };
+}
+pub(crate) use option_methods;

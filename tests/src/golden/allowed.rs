@@ -1,0 +1,93 @@
+//! Which single changes of an entity are allowed, and why.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::difference::Difference;
+use crate::diff::Change;
+
+/// An entity of the recording beside ours, both comparable.
+pub(super) struct Couple<'a> {
+    pub(super) golden: &'a Map<String, Value>,
+    pub(super) ours: &'a Map<String, Value>,
+    pub(super) is_segment: bool,
+    /// The scenario's text.
+    pub(super) given: &'a str,
+    /// The comparable ids of the exceptions which each entity describes, by the entity's own.
+    pub(super) exceptions: &'a HashMap<String, Vec<String>>,
+}
+
+impl Couple<'_> {
+    /// The difference that explains a change; `None`: it is a failure.
+    pub(super) fn explain(&self, change: &Change) -> Option<Difference> {
+        let (want, got) = (change.want.as_ref(), change.got.as_ref());
+        let path = change.path.as_str();
+        let steps: Vec<_> = path.split('/').skip(1).collect();
+        match steps[..] {
+            // Absent as a whole on one side is another matter.
+            ["service", _, ..] | ["aws", "xray", _, ..] if self.is_segment => Some(Difference::Sdk),
+            ["cause"] | ["cause", "id"] if self.refers(want, got) => Some(Difference::CauseRef),
+            ["cause", "working_directory"] => Some(Difference::Frames),
+            ["cause", "exceptions", _, "stack" | "type" | "truncated", ..] => Some(Difference::Frames),
+            ["cause", "exceptions", _, "message"] if !self.is_given(want?) && got?.is_string() => {
+                Some(Difference::Frames)
+            }
+            ["http", "request", "url"] if self.is_segment && is_without_query(want?, got?) => Some(Difference::InUrl),
+            ["http", "request", "url"] if !self.is_segment && is_with_port(want?, got?) => Some(Difference::OutPort),
+            ["http", "response", "content_length"] if self.is_segment && want.is_none() && got?.is_u64() => {
+                Some(Difference::InLen)
+            }
+            ["aws", "retries"] if got?.as_u64()? + 1 == want?.as_u64()? => Some(Difference::Retries),
+            ["fault"] if got.is_none() && self.is_aws_client_error() => Some(Difference::Aws4xx),
+            ["notTraced" | "noOp"] if got.is_none() => Some(Difference::Leaked),
+            ["annotations" | "metadata", ..] => None,
+            [..] if got.is_none() && want? == "" => Some(Difference::Empty),
+            _ => None,
+        }
+    }
+
+    /// The recording refers to a subsegment which describes the exception; ours to one of that subsegment's exceptions,
+    /// or, where the recording has exceptions beside the reference, to nothing.
+    fn refers(&self, want: Option<&Value>, got: Option<&Value>) -> bool {
+        match (want, got) {
+            (Some(Value::Object(want)), Some(Value::String(got))) => {
+                let described = want.get("id").and_then(Value::as_str).and_then(|id| self.exceptions.get(id));
+                described.is_some_and(|exceptions| exceptions.contains(got))
+            }
+            (Some(Value::String(_)), None) => {
+                let own = self.golden["cause"]["exceptions"].as_array();
+                own.is_some_and(|own| !own.is_empty()) && self.ours["cause"].is_object()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the scenario contains a text: what it does not contain are the words of the host's libraries.
+    fn is_given(&self, text: &Value) -> bool {
+        let text = text.to_string();
+        self.given.contains(text.trim_matches('"'))
+    }
+
+    fn is_aws_client_error(&self) -> bool {
+        let status = self.golden.get("http").and_then(|http| http.pointer("/response/status")).and_then(Value::as_u64);
+        self.golden.get("namespace").is_some_and(|namespace| namespace == "aws")
+            && self.ours.get("error") == Some(&Value::Bool(true))
+            && status.is_some_and(|status| (400..500).contains(&status))
+    }
+}
+
+fn is_without_query(want: &Value, got: &Value) -> bool {
+    let (Some(want), Some(got)) = (want.as_str(), got.as_str()) else { return false };
+    want.split_once('?').is_some_and(|(want, _)| want == got)
+}
+
+fn is_with_port(want: &Value, got: &Value) -> bool {
+    let (Some(want), Some(got)) = (want.as_str(), got.as_str()) else { return false };
+    let Some((scheme, rest)) = got.split_once("://") else { return false };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    authority.rsplit_once(':').is_some_and(|(host, port)| {
+        let is_port = port == "PORT" || (!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
+        is_port && want == format!("{scheme}://{host}{path}")
+    })
+}
