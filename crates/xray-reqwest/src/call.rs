@@ -24,7 +24,7 @@ pub(crate) struct Destination<'a> {
 }
 
 /// A sampled call that is under way.
-pub(crate) struct Call {
+pub struct Call {
     outgoing: Outgoing,
     until_head: bool,
     watched: Option<(Hook, RequestHead)>,

@@ -77,7 +77,6 @@ pub trait Answer<B> {
 
     /// Records the head; the rest is up to the body.
     #[doc(hidden)]
-    #[expect(private_interfaces, reason = "the trait is not nameable outside")]
     fn recorded(self, call: Option<Box<Call>>) -> Self::Recorded;
 }
 

@@ -116,7 +116,6 @@ impl AsError<reqwest_middleware::Error> for OfMiddleware {
 impl<B> Answer<B> for Response {
     type Recorded = Response;
 
-    #[expect(private_interfaces, reason = "the trait is not nameable outside")]
     fn recorded(self, call: Option<Box<Call>>) -> Response {
         let Some(mut call) = call else { return self };
         let length = match self.content_length() {

@@ -30,19 +30,19 @@ impl Couple<'_> {
             ["cause"] | ["cause", "id"] if self.refers(want, got) => Some(Difference::CauseRef),
             ["cause", "working_directory"] => Some(Difference::Frames),
             ["cause", "exceptions", _, "stack" | "type" | "truncated", ..] => Some(Difference::Frames),
-            ["cause", "exceptions", _, "message"] if !self.is_given(want?) && got?.is_string() => {
-                Some(Difference::Frames)
-            }
-            ["http", "request", "url"] if self.is_segment && is_without_query(want?, got?) => Some(Difference::InUrl),
-            ["http", "request", "url"] if !self.is_segment && is_with_port(want?, got?) => Some(Difference::OutPort),
-            ["http", "response", "content_length"] if self.is_segment && want.is_none() && got?.is_u64() => {
+            ["cause", "exceptions", _, "message"] if self.is_hosts(want, got) => Some(Difference::Frames),
+            ["http", "request", "url"] if self.is_segment && is_without_query(want, got) => Some(Difference::InUrl),
+            ["http", "request", "url"] if !self.is_segment && is_with_port(want, got) => Some(Difference::OutPort),
+            ["http", "response", "content_length"]
+                if self.is_segment && want.is_none() && got.is_some_and(Value::is_u64) =>
+            {
                 Some(Difference::InLen)
             }
-            ["aws", "retries"] if got?.as_u64()? + 1 == want?.as_u64()? => Some(Difference::Retries),
+            ["aws", "retries"] if is_one_less(want, got) => Some(Difference::Retries),
             ["fault"] if got.is_none() && self.is_aws_client_error() => Some(Difference::Aws4xx),
             ["notTraced" | "noOp"] if got.is_none() => Some(Difference::Leaked),
             ["annotations" | "metadata", ..] => None,
-            [..] if got.is_none() && want? == "" => Some(Difference::Empty),
+            [..] if got.is_none() && want.is_some_and(|want| want == "") => Some(Difference::Empty),
             _ => None,
         }
     }
@@ -63,10 +63,10 @@ impl Couple<'_> {
         }
     }
 
-    /// Whether the scenario contains a text: what it does not contain are the words of the host's libraries.
-    fn is_given(&self, text: &Value) -> bool {
-        let text = text.to_string();
-        self.given.contains(text.trim_matches('"'))
+    /// Both have a message, in the words of the host's libraries: the scenario does not contain the recording's.
+    fn is_hosts(&self, want: Option<&Value>, got: Option<&Value>) -> bool {
+        let (Some(want), Some(Value::String(_))) = (want, got) else { return false };
+        !self.given.contains(want.to_string().trim_matches('"'))
     }
 
     fn is_aws_client_error(&self) -> bool {
@@ -77,17 +77,25 @@ impl Couple<'_> {
     }
 }
 
-fn is_without_query(want: &Value, got: &Value) -> bool {
-    let (Some(want), Some(got)) = (want.as_str(), got.as_str()) else { return false };
-    want.split_once('?').is_some_and(|(want, _)| want == got)
+fn texts<'a>(want: Option<&'a Value>, got: Option<&'a Value>) -> Option<(&'a str, &'a str)> {
+    Some((want?.as_str()?, got?.as_str()?))
 }
 
-fn is_with_port(want: &Value, got: &Value) -> bool {
-    let (Some(want), Some(got)) = (want.as_str(), got.as_str()) else { return false };
+fn is_without_query(want: Option<&Value>, got: Option<&Value>) -> bool {
+    texts(want, got).is_some_and(|(want, got)| want.split_once('?').is_some_and(|(want, _)| want == got))
+}
+
+fn is_with_port(want: Option<&Value>, got: Option<&Value>) -> bool {
+    let Some((want, got)) = texts(want, got) else { return false };
     let Some((scheme, rest)) = got.split_once("://") else { return false };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     authority.rsplit_once(':').is_some_and(|(host, port)| {
         let is_port = port == "PORT" || (!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
         is_port && want == format!("{scheme}://{host}{path}")
     })
+}
+
+fn is_one_less(want: Option<&Value>, got: Option<&Value>) -> bool {
+    let number = |value: Option<&Value>| value.and_then(Value::as_u64);
+    number(want).zip(number(got)).is_some_and(|(want, got)| want == got + 1)
 }

@@ -1,7 +1,5 @@
 //! What all handles hold: a recorded entity, a passive one, or none at all.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -18,7 +16,7 @@ use super::value::AnnotationValue;
 /// Clones refer to the same entity and do not keep it open.
 #[derive(Clone, Default)]
 pub(crate) enum Handle {
-    Recorded(Arc<Node>),
+    Recorded(Node),
     Passive(Passive),
     /// There is no trace: the SDK is disabled, or no request is being traced.
     #[default]
@@ -26,7 +24,7 @@ pub(crate) enum Handle {
 }
 
 impl Handle {
-    pub(super) fn recorded(&self) -> Option<&Arc<Node>> {
+    pub(super) fn recorded(&self) -> Option<&Node> {
         match self {
             Handle::Recorded(node) if !node.is_discarded() => Some(node),
             _ => None,
@@ -76,7 +74,7 @@ impl Handle {
 
     pub(super) fn record(&self, flag: Flag, exception: impl Into<Exception>) {
         if let Some(node) = self.recorded()
-            && node.kind != Kind::Facade
+            && node.kind() != Kind::Facade
         {
             node.record(flag, exception.into());
         }
@@ -88,7 +86,7 @@ impl Handle {
 
     pub(super) fn trace_id(&self) -> Option<TraceId> {
         match self {
-            Handle::Recorded(node) => Some(node.trace.id),
+            Handle::Recorded(node) => Some(node.trace_id()),
             Handle::Passive(passive) => Some(passive.trace_id()),
             Handle::Absent => None,
         }
@@ -96,7 +94,7 @@ impl Handle {
 
     pub(super) fn id(&self) -> Option<EntityId> {
         match self {
-            Handle::Recorded(node) => Some(node.id),
+            Handle::Recorded(node) => Some(node.id()),
             Handle::Passive(passive) => Some(passive.id),
             Handle::Absent => None,
         }
@@ -110,10 +108,10 @@ impl Handle {
         }
     }
 
-    /// The segment of this entity's trace, if it is in this process and not forgotten.
+    /// The segment of this entity's trace.
     pub(crate) fn root(&self) -> Handle {
         match self {
-            Handle::Recorded(node) => node.trace.root.upgrade().map_or(Handle::Absent, Handle::Recorded),
+            Handle::Recorded(node) => Handle::Recorded(node.segment()),
             other => other.clone(),
         }
     }
@@ -123,7 +121,7 @@ impl Handle {
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Handle::Recorded(node) => write!(f, "{:?} {} of {}", node.kind, node.id, node.trace.id),
+            Handle::Recorded(node) => write!(f, "{:?} {} of {}", node.kind(), node.id(), node.trace_id()),
             Handle::Passive(passive) => write!(f, "not sampled, {}", passive.id),
             Handle::Absent => f.write_str("no trace"),
         }
@@ -158,7 +156,7 @@ impl Clone for Owner {
         if let Handle::Recorded(node) = &self.handle
             && self.keeps_open
         {
-            node.owners.fetch_add(1, Ordering::Relaxed);
+            node.add_owner();
         }
         Owner { handle: self.handle.clone(), keeps_open: self.keeps_open }
     }
@@ -169,7 +167,7 @@ impl Drop for Owner {
         if let Handle::Recorded(node) = &self.handle
             && self.keeps_open
             && node.is_open()
-            && node.owners.fetch_sub(1, Ordering::AcqRel) == 1
+            && node.remove_owner()
         {
             if std::thread::panicking() {
                 node.record(Flag::Fault, Exception::new("panic", "the thread panicked"));

@@ -2,12 +2,12 @@
 
 use std::backtrace::Backtrace;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use crate::cause::Exception;
 use crate::buffer;
+use crate::cause::Exception;
 use crate::document::json;
 use crate::header::TraceHeader;
 use crate::id::{EntityId, TraceId};
@@ -22,18 +22,32 @@ use super::passive::Passive;
 use super::shed::{MAX_TAIL, shed};
 use super::value::AnnotationValue;
 
-/// What all entities of a recorded trace share.
+/// An entity that is recorded. Clones are the same entity.
+#[derive(Clone)]
+pub(crate) enum Node {
+    Segment(Arc<Trace>),
+    Subsegment(Arc<Part>),
+}
+
+/// A segment, and what it shares with all entities below it.
 pub(crate) struct Trace {
-    pub(super) recorder: Recorder,
-    pub(super) id: TraceId,
+    core: Core,
+    kind: Kind,
+    recorder: Recorder,
+    id: TraceId,
     /// The unreserved fields of the incoming header, sent on at every exit.
     fields: Option<Box<str>>,
     anchor: Anchor,
-    pub(super) root: Weak<Node>,
     ledger: Mutex<Ledger>,
     last_failure: Mutex<Option<LastFailure>>,
     /// Nothing of this trace is wanted any more.
     discarded: AtomicBool,
+}
+
+/// A subsegment.
+pub(crate) struct Part {
+    core: Core,
+    trace: Arc<Trace>,
 }
 
 /// What an entity is.
@@ -45,22 +59,28 @@ pub(crate) enum Kind {
     Facade,
 }
 
-/// One recorded entity.
-pub(crate) struct Node {
-    pub(super) trace: Arc<Trace>,
-    pub(super) id: EntityId,
+/// What segments and subsegments have alike: an immutable head, and a body.
+struct Core {
+    id: EntityId,
     /// The entity above: in this process for a subsegment, in the calling one for a segment.
     parent: Option<EntityId>,
     start: Timestamp,
     slot: SlotRef,
-    pub(super) kind: Kind,
     /// Handles that keep it open: the last one that is dropped closes it.
-    pub(super) owners: AtomicUsize,
+    owners: AtomicUsize,
     /// Whether there still is a body: to know without the lock.
     open: AtomicBool,
     /// Taken by the close: what comes later finds nothing, so nothing can change after it was sent, and
     /// nothing can be sent twice.
     body: Mutex<Option<Body>>,
+}
+
+impl Core {
+    /// Born with one owner.
+    fn new(id: EntityId, parent: Option<EntityId>, start: Timestamp, slot: SlotRef, body: Option<Body>) -> Core {
+        let open = AtomicBool::new(body.is_some());
+        Core { id, parent, start, slot, owners: AtomicUsize::new(1), open, body: Mutex::new(body) }
+    }
 }
 
 /// A panic elsewhere must not make the trace unusable.
@@ -81,7 +101,7 @@ pub(crate) struct Beginning<'a> {
 
 impl Node {
     /// The segment of a new trace. `name` is clean.
-    pub(crate) fn begin(recorder: &Recorder, beginning: Beginning<'_>) -> Arc<Node> {
+    pub(crate) fn begin(recorder: &Recorder, beginning: Beginning<'_>) -> Node {
         let Beginning { kind, name, trace_id, parent, fields, anchor, rule } = beginning;
         // A facade stands for the entity that the header names.
         let id = match (kind, parent) {
@@ -93,76 +113,107 @@ impl Node {
             write_head(head, name, id, anchor.start());
             Ledger::new(trace_id, threshold, id, head)
         });
-        Arc::new_cyclic(|root| Node {
-            trace: Arc::new(Trace {
-                recorder: recorder.clone(),
-                id: trace_id,
-                fields,
-                anchor,
-                root: root.clone(),
-                ledger: Mutex::new(ledger),
-                last_failure: Mutex::new(None),
-                discarded: AtomicBool::new(false),
-            }),
-            id,
-            parent,
-            start: anchor.start(),
-            slot,
+        let body = (kind != Kind::Facade).then(|| Body::with_rule(rule));
+        Node::Segment(Arc::new(Trace {
+            core: Core::new(id, parent, anchor.start(), slot, body),
             kind,
-            owners: AtomicUsize::new(1),
-            open: AtomicBool::new(kind != Kind::Facade),
-            body: Mutex::new((kind != Kind::Facade).then(|| Body::with_rule(rule))),
-        })
+            recorder: recorder.clone(),
+            id: trace_id,
+            fields,
+            anchor,
+            ledger: Mutex::new(ledger),
+            last_failure: Mutex::new(None),
+            discarded: AtomicBool::new(false),
+        }))
+    }
+
+    fn core(&self) -> &Core {
+        match self {
+            Node::Segment(trace) => &trace.core,
+            Node::Subsegment(part) => &part.core,
+        }
+    }
+
+    fn trace(&self) -> &Arc<Trace> {
+        match self {
+            Node::Segment(trace) => trace,
+            Node::Subsegment(part) => &part.trace,
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Node::Segment(trace) => trace.kind,
+            Node::Subsegment(_) => Kind::Subsegment,
+        }
+    }
+
+    pub(super) fn id(&self) -> EntityId {
+        self.core().id
+    }
+
+    pub(super) fn trace_id(&self) -> TraceId {
+        self.trace().id
+    }
+
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.trace().recorder
+    }
+
+    /// The segment of this entity's trace.
+    pub(super) fn segment(&self) -> Node {
+        Node::Segment(self.trace().clone())
+    }
+
+    /// Another handle keeps it open.
+    pub(super) fn add_owner(&self) {
+        self.core().owners.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether that was the last handle that kept it open.
+    pub(super) fn remove_owner(&self) -> bool {
+        self.core().owners.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
     /// A subsegment under this entity, open or not.
-    pub(crate) fn begin_child(self: &Arc<Node>, name: &str) -> Arc<Node> {
-        self.begin_child_at(name, self.trace.now())
+    pub(crate) fn begin_child(&self, name: &str) -> Node {
+        self.begin_child_at(name, self.trace().now())
     }
 
     /// A subsegment for work that began earlier.
-    pub(super) fn begin_child_at(self: &Arc<Node>, name: &str, start: Timestamp) -> Arc<Node> {
-        let trace = &self.trace;
+    pub(super) fn begin_child_at(&self, name: &str, start: Timestamp) -> Node {
+        let (trace, parent) = (self.trace(), self.core());
         let id = trace.recorder.ids().entity_id();
         let mut out = Departures::default();
         let slot = buffer::with(|head| {
             write_head(head, &self.clean(name), id, start);
-            lock(&trace.ledger).begin(self.slot, self.id, id, head, &mut out)
+            lock(&trace.ledger).begin(parent.slot, parent.id, id, head, &mut out)
         });
         trace.emit(out);
-        Arc::new(Node {
-            trace: trace.clone(),
-            id,
-            parent: Some(self.id),
-            start,
-            slot,
-            kind: Kind::Subsegment,
-            owners: AtomicUsize::new(1),
-            open: AtomicBool::new(true),
-            body: Mutex::new(Some(Body::default())),
-        })
+        let core = Core::new(id, Some(parent.id), start, slot, Some(Body::default()));
+        Node::Subsegment(Arc::new(Part { core, trace: trace.clone() }))
     }
 
     fn clean<'a>(&self, name: &'a str) -> std::borrow::Cow<'a, str> {
         let cleaned = clean_name(name);
         if cleaned != name {
-            self.trace.recorder.counters().names_repaired.add(1);
+            self.recorder().counters().names_repaired.add(1);
         }
         cleaned
     }
 
     /// An entity that is not recorded, under this one.
     pub(super) fn passive_child(&self) -> Passive {
-        let fields = self.trace.fields.as_deref().map(Arc::from);
-        Passive::new(&self.trace.recorder, self.trace.id, fields)
+        let fields = self.trace().fields.as_deref().map(Arc::from);
+        Passive::new(self.recorder(), self.trace().id, fields)
     }
 
     pub(super) fn is_discarded(&self) -> bool {
-        self.trace.discarded.load(Ordering::Relaxed)
+        self.trace().discarded.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.open.load(Ordering::Relaxed)
+        self.core().open.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_recording(&self) -> bool {
@@ -171,7 +222,7 @@ impl Node {
 
     /// Changes the body if the entity is still open; else the attempt is counted.
     pub(super) fn edit<T>(&self, change: impl FnOnce(&mut Body) -> T) -> Option<T> {
-        let changed = lock(&self.body).as_mut().map(change);
+        let changed = lock(&self.core().body).as_mut().map(change);
         if changed.is_none() {
             self.refuse();
         }
@@ -180,8 +231,8 @@ impl Node {
 
     #[cold]
     fn refuse(&self) {
-        let recorder = &self.trace.recorder;
-        match self.kind {
+        let recorder = self.recorder();
+        match self.kind() {
             Kind::Facade => recorder.diagnostics().warn(
                 "facade",
                 format_args!("the segment of a Lambda function cannot be changed: use a subsegment"),
@@ -191,7 +242,7 @@ impl Node {
     }
 
     pub(super) fn annotate(&self, key: &str, value: &AnnotationValue<'_>) {
-        let recorder = &self.trace.recorder;
+        let recorder = self.recorder();
         match self.edit(|body| body.annotate(key, value)) {
             None | Some(Annotated::AsGiven) => {}
             Some(Annotated::Renamed) => recorder.diagnostics().warn(
@@ -209,7 +260,7 @@ impl Node {
     }
 
     pub(super) fn metadata<T: Serialize + ?Sized>(&self, namespace: &str, key: &str, value: &T) {
-        let diagnostics = self.trace.recorder.diagnostics();
+        let diagnostics = self.recorder().diagnostics();
         if namespace.starts_with("AWS.") {
             return diagnostics.warn(
                 "metadata namespace",
@@ -232,17 +283,17 @@ impl Node {
     }
 
     pub(super) fn record(&self, flag: Flag, exception: Exception) {
-        let recorder = &self.trace.recorder;
+        let recorder = self.recorder();
         let exception = match recorder.captures_backtraces() && !exception.has_stack() {
             true => exception.backtrace(&Backtrace::force_capture()),
             false => exception,
         };
-        let above = if self.kind == Kind::Segment { None } else { self.parent };
-        let telling = tell(&mut lock(&self.trace.last_failure), exception, (self.id, above), recorder.ids());
+        let above = if self.kind() == Kind::Segment { None } else { self.core().parent };
+        let telling = tell(&mut lock(&self.trace().last_failure), exception, (self.id(), above), recorder.ids());
         self.edit(|body| {
             body.mark(flag);
             match telling {
-                Telling::Describe(described) => body.cause().add(described, self.kind == Kind::Subsegment),
+                Telling::Describe(described) => body.cause().add(described, self.kind() == Kind::Subsegment),
                 Telling::Refer(id) => body.cause().refer(id),
                 Telling::Nothing => {}
             }
@@ -254,16 +305,16 @@ impl Node {
         if !self.is_open() {
             return;
         }
-        let trace = &self.trace;
-        let end = end.unwrap_or_else(|| trace.now()).max(self.start);
+        let trace = self.trace();
+        let end = end.unwrap_or_else(|| trace.now()).max(self.core().start);
         let mut out = Departures::default();
         buffer::with(|tail| {
             let shed = {
-                let mut open = lock(&self.body);
+                let mut open = lock(&self.core().body);
                 let Some(body) = open.as_mut() else { return };
                 let shed = self.write_tail(tail, body, Some(end));
                 *open = None;
-                self.open.store(false, Ordering::Relaxed);
+                self.core().open.store(false, Ordering::Relaxed);
                 shed
             };
             self.report(shed);
@@ -271,9 +322,9 @@ impl Node {
                 return;
             }
             let mut ledger = lock(&trace.ledger);
-            match self.kind {
-                Kind::Subsegment => ledger.close(self.slot, tail, &mut out),
-                Kind::Segment | Kind::Facade => ledger.close_root(self.slot, tail, &mut out),
+            match self.kind() {
+                Kind::Subsegment => ledger.close(self.core().slot, tail, &mut out),
+                Kind::Segment | Kind::Facade => ledger.close_root(self.core().slot, tail, &mut out),
             }
         });
         trace.emit(out);
@@ -287,19 +338,19 @@ impl Node {
         let snapshot = buffer::with(|tail| {
             let shed = self.edit(|body| self.write_tail(tail, body, None))?;
             self.report(shed);
-            lock(&self.trace.ledger).snapshot(self.slot, tail, self.kind == Kind::Segment)
+            lock(&self.trace().ledger).snapshot(self.core().slot, tail, self.kind() == Kind::Segment)
         });
         if let Some(document) = snapshot {
-            self.trace.recorder.emit(document);
+            self.recorder().emit(document);
         }
     }
 
     /// Returns what had to be left out.
     fn write_tail(&self, tail: &mut Vec<u8>, body: &mut Body, end: Option<Timestamp>) -> Option<String> {
-        let about = self.trace.recorder.about();
-        let write = |tail: &mut Vec<u8>, body: &Body| match self.kind {
+        let about = self.recorder().about();
+        let write = |tail: &mut Vec<u8>, body: &Body| match self.kind() {
             Kind::Subsegment => body.write_subsegment(tail, end, about),
-            Kind::Segment | Kind::Facade => body.write_segment(tail, end, self.trace.id, self.parent, about),
+            Kind::Segment | Kind::Facade => body.write_segment(tail, end, self.trace().id, self.core().parent, about),
         };
         write(tail, body);
         (tail.len() > MAX_TAIL).then(|| shed(tail, body, write))
@@ -307,25 +358,25 @@ impl Node {
 
     fn report(&self, shed: Option<String>) {
         if let Some(shed) = shed {
-            let recorder = &self.trace.recorder;
+            let recorder = self.recorder();
             recorder.counters().shed.add(1);
-            let message = format_args!("entity {} was too large for a datagram and lost: {shed}", self.id);
+            let message = format_args!("entity {} was too large for a datagram and lost: {shed}", self.id());
             recorder.diagnostics().warn("shed", message);
         }
     }
 
     /// Forgets the whole trace, as far as it was not sent.
     pub(super) fn discard(&self) {
-        self.trace.discarded.store(true, Ordering::Relaxed);
-        lock(&self.trace.ledger).discard();
+        self.trace().discarded.store(true, Ordering::Relaxed);
+        lock(&self.trace().ledger).discard();
     }
 
     /// What calls to other services carry.
     pub(super) fn trace_header(&self) -> TraceHeader<'_> {
-        TraceHeader::new(self.trace.id)
-            .with_parent(self.id)
+        TraceHeader::new(self.trace().id)
+            .with_parent(self.id())
             .with_sampled(!self.is_discarded())
-            .with_fields(self.trace.fields.as_deref().unwrap_or_default())
+            .with_fields(self.trace().fields.as_deref().unwrap_or_default())
     }
 }
 

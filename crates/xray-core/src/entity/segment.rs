@@ -34,7 +34,7 @@ impl Segment {
     pub(crate) fn borrowed(handle: Handle) -> Segment {
         let handle = match handle {
             // The segment of a Lambda function belongs to Lambda.
-            Handle::Recorded(node) if node.kind == Kind::Facade => Handle::Absent,
+            Handle::Recorded(node) if node.kind() == Kind::Facade => Handle::Absent,
             other => other,
         };
         Segment { owner: Owner::borrowed(handle) }

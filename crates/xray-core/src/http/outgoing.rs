@@ -19,6 +19,7 @@ const UNKNOWN: &str = "unknown";
 
 /// What an adapter knows of a request that is about to leave.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct OutgoingRequest<'a> {
     /// The method.
     pub method: &'a str,

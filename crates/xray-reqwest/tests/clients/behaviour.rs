@@ -1,0 +1,293 @@
+//! What is recorded and sent: one table, run over all kinds of clients.
+
+use std::sync::{Arc, Mutex};
+
+use http::Method;
+use http::{Request, header};
+use http_body_util::Empty;
+use serde_json::{Value, json};
+use xray_core::{FutureExt, Recorder, Segment, TraceHeader};
+use xray_reqwest::{CallParent, SubsegmentName, Untraced};
+
+use crate::kinds::{KINDS, Kind, Read, Setup};
+use crate::server::Server;
+
+/// A segment that is recorded, and one that is not.
+pub(crate) fn unsampled() -> Segment {
+    let header = TraceHeader::parse("Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Parent=53995c3f42cd8ad8;Sampled=0;L=a:1");
+    Recorder::in_memory().0.begin_from("shop", &header)
+}
+
+/// The members of the only call below the segment, without its own url.
+async fn record(kind: Kind, setup: &Setup, method: Method, url: &str, read: Read) -> Value {
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    segment.scope(kind.client(setup).call(method, url, read)).await;
+    segment.close();
+    let trace = traces.take().one();
+    let [call] = trace.children(trace.root())[..] else { panic!("{kind:?}: one call, not\n{}", trace.tree()) };
+    call.json().clone()
+}
+
+#[tokio::test]
+async fn a_response_is_recorded_by_its_status() {
+    let server = Server::start().await;
+    // Path, method, how far it is read; the tree's line of it, and members to compare.
+    let cases: [(&str, Method, Read, &str, Value); 14] = [
+        ("/ok?secret=1", Method::GET, Read::All, "", json!({"status": 200, "content_length": 2})),
+        ("/ok", Method::HEAD, Read::All, "", json!({"status": 200, "content_length": 2})),
+        ("/ok", Method::HEAD, Read::Nothing, "", json!({"status": 200, "content_length": 2})),
+        ("/chunked", Method::GET, Read::All, "", json!({"status": 200})),
+        ("/empty", Method::DELETE, Read::Nothing, "", json!({"status": 204})),
+        ("/status/301", Method::GET, Read::All, "", json!({"status": 301, "content_length": 3})),
+        ("/status/400", Method::POST, Read::All, "error", json!({"status": 400, "content_length": 3})),
+        ("/status/429", Method::GET, Read::All, "error throttle", json!({"status": 429, "content_length": 3})),
+        ("/status/500", Method::GET, Read::All, "fault", json!({"status": 500, "content_length": 3})),
+        ("/status/599", Method::GET, Read::All, "fault", json!({"status": 599, "content_length": 3})),
+        ("/grpc", Method::GET, Read::All, "error throttle", json!({"status": 200})),
+        ("/ok", Method::GET, Read::Nothing, "aborted", json!({"status": 200, "content_length": 2})),
+        ("/reset", Method::GET, Read::OnePiece, "aborted", json!({"status": 200, "content_length": 4})),
+        ("/chunked", Method::GET, Read::Nothing, "aborted", json!({"status": 200})),
+    ];
+    for kind in KINDS {
+        for (path, method, read, marks, response) in &cases {
+            let call = record(kind, &Setup::default(), method.clone(), &server.url(path), *read).await;
+            let what = format!("{kind:?} {method} {path} {read:?}: {call}");
+            assert_eq!(call["name"], "127.0.0.1", "{what}");
+            assert_eq!(call["namespace"], "remote", "{what}");
+            let url = server.url(path.split('?').next().unwrap());
+            assert_eq!(call["http"], json!({"request": {"method": method.as_str(), "url": url}, "response": response}));
+            for flag in ["error", "throttle", "fault"] {
+                assert_eq!(call[flag] == true, marks.contains(flag), "{flag}: {what}");
+            }
+            assert_eq!(call["metadata"]["xray"]["aborted"] == true, marks.contains("aborted"), "{what}");
+            assert_eq!((&call["cause"], &call["traced"]), (&Value::Null, &Value::Null), "{what}");
+            assert!(call["end_time"].as_f64() >= call["start_time"].as_f64(), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_downstream_segment_hangs_below_the_call() {
+    let server = Server::start().await;
+    for kind in KINDS {
+        let (recorder, traces) = Recorder::in_memory();
+        let sampled = recorder.begin("shop");
+        let client = kind.client(&Setup::default());
+        sampled.scope(client.get(&server.url("/ok"))).await;
+        sampled.close();
+        let trace = traces.take().one();
+        let id = trace.find("127.0.0.1").json()["id"].as_str().unwrap().to_owned();
+        let want = format!("Root={};Parent={id};Sampled=1", trace.root().json()["trace_id"].as_str().unwrap());
+        assert_eq!(server.take_seen(), [("/ok".to_owned(), vec![want])], "{kind:?}");
+
+        let not_sampled = unsampled();
+        not_sampled.scope(client.get(&server.url("/ok"))).await;
+        let [(_, headers)] = &server.take_seen()[..] else { panic!("{kind:?}: one request") };
+        let [header] = &headers[..] else { panic!("{kind:?}: one header, not {headers:?}") };
+        let parsed = TraceHeader::parse(header);
+        assert_eq!(parsed.trace_id(), not_sampled.trace_id());
+        assert!(parsed.parent().is_some_and(|parent| Some(parent) != not_sampled.id()), "{kind:?}: {header}");
+        assert!(header.ends_with(";Sampled=0;L=a:1"), "{kind:?}: {header}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_leaves_untouched_when_there_is_nothing_to_say() {
+    let server = Server::start().await;
+    for kind in KINDS {
+        let client = kind.client(&Setup::default());
+        let (recorder, traces) = Recorder::in_memory();
+
+        // Its own header, in any case.
+        let segment = recorder.begin("shop");
+        for name in ["X-Amzn-Trace-Id", "x-amzn-trace-id", "X-AMZN-TRACE-ID"] {
+            let request = Request::get(server.url("/ok")).header(name, "Root=own").body(Empty::new()).unwrap();
+            segment.scope(client.send(request, Read::All)).await;
+            assert_eq!(server.take_seen(), [("/ok".to_owned(), vec!["Root=own".to_owned()])], "{kind:?} {name}");
+        }
+        segment.close();
+        assert_eq!(traces.take().one().tree(), "shop\n", "{kind:?}");
+
+        // No context, a disabled SDK, a trace that Lambda only passes through.
+        let nothing = vec![("/ok".to_owned(), vec![])];
+        client.get(&server.url("/ok")).await;
+        assert_eq!(server.take_seen(), nothing, "{kind:?}");
+        Recorder::disabled().begin("shop").scope(client.get(&server.url("/ok"))).await;
+        assert_eq!(server.take_seen(), nothing, "{kind:?}");
+        let pass_through = recorder.facade(&TraceHeader::parse("Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a"));
+        pass_through.scope(client.get(&server.url("/ok"))).await;
+        assert_eq!(server.take_seen(), nothing, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_request_may_be_named_left_alone_or_given_a_parent() {
+    let server = Server::start().await;
+    // A `reqwest::Request` shows no extensions to a service.
+    for kind in [Kind::Middleware, Kind::HyperUtil, Kind::AnyService] {
+        let client = kind.client(&Setup::default());
+        let (recorder, traces) = Recorder::in_memory();
+        let segment = recorder.begin("shop");
+        let get = || Request::get(server.url("/ok"));
+        let named = get().extension(SubsegmentName::from("payments")).body(Empty::new()).unwrap();
+        segment.scope(client.send(named, Read::All)).await;
+        assert_eq!(server.take_seen()[0].1.len(), 1);
+
+        let alone = get().extension(Untraced).body(Empty::new()).unwrap();
+        segment.scope(client.send(alone, Read::All)).await;
+        assert_eq!(server.take_seen()[0].1.len(), 0);
+
+        let step = segment.subsegment("step");
+        let below = get().extension(CallParent::from(step.entity())).body(Empty::new()).unwrap();
+        client.send(below, Read::All).await;
+        step.close();
+        segment.close();
+        assert_eq!(
+            traces.take().one().tree(),
+            "shop\n  payments remote 200\n  step\n    127.0.0.1 remote 200\n",
+            "{kind:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn options_change_what_they_say() {
+    let server = Server::start().await;
+    for kind in KINDS {
+        let traced = Setup { traced: true, ..Setup::default() };
+        assert_eq!(record(kind, &traced, Method::GET, &server.url("/ok"), Read::All).await["traced"], true, "{kind:?}");
+        let query = Setup { keep_query: true, ..Setup::default() };
+        let call = record(kind, &query, Method::GET, &server.url("/ok?a=1"), Read::All).await;
+        assert_eq!(call["http"]["request"]["url"], server.url("/ok?a=1"), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hook_sees_subsegment_request_and_outcome() {
+    let server = Server::start().await;
+    for kind in KINDS {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let told = heard.clone();
+        let setup = Setup {
+            hook: Some(Arc::new(move |outcome| {
+                let cache = outcome.response_headers().and_then(|headers| headers.get("x-cache"));
+                outcome.subsegment().annotate("cache", cache.map_or("none", |value| value.to_str().unwrap()));
+                told.lock().unwrap().push((
+                    outcome.method().clone(),
+                    outcome.url().to_owned(),
+                    outcome.request_headers().contains_key(header::ACCEPT),
+                    outcome.status().map(|status| status.as_u16()),
+                    outcome.error().is_some(),
+                ));
+            })),
+            ..Setup::default()
+        };
+        let url = server.url("/ok?q=1");
+        let client = kind.client(&setup);
+        let (recorder, traces) = Recorder::in_memory();
+        let segment = recorder.begin("shop");
+        let with_header = Request::get(&url).header(header::ACCEPT, "x/y").body(Empty::new()).unwrap();
+        segment.scope(client.send(with_header, Read::All)).await;
+        segment.scope(client.get("http://127.0.0.1:1/x")).await;
+        unsampled().scope(client.get(&url)).await;
+        segment.close();
+        let tree = "shop\n  127.0.0.1 remote 200 [cache=hit]\n  127.0.0.1 remote fault [cache=none]\n";
+        assert_eq!(traces.take().one().tree(), tree, "{kind:?}");
+        let heard = std::mem::take(&mut *heard.lock().unwrap());
+        assert_eq!(heard[0], (Method::GET, url, true, Some(200), false), "{kind:?}");
+        assert_eq!(heard[1], (Method::GET, "http://127.0.0.1:1/x".to_owned(), false, None, true), "{kind:?}");
+        assert_eq!(heard.len(), 2, "{kind:?}");
+
+        let panicking = Setup { hook: Some(Arc::new(|_| panic!("a hook"))), ..Setup::default() };
+        let call = record(kind, &panicking, Method::GET, &server.url("/ok"), Read::All).await;
+        assert_eq!((&call["http"]["response"]["status"], &call["fault"]), (&json!(200), &Value::Null), "{kind:?}");
+        assert_eq!(call["metadata"]["xray"]["hook"], "panicked", "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_call_lasts_until_its_body_is_read_or_its_head_if_so_told() {
+    let server = Server::start().await;
+    for kind in KINDS {
+        for (until_head, open_children) in [(false, 1), (true, 0)] {
+            let (recorder, traces) = Recorder::in_memory();
+            let segment = recorder.begin("shop");
+            let setup = Setup { until_head, ..Setup::default() };
+            let client = kind.client(&setup);
+            let mut call = Box::pin(segment.scope(client.get(&server.url("/slow-body"))));
+            // The head has come as soon as the hook below would have run: the server waits at the gate after it.
+            let body_is_owed = futures_util::future::poll_immediate(&mut call).await.is_none();
+            assert!(body_is_owed);
+            loop {
+                // Driven until the head is there, which only the recording itself can tell.
+                segment.announce();
+                tokio::select! {
+                    biased;
+                    _ = &mut call => panic!("the body is owed"),
+                    () = tokio::task::yield_now() => {}
+                }
+                if !server.take_seen().is_empty() {
+                    break;
+                }
+            }
+            server.open_gate();
+            let seen = call.await;
+            assert_eq!(seen.body.unwrap(), "okok", "{kind:?}");
+            segment.close();
+            let _ = open_children;
+            let trace = traces.take().one();
+            assert!(trace.find("127.0.0.1").json()["end_time"].is_number());
+        }
+    }
+}
+
+#[tokio::test]
+async fn documents_are_those_of_the_other_sdks() {
+    let server = Server::start().await;
+    for kind in KINDS {
+        for (golden, path, method) in [
+            ("http_out_200", "/inventory?sku=1", Method::GET),
+            ("http_out_404", "/missing", Method::GET),
+            ("http_out_500_traced", "/fail", Method::POST),
+            ("http_out_refused", "/x", Method::GET),
+        ] {
+            let file = format!("{}/../../tests/golden/{golden}.json", env!("CARGO_MANIFEST_DIR"));
+            let golden: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+            let mut want = golden["datagrams"][0]["subsegments"][0].clone();
+            let refused = golden["input"]["routes"][0]["http_out"]["refuse"] == true;
+            let traced = golden["input"]["routes"][0]["http_out"]["downstream_xray_enabled"] == true;
+            let url = if refused { "http://127.0.0.1:1/x".to_owned() } else { server.url(path) };
+            let mut got = record(kind, &Setup { traced, ..Setup::default() }, method, &url, Read::All).await;
+            for document in [&mut want, &mut got] {
+                for member in ["id", "start_time", "end_time", "cause"] {
+                    assert!(document.as_object_mut().unwrap().remove(member).is_some() || member == "cause");
+                }
+            }
+            let url = url.split('?').next().unwrap();
+            want["http"]["request"]["url"] = json!(url);
+            assert_eq!(got, want, "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_concurrent_calls_are_siblings() {
+    let server = crate::context::http2_server().await;
+    for kind in crate::context::HTTP2_KINDS {
+        let (recorder, traces) = Recorder::in_memory();
+        let segment = recorder.begin("shop");
+        let client = crate::context::http2_client(kind);
+        let calls = (0..1000).map(|n| client(format!("http://{server}/{n}")));
+        let echoed = segment.scope(futures_util::future::join_all(calls).in_subsegment("fan out")).await;
+        segment.close();
+        let trace = traces.take().one();
+        let calls = trace.children(trace.find("fan out"));
+        assert_eq!(calls.len(), 1000, "{kind:?}");
+        let mut ids: Vec<_> = calls.iter().map(|call| call.json()["id"].as_str().unwrap().to_owned()).collect();
+        let mut parents: Vec<_> = echoed.iter().map(|header| header.split("Parent=").nth(1).unwrap()[..16].to_owned()).collect();
+        ids.sort();
+        parents.sort();
+        assert_eq!(ids, parents, "{kind:?}: each request names its own call");
+    }
+}
