@@ -22,6 +22,11 @@ pub(crate) fn take(capacity: usize) -> Vec<u8> {
     }
 }
 
+/// A buffer for `size` bytes that are kept for a while: not much larger than they are.
+pub(crate) fn sized(size: usize) -> Vec<u8> {
+    if size < CAPACITY / 2 { Vec::with_capacity(size) } else { take(size) }
+}
+
 /// Keeps a buffer for the next [`take`] on this thread.
 pub(crate) fn give(mut buffer: Vec<u8>) {
     if !(CAPACITY..=LARGE).contains(&buffer.capacity()) {

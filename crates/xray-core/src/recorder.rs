@@ -180,10 +180,12 @@ impl Recorder {
 
     fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
         // A sampler is the user's code, and must not fail the request.
-        catch_unwind(AssertUnwindSafe(|| self.0.sampler.decide(request))).unwrap_or_else(|_| {
+        let decision = catch_unwind(AssertUnwindSafe(|| self.0.sampler.decide(request))).unwrap_or_else(|_| {
             self.diagnostics().error("sampler", format_args!("the sampler panicked: the request is not sampled"));
             Decision::not_sampled()
-        })
+        });
+        self.diagnostics().debug("sampling", format_args!("{request:?}: {decision:?}"));
+        decision
     }
 
     /// Hands a finished document to the emitter.

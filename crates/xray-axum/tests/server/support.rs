@@ -36,7 +36,8 @@ impl Emitter for Channel {
 impl Documents {
     /// The next document as it was sent.
     pub(crate) async fn raw(&mut self) -> Value {
-        self.receiver.recv().await.expect("the recorder lives as long as the server")
+        let document = tokio::time::timeout(Duration::from_secs(10), self.receiver.recv()).await;
+        document.expect("a document is sent").expect("the recorder lives as long as the server")
     }
 
     /// The next document without what differs from run to run.

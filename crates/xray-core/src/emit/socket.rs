@@ -46,11 +46,6 @@ impl Socket {
         Socket { endpoint, resolver, open: Mutex::default(), counters, diagnostics }
     }
 
-    /// Sends a document without waiting for anything.
-    pub(super) fn send(&self, document: &Document) -> Sent {
-        self.send_to(self.resolver.resolve(), document)
-    }
-
     /// Sends a document, giving the first lookup of the daemon's name some time.
     pub(super) fn send_within(&self, timeout: Duration, document: &Document) -> Sent {
         self.send_to(self.resolver.resolve_within(timeout), document)

@@ -119,7 +119,9 @@ enum Stage {
     /// The handler works.
     Handling,
     /// The body is being sent; so much is owed, if that is known.
-    Sending { owed: Option<u64> },
+    Sending {
+        owed: Option<u64>,
+    },
     Done,
 }
 
@@ -283,14 +285,10 @@ impl Drop for Incoming {
 
 impl IncomingOptions {
     fn describe<'a>(&self, request: &IncomingRequest<'a>) -> HttpRequest<'a> {
-        let mut described = HttpRequest::to_host(
-            request.method,
-            request.scheme,
-            request.host.unwrap_or_default(),
-            request.target,
-        )
-        .keep_query(self.keep_query)
-        .user_agent(request.user_agent.unwrap_or_default());
+        let mut described =
+            HttpRequest::to_host(request.method, request.scheme, request.host.unwrap_or_default(), request.target)
+                .keep_query(self.keep_query)
+                .user_agent(request.user_agent.unwrap_or_default());
         let forwarded = request.forwarded_for.filter(|_| self.trust_forwarded_for);
         let client = forwarded.and_then(|list| list.split(',').next()).map(str::trim).filter(|ip| !ip.is_empty());
         if let Some(client) = client {

@@ -14,7 +14,7 @@ impl Ledger {
     pub(super) fn stitch(&self, top: u32) -> Document {
         let slots = &self.slots;
         let is_segment = self.is_segment(&slots[top]);
-        let mut out = buffer::take(HEADER.len() + STANDALONE_MEMBERS + slots[top].embedded_size());
+        let mut out = buffer::sized(HEADER.len() + STANDALONE_MEMBERS + slots[top].embedded_size());
         out.extend_from_slice(HEADER);
         self.open(&mut out, &slots[top], !is_segment);
         out.extend_from_slice(self.arena.get(slots[top].tail));
@@ -42,7 +42,7 @@ impl Ledger {
 
     /// A document of one entity alone, with another tail than its own.
     pub(super) fn stitch_alone(&self, slot: &Slot, tail: &[u8], is_segment: bool) -> Document {
-        let mut out = buffer::take(HEADER.len() + STANDALONE_MEMBERS + slot.head.len() + tail.len() + 2);
+        let mut out = buffer::sized(HEADER.len() + STANDALONE_MEMBERS + slot.head.len() + tail.len() + 2);
         out.extend_from_slice(HEADER);
         self.open(&mut out, slot, !is_segment);
         out.extend_from_slice(tail);

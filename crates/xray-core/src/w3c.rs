@@ -1,0 +1,176 @@
+//! The W3C headers `traceparent` and `tracestate`: how services on OpenTelemetry join a trace, and ours theirs.
+
+use std::fmt;
+
+use crate::id::{EntityId, TraceId};
+
+/// The name of the W3C header that says what `X-Amzn-Trace-Id` says.
+pub const TRACEPARENT: &str = "traceparent";
+/// The name of the W3C header that carries what other vendors want to be sent on.
+pub const TRACESTATE: &str = "tracestate";
+
+/// The `traceparent` header: trace, calling entity, decision. `Display` gives the header's value.
+///
+/// The ids are the same 128 and 64 bits in both forms: nothing is lost either way.
+///
+/// ```
+/// use xray_core::TraceParent;
+///
+/// let parent = TraceParent::parse("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01").unwrap();
+/// assert_eq!(parent.trace_id().to_string(), "1-5759e988-bd862e3fe1be46a994272793");
+/// assert!(parent.is_sampled());
+/// assert_eq!(parent.to_string(), "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceParent {
+    trace_id: TraceId,
+    parent: EntityId,
+    sampled: bool,
+}
+
+impl TraceParent {
+    /// The header of a call made by `parent`.
+    pub fn new(trace_id: TraceId, parent: EntityId, sampled: bool) -> TraceParent {
+        TraceParent { trace_id, parent, sampled }
+    }
+
+    /// Reads a header's value: `<version>-<32 hex>-<16 hex>-<2 hex>`, all lower case. Versions after `00` may
+    /// have more fields, which are ignored; `None` for all that the W3C recommendation calls invalid.
+    pub fn parse(text: &str) -> Option<TraceParent> {
+        let mut fields = text.trim_matches([' ', '\t']).split('-');
+        let (version, trace_id, parent) = (fields.next()?, fields.next()?, fields.next()?);
+        let (flags, more) = (fields.next()?, fields.next());
+        let lengths = [version.len(), trace_id.len(), parent.len(), flags.len()];
+        let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let valid = lengths == [2, 32, 16, 2] && [version, trace_id, parent, flags].into_iter().all(is_hex);
+        if !valid || version == "ff" || (version == "00" && more.is_some()) {
+            return None;
+        }
+        let bits = u128::from_str_radix(trace_id, 16).ok().filter(|bits| *bits != 0)?;
+        Some(TraceParent {
+            trace_id: TraceId::from_u128(bits),
+            parent: parent.parse().ok()?,
+            sampled: u8::from_str_radix(flags, 16).ok()? & 1 == 1,
+        })
+    }
+
+    /// The trace.
+    pub fn trace_id(&self) -> TraceId {
+        self.trace_id
+    }
+
+    /// The entity that makes the call.
+    pub fn parent(&self) -> EntityId {
+        self.parent
+    }
+
+    /// Whether the caller records the trace.
+    pub fn is_sampled(&self) -> bool {
+        self.sampled
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{}-{:02x}", self.trace_id.to_u128(), self.parent, u8::from(self.sampled))
+    }
+}
+
+/// Which headers join services, when both kinds are about: set by
+/// [`RecorderBuilder::propagation`](crate::RecorderBuilder::propagation).
+///
+/// By default both are read, X-Ray's wins, and calls carry X-Ray's; a trace that a caller named by
+/// `traceparent` is sent on in both forms.
+///
+/// ```
+/// use xray_core::{Propagation, Recorder};
+///
+/// let recorder = Recorder::builder().propagation(Propagation::default().prefer_w3c(true).send_w3c(true)).build()?;
+/// # Ok::<(), xray_core::ConfigError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Propagation {
+    prefer_w3c: bool,
+    send_w3c: Option<bool>,
+    omit_xray: bool,
+}
+
+impl Propagation {
+    /// Whether `traceparent` wins when a request has both headers (default: no). Load balancers of AWS write an
+    /// `X-Amzn-Trace-Id` of their own beside a caller's `traceparent`.
+    #[must_use]
+    pub fn prefer_w3c(mut self, prefer: bool) -> Propagation {
+        self.prefer_w3c = prefer;
+        self
+    }
+
+    /// Whether calls carry `traceparent` and `tracestate` (default: when the trace came with them).
+    #[must_use]
+    pub fn send_w3c(mut self, send: bool) -> Propagation {
+        self.send_w3c = Some(send);
+        self
+    }
+
+    /// Whether calls carry `X-Amzn-Trace-Id` (default: yes).
+    #[must_use]
+    pub fn send_xray(mut self, send: bool) -> Propagation {
+        self.omit_xray = !send;
+        self
+    }
+
+    pub(crate) fn prefers_w3c(self) -> bool {
+        self.prefer_w3c
+    }
+
+    pub(crate) fn sends_w3c(self, came: bool) -> bool {
+        self.send_w3c.unwrap_or(came)
+    }
+
+    pub(crate) fn sends_xray(self) -> bool {
+        !self.omit_xray
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_the_recommendation_calls_invalid_is_as_if_absent() {
+        let (trace, parent) = ("5759e988bd862e3fe1be46a994272793", "53995c3f42cd8ad8");
+        for (text, valid) in [
+            (format!("00-{trace}-{parent}-01"), true),
+            (format!(" 00-{trace}-{parent}-00 "), true),
+            (format!("cc-{trace}-{parent}-01-what-the-future-brings"), true),
+            (format!("00-{trace}-{parent}-01-more"), false),
+            (format!("ff-{trace}-{parent}-01"), false),
+            (format!("00-{}-{parent}-01", "0".repeat(32)), false),
+            (format!("00-{trace}-0000000000000000-01"), false),
+            (format!("00-{}-{parent}-01", trace.to_uppercase()), false),
+            (format!("00-{trace}-{parent}"), false),
+            (format!("00-{trace}-{parent}-1"), false),
+            (format!("0-{trace}-{parent}-01"), false),
+            (String::new(), false),
+            ("garbage".to_owned(), false),
+        ] {
+            assert_eq!(TraceParent::parse(&text).is_some(), valid, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ids_convert_both_ways_without_loss(trace in 1u128.., parent in 1u64.., sampled: bool) {
+            let header = TraceParent::new(TraceId::from_u128(trace), EntityId::from_u64(parent).unwrap(), sampled);
+            prop_assert_eq!(TraceParent::parse(&header.to_string()), Some(header));
+            let id = header.trace_id().to_string();
+            prop_assert_eq!(id.parse::<TraceId>().unwrap().to_u128(), trace);
+        }
+
+        #[test]
+        fn parsing_never_fails(text: String) {
+            let _ = TraceParent::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Calls that fail for real: what is recorded, and that the caller gets the same error as without tracing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request};
+use http_body_util::Empty;
+use serde_json::{Value, json};
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
+use xray_core::testing::Recorded;
+use xray_core::{FutureExt, Recorder};
+
+use crate::kinds::{self, KINDS, Kind, Read, Setup};
+use crate::server::Server;
+
+fn client_config(roots: RootCertStore) -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+    builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots).with_no_client_auth()
+}
+
+pub(crate) fn trusting_nobody() -> ClientConfig {
+    client_config(RootCertStore::empty())
+}
+
+/// A server's certificate for `name`, and a client that trusts it.
+pub(crate) fn certified(name: &str) -> (ServerConfig, ClientConfig) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    (server, client_config(roots))
+}
+
+/// What is recorded of a failing call and, for the call and its body, what the caller sees with and without us.
+async fn failing(kind: Kind, setup: &Setup, url: &str, before_end: impl Fn()) -> (Recorded, kinds::Seen, kinds::Seen) {
+    let plain = kind.client(&Setup { plain: true, ..setup.clone() });
+    before_end();
+    let without = plain.call(Method::GET, url, Read::All).await;
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    let client = kind.client(setup);
+    before_end();
+    let with = segment.scope(client.call(Method::GET, url, Read::All)).await;
+    segment.close();
+    let trace = traces.take().one();
+    let [call] = trace.children(trace.root())[..] else { panic!("{kind:?}: one call, not\n{}", trace.tree()) };
+    (call.clone(), with, without)
+}
+
+/// `type: message` of each exception, and the one that each names as its cause.
+fn exceptions(call: &Recorded) -> Vec<(String, bool, Option<usize>)> {
+    let all = call.json()["cause"]["exceptions"].as_array().cloned().unwrap_or_default();
+    let describe = |exception: &Value| {
+        let text = |member: &str| exception[member].as_str().unwrap().to_owned();
+        let cause = exception["cause"].as_str();
+        let cause = cause.map(|cause| all.iter().position(|other| other["id"] == cause).unwrap());
+        (format!("{}: {}", text("type"), text("message")), exception["remote"] == true, cause)
+    };
+    all.iter().map(describe).collect()
+}
+
+#[tokio::test]
+async fn a_call_that_finds_nobody_is_a_fault_with_its_causes() {
+    let server = Server::start().await;
+    let (config, trusting) = certified("wrong.example");
+    let tls = Server::start_tls(config).await;
+    let refused = "http://user:secret@127.0.0.1:1/x?token=secret".to_owned();
+    for kind in KINDS {
+        for (what, url, cause) in [
+            ("refused", refused.clone(), "refused"),
+            ("TLS", format!("https://localhost:{}/x?token=secret", tls.port()), "certificate not valid for name"),
+            ("lost", server.url("/lost?token=secret"), ""),
+        ] {
+            let setup = Setup { traced: true, tls: Some(trusting.clone()), ..Setup::default() };
+            let (call, with, without) = failing(kind, &setup, &url, || {}).await;
+            let what = format!("{kind:?} {what}: {}", call.json());
+            assert!(call.has("fault") && !call.has("error") && !call.has("throttle"), "{what}");
+            assert_eq!(call.json()["http"]["response"], Value::Null, "{what}");
+            assert_eq!(call.json()["http"]["request"]["method"], "GET", "{what}");
+            // What cannot have arrived is not waited for.
+            assert_eq!(call.json()["traced"] == true, cause.is_empty(), "{what}");
+            let exceptions = exceptions(&call);
+            assert!(exceptions.iter().all(|(_, remote, _)| !remote), "{what}");
+            assert!(exceptions.iter().any(|(text, ..)| text.contains(cause)), "{what}");
+            let (first, ..) = &exceptions[0];
+            assert!(first.starts_with("reqwest::Error: ") || first.starts_with("hyper_util::client::legacy::Error: "), "{what}");
+            for (index, (_, _, cause)) in exceptions.iter().enumerate() {
+                assert_eq!(*cause, Some(index + 1).filter(|next| *next < exceptions.len()), "{what}");
+            }
+            assert!(!call.json().to_string().contains("secret"), "{what}");
+            // The caller sees the very same.
+            assert_eq!(with.head.unwrap_err(), without.head.unwrap_err(), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_is_a_fault() {
+    #[derive(Debug)]
+    struct Nowhere;
+    impl reqwest::dns::Resolve for Nowhere {
+        fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+            Box::pin(async { Err("no such host".into()) })
+        }
+    }
+    let reqwest = || {
+        let builder = reqwest::Client::builder().no_proxy().dns_resolver(Nowhere);
+        builder.tls_backend_preconfigured(trusting_nobody()).build().unwrap()
+    };
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    let client = reqwest_middleware::ClientBuilder::new(reqwest()).with(kinds::middleware(&Setup::default())).build();
+    let error = segment.scope(client.get("http://nowhere.invalid/").send()).await.unwrap_err();
+    let plain = reqwest().get("http://nowhere.invalid/").send().await.unwrap_err();
+    assert_eq!(format!("{error:?}"), format!("Reqwest({plain:?})"));
+    segment.close();
+    let trace = traces.take().one();
+    assert_eq!(trace.tree(), "shop\n  nowhere.invalid remote fault\n");
+    assert!(exceptions(trace.find("nowhere.invalid")).iter().any(|(text, ..)| text.contains("no such host")));
+}
+
+#[tokio::test]
+async fn a_body_that_fails_is_a_remote_fault_beside_the_response() {
+    let server = Server::start().await;
+    for kind in KINDS {
+        // The server resets the connection when the gate opens, in the middle of the body.
+        let (call, with, without) = failing(kind, &Setup::default(), &server.url("/reset"), || server.open_gate()).await;
+        let what = format!("{kind:?}: {}", call.json());
+        assert_eq!(call.json()["http"]["response"], json!({"status": 200, "content_length": 4}), "{what}");
+        assert!(call.has("fault"), "{what}");
+        assert_eq!(call.metadata("xray", "aborted"), &Value::Null, "{what}");
+        let exceptions = exceptions(&call);
+        assert!(!exceptions.is_empty() && exceptions.iter().all(|(_, remote, _)| *remote), "{what}");
+        // The same kind and text; what it was caused by is the same, through reqwest with its own error between.
+        let (with, without) = (with.body.unwrap_err(), without.body.unwrap_err());
+        assert_eq!(with[0], without[0], "{what}");
+        let own = |text: &String| text != "request or response body error";
+        assert!(with.iter().filter(|text| own(text)).eq(without.iter().filter(|text| own(text))), "{what}");
+
+        // To the head only: the body is not ours.
+        let setup = Setup { until_head: true, ..Setup::default() };
+        let (call, with, without) = failing(kind, &setup, &server.url("/reset"), || server.open_gate()).await;
+        assert!(!call.has("fault"), "{kind:?}");
+        assert_eq!(with.body.unwrap_err(), without.body.unwrap_err(), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn time_outs_show_as_what_they_are() {
+    const SHORT: Duration = Duration::from_millis(20);
+    let server = Server::start().await;
+    let (recorder, traces) = Recorder::in_memory();
+
+    // reqwest's own, of the call and in the middle of the body.
+    let reqwest = || {
+        let builder = reqwest::Client::builder().no_proxy().timeout(SHORT);
+        builder.tls_backend_preconfigured(trusting_nobody()).build().unwrap()
+    };
+    let client = reqwest_middleware::ClientBuilder::new(reqwest()).with(kinds::middleware(&Setup::default())).build();
+    let segment = recorder.begin("shop");
+    let error = segment.scope(client.get(server.url("/hang")).send()).await.unwrap_err();
+    let plain = reqwest().get(server.url("/hang")).send().await.unwrap_err();
+    assert!(error.is_timeout());
+    assert_eq!(format!("{error:?}"), format!("Reqwest({plain:?})"));
+    let response = segment.scope(client.get(server.url("/slow-body")).send()).await.unwrap();
+    let error = response.bytes().await.unwrap_err();
+    assert!(error.is_timeout() && error.is_decode(), "{error:?}");
+    segment.close();
+    let trace = traces.take().one();
+    assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote fault\n  127.0.0.1 remote 200 fault\n");
+    for (call, remote) in trace.children(trace.root()).into_iter().zip([false, true]) {
+        let exceptions = exceptions(call);
+        assert!(exceptions.iter().any(|(text, of_remote, _)| text.contains("timed out") && *of_remote == remote));
+    }
+
+    // tower's, inside the layer and outside.
+    let hyper = kinds::hyper_client(&Setup::default());
+    let inside = ServiceBuilder::new()
+        .layer(kinds::layer(&Setup::default()).boxed_errors())
+        .layer(TimeoutLayer::new(SHORT))
+        .service(hyper.clone());
+    let outside =
+        ServiceBuilder::new().layer(TimeoutLayer::new(SHORT)).layer(kinds::layer(&Setup::default())).service(hyper);
+    let request = || Request::get(server.url("/hang")).body(Empty::new()).unwrap();
+    for (what, client) in [
+        ("Elapsed: request timed out", tower::util::BoxCloneService::new(inside.map_response(drop))),
+        ("Cancelled: the call was dropped before its response", tower::util::BoxCloneService::new(outside.map_response(drop))),
+    ] {
+        let segment = recorder.begin("shop");
+        let error = segment.scope(client.oneshot(request())).await.unwrap_err();
+        assert!(error.is::<tower::timeout::error::Elapsed>());
+        segment.close();
+        let trace = traces.take().one();
+        assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote fault\n");
+        assert_eq!(exceptions(trace.find("127.0.0.1"))[0].0, what);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_is_closed() {
+    let server = Server::start().await;
+    for kind in KINDS {
+        let (recorder, traces) = Recorder::in_memory();
+        let segment = recorder.begin("shop");
+        let client = kind.client(&Setup::default());
+        let url = server.url("/hang");
+        tokio::select! {
+            _ = segment.scope(client.get(&url)) => panic!("nothing answers"),
+            () = server.hanging() => {}
+        }
+        segment.close();
+        let trace = traces.take().one();
+        assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote fault\n", "{kind:?}");
+        let told = exceptions(trace.find("127.0.0.1"));
+        assert_eq!(told, [("Cancelled: the call was dropped before its response".to_owned(), false, None)], "{kind:?}");
+        assert_eq!(trace.find("127.0.0.1").json()["http"]["response"], Value::Null, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_recorded_again_on_the_way_up_is_described_once() {
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    let client = kinds::layer(&Setup::default()).layer(kinds::reqwest_client(&Setup::default()));
+    let request = reqwest::Request::new(Method::GET, "http://127.0.0.1:1/?q".parse().unwrap());
+    segment.scope(async { client.oneshot(request).try_in_subsegment("load").await }).await.unwrap_err();
+    segment.close();
+    let trace = traces.take().one();
+    assert_eq!(trace.tree(), "shop\n  load fault\n    127.0.0.1 remote fault\n");
+    let described = &trace.find("127.0.0.1").json()["cause"]["exceptions"][0]["id"];
+    assert_eq!(&trace.find("load").json()["cause"], described);
+}
+
+#[tokio::test]
+async fn a_client_that_panics_is_recorded_and_panics_on() {
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    let broken = tower::service_fn(async |_: Request<Empty<bytes::Bytes>>| -> Result<http::Response<Empty<bytes::Bytes>>, std::io::Error> {
+        panic!("broken client")
+    });
+    let mut client = kinds::layer(&Setup::default()).layer(broken);
+    let call = client.call(Request::get("http://h/").body(Empty::new()).unwrap());
+    let entered = segment.enter();
+    let again = client.call(Request::get("http://h/").body(Empty::new()).unwrap());
+    drop(entered);
+    drop(call);
+    assert!(tokio::spawn(again).await.unwrap_err().is_panic());
+    segment.close();
+    let trace = traces.take().one();
+    assert_eq!(trace.tree(), "shop\n  h remote fault\n");
+    assert_eq!(exceptions(trace.find("h"))[0].0, "panic: broken client");
+}
