@@ -5,6 +5,7 @@
 //! connection, and are written below the call that began it when that call is answered on it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -21,7 +22,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use pin_project_lite::pin_project;
 use tower_service::Service;
-use xray_core::{Entity, Exception, Subsegment};
+use xray_core::{Entity, EntityId, Exception, Flag, Subsegment};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -300,14 +301,16 @@ fn current_dial() -> Option<Arc<Dial>> {
 
 /// One attempt to connect.
 struct Dial {
-    /// The call that waits for it, if it is recorded.
-    call: Option<Entity>,
     secure: bool,
     phases: Mutex<Phases>,
 }
 
 #[derive(Default)]
 struct Phases {
+    /// The call that waits for it, if it is recorded. A connection lives long, and must not keep its trace.
+    waiting: Option<Entity>,
+    /// The id of that call.
+    call: Option<EntityId>,
     whole: Phase,
     dns: Phase,
     addresses: Vec<std::net::IpAddr>,
@@ -338,9 +341,10 @@ impl Phase {
 
 impl Dial {
     fn new(secure: bool) -> Arc<Dial> {
-        let call = xray_core::try_current().filter(Entity::is_recording);
-        let phases = Phases { whole: Phase::begun(), ..Phases::default() };
-        Arc::new(Dial { call, secure, phases: Mutex::new(phases) })
+        let waiting = xray_core::try_current().filter(Entity::is_recording);
+        let call = waiting.as_ref().and_then(Entity::id);
+        let phases = Phases { waiting, call, whole: Phase::begun(), ..Phases::default() };
+        Arc::new(Dial { secure, phases: Mutex::new(phases) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Phases> {
@@ -363,13 +367,14 @@ impl Dial {
     fn finished<T: Connection, E: fmt::Display>(&self, result: &Result<T, E>) {
         let mut phases = self.lock();
         phases.whole.end(result.as_ref().err());
+        let waiting = phases.waiting.take();
         match result {
             Ok(connection) => phases.protocol = connection.connected().is_negotiated_h2().then_some("h2"),
             // In a task of its own it fails for nobody: its call goes by another connection.
             Err(_) => {
                 let current = xray_core::try_current().and_then(|current| current.id());
-                if let Some(call) = self.call.as_ref().filter(|call| current.is_some() && call.id() == current) {
-                    phases.write(call, self.secure);
+                if let Some(call) = waiting.filter(|call| call.id() == current) {
+                    phases.write(&call, self.secure);
                 }
             }
         }
@@ -377,8 +382,9 @@ impl Dial {
 
     /// Dropped before it was finished, with its call or after that.
     fn given_up(&self) {
-        if let Some(call) = self.call.as_ref().filter(|call| call.is_recording()) {
-            self.lock().write(call, self.secure);
+        let mut phases = self.lock();
+        if let Some(call) = phases.waiting.take().filter(Entity::is_recording) {
+            phases.write(&call, self.secure);
         }
     }
 }
@@ -391,14 +397,13 @@ impl Dialed {
     /// `call` was answered, or failed, on this connection.
     pub(crate) fn used_by(&self, call: &Subsegment) {
         let dial = &self.0;
-        let own = dial.call.as_ref().is_some_and(|dialling| dialling.id() == call.id());
         let mut phases = dial.lock();
-        let reused = !own || phases.written;
+        let reused = phases.written || phases.call.is_none() || phases.call != call.id();
         if !reused {
             phases.write(&call.entity(), dial.secure);
         }
         drop(phases);
-        call.metadata_in("http", "connection", &std::collections::BTreeMap::from([("reused", reused)]));
+        call.metadata_in("http", "connection", &BTreeMap::from([("reused", reused)]));
     }
 }
 
@@ -413,37 +418,50 @@ impl Phases {
     fn write(&mut self, call: &Entity, secure: bool) {
         let Some(start) = self.whole.start.filter(|_| !std::mem::replace(&mut self.written, true)) else { return };
         let connect = call.subsegment_at("connect", start);
+        let mut failed_inside = false;
+        let mut part = |name, start, phase: &Phase| {
+            let part = connect.subsegment_at(name, start);
+            failed_inside |= phase.failure.is_some();
+            part
+        };
         if let Some(start) = self.dns.start {
-            let dns = connect.subsegment_at("dns", start);
+            let dns = part("dns", start, &self.dns);
             if !self.addresses.is_empty() {
-                dns.metadata_in("http", "dns", &std::collections::BTreeMap::from([("addresses", &self.addresses)]));
+                dns.metadata_in("http", "dns", &BTreeMap::from([("addresses", &self.addresses)]));
             }
             self.dns.close(&dns);
         }
-        // A transport alone is that of a connector inside; without one, all but TLS is the transport.
-        let transport = match (self.transport.start, secure) {
+        // Without a connector inside, all but TLS is TCP.
+        let tcp = match (self.transport.start, secure) {
             (Some(_), _) => Some(&self.transport),
             (None, false) => Some(&self.whole),
             (None, true) => None,
         };
-        let resolved = self.dns.start.is_none() || (self.dns.end.is_some() && self.dns.failure.is_none());
-        if let Some((transport, start)) = transport.filter(|_| resolved).and_then(|phase| Some((phase, phase.start?))) {
-            transport.close(&connect.subsegment_at("dial", self.dns.end.unwrap_or(start)));
+        let resolved = self.dns.start.is_none() || self.dns.succeeded();
+        if let Some((tcp, start)) = tcp.filter(|_| resolved).and_then(|tcp| Some((tcp, tcp.start?))) {
+            tcp.close(&part("dial", self.dns.end.unwrap_or(start), tcp));
         }
-        let connected = self.transport.end.filter(|_| secure && self.transport.failure.is_none());
-        if let Some(start) = connected {
-            let tls = connect.subsegment_at("tls", start);
+        if let Some(start) = self.transport.end.filter(|_| secure && self.transport.succeeded()) {
+            let tls = part("tls", start, &self.whole);
             if let Some(protocol) = self.protocol {
-                let negotiated = std::collections::BTreeMap::from([("negotiated_protocol", protocol)]);
-                tls.metadata_in("http", "tls", &negotiated);
+                tls.metadata_in("http", "tls", &BTreeMap::from([("negotiated_protocol", protocol)]));
             }
             self.whole.close(&tls);
+        }
+        if failed_inside {
+            // Why, stands with the part that failed.
+            connect.mark(Flag::Fault);
+            self.whole.failure = None;
         }
         self.whole.close(&connect);
     }
 }
 
 impl Phase {
+    fn succeeded(&self) -> bool {
+        self.end.is_some() && self.failure.is_none()
+    }
+
     fn close(&self, subsegment: &Subsegment) {
         if let Some(failure) = &self.failure {
             subsegment.fault(Exception::new("", failure));

@@ -162,7 +162,7 @@ mod tests {
             let Ok(daemon) = UdpSocket::bind(local) else { continue }; // a host without IPv6
             daemon.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
             let (socket, counters, _) = socket(&daemon.local_addr().unwrap().to_string());
-            assert_eq!(socket.send(&document(7, 300)), Sent::Settled);
+            assert_eq!(socket.send_within(Duration::ZERO, &document(7, 300)), Sent::Settled);
             assert_eq!(receive(&daemon), document(7, 300).into_datagram());
             assert_eq!(counters.snapshot(), Stats { emitted: 1, bytes: 300, ..Stats::default() });
         }
@@ -175,7 +175,7 @@ mod tests {
         drop(daemon);
         let (socket, counters, lines) = socket(&at.to_string());
         for number in 0..4 {
-            assert_eq!(socket.send(&document(number, 100)), Sent::Settled);
+            assert_eq!(socket.send_within(Duration::ZERO, &document(number, 100)), Sent::Settled);
         }
         let stats = counters.snapshot();
         assert_eq!((stats.emitted, stats.dropped_unsent, stats.refused), (4, 0, 3));
@@ -184,7 +184,7 @@ mod tests {
         let daemon = UdpSocket::bind(at).unwrap();
         daemon.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         for number in 10..13 {
-            socket.send(&document(number, 100));
+            socket.send_within(Duration::ZERO, &document(number, 100));
         }
         assert_eq!([(); 3].map(|()| number(&receive(&daemon))), [10, 11, 12]);
         assert_eq!(counters.snapshot().refused, 4, "one report was left");
@@ -194,8 +194,8 @@ mod tests {
     fn a_document_too_large_is_counted_and_its_size_told() {
         let daemon = receiver();
         let (socket, counters, lines) = socket(&daemon.local_addr().unwrap().to_string());
-        assert_eq!(socket.send(&document(1, 65_508)), Sent::Settled);
-        assert_eq!(socket.send(&document(2, 65_507)), Sent::Settled);
+        assert_eq!(socket.send_within(Duration::ZERO, &document(1, 65_508)), Sent::Settled);
+        assert_eq!(socket.send_within(Duration::ZERO, &document(2, 65_507)), Sent::Settled);
         let want = Stats { emitted: 1, bytes: 65_507, dropped_oversize: 1, ..Stats::default() };
         assert_eq!(counters.snapshot(), want);
         assert_eq!(*lines.lock().unwrap(), ["a document of 65508 bytes is too large to send"]);
@@ -206,7 +206,7 @@ mod tests {
     fn an_address_that_cannot_be_reached_costs_the_document_only() {
         // A broadcast needs a permission that this socket has not.
         let (socket, counters, lines) = socket("255.255.255.255:2000");
-        assert_eq!(socket.send(&document(1, 100)), Sent::Settled);
+        assert_eq!(socket.send_within(Duration::ZERO, &document(1, 100)), Sent::Settled);
         assert_eq!(counters.snapshot(), Stats { dropped_unsent: 1, ..Stats::default() });
         let lines = lines.lock().unwrap();
         assert!(lines[0].starts_with("a document for 255.255.255.255:2000 was dropped: "), "{lines:?}");

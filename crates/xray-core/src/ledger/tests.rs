@@ -88,8 +88,8 @@ impl Run {
                 let begun: Vec<_> =
                     children.iter().flat_map(Value::as_array).flatten().map(|c| c["id"].to_string()).collect();
                 assert!(begun.is_sorted(), "siblings in begin order: {begun:?}");
-                for child in children.into_iter().flat_map(|c| c.as_array().unwrap().clone()) {
-                    work.push((child, id.clone(), is_stub));
+                if let Some(Value::Array(children)) = children {
+                    work.extend(children.into_iter().map(|child| (child, id.clone(), is_stub)));
                 }
                 if !is_stub {
                     assert!(finals.insert(id.clone(), (parent, value)).is_none(), "{id} twice");

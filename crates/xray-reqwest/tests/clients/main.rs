@@ -1,5 +1,7 @@
 //! The clients against real sockets on loopback: what is recorded, what is sent, what the caller sees.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
 mod behaviour;
 mod context;
 mod faults;
