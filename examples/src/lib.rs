@@ -1,1 +1,1 @@
-//! x
+//! Programs to run: `cargo run --example shop`.

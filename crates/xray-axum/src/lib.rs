@@ -31,15 +31,18 @@
 //! | `grpc-status` in head or trailers (tonic) | `error`, `throttle` or `fault` by its class |
 //! | the inner service or the body fails | `fault`, with the exception; the error goes on |
 //! | the handler or the body panics | `fault`, with an exception of type `panic`; the panic goes on |
-//! | dropped before the head: client gone, time-out outside the layer | `fault`, an exception of type `Cancelled`, no response |
+//! | dropped before the head: client gone, outer time-out | `fault`, an exception of type `Cancelled`, no response |
 //! | dropped in the middle of the body | metadata `aborted: true` in the namespace `xray` |
 //! | `HEAD`, 204, 304, an upgrade (101), a tunnel (2xx to `CONNECT`) | as the first, closed with the head |
 //! | the caller sent `Sampled=?` | the response carries `X-Amzn-Trace-Id` with trace and decision |
-//! | not sampled | nothing, without an allocation; calls to other services carry `Sampled=0` |
+//! | not sampled | nothing; calls to other services carry `Sampled=0` |
 //! | [ignored](XRayLayer::ignore), or the SDK is disabled | nothing; whatever is recorded inside does nothing |
 //!
 //! An error that a handler answers with a response is known to the handler alone: it says so by
 //! `xray_core::current_segment().fault(&error)`, for instance in its error type's `IntoResponse`.
+//!
+//! A request that is not sampled allocates only if its caller asked for the decision, or sent fields of its own in
+//! the header, which are sent on.
 //!
 //! The client's address is taken from `X-Forwarded-For`, else from `ConnectInfo<SocketAddr>`, which is there when
 //! the router is served by `into_make_service_with_connect_info`; other servers may put a plain `SocketAddr` into

@@ -44,6 +44,9 @@
 //! [`SubsegmentName`], [`Untraced`] and [`CallParent`] say something of one request, as its extensions;
 //! [`Outcome`] is what a hook sees.
 
+// The middleware is made of the same parts as the tower client, which alone shows them.
+#![cfg_attr(not(feature = "tower"), allow(dead_code, unreachable_pub))]
+
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod body;
 #[cfg(any(feature = "reqwest", feature = "tower"))]

@@ -27,13 +27,15 @@ pub(crate) enum Kind {
 
 pub(crate) const KINDS: [Kind; 4] = [Kind::Middleware, Kind::HyperUtil, Kind::ReqwestService, Kind::AnyService];
 
+type Hook = Arc<dyn Fn(&xray_reqwest::Outcome<'_>) + Send + Sync>;
+
 /// What the front ends are told, in either form.
 #[derive(Clone, Default)]
 pub(crate) struct Setup {
     pub(crate) traced: bool,
     pub(crate) until_head: bool,
     pub(crate) keep_query: bool,
-    pub(crate) hook: Option<Arc<dyn Fn(&xray_reqwest::Outcome<'_>) + Send + Sync>>,
+    pub(crate) hook: Option<Hook>,
     pub(crate) tls: Option<ClientConfig>,
     /// Leaves tracing out: the caller must not see a difference.
     pub(crate) plain: bool,
@@ -111,7 +113,7 @@ pub(crate) enum Caller {
     PlainHyper(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>),
     ReqwestService(xray_reqwest::XRayClient<reqwest::Client>),
     PlainReqwest(reqwest::Client),
-    AnyService(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>, Setup),
+    AnyService(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>, Box<Setup>),
 }
 
 impl Kind {
@@ -125,7 +127,7 @@ impl Kind {
             (Kind::HyperUtil, true) => Caller::PlainHyper(hyper_client(setup)),
             (Kind::ReqwestService, false) => Caller::ReqwestService(layer(setup).layer(reqwest_client(setup))),
             (Kind::ReqwestService, true) => Caller::PlainReqwest(reqwest_client(setup)),
-            (Kind::AnyService, _) => Caller::AnyService(hyper_client(setup), setup.clone()),
+            (Kind::AnyService, _) => Caller::AnyService(hyper_client(setup), Box::new(setup.clone())),
         }
     }
 }

@@ -1,0 +1,90 @@
+//! What the shop does, and what it records of that.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+use xray_axum::XRaySegment;
+use xray_core::FutureExt;
+
+/// One order: two captured functions, one inside the other.
+pub async fn show(Path(id): Path<u32>) -> Result<Json<Value>, ShopError> {
+    xray_core::annotate("order_id", id);
+    let order = load(id).try_in_subsegment("load order").await?;
+    let total = xray_core::capture("price", |subsegment| {
+        subsegment.annotate("items", 3);
+        xray_core::capture("taxes", |_| 7 + 3 * id)
+    });
+    Ok(Json(json!({ "order": order, "total": total })))
+}
+
+async fn load(id: u32) -> Result<String, ShopError> {
+    sleep(Duration::from_millis(20)).await;
+    if id == 0 { Err(ShopError::NotFound) } else { Ok(format!("order {id}")) }
+}
+
+/// A purchase: three items reserved at once, siblings in the trace, then a payment that may be refused.
+pub async fn checkout(segment: XRaySegment, Query(cart): Query<Vec<(String, String)>>) -> Result<String, ShopError> {
+    let customer = cart.iter().find(|(key, _)| key == "customer").map_or("anonymous", |(_, value)| value);
+    segment.set_user(customer).annotate("customer", customer).metadata("cart", &cart);
+    join_all(["book", "lamp", "chair"].map(|item| reserve(item).in_subsegment(format!("reserve {item}")))).await;
+    charge(customer).try_in_subsegment("charge").await?;
+    Ok(format!("thank you, {customer}\n"))
+}
+
+async fn reserve(item: &str) {
+    xray_core::annotate("item", item);
+    sleep(Duration::from_millis(5 * item.len() as u64)).await;
+}
+
+async fn charge(customer: &str) -> Result<(), ShopError> {
+    sleep(Duration::from_millis(30)).await;
+    if customer == "mallory" { Err(ShopError::PaymentRefused) } else { Ok(()) }
+}
+
+/// Much work in small steps: they are streamed ahead of the segment when they become many.
+pub async fn report() -> String {
+    let lines = (1..=150).map(|day| xray_core::capture("count a day", |_| format!("day {day}: sold out\n")));
+    lines.collect()
+}
+
+/// What may go wrong.
+#[derive(Debug)]
+pub enum ShopError {
+    NotFound,
+    PaymentRefused,
+}
+
+impl fmt::Display for ShopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ShopError::NotFound => "no such order",
+            ShopError::PaymentRefused => "the payment was refused",
+        })
+    }
+}
+
+impl std::error::Error for ShopError {}
+
+impl IntoResponse for ShopError {
+    fn into_response(self) -> Response {
+        // Once an error has become a response, nobody can tell what it was: say it here.
+        let status = match self {
+            ShopError::NotFound => {
+                xray_core::current_segment().error(&self);
+                StatusCode::NOT_FOUND
+            }
+            ShopError::PaymentRefused => {
+                xray_core::current_segment().fault(&self);
+                StatusCode::BAD_GATEWAY
+            }
+        };
+        (status, format!("{self}\n")).into_response()
+    }
+}

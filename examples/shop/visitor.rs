@@ -1,0 +1,34 @@
+//! A visitor of the shop.
+
+use std::io::Result;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const REQUESTS: [(&str, &str); 5] = [
+    ("GET", "/orders/7"),
+    ("POST", "/checkout?customer=alice"),
+    ("POST", "/checkout?customer=mallory"),
+    ("GET", "/orders/0"),
+    ("GET", "/report"),
+];
+
+/// Makes the requests one after another, and tells how many there were.
+pub async fn visit(address: SocketAddr) -> Result<usize> {
+    for (method, target) in REQUESTS {
+        let mut connection = TcpStream::connect(address).await?;
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: shop.example.com\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        connection.write_all(head.as_bytes()).await?;
+        connection.read_to_end(&mut Vec::new()).await?;
+    }
+    Ok(REQUESTS.len())
+}
+
+/// The same, to be typed.
+pub fn curl(address: SocketAddr) -> impl Iterator<Item = String> {
+    REQUESTS.into_iter().map(move |(method, target)| match method {
+        "GET" => format!("curl http://{address}{target}"),
+        _ => format!("curl -X {method} 'http://{address}{target}'"),
+    })
+}
