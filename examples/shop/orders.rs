@@ -14,7 +14,7 @@ use xray_axum::XRaySegment;
 use xray_core::FutureExt;
 
 /// One order: two captured functions, one inside the other.
-pub async fn show(Path(id): Path<u32>) -> Result<Json<Value>, ShopError> {
+pub(crate) async fn show(Path(id): Path<u32>) -> Result<Json<Value>, ShopError> {
     xray_core::annotate("order_id", id);
     let order = load(id).try_in_subsegment("load order").await?;
     let total = xray_core::capture("price", |subsegment| {
@@ -30,7 +30,10 @@ async fn load(id: u32) -> Result<String, ShopError> {
 }
 
 /// A purchase: three items reserved at once, siblings in the trace, then a payment that may be refused.
-pub async fn checkout(segment: XRaySegment, Query(cart): Query<Vec<(String, String)>>) -> Result<String, ShopError> {
+pub(crate) async fn checkout(
+    segment: XRaySegment,
+    Query(cart): Query<Vec<(String, String)>>,
+) -> Result<String, ShopError> {
     let customer = cart.iter().find(|(key, _)| key == "customer").map_or("anonymous", |(_, value)| value);
     segment.set_user(customer).annotate("customer", customer).metadata("cart", &cart);
     join_all(["book", "lamp", "chair"].map(|item| reserve(item).in_subsegment(format!("reserve {item}")))).await;
@@ -49,14 +52,14 @@ async fn charge(customer: &str) -> Result<(), ShopError> {
 }
 
 /// Much work in small steps: they are streamed ahead of the segment when they become many.
-pub async fn report() -> String {
+pub(crate) async fn report() -> String {
     let lines = (1..=150).map(|day| xray_core::capture("count a day", |_| format!("day {day}: sold out\n")));
     lines.collect()
 }
 
 /// What may go wrong.
 #[derive(Debug)]
-pub enum ShopError {
+pub(crate) enum ShopError {
     NotFound,
     PaymentRefused,
 }

@@ -8,12 +8,12 @@ use xray_core::emit::DaemonAddress;
 use xray_local::{Receiver, Style, printer};
 
 /// A receiver in this process, if one is needed.
-pub struct Viewer {
+pub(crate) struct Viewer {
     receiver: Option<Receiver>,
 }
 
 impl Viewer {
-    pub fn start() -> Result<Viewer> {
+    pub(crate) fn start() -> Result<Viewer> {
         if let Some(address) = std::env::var_os("AWS_XRAY_DAEMON_ADDRESS") {
             println!("Traces go to the daemon at {}.\n", address.to_string_lossy());
             return Ok(Viewer { receiver: None });
@@ -25,7 +25,7 @@ impl Viewer {
     }
 
     /// Where the recorder is to send. The environment wins over it.
-    pub fn daemon(&self) -> std::result::Result<DaemonAddress, Box<dyn Error>> {
+    pub(crate) fn daemon(&self) -> std::result::Result<DaemonAddress, Box<dyn Error>> {
         Ok(match &self.receiver {
             Some(receiver) => receiver.address().into(),
             None => DaemonAddress::default(),
@@ -33,7 +33,7 @@ impl Viewer {
     }
 
     /// Waits until so many traces have been drawn.
-    pub fn wait_for(&self, traces: usize) {
+    pub(crate) fn wait_for(&self, traces: usize) {
         if let Some(receiver) = &self.receiver {
             receiver.wait_for(traces, Duration::from_secs(10));
         }

@@ -15,10 +15,12 @@ const REQUESTS: [(&str, &str); 5] = [
 ];
 
 /// Makes the requests one after another, and tells how many there were.
-pub async fn visit(address: SocketAddr) -> Result<usize> {
+pub(crate) async fn visit(address: SocketAddr) -> Result<usize> {
     for (method, target) in REQUESTS {
         let mut connection = TcpStream::connect(address).await?;
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: shop.example.com\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: shop.example.com\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
         connection.write_all(head.as_bytes()).await?;
         connection.read_to_end(&mut Vec::new()).await?;
     }
@@ -26,7 +28,7 @@ pub async fn visit(address: SocketAddr) -> Result<usize> {
 }
 
 /// The same, to be typed.
-pub fn curl(address: SocketAddr) -> impl Iterator<Item = String> {
+pub(crate) fn curl(address: SocketAddr) -> impl Iterator<Item = String> {
     REQUESTS.into_iter().map(move |(method, target)| match method {
         "GET" => format!("curl http://{address}{target}"),
         _ => format!("curl -X {method} 'http://{address}{target}'"),

@@ -1,8 +1,10 @@
 //! The `X-Amzn-Trace-Id` header: how a trace crosses from service to service.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::id::{EntityId, TraceId};
+use crate::w3c::TraceParent;
 
 /// The name of the header, in the spelling that AWS uses. HTTP does not care about its case.
 pub const TRACE_HEADER: &str = "X-Amzn-Trace-Id";
@@ -66,7 +68,23 @@ pub struct TraceHeader<'a> {
     sampled: Option<SamplingFlag>,
     /// Header text that holds unreserved fields, perhaps among reserved ones; empty when there are none.
     fields: &'a str,
+    /// It came as `traceparent`, with this `tracestate` (or an empty one).
+    w3c: Option<&'a str>,
 }
+
+/// What an incoming header hands to all exits of its trace.
+#[derive(Debug)]
+pub(crate) struct Carried {
+    /// The unreserved fields: `key=value;key=value`.
+    fields: Box<str>,
+    /// The `tracestate` that came.
+    pub(crate) tracestate: Box<str>,
+    /// The trace came by `traceparent`.
+    pub(crate) w3c: bool,
+}
+
+/// Bytes of a `tracestate` that are sent on: what the W3C recommendation asks for at least.
+const TRACESTATE_BUDGET: usize = 512;
 
 /// Characters of all unreserved keys and values together that are sent on.
 const FIELD_BUDGET: usize = 256;
@@ -187,17 +205,36 @@ impl<'a> TraceHeader<'a> {
             })
     }
 
-    /// The unreserved fields as one text to keep, `None` when there are none.
-    pub(crate) fn kept_fields(&self) -> Option<Box<str>> {
-        if self.fields.is_empty() {
+    /// The same by a `traceparent`, which `tracestate` came with.
+    pub(crate) fn from_w3c(parent: TraceParent, tracestate: &'a str) -> TraceHeader<'a> {
+        TraceHeader {
+            w3c: Some(tracestate),
+            ..TraceHeader::new(parent.trace_id()).with_parent(parent.parent()).with_sampled(parent.is_sampled())
+        }
+    }
+
+    /// Takes the unreserved fields of another header over.
+    pub(crate) fn with_fields_of(self, other: &TraceHeader<'a>) -> TraceHeader<'a> {
+        self.with_fields(other.fields)
+    }
+
+    /// What every exit sends on; `None` when there is nothing of the kind.
+    pub(crate) fn carried(&self) -> Option<Arc<Carried>> {
+        if self.fields.is_empty() && self.w3c.is_none() {
             return None;
         }
-        let mut text = String::new();
+        let mut fields = String::new();
         for (key, value) in self.fields() {
-            let separator = if text.is_empty() { "" } else { ";" };
-            text.extend([separator, key, "=", value]);
+            let separator = if fields.is_empty() { "" } else { ";" };
+            fields.extend([separator, key, "=", value]);
         }
-        (!text.is_empty()).then(|| text.into())
+        let tracestate = self.w3c.filter(|text| text.len() <= TRACESTATE_BUDGET).unwrap_or_default();
+        Some(Arc::new(Carried { fields: fields.into(), tracestate: tracestate.into(), w3c: self.w3c.is_some() }))
+    }
+
+    /// The calling side of [`carried`](TraceHeader::carried).
+    pub(crate) fn with_carried(self, carried: Option<&'a Carried>) -> TraceHeader<'a> {
+        self.with_fields(carried.map_or("", |carried| &carried.fields))
     }
 
     /// What to answer in the response's own `X-Amzn-Trace-Id` header: the trace and the decision, when this

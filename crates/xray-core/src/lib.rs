@@ -78,6 +78,7 @@ mod sql;
 pub mod stats;
 pub mod testing;
 pub mod time;
+mod w3c;
 
 pub use aws::Aws;
 pub use capture::{capture, capture_async, capture_callback, try_capture};
@@ -89,5 +90,6 @@ pub use id::{EntityId, ParseIdError, TraceId};
 pub use naming::{Naming, clean_name};
 pub use recorder::{ConfigError, FlushedFuture, Installed, Recorder, RecorderBuilder};
 pub use sql::Sql;
+pub use w3c::{Propagation, TRACEPARENT, TRACESTATE, TraceParent};
 /// What metadata is serialised with: for crates that need no other use of serde.
 pub use {serde, serde_json};

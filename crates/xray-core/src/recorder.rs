@@ -23,6 +23,7 @@ use crate::sampling::{Decision, Sampler, SamplingRequest};
 use crate::stats::{Counters, Stats};
 use crate::testing::Traces;
 use crate::time::{Anchor, Clock};
+use crate::w3c::Propagation;
 
 /// The recorder of the process, once there is one.
 static GLOBAL: OnceLock<Recorder> = OnceLock::new();
@@ -57,6 +58,7 @@ struct Inner {
     enabled: bool,
     about: About,
     tracing_name: Option<String>,
+    propagation: Propagation,
     threshold: usize,
     context_missing: ContextMissing,
     backtraces: bool,
@@ -160,12 +162,11 @@ impl Recorder {
     }
 
     fn begin_decided(&self, kind: Kind, name: &str, header: &TraceHeader<'_>, decision: &Decision) -> Handle {
-        let fields = header.kept_fields();
+        let carried = header.carried();
         if !decision.is_sampled() {
-            let fields = fields.map(Arc::from);
             return Handle::Passive(match header.trace_id() {
-                Some(trace_id) => Passive::new(self, trace_id, fields),
-                None => Passive::undated(self, fields),
+                Some(trace_id) => Passive::new(self, trace_id, carried),
+                None => Passive::undated(self, carried),
             });
         }
         let anchor = Anchor::new(self.clock());
@@ -175,7 +176,7 @@ impl Recorder {
             None => (self.ids().trace_id(anchor.start(), anchor.entropy()), None),
         };
         let rule = decision.rule().cloned();
-        Handle::Recorded(Node::begin(self, Beginning { kind, name, trace_id, parent, fields, anchor, rule }))
+        Handle::Recorded(Node::begin(self, Beginning { kind, name, trace_id, parent, carried, anchor, rule }))
     }
 
     fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
@@ -256,6 +257,10 @@ impl Recorder {
 
     pub(crate) fn tracing_name(&self) -> Option<&str> {
         self.0.tracing_name.as_deref()
+    }
+
+    pub(crate) fn propagation(&self) -> Propagation {
+        self.0.propagation
     }
 
     pub(crate) fn about(&self) -> &About {

@@ -140,7 +140,8 @@ where
         };
         let dialed = match this.part.take() {
             Some(Part::Transport(dial)) => {
-                dial.lock().transport.end(result.as_ref().err());
+                let failure = text_of(&result);
+                dial.lock().transport.end(failure);
                 None
             }
             Some(Part::Whole(dial)) => {
@@ -226,9 +227,11 @@ where
         let this = self.project();
         let result = ready!(this.inner.poll(cx)).map(|found| found.collect::<Vec<_>>());
         if let Some(dial) = this.dial {
+            let failure = text_of(&result);
+            let addresses = result.iter().flatten().map(SocketAddr::ip).collect();
             let mut phases = dial.lock();
-            phases.dns.end(result.as_ref().err());
-            phases.addresses = result.as_ref().map(|found| found.iter().map(SocketAddr::ip).collect()).unwrap_or_default();
+            phases.dns.end(failure);
+            phases.addresses = addresses;
         }
         Poll::Ready(result.map(Vec::into_iter))
     }
@@ -317,7 +320,6 @@ struct Phases {
     /// Of a connector inside: name resolution and TCP.
     transport: Phase,
     protocol: Option<&'static str>,
-    written: bool,
 }
 
 /// From when to when, and why it failed.
@@ -333,9 +335,9 @@ impl Phase {
         Phase { start: Some(SystemTime::now()), ..Phase::default() }
     }
 
-    fn end<E: fmt::Display>(&mut self, failure: Option<&E>) {
+    fn end(&mut self, failure: Option<String>) {
         self.end = Some(SystemTime::now());
-        self.failure = failure.map(E::to_string);
+        self.failure = failure;
     }
 }
 
@@ -365,29 +367,29 @@ impl Dial {
     }
 
     fn finished<T: Connection, E: fmt::Display>(&self, result: &Result<T, E>) {
+        let failure = text_of(result);
+        let protocol = result.as_ref().is_ok_and(|made| made.connected().is_negotiated_h2()).then_some("h2");
         let mut phases = self.lock();
-        phases.whole.end(result.as_ref().err());
+        phases.whole.end(failure);
+        phases.protocol = protocol;
         let waiting = phases.waiting.take();
-        match result {
-            Ok(connection) => phases.protocol = connection.connected().is_negotiated_h2().then_some("h2"),
+        if result.is_err() {
+            let phases = std::mem::take(&mut *phases);
             // In a task of its own it fails for nobody: its call goes by another connection.
-            Err(_) => {
-                let current = xray_core::try_current().and_then(|current| current.id());
-                if let Some(call) = waiting.filter(|call| call.id() == current) {
-                    phases.write(&call, self.secure);
-                }
+            let current = xray_core::try_current().and_then(|current| current.id());
+            if let Some(call) = waiting.filter(|call| call.id() == current) {
+                self.write(phases, &call);
             }
         }
     }
 
     /// Dropped before it was finished, with its call or after that.
     fn given_up(&self) {
-        let mut phases = self.lock();
+        let mut phases = std::mem::take(&mut *self.lock());
         if let Some(call) = phases.waiting.take().filter(Entity::is_recording) {
-            phases.write(&call, self.secure);
+            self.write(phases, &call);
         }
     }
-}
 
 /// How the connection came to be: travels with it, into the extensions of each response.
 #[derive(Clone)]
@@ -398,11 +400,13 @@ impl Dialed {
     pub(crate) fn used_by(&self, call: &Subsegment) {
         let dial = &self.0;
         let mut phases = dial.lock();
-        let reused = phases.written || phases.call.is_none() || phases.call != call.id();
-        if !reused {
-            phases.write(&call.entity(), dial.secure);
+        // Written by the first call that is its own, and then there is none.
+        let own = phases.call.is_some() && phases.call == call.id();
+        let phases = own.then(|| std::mem::take(&mut *phases));
+        let reused = phases.is_none();
+        if let Some(phases) = phases {
+            dial.write(phases, &call.entity());
         }
-        drop(phases);
         call.metadata_in("http", "connection", &BTreeMap::from([("reused", reused)]));
     }
 }
@@ -413,10 +417,10 @@ impl fmt::Debug for Dialed {
     }
 }
 
-impl Phases {
-    /// The subsegments of the phases as far as they are known, once.
-    fn write(&mut self, call: &Entity, secure: bool) {
-        let Some(start) = self.whole.start.filter(|_| !std::mem::replace(&mut self.written, true)) else { return };
+impl Dial {
+    /// The subsegments of the phases, as far as they are known.
+    fn write(&self, mut phases: Phases, call: &Entity) {
+        let Some(start) = phases.whole.start else { return };
         let connect = call.subsegment_at("connect", start);
         let mut failed_inside = false;
         let mut part = |name, start, phase: &Phase| {
@@ -424,37 +428,42 @@ impl Phases {
             failed_inside |= phase.failure.is_some();
             part
         };
-        if let Some(start) = self.dns.start {
-            let dns = part("dns", start, &self.dns);
-            if !self.addresses.is_empty() {
-                dns.metadata_in("http", "dns", &BTreeMap::from([("addresses", &self.addresses)]));
+        if let Some(start) = phases.dns.start {
+            let dns = part("dns", start, &phases.dns);
+            if !phases.addresses.is_empty() {
+                dns.metadata_in("http", "dns", &BTreeMap::from([("addresses", &phases.addresses)]));
             }
-            self.dns.close(&dns);
+            phases.dns.close(&dns);
         }
         // Without a connector inside, all but TLS is TCP.
-        let tcp = match (self.transport.start, secure) {
-            (Some(_), _) => Some(&self.transport),
-            (None, false) => Some(&self.whole),
+        let tcp = match (phases.transport.start, self.secure) {
+            (Some(_), _) => Some(&phases.transport),
+            (None, false) => Some(&phases.whole),
             (None, true) => None,
         };
-        let resolved = self.dns.start.is_none() || self.dns.succeeded();
+        let resolved = phases.dns.start.is_none() || phases.dns.succeeded();
         if let Some((tcp, start)) = tcp.filter(|_| resolved).and_then(|tcp| Some((tcp, tcp.start?))) {
-            tcp.close(&part("dial", self.dns.end.unwrap_or(start), tcp));
+            tcp.close(&part("dial", phases.dns.end.unwrap_or(start), tcp));
         }
-        if let Some(start) = self.transport.end.filter(|_| secure && self.transport.succeeded()) {
-            let tls = part("tls", start, &self.whole);
-            if let Some(protocol) = self.protocol {
+        if let Some(start) = phases.transport.end.filter(|_| self.secure && phases.transport.succeeded()) {
+            let tls = part("tls", start, &phases.whole);
+            if let Some(protocol) = phases.protocol {
                 tls.metadata_in("http", "tls", &BTreeMap::from([("negotiated_protocol", protocol)]));
             }
-            self.whole.close(&tls);
+            phases.whole.close(&tls);
         }
         if failed_inside {
             // Why, stands with the part that failed.
             connect.mark(Flag::Fault);
-            self.whole.failure = None;
+            phases.whole.failure = None;
         }
-        self.whole.close(&connect);
+        phases.whole.close(&connect);
     }
+}
+
+/// The text of a failure.
+fn text_of<T, E: fmt::Display>(result: &Result<T, E>) -> Option<String> {
+    result.as_ref().err().map(E::to_string)
 }
 
 impl Phase {

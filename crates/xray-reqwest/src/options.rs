@@ -88,9 +88,10 @@ macro_rules! option_methods {
         /// Whether a call ends for X-Ray with the head of its response (default: with its body, or when that is
         /// dropped).
         ///
-        /// The default shows how long the answer took, and records a body that fails; it costs a sampled call
-        /// two or three allocations, and one that is not sampled nothing. Choose the head for bodies that are
-        /// kept open on purpose, such as event streams.
+        /// The default shows how long the whole answer took, and records a body that fails. A call that is not
+        /// sampled pays nothing for it, nor does a tower client; with reqwest, whose body has to be handed back
+        /// to it, a sampled call pays eight allocations, about 0.3 µs. Choose the head for bodies that are kept
+        /// open on purpose, such as event streams.
         pub fn until_head(self, until_head: bool) -> Self {
             self.with(|options| options.until_head = until_head)
         }

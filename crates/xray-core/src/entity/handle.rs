@@ -5,8 +5,9 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::cause::Exception;
-use crate::header::TraceHeader;
+use crate::header::{Carried, TraceHeader};
 use crate::id::{EntityId, TraceId};
+use crate::w3c::{Propagation, TraceParent};
 
 use super::body::{Body, Flag};
 use super::node::{Kind, Node};
@@ -100,11 +101,25 @@ impl Handle {
         }
     }
 
+    pub(super) fn traceparent(&self) -> Option<TraceParent> {
+        let sampled = self.recorded().is_some();
+        Some(TraceParent::new(self.trace_id()?, self.id()?, sampled))
+    }
+
     pub(super) fn trace_header(&self) -> Option<TraceHeader<'_>> {
         match self {
             Handle::Recorded(node) => Some(node.trace_header()),
             Handle::Passive(passive) => Some(passive.trace_header()),
             Handle::Absent => None,
+        }
+    }
+
+    /// How calls made here are joined, and what the caller of this service wants to be sent on.
+    pub(crate) fn propagation(&self) -> (Propagation, Option<&Carried>) {
+        match self {
+            Handle::Recorded(node) => (node.recorder().propagation(), node.carried()),
+            Handle::Passive(passive) => (passive.propagation, passive.carried()),
+            Handle::Absent => (Propagation::default(), None),
         }
     }
 
@@ -284,6 +299,12 @@ macro_rules! shared_methods {
             /// What a call made here sends as `X-Amzn-Trace-Id`. `None` as for [`trace_id`](Self::trace_id).
             pub fn trace_header(&self) -> Option<crate::TraceHeader<'_>> {
                 self.handle().trace_header()
+            }
+
+            /// What a call made here sends as `traceparent`, to services on OpenTelemetry. `None` as for
+            /// [`trace_id`](Self::trace_id).
+            pub fn traceparent(&self) -> Option<crate::TraceParent> {
+                self.handle().traceparent()
             }
 
             /// Makes this the current entity of the thread until the guard is dropped.

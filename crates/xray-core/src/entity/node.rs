@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::buffer;
 use crate::cause::Exception;
 use crate::document::json;
-use crate::header::TraceHeader;
+use crate::header::{Carried, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::ledger::{Departures, Ledger, SlotRef};
 use crate::naming::clean_name;
@@ -35,8 +35,7 @@ pub(crate) struct Trace {
     kind: Kind,
     recorder: Recorder,
     id: TraceId,
-    /// The unreserved fields of the incoming header, sent on at every exit.
-    fields: Option<Box<str>>,
+    carried: Option<Arc<Carried>>,
     anchor: Anchor,
     ledger: Mutex<Ledger>,
     last_failure: Mutex<Option<LastFailure>>,
@@ -94,7 +93,7 @@ pub(crate) struct Beginning<'a> {
     pub(crate) name: &'a str,
     pub(crate) trace_id: TraceId,
     pub(crate) parent: Option<EntityId>,
-    pub(crate) fields: Option<Box<str>>,
+    pub(crate) carried: Option<Arc<Carried>>,
     pub(crate) anchor: Anchor,
     pub(crate) rule: Option<Arc<str>>,
 }
@@ -102,7 +101,7 @@ pub(crate) struct Beginning<'a> {
 impl Node {
     /// The segment of a new trace. `name` is clean.
     pub(crate) fn begin(recorder: &Recorder, beginning: Beginning<'_>) -> Node {
-        let Beginning { kind, name, trace_id, parent, fields, anchor, rule } = beginning;
+        let Beginning { kind, name, trace_id, parent, carried, anchor, rule } = beginning;
         // A facade stands for the entity that the header names.
         let id = match (kind, parent) {
             (Kind::Facade, Some(parent)) => parent,
@@ -119,7 +118,7 @@ impl Node {
             kind,
             recorder: recorder.clone(),
             id: trace_id,
-            fields,
+            carried,
             anchor,
             ledger: Mutex::new(ledger),
             last_failure: Mutex::new(None),
@@ -204,8 +203,7 @@ impl Node {
 
     /// An entity that is not recorded, under this one.
     pub(super) fn passive_child(&self) -> Passive {
-        let fields = self.trace().fields.as_deref().map(Arc::from);
-        Passive::new(self.recorder(), self.trace().id, fields)
+        Passive::new(self.recorder(), self.trace().id, self.trace().carried.clone())
     }
 
     pub(super) fn is_discarded(&self) -> bool {
@@ -376,7 +374,11 @@ impl Node {
         TraceHeader::new(self.trace().id)
             .with_parent(self.id())
             .with_sampled(!self.is_discarded())
-            .with_fields(self.trace().fields.as_deref().unwrap_or_default())
+            .with_carried(self.carried())
+    }
+
+    pub(super) fn carried(&self) -> Option<&Carried> {
+        self.trace().carried.as_deref()
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::header::TraceHeader;
+use crate::header::{Carried, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::recorder::Recorder;
 use crate::time::Clock;
+use crate::w3c::Propagation;
 
 /// Made without an allocation, unless the incoming header had fields to send on.
 #[derive(Clone, Debug)]
@@ -14,18 +15,20 @@ pub(crate) struct Passive {
     /// The trace began here, and its id still lacks the time.
     undated: bool,
     pub(super) id: EntityId,
-    fields: Option<Arc<str>>,
+    carried: Option<Arc<Carried>>,
+    pub(super) propagation: Propagation,
 }
 
 impl Passive {
-    pub(crate) fn new(recorder: &Recorder, trace_id: TraceId, fields: Option<Arc<str>>) -> Passive {
-        Passive { trace_id, undated: false, id: recorder.ids().entity_id(), fields }
+    pub(crate) fn new(recorder: &Recorder, trace_id: TraceId, carried: Option<Arc<Carried>>) -> Passive {
+        let propagation = recorder.propagation();
+        Passive { trace_id, undated: false, id: recorder.ids().entity_id(), carried, propagation }
     }
 
     /// For a trace that begins here and will mostly never be named: the clock is read when it is.
-    pub(crate) fn undated(recorder: &Recorder, fields: Option<Arc<str>>) -> Passive {
+    pub(crate) fn undated(recorder: &Recorder, carried: Option<Arc<Carried>>) -> Passive {
         let trace_id = recorder.ids().unrecorded_trace_id();
-        Passive { undated: true, ..Passive::new(recorder, trace_id, fields) }
+        Passive { undated: true, ..Passive::new(recorder, trace_id, carried) }
     }
 
     pub(super) fn trace_id(&self) -> TraceId {
@@ -44,6 +47,10 @@ impl Passive {
         TraceHeader::new(self.trace_id())
             .with_parent(self.id)
             .with_sampled(false)
-            .with_fields(self.fields.as_deref().unwrap_or_default())
+            .with_carried(self.carried.as_deref())
+    }
+
+    pub(super) fn carried(&self) -> Option<&Carried> {
+        self.carried.as_deref()
     }
 }

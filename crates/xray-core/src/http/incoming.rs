@@ -11,6 +11,7 @@ use crate::header::{SamplingFlag, TraceHeader};
 use crate::naming::Naming;
 use crate::recorder::Recorder;
 use crate::sampling::SamplingRequest;
+use crate::w3c::{Propagation, TraceParent};
 
 use super::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, without_user};
 
@@ -34,6 +35,22 @@ pub struct IncomingRequest<'a> {
     pub peer: Option<IpAddr>,
     /// The `X-Amzn-Trace-Id` header.
     pub trace_header: Option<&'a str>,
+    /// The `traceparent` header.
+    pub traceparent: Option<&'a str>,
+    /// The `tracestate` header.
+    pub tracestate: Option<&'a str>,
+}
+
+impl<'a> IncomingRequest<'a> {
+    /// The header that counts: X-Ray's, or the W3C's where that is preferred or the only one with a trace.
+    fn header(&self, propagation: Propagation) -> TraceHeader<'a> {
+        let xray = self.trace_header.map(TraceHeader::parse).unwrap_or_default();
+        let w3c = if xray.trace_id().is_none() || propagation.prefers_w3c() { self.traceparent } else { None };
+        match w3c.and_then(TraceParent::parse) {
+            Some(parent) => TraceHeader::from_w3c(parent, self.tracestate.unwrap_or_default()).with_fields_of(&xray),
+            None => xray,
+        }
+    }
 }
 
 /// How a server's requests are traced: the options that all adapters have in common.
@@ -131,7 +148,7 @@ impl Incoming {
         if !recorder.is_enabled() {
             return Incoming::ignored();
         }
-        let header = request.trace_header.map(TraceHeader::parse).unwrap_or_default();
+        let header = request.header(recorder.propagation());
         let host = request.host.map(without_user).filter(|host| !host.is_empty());
         let name = options.naming.resolve(host, recorder.tracing_name());
         let sampling = SamplingRequest {

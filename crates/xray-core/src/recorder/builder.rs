@@ -13,6 +13,7 @@ use crate::id::IdSource;
 use crate::sampling::{ParseRulesError, Rules, Sampler};
 use crate::stats::Counters;
 use crate::time::Clock;
+use crate::w3c::Propagation;
 
 /// Subsegments that a trace holds before complete ones are sent ahead of their segment.
 const STREAMING_THRESHOLD: usize = 100;
@@ -26,6 +27,7 @@ pub struct RecorderBuilder {
     service: Option<String>,
     service_version: Option<String>,
     daemon: DaemonAddress,
+    propagation: Propagation,
     threshold: Option<usize>,
     context_missing: ContextMissing,
     backtraces: bool,
@@ -44,6 +46,7 @@ impl RecorderBuilder {
             service: None,
             service_version: None,
             daemon: DaemonAddress::default(),
+            propagation: Propagation::default(),
             threshold: None,
             context_missing: ContextMissing::default(),
             backtraces: false,
@@ -96,6 +99,13 @@ impl RecorderBuilder {
     /// (default: 100; on Lambda 0). With 0 each subsegment leaves when it closes.
     pub fn streaming_threshold(mut self, subsegments: usize) -> RecorderBuilder {
         self.threshold = Some(subsegments);
+        self
+    }
+
+    /// Which headers join services (default: `traceparent` is read where X-Ray's header is absent, and sent on
+    /// where it came).
+    pub fn propagation(mut self, propagation: Propagation) -> RecorderBuilder {
+        self.propagation = propagation;
         self
     }
 
@@ -172,6 +182,7 @@ impl RecorderBuilder {
             enabled: self.enabled && !environment.disabled,
             about: About::new(self.service.as_deref(), self.service_version.as_deref()),
             tracing_name: environment.tracing_name,
+            propagation: self.propagation,
             threshold: self.threshold.unwrap_or(default_threshold),
             context_missing: environment.context_missing.unwrap_or(self.context_missing),
             backtraces: self.backtraces,

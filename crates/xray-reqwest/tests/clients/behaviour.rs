@@ -264,3 +264,14 @@ async fn documents_are_those_of_the_other_sdks() {
         }
     }
 }
+
+#[test]
+fn all_that_is_kept_crosses_threads() {
+    fn is_shared<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
+    is_shared::<xray_reqwest::XRayMiddleware>();
+    is_shared::<xray_reqwest::XRayClientLayer>();
+    is_shared::<xray_reqwest::XRayClient<reqwest::Client>>();
+    is_shared::<xray_reqwest::XRayConnector<()>>();
+    is_shared::<xray_reqwest::XRayResolver<()>>();
+    is_shared::<(SubsegmentName, Untraced, CallParent)>();
+}

@@ -25,7 +25,8 @@ async fn echo_server() -> SocketAddr {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let service = hyper::service::service_fn(async |request: Request<Incoming>| {
-                let header = request.headers().get("x-amzn-trace-id").map(|value| Bytes::copy_from_slice(value.as_bytes()));
+                let header =
+                    request.headers().get("x-amzn-trace-id").map(|value| Bytes::copy_from_slice(value.as_bytes()));
                 Ok::<_, Infallible>(Response::new(Full::new(header.unwrap_or_default())))
             });
             let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
@@ -89,7 +90,8 @@ fn client(kind: Kind) -> Get {
 }
 
 fn parents(headers: &[String]) -> Vec<String> {
-    let mut parents: Vec<_> = headers.iter().map(|header| header.split("Parent=").nth(1).unwrap()[..16].to_owned()).collect();
+    let mut parents: Vec<_> =
+        headers.iter().map(|header| header.split("Parent=").nth(1).unwrap()[..16].to_owned()).collect();
     parents.sort();
     parents
 }
@@ -112,7 +114,8 @@ async fn a_thousand_concurrent_calls_are_siblings() {
         assert_eq!(ids, parents(&echoed), "{kind:?}: each request names its own call");
 
         let unsampled = crate::behaviour::unsampled();
-        let echoed = unsampled.scope(async { join_all((0..10).map(|n| get(format!("http://{server}/{n}")))).await }).await;
+        let echoed =
+            unsampled.scope(async { join_all((0..10).map(|n| get(format!("http://{server}/{n}")))).await }).await;
         let mut different = parents(&echoed);
         different.dedup();
         assert_eq!(different.len(), 10, "{kind:?}: calls that are not sampled have ids of their own, too");

@@ -93,7 +93,10 @@ async fn a_call_that_finds_nobody_is_a_fault_with_its_causes() {
             assert!(exceptions.iter().all(|(_, remote, _)| !remote), "{what}");
             assert!(exceptions.iter().any(|(text, ..)| text.contains(cause)), "{what}");
             let (first, ..) = &exceptions[0];
-            assert!(first.starts_with("reqwest::Error: ") || first.starts_with("hyper_util::client::legacy::Error: "), "{what}");
+            assert!(
+                first.starts_with("reqwest::Error: ") || first.starts_with("hyper_util::client::legacy::Error: "),
+                "{what}"
+            );
             for (index, (_, _, cause)) in exceptions.iter().enumerate() {
                 assert_eq!(*cause, Some(index + 1).filter(|next| *next < exceptions.len()), "{what}");
             }
@@ -134,7 +137,8 @@ async fn a_body_that_fails_is_a_remote_fault_beside_the_response() {
     let server = Server::start().await;
     for kind in KINDS {
         // The server resets the connection when the gate opens, in the middle of the body.
-        let (call, with, without) = failing(kind, &Setup::default(), &server.url("/reset"), || server.open_gate()).await;
+        let (call, with, without) =
+            failing(kind, &Setup::default(), &server.url("/reset"), || server.open_gate()).await;
         let what = format!("{kind:?}: {}", call.json());
         assert_eq!(call.json()["http"]["response"], json!({"status": 200, "content_length": 4}), "{what}");
         assert!(call.has("fault"), "{what}");
@@ -194,7 +198,10 @@ async fn time_outs_show_as_what_they_are() {
     let request = || Request::get(server.url("/hang")).body(Empty::new()).unwrap();
     for (what, client) in [
         ("Elapsed: request timed out", tower::util::BoxCloneService::new(inside.map_response(drop))),
-        ("Cancelled: the call was dropped before its response", tower::util::BoxCloneService::new(outside.map_response(drop))),
+        (
+            "Cancelled: the call was dropped before its response",
+            tower::util::BoxCloneService::new(outside.map_response(drop)),
+        ),
     ] {
         let segment = recorder.begin("shop");
         let error = segment.scope(client.oneshot(request())).await.unwrap_err();
@@ -245,9 +252,11 @@ async fn an_error_recorded_again_on_the_way_up_is_described_once() {
 async fn a_client_that_panics_is_recorded_and_panics_on() {
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
-    let broken = tower::service_fn(async |_: Request<Empty<bytes::Bytes>>| -> Result<http::Response<Empty<bytes::Bytes>>, std::io::Error> {
-        panic!("broken client")
-    });
+    let broken = tower::service_fn(
+        async |_: Request<Empty<bytes::Bytes>>| -> Result<http::Response<Empty<bytes::Bytes>>, std::io::Error> {
+            panic!("broken client")
+        },
+    );
     let mut client = kinds::layer(&Setup::default()).layer(broken);
     let call = client.call(Request::get("http://h/").body(Empty::new()).unwrap());
     let entered = segment.enter();

@@ -88,7 +88,13 @@ async fn the_call_that_dials_shows_the_phases_and_the_next_one_that_it_reused() 
         let time = |name: &str, member: &str| trace.find(name).json()[member].as_f64().unwrap();
         let times: &[_] = if phases.contains("tls") {
             assert_eq!(trace.find("dns").metadata("http", "dns"), &json!({"addresses": ["127.0.0.1"]}));
-            &[("connect", "start_time"), ("dns", "end_time"), ("dial", "end_time"), ("tls", "end_time"), ("connect", "end_time")]
+            &[
+                ("connect", "start_time"),
+                ("dns", "end_time"),
+                ("dial", "end_time"),
+                ("tls", "end_time"),
+                ("connect", "end_time"),
+            ]
         } else {
             &[("connect", "start_time"), ("dial", "start_time"), ("dial", "end_time"), ("connect", "end_time")]
         };

@@ -46,7 +46,8 @@ async fn retries_outside_make_a_subsegment_each_and_inside_one_in_all() {
     {
         let (recorder, traces) = Recorder::in_memory();
         let segment = recorder.begin("shop");
-        segment.scope(async { client.get(server.url("/status/503")).send().await?.bytes().await.map_err(Into::into) })
+        segment
+            .scope(async { client.get(server.url("/status/503")).send().await?.bytes().await.map_err(Into::into) })
             .await
             .map_err(|error: reqwest_middleware::Error| error)
             .unwrap();
@@ -90,7 +91,8 @@ async fn the_response_is_otherwise_the_same() {
     let (recorder, _traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
     let plain = kinds::reqwest_client(&Setup::default()).get(&url).send().await.unwrap();
-    let client = ClientBuilder::new(kinds::reqwest_client(&Setup::default())).with(kinds::middleware(&Setup::default()));
+    let client =
+        ClientBuilder::new(kinds::reqwest_client(&Setup::default())).with(kinds::middleware(&Setup::default()));
     let client = client.build();
     let traced = segment.scope(client.get(&url).send()).await.unwrap();
     let facts = |response: &Response| {
