@@ -369,12 +369,13 @@ impl Dial {
     fn finished<T: Connection, E: fmt::Display>(&self, result: &Result<T, E>) {
         let failure = text_of(result);
         let protocol = result.as_ref().is_ok_and(|made| made.connected().is_negotiated_h2()).then_some("h2");
-        let mut phases = self.lock();
-        phases.whole.end(failure);
-        phases.protocol = protocol;
-        let waiting = phases.waiting.take();
+        let mut known = self.lock();
+        known.whole.end(failure);
+        known.protocol = protocol;
+        let waiting = known.waiting.take();
         if result.is_err() {
-            let phases = std::mem::take(&mut *phases);
+            let phases = std::mem::take(&mut *known);
+            drop(known);
             // In a task of its own it fails for nobody: its call goes by another connection.
             let current = xray_core::try_current().and_then(|current| current.id());
             if let Some(call) = waiting.filter(|call| call.id() == current) {
@@ -391,33 +392,6 @@ impl Dial {
         }
     }
 
-/// How the connection came to be: travels with it, into the extensions of each response.
-#[derive(Clone)]
-pub(crate) struct Dialed(Arc<Dial>);
-
-impl Dialed {
-    /// `call` was answered, or failed, on this connection.
-    pub(crate) fn used_by(&self, call: &Subsegment) {
-        let dial = &self.0;
-        let mut phases = dial.lock();
-        // Written by the first call that is its own, and then there is none.
-        let own = phases.call.is_some() && phases.call == call.id();
-        let phases = own.then(|| std::mem::take(&mut *phases));
-        let reused = phases.is_none();
-        if let Some(phases) = phases {
-            dial.write(phases, &call.entity());
-        }
-        call.metadata_in("http", "connection", &BTreeMap::from([("reused", reused)]));
-    }
-}
-
-impl fmt::Debug for Dialed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Dialed")
-    }
-}
-
-impl Dial {
     /// The subsegments of the phases, as far as they are known.
     fn write(&self, mut phases: Phases, call: &Entity) {
         let Some(start) = phases.whole.start else { return };
@@ -458,6 +432,33 @@ impl Dial {
             phases.whole.failure = None;
         }
         phases.whole.close(&connect);
+    }
+}
+
+/// How the connection came to be: travels with it, into the extensions of each response.
+#[derive(Clone)]
+pub(crate) struct Dialed(Arc<Dial>);
+
+impl Dialed {
+    /// `call` was answered, or failed, on this connection.
+    pub(crate) fn used_by(&self, call: &Subsegment) {
+        let dial = &self.0;
+        let mut known = dial.lock();
+        // Taken by the first response to the call that dialled; from then on it is a connection like any other.
+        let own = known.call.is_some() && known.call == call.id();
+        let phases = own.then(|| std::mem::take(&mut *known));
+        drop(known);
+        let reused = phases.is_none();
+        if let Some(phases) = phases {
+            dial.write(phases, &call.entity());
+        }
+        call.metadata_in("http", "connection", &BTreeMap::from([("reused", reused)]));
+    }
+}
+
+impl fmt::Debug for Dialed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dialed")
     }
 }
 

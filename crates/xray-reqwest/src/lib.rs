@@ -70,6 +70,8 @@ mod service;
 
 #[cfg(feature = "hyper")]
 pub use connector::{Connecting, Resolving, XRayConnector, XRayResolver, XRayStream};
+#[cfg(feature = "reqwest")]
+pub use middleware::XRayMiddleware;
 #[cfg(feature = "tower")]
 pub use {
     body::XRayBody,
@@ -78,8 +80,6 @@ pub use {
     layer::XRayClientLayer,
     service::XRayClient,
 };
-#[cfg(feature = "reqwest")]
-pub use middleware::XRayMiddleware;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub use {
     options::{CallParent, SubsegmentName, Untraced},

@@ -286,7 +286,9 @@ impl<'a> OutgoingRequest<'a> {
     fn name(&self) -> Cow<'a, str> {
         match self.name {
             Some(name) => Cow::Borrowed(name),
-            None if self.host().bytes().any(|byte| byte.is_ascii_uppercase()) => self.host().to_ascii_lowercase().into(),
+            None if self.host().bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                self.host().to_ascii_lowercase().into()
+            }
             None => Cow::Borrowed(self.host()),
         }
     }
