@@ -74,5 +74,9 @@ fn header() -> TraceHeader<'static> {
 
 #[divan::bench]
 fn floor_header() -> usize {
-    black_box(HEADER).split(';').filter_map(|pair| pair.split_once('=')).map(|(key, value)| key.len() + value.len()).sum()
+    black_box(HEADER)
+        .split(';')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| key.len() + value.len())
+        .sum()
 }

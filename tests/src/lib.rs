@@ -30,10 +30,11 @@
 //! | [`diff`] | where two JSON values differ, line by line |
 //! | [`golden`] | our documents beside those of a recording, and the differences that are allowed |
 //! | [`steps`] | the steps of a scenario, parsed |
-//! | [`vectors`] | directories of JSON cases |
+//! | [`vectors`], [`checks`] | directories of JSON cases, and what the SDK makes of them |
 //! | [`report`] | passed and failed, as the conformance program prints them |
 //! | [`http`] | a client that may misbehave |
 
+pub mod checks;
 pub mod daemon;
 pub mod diff;
 pub mod document;

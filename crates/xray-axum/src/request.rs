@@ -9,6 +9,8 @@ use xray_core::http::IncomingRequest;
 
 /// Also the name of the response's header.
 pub(crate) const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static(xray_core::TRACEPARENT);
+const TRACESTATE: HeaderName = HeaderName::from_static(xray_core::TRACESTATE);
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The request as it was received, whatever a router has made of it.
@@ -32,6 +34,8 @@ pub(crate) fn facts<'a>(
     facts.forwarded_for = text(FORWARDED_FOR);
     facts.peer = peer(extensions).map(|address| address.ip());
     facts.trace_header = text(TRACE_HEADER);
+    facts.traceparent = text(TRACEPARENT);
+    facts.tracestate = text(TRACESTATE);
     facts
 }
 

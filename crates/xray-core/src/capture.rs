@@ -32,10 +32,7 @@ pub fn capture<T>(name: impl AsRef<str>, f: impl FnOnce(&Subsegment) -> T) -> T 
 ///
 /// # Errors
 /// What `f` returns.
-pub fn try_capture<T, E: Error>(
-    name: impl AsRef<str>,
-    f: impl FnOnce(&Subsegment) -> Result<T, E>,
-) -> Result<T, E> {
+pub fn try_capture<T, E: Error>(name: impl AsRef<str>, f: impl FnOnce(&Subsegment) -> Result<T, E>) -> Result<T, E> {
     run_in_current(name.as_ref(), f, |subsegment, result| {
         if let Err(error) = result {
             subsegment.fault(error);

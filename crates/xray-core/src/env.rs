@@ -58,11 +58,15 @@ impl Environment {
         });
         let daemon = get("AWS_XRAY_DAEMON_ADDRESS").and_then(|value| {
             let parsed = value.parse();
-            parsed.map_err(|error| problem("AWS_XRAY_DAEMON_ADDRESS", &value, &format!("{error}"), "it is ignored")).ok()
+            parsed
+                .map_err(|error| problem("AWS_XRAY_DAEMON_ADDRESS", &value, &format!("{error}"), "it is ignored"))
+                .ok()
         });
         let context_missing = get("AWS_XRAY_CONTEXT_MISSING").and_then(|value| {
             let parsed = value.parse();
-            parsed.map_err(|error| problem("AWS_XRAY_CONTEXT_MISSING", &value, &format!("{error}"), "it is ignored")).ok()
+            parsed
+                .map_err(|error| problem("AWS_XRAY_CONTEXT_MISSING", &value, &format!("{error}"), "it is ignored"))
+                .ok()
         });
         let level = get("AWS_XRAY_LOG_LEVEL").map_or(LogLevel::default(), |value| {
             LogLevel(match value.to_ascii_lowercase().as_str() {
@@ -104,7 +108,9 @@ mod tests {
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
-        Environment::from_lookup(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into()))
+        Environment::from_lookup(|name| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into())
+        })
     }
 
     #[test]
@@ -141,7 +147,9 @@ mod tests {
 
     #[test]
     fn a_bad_value_is_told_with_its_variable_and_leaves_the_default() {
-        for name in ["AWS_XRAY_DAEMON_ADDRESS", "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_LOG_LEVEL", "AWS_XRAY_SDK_ENABLED"] {
+        for name in
+            ["AWS_XRAY_DAEMON_ADDRESS", "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_LOG_LEVEL", "AWS_XRAY_SDK_ENABLED"]
+        {
             let bad = environment(&[(name, "nonsense")]);
             assert_eq!(bad.problems.len(), 1, "{:?}", bad.problems);
             assert!(bad.problems[0].starts_with(&format!("{name}=\"nonsense\"")), "{:?}", bad.problems);

@@ -148,7 +148,8 @@ impl<'a> TraceHeader<'a> {
         let rest = &text.as_bytes()[at..];
         let value = |key: &[u8], len: usize| {
             let end = key.len() + len;
-            (rest.starts_with(key) && rest.get(end).is_none_or(|byte| *byte == b';')).then(|| rest.get(key.len()..end))?
+            (rest.starts_with(key) && rest.get(end).is_none_or(|byte| *byte == b';'))
+                .then(|| rest.get(key.len()..end))?
         };
         match rest[0] {
             b'R' => {
@@ -193,16 +194,14 @@ impl<'a> TraceHeader<'a> {
     /// characters: a field that does not fit any more is left out.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let mut left = FIELD_BUDGET;
-        self.fields
-            .split(';')
-            .filter_map(split)
-            .filter(|(key, _)| matches!(Key::of(key), Key::Other))
-            .filter(move |(key, value)| {
+        self.fields.split(';').filter_map(split).filter(|(key, _)| matches!(Key::of(key), Key::Other)).filter(
+            move |(key, value)| {
                 let need = key.chars().count() + value.chars().count();
                 let fits = need <= left;
                 left -= if fits { need } else { 0 };
                 fits
-            })
+            },
+        )
     }
 
     /// The same by a `traceparent`, which `tracestate` came with.

@@ -155,8 +155,7 @@ impl Recorder {
     pub fn facade(&self, header: &TraceHeader<'_>) -> Facade {
         let complete = header.trace_id().and(header.parent()).and(header.sampled()).filter(|_| self.0.enabled);
         Facade::new(complete.map_or(Handle::Absent, |sampled| {
-            let decision =
-                if sampled == SamplingFlag::Sampled { Decision::sampled() } else { Decision::not_sampled() };
+            let decision = if sampled == SamplingFlag::Sampled { Decision::sampled() } else { Decision::not_sampled() };
             self.begin_decided(Kind::Facade, "facade", header, &decision)
         }))
     }

@@ -85,7 +85,7 @@ impl Sql {
         }
     }
 
-    /// The product: taken from the url where it is known.
+    /// The product: taken from the url where it is known. An empty text leaves it out.
     #[must_use]
     pub fn database_type(mut self, product: impl Into<String>) -> Sql {
         self.database_type = Some(Cow::Owned(product.into()));
@@ -149,7 +149,7 @@ impl Sql {
             ("preparation", self.preparation),
             ("sanitized_query", self.query.as_deref().filter(|_| with_query)),
         ] {
-            if let Some(text) = text {
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
                 json::text_member(out, name, text);
             }
         }

@@ -210,7 +210,9 @@ impl Recorded {
         if let Some(annotations) = self.json["annotations"].as_object() {
             let pairs: Vec<_> = annotations
                 .iter()
-                .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+                .map(|(key, value)| {
+                    format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+                })
                 .collect();
             let _ = write!(line, " [{}]", pairs.join(", "));
         }

@@ -226,7 +226,8 @@ fn values_are_dropped_in_the_context_of_their_code() {
         drop(witness);
     };
     let cx = &mut Context::from_waker(Waker::noop());
-    let mut cancel = |mut future: std::pin::Pin<Box<dyn Future<Output = ()>>>| assert!(future.as_mut().poll(cx).is_pending());
+    let mut cancel =
+        |mut future: std::pin::Pin<Box<dyn Future<Output = ()>>>| assert!(future.as_mut().poll(cx).is_pending());
     {
         let _in = segment.enter();
         capture("returns", |_| drop(witness()));
@@ -240,7 +241,10 @@ fn values_are_dropped_in_the_context_of_their_code() {
     }
     let made = {
         let _in = segment.enter();
-        (work(witness()).in_subsegment("cancelled"), capture_async("cancelled closure", async |_| work(witness()).await))
+        (
+            work(witness()).in_subsegment("cancelled"),
+            capture_async("cancelled closure", async |_| work(witness()).await),
+        )
     };
     cancel(Box::pin(made.0));
     Box::pin(made.1).as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending().then_some(()).unwrap();

@@ -75,7 +75,11 @@ fn steps_of_the_wall_clock_between_traces_change_their_start_only() {
     recorder.begin("before").close();
     clock.step(Timestamp::from_micros(START - 3_600_000_000));
     recorder.begin_from("after", &TraceHeader::parse("Sampled=1")).close();
-    let starts = emitter.take().iter().map(|document| document.json().parse::<Value>().unwrap()["start_time"].as_f64().unwrap()).collect::<Vec<_>>();
+    let starts = emitter
+        .take()
+        .iter()
+        .map(|document| document.json().parse::<Value>().unwrap()["start_time"].as_f64().unwrap())
+        .collect::<Vec<_>>();
     assert_eq!(starts, [1.7e9, 1.7e9 - 3600.0]);
 }
 

@@ -165,7 +165,9 @@ fn a_sampler_from_outside_decides_and_its_panic_is_a_no() {
     let (builder, lines) = builder();
     let emitter = MemoryEmitter::new();
     let recorder = builder.sampling(ByService).emitter(emitter.clone()).build().unwrap();
-    for (name, sampled) in [("traced", true), ("other", false), ("panics", false), ("instrumented", false), ("traced", true)] {
+    for (name, sampled) in
+        [("traced", true), ("other", false), ("panics", false), ("instrumented", false), ("traced", true)]
+    {
         assert_eq!(recorder.begin(name).is_sampled(), sampled, "{name}");
     }
     let documents = emitter.take();

@@ -67,7 +67,8 @@ fn unknown_fields_are_sent_on_from_every_exit() {
         (false, format!("Root={ROOT};{LINEAGE}")),
         (true, format!("Sampled=1;{LINEAGE}")),
     ] {
-        let recorder = Recorder::builder().sampling(Never).emitter(xray_core::emit::MemoryEmitter::new()).build().unwrap();
+        let recorder =
+            Recorder::builder().sampling(Never).emitter(xray_core::emit::MemoryEmitter::new()).build().unwrap();
         let segment = recorder.begin_from("shop", &TraceHeader::parse(&header));
         let root = segment.trace_id().unwrap();
         let says = |exit: Option<TraceHeader<'_>>, id: Option<xray_core::EntityId>, sampled: bool| {

@@ -7,7 +7,9 @@ use xray_core::diagnostics::{Diagnostic, Level};
 use xray_core::document::Document;
 use xray_core::emit::{DaemonAddress, Emitter, Endpoint, Flushed, MemoryEmitter, ParseAddressError};
 use xray_core::http::{BodyLength, HttpRequest, HttpResponse, Incoming, IncomingOptions, Outgoing, OutgoingOptions};
-use xray_core::sampling::{Always, Decision, FixedTarget, Never, ParseRulesError, Rate, Rule, Rules, Sampler, SamplingRequest};
+use xray_core::sampling::{
+    Always, Decision, FixedTarget, Never, ParseRulesError, Rate, Rule, Rules, Sampler, SamplingRequest,
+};
 use xray_core::stats::Stats;
 use xray_core::testing::{Recorded, Taken, Trace, Traces};
 use xray_core::time::{Clock, Timestamp};
@@ -59,7 +61,9 @@ fn printing_a_handle_tells_ids_and_no_content() {
     let segment = recorder.begin("shop");
     segment.set_user("secret").annotate("card", "secret");
     let subsegment = segment.subsegment("pay");
-    for text in [format!("{segment:?}"), format!("{subsegment:?}"), format!("{:?}", segment.entity()), format!("{recorder:?}")] {
+    for text in
+        [format!("{segment:?}"), format!("{subsegment:?}"), format!("{:?}", segment.entity()), format!("{recorder:?}")]
+    {
         assert!(!text.contains("secret"), "{text}");
     }
     assert!(format!("{subsegment:?}").contains(&subsegment.id().unwrap().to_string()));

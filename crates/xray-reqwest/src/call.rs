@@ -13,7 +13,9 @@ use xray_core::http::{BodyLength, HttpResponse, Outgoing, OutgoingRequest};
 use crate::options::{CallParent, Hook, Options, SubsegmentName, Untraced};
 use crate::outcome::{Outcome, RequestHead};
 
-pub(crate) const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static(xray_core::TRACEPARENT);
+const TRACESTATE: HeaderName = HeaderName::from_static(xray_core::TRACESTATE);
 
 /// What a request says of its destination. Empty is unknown: then the `Host` header counts.
 #[derive(Clone, Copy)]
@@ -30,24 +32,41 @@ pub struct Call {
     watched: Option<(Hook, RequestHead)>,
 }
 
-/// What is to be done with a request.
-pub(crate) enum Departure {
-    /// Nothing.
-    Untouched,
-    /// Give it this header; what follows is recorded if the call is sampled.
-    With(HeaderValue, Option<Box<Call>>),
+/// The headers that join the called service to the trace.
+pub(crate) struct TraceHeaders([Option<(HeaderName, HeaderValue)>; 3]);
+
+impl TraceHeaders {
+    fn of(outgoing: &Outgoing) -> TraceHeaders {
+        let mut headers = [const { None }; 3];
+        for (header, (name, value)) in headers.iter_mut().zip(outgoing.headers()) {
+            let name = match name {
+                xray_core::TRACEPARENT => TRACEPARENT,
+                xray_core::TRACESTATE => TRACESTATE,
+                _ => TRACE_HEADER,
+            };
+            *header = HeaderValue::try_from(value.into_owned()).ok().map(|value| (name, value));
+        }
+        TraceHeaders(headers)
+    }
+
+    pub(crate) fn insert_into(self, headers: &mut HeaderMap) {
+        for (name, value) in self.0.into_iter().flatten() {
+            headers.insert(name, value);
+        }
+    }
 }
 
 impl Options {
+    /// What a request must get, and what there is to record if the call is sampled. `None`: it passes untouched.
     pub(crate) fn depart(
         &self,
         method: &Method,
         to: Destination<'_>,
         headers: &HeaderMap,
         extensions: &Extensions,
-    ) -> Departure {
+    ) -> Option<(TraceHeaders, Option<Box<Call>>)> {
         if extensions.get::<Untraced>().is_some() {
-            return Departure::Untouched;
+            return None;
         }
         let host = || headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let authority = if to.authority.is_empty() { host() } else { to.authority };
@@ -58,17 +77,18 @@ impl Options {
         request.target = to.target;
         request.name = extensions.get::<SubsegmentName>().map(|name| &*name.0);
         request.has_trace_header = headers.contains_key(TRACE_HEADER);
+        request.has_traceparent = headers.contains_key(TRACEPARENT);
         let parent = extensions.get::<CallParent>().map(|parent| &parent.0);
-        let Some(outgoing) = Outgoing::begin(parent, &self.outgoing, &request) else { return Departure::Untouched };
-        let Ok(header) = HeaderValue::try_from(outgoing.header_value()) else { return Departure::Untouched };
+        let outgoing = Outgoing::begin(parent, &self.outgoing, &request)?;
+        let trace_headers = TraceHeaders::of(&outgoing);
         if !outgoing.is_recording() {
-            return Departure::With(header, None);
+            return Some((trace_headers, None));
         }
         let watched = self.hook.clone().map(|hook| {
             let url = format!("{}://{authority}{}", to.scheme, to.target);
             (hook, RequestHead { method: method.clone(), url, headers: headers.clone() })
         });
-        Departure::With(header, Some(Box::new(Call { outgoing, until_head: self.until_head, watched })))
+        Some((trace_headers, Some(Box::new(Call { outgoing, until_head: self.until_head, watched }))))
     }
 }
 

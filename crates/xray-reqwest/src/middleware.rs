@@ -10,7 +10,7 @@ use reqwest_middleware::{Middleware, Next};
 use xray_core::http::BodyLength;
 
 use crate::body::XRayBody;
-use crate::call::{Call, Departure, Destination, TRACE_HEADER};
+use crate::call::{Call, Destination};
 use crate::error::{AsError, Typed};
 use crate::future::{Answer, ResponseFuture};
 use crate::options::{Options, option_methods};
@@ -92,13 +92,9 @@ pub(crate) fn depart(options: &Options, request: &mut Request, extensions: &Exte
     let (scheme, authority) = (url.scheme(), url.authority());
     let target = url.as_str().get(scheme.len() + "://".len() + authority.len()..).unwrap_or_default();
     let to = Destination { scheme, authority, target };
-    match options.depart(request.method(), to, request.headers(), extensions) {
-        Departure::Untouched => None,
-        Departure::With(header, call) => {
-            request.headers_mut().insert(TRACE_HEADER, header);
-            call
-        }
-    }
+    let (headers, call) = options.depart(request.method(), to, request.headers(), extensions)?;
+    headers.insert_into(request.headers_mut());
+    call
 }
 
 /// Looks through the middleware's error at what failed.

@@ -10,7 +10,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::body::XRayBody;
-use crate::call::{Call, Departure, Destination, TRACE_HEADER};
+use crate::call::{Call, Destination};
 use crate::error::{AsError, Typed};
 use crate::future::ResponseFuture;
 use crate::options::Options;
@@ -72,13 +72,9 @@ fn depart<T>(options: &Options, request: &mut Request<T>) -> Option<Box<Call>> {
         authority: uri.authority().map_or("", |authority| authority.as_str()),
         target: uri.path_and_query().map_or("", |target| target.as_str()),
     };
-    match options.depart(request.method(), to, request.headers(), request.extensions()) {
-        Departure::Untouched => None,
-        Departure::With(header, call) => {
-            request.headers_mut().insert(TRACE_HEADER, header);
-            call
-        }
-    }
+    let (headers, call) = options.depart(request.method(), to, request.headers(), request.extensions())?;
+    headers.insert_into(request.headers_mut());
+    call
 }
 
 impl<S: Clone, C, B> Clone for XRayClient<S, C, B> {

@@ -59,7 +59,8 @@ fn is_plain(text: &[u8]) -> bool {
         // The last word overlaps the one before.
         Some(last) => {
             let (words, _) = text.as_chunks::<8>();
-            words.iter().fold(special(u64::from_ne_bytes(*last)), |any, word| any | special(u64::from_ne_bytes(*word))) == 0
+            words.iter().fold(special(u64::from_ne_bytes(*last)), |any, word| any | special(u64::from_ne_bytes(*word)))
+                == 0
         }
         None => text.iter().all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\'),
     }
@@ -220,7 +221,9 @@ mod tests {
 
     #[test]
     fn text_is_cut_on_character_boundaries() {
-        for (text, limit, want) in [("abc", 3, "abc"), ("abc", 2, "ab"), ("äöü", 2, "äö"), ("äöü", 3, "äöü"), ("", 0, "")] {
+        for (text, limit, want) in
+            [("abc", 3, "abc"), ("abc", 2, "ab"), ("äöü", 2, "äö"), ("äöü", 3, "äöü"), ("", 0, "")]
+        {
             assert_eq!(cut(text, limit), want);
         }
     }

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
+use crate::about::About;
 use crate::arena::{Arena, Span};
 use crate::document::json;
 use crate::id::{EntityId, TraceId};
 use crate::ledger::IN_PROGRESS;
-use crate::about::About;
 use crate::time::Timestamp;
 
 use super::failure::Cause;
@@ -187,7 +187,8 @@ impl Body {
         if self.text.is_wasteful() {
             let Body { text, annotations, metadata, http_request, http_response, sql, aws, user, .. } = self;
             let annotations = annotations.iter_mut().flat_map(|(key, value)| [key, value]);
-            let metadata = metadata.iter_mut().flat_map(|entry| [&mut entry.namespace, &mut entry.key, &mut entry.value]);
+            let metadata =
+                metadata.iter_mut().flat_map(|entry| [&mut entry.namespace, &mut entry.key, &mut entry.value]);
             text.squeeze(annotations.chain(metadata).chain([http_request, http_response, sql, aws, user]));
         }
     }

@@ -231,10 +231,9 @@ impl Node {
     fn refuse(&self) {
         let recorder = self.recorder();
         match self.kind() {
-            Kind::Facade => recorder.diagnostics().warn(
-                "facade",
-                format_args!("the segment of a Lambda function cannot be changed: use a subsegment"),
-            ),
+            Kind::Facade => recorder
+                .diagnostics()
+                .warn("facade", format_args!("the segment of a Lambda function cannot be changed: use a subsegment")),
             _ => recorder.counters().late_writes.add(1),
         }
     }

@@ -44,10 +44,7 @@ impl Passive {
     }
 
     pub(super) fn trace_header(&self) -> TraceHeader<'_> {
-        TraceHeader::new(self.trace_id())
-            .with_parent(self.id)
-            .with_sampled(false)
-            .with_carried(self.carried.as_deref())
+        TraceHeader::new(self.trace_id()).with_parent(self.id).with_sampled(false).with_carried(self.carried.as_deref())
     }
 
     pub(super) fn carried(&self) -> Option<&Carried> {

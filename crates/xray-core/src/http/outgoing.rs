@@ -9,8 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use crate::cause::{Exception, panic_exception};
 use crate::context::{Exchanged, current_for_call};
 use crate::entity::{Entity, Handle, Namespace, Subsegment};
-use crate::header::TraceHeader;
+use crate::header::SamplingFlag::Sampled;
+use crate::header::{TRACE_HEADER, TraceHeader};
 use crate::id::TraceId;
+use crate::w3c::{TRACEPARENT, TRACESTATE, TraceParent};
 
 use super::{BodyLength, HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, without_user};
 
@@ -33,6 +35,8 @@ pub struct OutgoingRequest<'a> {
     pub name: Option<&'a str>,
     /// Whether the request carries `X-Amzn-Trace-Id` already: then somebody else traces it.
     pub has_trace_header: bool,
+    /// Whether the request carries `traceparent` already: then that stays as it is.
+    pub has_traceparent: bool,
 }
 
 /// How calls are traced: the options that all clients have in common.
@@ -79,6 +83,7 @@ pub struct Outgoing {
     /// The context of the call while it is not polled, that of the thread meanwhile.
     slot: Option<Handle>,
     options: OutgoingOptions,
+    has_traceparent: bool,
     stage: Stage,
 }
 
@@ -127,7 +132,8 @@ impl Outgoing {
             }
         }
         let slot = Some(subsegment.handle().clone());
-        Some(Outgoing { subsegment, slot, options: *options, stage: Stage::Asking })
+        let has_traceparent = request.has_traceparent;
+        Some(Outgoing { subsegment, slot, options: *options, has_traceparent, stage: Stage::Asking })
     }
 
     /// Runs code of the call, one poll of its future for instance, with the subsegment as the current entity. A
@@ -154,9 +160,26 @@ impl Outgoing {
         self.subsegment.is_recording()
     }
 
-    /// What the request's `X-Amzn-Trace-Id` header must say: visible ASCII, in one allocation of its size.
-    pub fn header_value(&self) -> String {
-        self.subsegment.trace_header().map(|header| text_of(&header)).unwrap_or_default()
+    /// The headers that the request must get, by the recorder's [`Propagation`](crate::Propagation):
+    /// `X-Amzn-Trace-Id`, and `traceparent` with `tracestate`. Values are visible ASCII; X-Ray's takes one
+    /// allocation of its size.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+        let (propagation, carried) = self.subsegment.handle().propagation();
+        let header = self.subsegment.trace_header();
+        let xray = header.filter(|_| propagation.sends_xray()).map(|header| Cow::Owned(text_of(&header)));
+        let came = carried.is_some_and(|carried| carried.w3c);
+        // From the same header: both must name the same trace.
+        let w3c = header.filter(|_| propagation.sends_w3c(came) && !self.has_traceparent).and_then(|header| {
+            Some(TraceParent::new(header.trace_id()?, header.parent()?, header.sampled() == Some(Sampled)))
+        });
+        let tracestate = carried.map(|carried| &*carried.tracestate).filter(|text| w3c.is_some() && is_visible(text));
+        [
+            (TRACE_HEADER, xray),
+            (TRACEPARENT, w3c.map(|parent| Cow::Owned(parent.to_string()))),
+            (TRACESTATE, tracestate.filter(|text| !text.is_empty()).map(Cow::Borrowed)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
     }
 
     /// The request certainly did not arrive (no connection was made): nobody will send a segment for it.
@@ -297,10 +320,9 @@ impl<'a> OutgoingRequest<'a> {
 /// As `Display` would write it, but without its machinery.
 fn text_of(header: &TraceHeader<'_>) -> String {
     // Fields may come from a message's attribute: what a header cannot carry is left out.
-    let clean = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    let fields = || header.fields().filter(|(key, value)| clean(key) && clean(value));
+    let fields = || header.fields().filter(|(key, value)| is_visible(key) && is_visible(value));
     let (Some(trace_id), Some(parent)) = (header.trace_id(), header.parent()) else { return header.to_string() };
-    let sampled = if header.sampled() == Some(crate::SamplingFlag::Sampled) { ";Sampled=1" } else { ";Sampled=0" };
+    let sampled = if header.sampled() == Some(Sampled) { ";Sampled=1" } else { ";Sampled=0" };
     let of_fields: usize = fields().map(|(key, value)| key.len() + value.len() + 2).sum();
     let mut text = Vec::with_capacity("Root=".len() + TraceId::LEN + ";Parent=".len() + 16 + sampled.len() + of_fields);
     text.extend_from_slice(b"Root=");
@@ -314,6 +336,10 @@ fn text_of(header: &TraceHeader<'_>) -> String {
         }
     }
     String::from_utf8(text).unwrap_or_default()
+}
+
+fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// Whether the other side refused the connection, somewhere in the chain of causes.
@@ -332,8 +358,11 @@ fn is_refused(error: &(dyn Error + 'static)) -> bool {
 mod tests {
     use serde_json::json;
 
+    use crate::emit::MemoryEmitter;
+    use crate::http::{Incoming, IncomingOptions, IncomingRequest};
     use crate::recorder::Recorder;
     use crate::sampling::Never;
+    use crate::w3c::Propagation;
 
     use super::*;
 
@@ -373,9 +402,44 @@ mod tests {
             let call = Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request("http", "h", "/"));
             let call = call.unwrap();
             let display = call.subsegment().trace_header().unwrap().to_string();
-            let value = call.header_value();
-            assert_eq!(value, display.replace(";bad=\u{e4}x", ""));
-            assert_eq!(value.len(), value.capacity());
+            let headers: Vec<_> = call.headers().collect();
+            assert_eq!(headers, [("X-Amzn-Trace-Id", display.replace(";bad=\u{e4}x", "").into())]);
+        }
+    }
+
+    #[test]
+    fn a_trace_that_came_by_traceparent_is_sent_on_in_both_forms() {
+        let came = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-0";
+        for (propagation, sampled, has_traceparent, names) in [
+            (Propagation::default(), "1", false, &[TRACE_HEADER, TRACEPARENT, TRACESTATE][..]),
+            (Propagation::default(), "0", false, &[TRACE_HEADER, TRACEPARENT, TRACESTATE]),
+            (Propagation::default(), "1", true, &[TRACE_HEADER]),
+            (Propagation::default().send_w3c(false), "1", false, &[TRACE_HEADER]),
+            (Propagation::default().send_xray(false), "1", false, &[TRACEPARENT, TRACESTATE]),
+        ] {
+            let recorder = Recorder::builder().emitter(MemoryEmitter::new()).propagation(propagation).build().unwrap();
+            let came = format!("{came}{sampled}");
+            let mut facts = IncomingRequest::default();
+            (facts.traceparent, facts.tracestate) = (Some(&*came), Some("vendor=1"));
+            let incoming = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &facts);
+            let parent = incoming.segment().entity();
+            let outgoing = OutgoingRequest { has_traceparent, ..request("http", "h", "/") };
+            let call = Outgoing::begin(Some(&parent), &OutgoingOptions::new(), &outgoing).unwrap();
+            let headers: Vec<_> = call.headers().collect();
+            assert_eq!(headers.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
+            for (name, value) in headers {
+                let id = call.subsegment().id().unwrap();
+                match name {
+                    TRACE_HEADER => {
+                        let want = format!("Root=1-5759e988-bd862e3fe1be46a994272793;Parent={id};Sampled={sampled}");
+                        assert_eq!(value, want);
+                    }
+                    TRACEPARENT => {
+                        assert_eq!(value, format!("00-5759e988bd862e3fe1be46a994272793-{id}-0{sampled}"));
+                    }
+                    _ => assert_eq!(value, "vendor=1"),
+                }
+            }
         }
     }
 

@@ -18,11 +18,12 @@ use crate::w3c::Propagation;
 /// Subsegments that a trace holds before complete ones are sent ahead of their segment.
 const STREAMING_THRESHOLD: usize = 100;
 
-/// Configures a [`Recorder`]. Everything has a default; the environment, read by [`build`](RecorderBuilder::build),
-/// wins over what is said here.
+/// Configures a [`Recorder`]. Everything has a default; the environment, read by [`build`](RecorderBuilder::build)
+/// or [given](RecorderBuilder::environment), wins over what is said here.
 #[must_use = "a builder does nothing until it is built"]
 pub struct RecorderBuilder {
-    read_environment: bool,
+    /// `None`: that of the process.
+    environment: Option<Environment>,
     enabled: bool,
     service: Option<String>,
     service_version: Option<String>,
@@ -41,7 +42,7 @@ pub struct RecorderBuilder {
 impl RecorderBuilder {
     pub(super) fn new() -> RecorderBuilder {
         RecorderBuilder {
-            read_environment: true,
+            environment: None,
             enabled: true,
             service: None,
             service_version: None,
@@ -60,7 +61,23 @@ impl RecorderBuilder {
 
     /// A builder that reads no environment.
     pub(super) fn isolated() -> RecorderBuilder {
-        RecorderBuilder { read_environment: false, ..RecorderBuilder::new() }
+        RecorderBuilder { environment: Some(Environment::default()), ..RecorderBuilder::new() }
+    }
+
+    /// Takes the variables from `lookup` instead of the process: from a configuration that has them, or from
+    /// nowhere, so that what is set on a machine does not decide a test.
+    ///
+    /// ```
+    /// use xray_core::Recorder;
+    ///
+    /// let off = |name: &str| (name == "AWS_XRAY_SDK_ENABLED").then(|| "false".to_owned());
+    /// assert!(!Recorder::builder().environment(off).build()?.is_enabled());
+    /// assert!(Recorder::builder().environment(|_| None).build()?.is_enabled());
+    /// # Ok::<(), xray_core::ConfigError>(())
+    /// ```
+    pub fn environment(mut self, lookup: impl Fn(&str) -> Option<String>) -> RecorderBuilder {
+        self.environment = Some(Environment::from_lookup(lookup));
+        self
     }
 
     /// Turns recording off: nothing is sent, and calls carry no header (default: on). `AWS_XRAY_SDK_ENABLED=false`
@@ -162,7 +179,7 @@ impl RecorderBuilder {
     }
 
     pub(super) fn build_valid(self) -> Recorder {
-        let environment = if self.read_environment { Environment::read() } else { Environment::default() };
+        let environment = self.environment.unwrap_or_else(Environment::read);
         let stderr = Stderr { level: environment.log.0, prefix: !environment.lambda };
         let diagnostics = Diagnostics::new(self.logger, stderr);
         for problem in &environment.problems {

@@ -23,7 +23,8 @@ impl FlushedFuture {
         let state = Arc::new(Mutex::new(State::Waiting(None)));
         let of_emitter = state.clone();
         emitter.when_flushed(Box::new(move || {
-            let before = std::mem::replace(&mut *of_emitter.lock().unwrap_or_else(PoisonError::into_inner), State::Done);
+            let before =
+                std::mem::replace(&mut *of_emitter.lock().unwrap_or_else(PoisonError::into_inner), State::Done);
             if let State::Waiting(Some(waker)) = before {
                 waker.wake();
             }
