@@ -1,5 +1,6 @@
 //! The `http` block: what was asked and what was answered.
 
+mod exchange;
 mod incoming;
 mod outgoing;
 

@@ -1,6 +1,5 @@
 //! What others bring along: emitters, samplers and loggers from outside the crate, well-behaved or not.
 
-use std::future::IntoFuture;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -54,8 +53,8 @@ fn an_emitter_from_outside_receives_every_document() {
     assert_eq!(recorder.stats().emitted, 0, "it keeps its own counts");
 }
 
-fn is_ready(future: impl IntoFuture<Output = ()>) -> bool {
-    pin!(future.into_future()).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+fn is_ready(future: impl Future<Output = ()>) -> bool {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
 }
 
 /// Calls the SDK from within.

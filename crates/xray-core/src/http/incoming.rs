@@ -2,10 +2,9 @@
 
 use std::any::Any;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 
 use crate::cause::{Exception, panic_exception};
-use crate::context::Exchanged;
 use crate::entity::{Handle, Segment};
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::naming::Naming;
@@ -13,6 +12,7 @@ use crate::recorder::Recorder;
 use crate::sampling::SamplingRequest;
 use crate::w3c::{Propagation, TraceParent};
 
+use super::exchange::Exchange;
 use super::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, without_user};
 
 /// What an adapter knows of a request.
@@ -115,12 +115,10 @@ pub enum BodyLength {
 #[derive(Debug)]
 pub struct Incoming {
     segment: Segment,
-    /// The context of the request while none of its code runs, that of the thread meanwhile.
-    slot: Option<Handle>,
+    exchange: Exchange,
     method: Method,
     /// The response tells trace and decision.
     respond: bool,
-    stage: Stage,
 }
 
 /// What a request's method says of its response's body.
@@ -129,17 +127,6 @@ enum Method {
     Head,
     Connect,
     Other,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// The handler works.
-    Handling,
-    /// The body is being sent; so much is owed, if that is known.
-    Sending {
-        owed: Option<u64>,
-    },
-    Done,
 }
 
 impl Incoming {
@@ -162,7 +149,7 @@ impl Incoming {
             segment.set_http_request(&options.describe(request));
         }
         Incoming {
-            slot: Some(segment.handle().clone()),
+            exchange: Exchange::new(segment.handle().clone()),
             segment,
             method: match request.method {
                 "HEAD" => Method::Head,
@@ -170,7 +157,6 @@ impl Incoming {
                 _ => Method::Other,
             },
             respond: options.always_respond || header.sampled() == Some(SamplingFlag::Requested),
-            stage: Stage::Handling,
         }
     }
 
@@ -179,22 +165,16 @@ impl Incoming {
     pub fn ignored() -> Incoming {
         Incoming {
             segment: Segment::begun(Handle::Absent),
-            slot: Some(Handle::Absent),
+            exchange: Exchange::new(Handle::Absent),
             method: Method::Other,
             respond: false,
-            stage: Stage::Handling,
         }
     }
 
     /// Runs code of the request, one poll of its future for instance, with its segment as the current entity. A
     /// panic is recorded, and goes on.
     pub fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        // Caught only to learn the panic's message.
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let _exchanged = Exchanged::new(&mut self.slot);
-            work()
-        }));
-        result.unwrap_or_else(|payload| {
+        self.exchange.run(work).unwrap_or_else(|payload| {
             self.panicked(&*payload);
             resume_unwind(payload)
         })
@@ -235,8 +215,8 @@ impl Incoming {
             BodyLength::Nothing => self.end(),
             _ if self.method == Method::Head => self.end(),
             // Trailers may follow even when no byte does.
-            BodyLength::Exact(bytes) => self.stage = Stage::Sending { owed: Some(bytes) },
-            BodyLength::Unknown => self.stage = Stage::Sending { owed: declared },
+            BodyLength::Exact(bytes) => self.exchange.expect(Some(bytes)),
+            BodyLength::Unknown => self.exchange.expect(declared),
         }
     }
 
@@ -249,19 +229,17 @@ impl Incoming {
 
     /// So many bytes of the body went to the client.
     pub fn sent(&mut self, bytes: usize) {
-        if let Stage::Sending { owed: Some(owed) } = &mut self.stage {
-            *owed = owed.saturating_sub(bytes as u64);
-        }
+        self.exchange.moved(bytes);
     }
 
     /// Whether the segment is closed: nothing of the request is left to be recorded.
     pub fn is_done(&self) -> bool {
-        self.stage == Stage::Done
+        self.exchange.is_done()
     }
 
     /// The response is complete.
     pub fn end(&mut self) {
-        self.stage = Stage::Done;
+        self.exchange.finish();
         self.segment.close();
     }
 
@@ -282,19 +260,8 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        let complete = matches!(self.stage, Stage::Done | Stage::Sending { owed: Some(0) });
-        if !complete && self.segment.is_recording() {
-            match self.stage {
-                _ if std::thread::panicking() => {
-                    self.segment.fault(Exception::new("panic", "the task panicked"));
-                }
-                Stage::Handling => {
-                    self.segment.fault(Exception::new("Cancelled", "the request was dropped before its response"));
-                }
-                Stage::Sending { .. } | Stage::Done => {
-                    self.segment.metadata_in("xray", "aborted", &true);
-                }
-            }
+        if self.segment.is_recording() {
+            self.exchange.note_dropped(self.segment.entity(), "the request was dropped before its response");
         }
         self.segment.close();
     }

@@ -4,16 +4,17 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 
 use crate::cause::{Exception, panic_exception};
-use crate::context::{Exchanged, current_for_call};
-use crate::entity::{Entity, Handle, Namespace, Subsegment};
+use crate::context::current_for_call;
+use crate::entity::{Entity, Namespace, Subsegment};
 use crate::header::SamplingFlag::Sampled;
 use crate::header::{TRACE_HEADER, TraceHeader};
 use crate::id::TraceId;
 use crate::w3c::{TRACEPARENT, TRACESTATE, TraceParent};
 
+use super::exchange::Exchange;
 use super::{BodyLength, HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, without_user};
 
 /// The name of a call that has no host.
@@ -80,22 +81,9 @@ impl OutgoingOptions {
 #[derive(Debug)]
 pub struct Outgoing {
     subsegment: Subsegment,
-    /// The context of the call while it is not polled, that of the thread meanwhile.
-    slot: Option<Handle>,
+    exchange: Exchange,
     options: OutgoingOptions,
     has_traceparent: bool,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// No answer yet.
-    Asking,
-    /// The body comes; so much is owed, if that is known.
-    Receiving {
-        owed: Option<u64>,
-    },
-    Done,
 }
 
 impl Outgoing {
@@ -131,20 +119,15 @@ impl Outgoing {
                 subsegment.set_traced(true);
             }
         }
-        let slot = Some(subsegment.handle().clone());
+        let exchange = Exchange::new(subsegment.handle().clone());
         let has_traceparent = request.has_traceparent;
-        Some(Outgoing { subsegment, slot, options: *options, has_traceparent, stage: Stage::Asking })
+        Some(Outgoing { subsegment, exchange, options: *options, has_traceparent })
     }
 
     /// Runs code of the call, one poll of its future for instance, with the subsegment as the current entity. A
     /// panic is recorded, and goes on.
     pub fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        // Caught only to learn the panic's message.
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let _exchanged = Exchanged::new(&mut self.slot);
-            work()
-        }));
-        result.unwrap_or_else(|payload| {
+        self.exchange.run(work).unwrap_or_else(|payload| {
             self.panicked(&*payload);
             resume_unwind(payload)
         })
@@ -198,8 +181,8 @@ impl Outgoing {
         match owed {
             BodyLength::Nothing => self.end(),
             // Trailers may follow even when no byte does.
-            BodyLength::Exact(bytes) => self.stage = Stage::Receiving { owed: Some(bytes) },
-            BodyLength::Unknown => self.stage = Stage::Receiving { owed: None },
+            BodyLength::Exact(bytes) => self.exchange.expect(Some(bytes)),
+            BodyLength::Unknown => self.exchange.expect(None),
         }
     }
 
@@ -212,19 +195,17 @@ impl Outgoing {
 
     /// So many bytes of the body were read.
     pub fn received(&mut self, bytes: usize) {
-        if let Stage::Receiving { owed: Some(owed) } = &mut self.stage {
-            *owed = owed.saturating_sub(bytes as u64);
-        }
+        self.exchange.moved(bytes);
     }
 
     /// Whether the subsegment is closed: nothing of the call is left to be recorded.
     pub fn is_done(&self) -> bool {
-        self.stage == Stage::Done
+        self.exchange.is_done()
     }
 
     /// The call is complete.
     pub fn end(&mut self) {
-        self.stage = Stage::Done;
+        self.exchange.finish();
         self.subsegment.close();
     }
 
@@ -232,7 +213,7 @@ impl Outgoing {
     /// secrets as the request's own does.
     pub fn failed(&mut self, error: &(dyn Error + 'static)) {
         if self.is_recording() {
-            let answered = matches!(self.stage, Stage::Receiving { .. });
+            let answered = self.exchange.is_moving();
             if !answered && is_refused(error) {
                 self.unreached();
             }
@@ -252,19 +233,8 @@ impl Outgoing {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        let complete = matches!(self.stage, Stage::Done | Stage::Receiving { owed: Some(0) });
-        if !complete && self.is_recording() {
-            match self.stage {
-                _ if std::thread::panicking() => {
-                    self.subsegment.fault(Exception::new("panic", "the task panicked"));
-                }
-                Stage::Asking => {
-                    self.subsegment.fault(Exception::new("Cancelled", "the call was dropped before its response"));
-                }
-                Stage::Receiving { .. } | Stage::Done => {
-                    self.subsegment.metadata_in("xray", "aborted", &true);
-                }
-            }
+        if self.is_recording() {
+            self.exchange.note_dropped(self.subsegment.entity(), "the call was dropped before its response");
         }
         self.subsegment.close();
     }

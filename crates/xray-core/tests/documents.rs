@@ -1,0 +1,347 @@
+//! What is sent when: large entities, many entities, entities that close in any order.
+
+use std::sync::Arc;
+use std::thread;
+
+use proptest::prelude::*;
+use xray_core::document::{Document, MAX_DOCUMENT};
+use xray_core::emit::MemoryEmitter;
+use xray_core::http::HttpRequest;
+use xray_core::sampling::Always;
+use xray_core::serde_json::{Value, json};
+use xray_core::{Aws, Exception, Recorder, Segment, Sql, Subsegment};
+
+#[path = "support/union.rs"]
+mod union;
+use union::union;
+
+fn recorder(threshold: usize) -> (Recorder, MemoryEmitter) {
+    let emitter = MemoryEmitter::new();
+    let builder = Recorder::builder().sampling(Always).emitter(emitter.clone()).streaming_threshold(threshold);
+    (builder.build().unwrap(), emitter)
+}
+
+fn text(characters: usize) -> String {
+    "𝒳".repeat(characters)
+}
+
+#[test]
+fn metadata_too_large_for_a_datagram_is_shed_and_all_else_is_there() {
+    let (recorder, emitter) = recorder(100);
+    let segment = recorder.begin("shop");
+    let part = segment.subsegment("part");
+    part.annotate("n", 1).metadata("small", "kept").metadata_in("debug", "large", &"x".repeat(200_000));
+    part.metadata("medium", &"y".repeat(20_000)).mark(xray_core::Flag::Error);
+    let id = part.id().unwrap().to_string();
+    part.close();
+    segment.close();
+    let union = union(&emitter.take());
+    assert_eq!(union.len(), 2);
+    let part = &union[&id].json;
+    assert_eq!((&part["annotations"], &part["error"]), (&json!({"n": 1}), &json!(true)));
+    assert_eq!(part["metadata"]["default"]["small"], "kept");
+    assert_eq!(part["metadata"]["default"]["medium"].as_str().unwrap().len(), 20_000);
+    assert_eq!(part["metadata"]["debug"]["large"], "removed: 200002 bytes");
+    assert!(
+        part["metadata"]["xray"]["shed"].as_str().unwrap().contains("200002 bytes"),
+        "{}",
+        part["metadata"]["xray"]
+    );
+    assert_eq!((recorder.stats().shed, recorder.stats().dropped_oversize), (1, 0));
+}
+
+#[test]
+fn whatever_is_too_large_is_shed_until_it_fits() {
+    let failure = |text: String| {
+        let error = (0..9).fold(Exception::new("Kind", text.clone()), |error, _| error);
+        error.backtrace(&std::backtrace::Backtrace::force_capture())
+    };
+    let cases: [(&str, &dyn Fn(&Subsegment)); 9] = [
+        ("many small values", &|part| (0..9000).for_each(|n| drop(part.metadata(&format!("key {n}"), &n)))),
+        ("a long key", &|part| drop(part.metadata(&text(40_000), &1))),
+        ("a long namespace", &|part| drop(part.metadata_in(&text(40_000), "k", &1))),
+        ("escapes", &|part| drop(part.metadata(&"\u{1}".repeat(400), &"\u{1}".repeat(30_000)))),
+        ("messages", &|part| (0..32).for_each(|n| drop(part.fault(failure(text(5000) + &n.to_string()))))),
+        ("a query and a url", &|part| {
+            part.set_sql(&Sql::from_url(&format!("mysql://h/{}", text(300))).database_version(text(30_000)));
+            part.set_http_request(&HttpRequest::new("GET", &format!("http://h/{}", text(20_000))));
+        }),
+        ("a parameter", &|part| drop(part.set_aws(&Aws::operation("Put").parameter("item", &text(60_000))))),
+        ("a list of parameters", &|part| {
+            let names: Vec<_> = (0..9000).map(|n| format!("table {n}")).collect();
+            part.set_aws(&Aws::operation("BatchGet").parameter("tables", &names));
+        }),
+        ("a deep parameter", &|part| {
+            let deep = (0..300).fold(json!(text(20_000)), |inner, _| json!([inner]));
+            part.set_aws(&Aws::operation("Put").parameter("item", &deep));
+        }),
+    ];
+    for (case, add) in cases {
+        let (recorder, emitter) = recorder(100);
+        let segment = recorder.begin(text(200));
+        let part = segment.subsegment(text(200));
+        add(&part);
+        part.annotate("kept", true).mark(xray_core::Flag::Throttle);
+        let id = part.id().unwrap().to_string();
+        part.close();
+        segment.close();
+        let union = union(&emitter.take());
+        assert_eq!(union.len(), 2, "{case}");
+        let part = &union[&id].json;
+        assert_eq!((&part["annotations"]["kept"], &part["throttle"]), (&json!(true), &json!(true)), "{case}");
+        assert!(part["metadata"]["xray"]["shed"].is_string(), "{case}: {}", part["metadata"]);
+        assert_eq!((recorder.stats().shed, recorder.stats().dropped_oversize), (1, 0), "{case}");
+    }
+}
+
+#[test]
+fn no_annotation_makes_an_entity_too_large() {
+    for (characters, unit, kept) in [(1000, "a", 50), (1000, "𝒳", 14), (1000, "\u{1}", 9), (2, "𝒳", 50)] {
+        let (recorder, emitter) = recorder(100);
+        let segment = recorder.begin("shop");
+        for number in 0..50 {
+            segment.annotate(&format!("key_{number}"), unit.repeat(characters));
+        }
+        segment
+            .annotate("key_0", "replaced")
+            .metadata("large", &text(20_000))
+            .fault(text(4000))
+            .set_http_request(&HttpRequest::new("GET", &text(300)).user_agent(&text(300)));
+        let id = segment.id().unwrap().to_string();
+        segment.close();
+        let documents = emitter.take();
+        let union = union(&documents);
+        let annotations = union[&id].json["annotations"].as_object().unwrap();
+        assert_eq!(annotations.len(), kept, "{unit:?}");
+        assert_eq!(annotations["key_0"], "replaced");
+        assert!(annotations.iter().all(|(key, text)| key == "key_0" || *text == json!(unit.repeat(characters))));
+        let stats = recorder.stats();
+        assert_eq!((stats.annotations_dropped, stats.dropped_oversize), (50 - kept as u64, 0), "{unit:?}");
+    }
+}
+
+#[test]
+fn medium_subsegments_are_split_by_size() {
+    let (recorder, emitter) = recorder(10_000);
+    let segment = recorder.begin("shop");
+    let parts: Vec<_> = (0..60).map(|n| segment.subsegment(format!("{n}"))).collect();
+    for part in &parts {
+        part.metadata("pad", &"x".repeat(9000));
+        part.subsegment("inner").metadata("pad", &"x".repeat(9000));
+    }
+    drop(parts);
+    segment.close();
+    let documents = emitter.take();
+    assert!(documents.len() > 10, "{}", documents.len());
+    assert_eq!(union(&documents).len(), 121);
+    assert_eq!((recorder.stats().shed, recorder.stats().dropped_oversize), (0, 0));
+}
+
+#[test]
+fn a_tree_that_is_too_large_when_it_closes_is_split_along_its_branches() {
+    let (recorder, emitter) = recorder(10_000);
+    let segment = recorder.begin("shop");
+    let top = segment.subsegment("top");
+    // Nothing is complete before the top closes.
+    let chain: Vec<_> =
+        std::iter::successors(Some(top.subsegment("1")), |above| Some(above.subsegment("1"))).take(40).collect();
+    for part in &chain {
+        part.metadata("pad", &"x".repeat(4000));
+        part.subsegment("leaf").metadata("pad", &"x".repeat(1000));
+    }
+    top.close();
+    segment.close();
+    chain.iter().rev().for_each(Subsegment::close);
+    assert_eq!(union(&emitter.take()).len(), 82);
+}
+
+#[test]
+fn fifteen_hundred_subsegments_arrive_one_after_another_or_open_at_once() {
+    for at_once in [false, true] {
+        for threshold in [0, 1, 100, usize::MAX] {
+            let (recorder, emitter) = recorder(threshold);
+            let segment = recorder.begin("shop");
+            let open: Vec<_> =
+                (0..1500).map(|n| Some(segment.subsegment(format!("{n}"))).filter(|_| at_once)).collect();
+            drop(open);
+            segment.close();
+            let documents = emitter.take();
+            let union = union(&documents);
+            assert_eq!(union.len(), 1501, "{threshold}");
+            let root = segment.id().unwrap().to_string();
+            assert!(union.values().filter(|entity| entity.parent.as_ref() == Some(&root)).count() == 1500);
+            if threshold == 0 {
+                assert_eq!(documents.len(), 1501);
+            }
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_nested_subsegments_are_neither_lost_nor_too_deep() {
+    for inner_first in [true, false] {
+        let (recorder, emitter) = recorder(100);
+        let segment = recorder.begin("shop");
+        let mut chain: Vec<_> =
+            std::iter::successors(Some(segment.subsegment("1")), |above| Some(above.subsegment("1")))
+                .take(10_000)
+                .collect();
+        if inner_first {
+            chain.reverse();
+        }
+        chain.iter().for_each(Subsegment::close);
+        segment.close();
+        let documents = emitter.take();
+        // Values are built and dropped recursively by serde_json.
+        let check = move || assert_eq!(union(&documents).len(), 10_001);
+        thread::Builder::new().stack_size(64 << 20).spawn(check).unwrap().join().unwrap();
+    }
+}
+
+#[test]
+fn one_child_that_never_closes_holds_nothing_back() {
+    for threshold in [0, 1, 100] {
+        let (recorder, emitter) = recorder(threshold);
+        let segment = recorder.begin("shop");
+        let leaked = segment.subsegment("leaked");
+        let below = leaked.subsegment("below");
+        below.close();
+        let open_below = leaked.subsegment("open below");
+        segment.subsegment("other").close();
+        segment.close();
+        let before = emitter.take();
+        let union_before = union(&before);
+        let names = |documents: &[Document]| {
+            let mut names: Vec<_> =
+                union(documents).into_values().map(|entity| entity.json["name"].as_str().unwrap().to_owned()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&before), ["below", "other", "shop"], "{threshold}");
+        assert_eq!(union_before[&below.id().unwrap().to_string()].parent, leaked.id().map(|id| id.to_string()));
+        // Late ones send themselves, each with its parent.
+        let late = leaked.subsegment("late");
+        open_below.close();
+        leaked.close();
+        late.annotate("n", 1).close();
+        segment.subsegment("after the segment").close();
+        let after = emitter.take();
+        assert_eq!(after.len(), 4);
+        let union = union(&after);
+        assert_eq!(union[&late.id().unwrap().to_string()].parent, leaked.id().map(|id| id.to_string()));
+        assert_eq!(union[&leaked.id().unwrap().to_string()].parent, segment.id().map(|id| id.to_string()));
+    }
+}
+
+#[test]
+fn nothing_that_is_complete_hangs_under_a_stub() {
+    let (recorder, emitter) = recorder(100);
+    let segment = recorder.begin("shop");
+    let open = segment.subsegment("open");
+    open.subsegment("complete").close();
+    let inner = open.subsegment("inner");
+    inner.close();
+    let half = inner.subsegment("below a closed one");
+    segment.close();
+    half.close();
+    fn check(entity: &Value, under_stub: bool) {
+        let stub = entity["in_progress"] == true;
+        assert!(!under_stub || stub, "{entity}");
+        entity["subsegments"].as_array().into_iter().flatten().for_each(|child| check(child, stub));
+    }
+    let documents = emitter.take();
+    documents.iter().for_each(|document| check(&document.json().parse().unwrap(), false));
+    assert_eq!(union(&documents).len(), 4);
+    drop(open);
+    assert_eq!(emitter.take().len(), 1);
+}
+
+#[test]
+fn siblings_come_in_the_order_of_their_beginning() {
+    let (recorder, emitter) = recorder(100);
+    let segment = recorder.begin("shop");
+    let mut parts: Vec<_> = (0..20).map(|n| segment.subsegment(format!("{n}"))).collect();
+    parts.sort_by_key(|part| part.id());
+    drop(parts);
+    segment.close();
+    let document: Value = emitter.take()[0].json().parse().unwrap();
+    let names: Vec<_> = document["subsegments"].as_array().unwrap().iter().map(|part| part["name"].clone()).collect();
+    assert_eq!(names, (0..20).map(|n| json!(n.to_string())).collect::<Vec<_>>());
+}
+
+/// What a thread does next, in its own part of the trace or anywhere.
+#[derive(Clone, Debug)]
+enum Act {
+    Begin(usize),
+    Annotate(usize),
+    Pad(usize, usize),
+    Announce(usize),
+    Close(usize),
+    CloseSegment,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        40 => any::<usize>().prop_map(Act::Begin),
+        10 => any::<usize>().prop_map(Act::Annotate),
+        4 => (any::<usize>(), 1000usize..90_000).prop_map(|(of, size)| Act::Pad(of, size)),
+        3 => any::<usize>().prop_map(Act::Announce),
+        30 => any::<usize>().prop_map(Act::Close),
+        1 => Just(Act::CloseSegment),
+    ];
+    prop::collection::vec(act, 0..120)
+}
+
+fn perform(segment: &Segment, acts: &[Act]) -> Vec<Subsegment> {
+    let mut parts = vec![segment.subsegment("first")];
+    for act in acts {
+        let of = |number: &usize| &parts[number % parts.len()];
+        match act {
+            Act::Begin(number) if number % 5 == 0 => parts.push(segment.subsegment("of the segment")),
+            Act::Begin(number) => parts.push(of(number).subsegment("part")),
+            Act::Annotate(number) => drop(of(number).annotate("n", *number)),
+            Act::Pad(number, size) => drop(of(number).metadata("pad", &"x".repeat(*size))),
+            Act::Announce(number) => drop(of(number).announce()),
+            Act::Close(number) => of(number).close(),
+            Act::CloseSegment => segment.close(),
+        }
+    }
+    parts
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn threads_in_one_trace_lose_and_double_nothing(
+        threshold in prop_oneof![Just(0usize), 1usize..8, Just(100)],
+        threads in prop::collection::vec(acts(), 1..5),
+        segment_last: bool,
+    ) {
+        let (recorder, emitter) = recorder(threshold);
+        let segment = recorder.begin("shop");
+        let root = segment.id().unwrap().to_string();
+        let parts: Vec<Subsegment> = thread::scope(|scope| {
+            let running: Vec<_> = threads.iter().map(|acts| scope.spawn(|| perform(&segment, acts))).collect();
+            running.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        if !segment_last {
+            segment.close();
+        }
+        let ids: Vec<_> = parts.iter().map(|part| part.id().unwrap().to_string()).collect();
+        let parts = Arc::new(parts);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| parts.iter().for_each(Subsegment::close));
+            }
+        });
+        segment.close();
+        let union = union(&emitter.take());
+        prop_assert_eq!(union.len(), ids.len() + 1);
+        for id in &ids {
+            let parent = union[id].parent.as_ref().unwrap();
+            prop_assert!(*parent == root || ids.contains(parent));
+        }
+        prop_assert_eq!(recorder.stats().dropped_oversize, 0);
+        prop_assert!(MAX_DOCUMENT < 64 * 1024);
+    }
+}

@@ -1,0 +1,168 @@
+//! Code that asks for the current entity where there is none: the strategy decides, and the code goes on.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use xray_core::context::{ContextMissing, current_for_call};
+use xray_core::{FutureExt, Recorder, TraceHeader, annotate, capture, capture_async, capture_callback, current};
+use xray_core::{current_segment, in_current, subsegment, try_capture, try_current};
+
+#[path = "support/child.rs"]
+mod child;
+
+type Asking = (&'static str, fn());
+
+/// All that asks for the current entity, by what it is told as.
+const ASKING: [Asking; 9] = [
+    ("current()", || drop(current().annotate("n", 1))),
+    ("current_segment()", || drop(current_segment().set_user("user"))),
+    ("annotate()", || drop(annotate("n", 1))),
+    ("step", || subsegment("step").close()),
+    ("capture", || capture("capture", |_| {})),
+    ("try", || drop(try_capture("try", |_| "x".parse::<u8>()))),
+    ("async", || drop(capture_async("async", async |_| {}))),
+    ("callback", || drop(capture_callback("callback", |()| {}))),
+    ("future", || drop(async {}.in_subsegment("future"))),
+];
+
+fn install(strategy: ContextMissing) -> Arc<Mutex<Vec<String>>> {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = told.clone();
+    let builder = Recorder::builder().context_missing(strategy).on_diagnostic(move |diagnostic| {
+        if diagnostic.cause() == "context missing" {
+            sink.lock().unwrap().push(format!("{} {diagnostic}", diagnostic.level()));
+        }
+    });
+    let _flush = builder.build().unwrap().install();
+    told
+}
+
+/// Nothing asks: these take what there is.
+fn ask_quietly() {
+    assert!(try_current().is_none());
+    in_current(|| assert!(try_current().is_none()))();
+    drop(async {}.in_current());
+}
+
+#[test]
+fn log_tells_once_and_goes_on() {
+    if !child::is_child() {
+        child::run("log_tells_once_and_goes_on", &[]);
+        return;
+    }
+    let told = install(ContextMissing::Log);
+    ask_quietly();
+    assert!(told.lock().unwrap().is_empty());
+    for (_, ask) in ASKING {
+        ask();
+    }
+    assert_eq!(current_for_call("a call").trace_header(), None);
+    let told = told.lock().unwrap();
+    let [line] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(line, "ERROR no current segment or subsegment for current(): this code runs outside a traced request");
+}
+
+#[test]
+fn panic_panics_where_the_user_asked_but_not_in_calls() {
+    if !child::is_child() {
+        child::run("panic_panics_where_the_user_asked_but_not_in_calls", &[]);
+        return;
+    }
+    let told = install(ContextMissing::Panic);
+    ask_quietly();
+    for (what, ask) in ASKING {
+        let panic = catch_unwind(ask).expect_err(what);
+        let message = panic.downcast_ref::<String>().unwrap();
+        assert!(message.starts_with(&format!("no current segment or subsegment for {what}:")), "{message}");
+    }
+    assert!(told.lock().unwrap().is_empty());
+    assert!(!current_for_call("a call").is_recording());
+    assert_eq!(told.lock().unwrap().len(), 1, "a call goes out, and the panic is a log line");
+    // A trace that is not recorded is no missing context.
+    let segment = Recorder::disabled().begin("shop");
+    let _in = segment.enter();
+    ASKING.iter().for_each(|(_, ask)| ask());
+}
+
+#[test]
+fn ignore_says_nothing() {
+    if !child::is_child() {
+        child::run("ignore_says_nothing", &[]);
+        return;
+    }
+    let told = install(ContextMissing::Ignore);
+    ASKING.iter().for_each(|(_, ask)| ask());
+    assert!(!current_for_call("a call").is_recording());
+    assert!(told.lock().unwrap().is_empty());
+}
+
+#[test]
+fn call_hands_each_case_to_the_function() {
+    if !child::is_child() {
+        child::run("call_hands_each_case_to_the_function", &[]);
+        return;
+    }
+    let cases = Arc::new(Mutex::new(Vec::new()));
+    let sink = cases.clone();
+    let told = install(ContextMissing::Call(Arc::new(move |missing| {
+        sink.lock().unwrap().push(missing.what().to_owned());
+        assert!(missing.to_string().contains(missing.what()));
+        // It may use the SDK, and even fail where a call must go out.
+        assert!(try_current().is_none());
+        assert_ne!(missing.what(), "a call");
+    })));
+    ask_quietly();
+    ASKING.iter().for_each(|(_, ask)| ask());
+    assert!(!current_for_call("a call").is_recording());
+    let want: Vec<_> = ASKING.iter().map(|(what, _)| *what).chain(["a call"]).collect();
+    assert_eq!(*cases.lock().unwrap(), want);
+    assert_eq!(told.lock().unwrap().len(), 1, "the panic of the function is a log line");
+}
+
+#[test]
+fn a_disabled_recorder_misses_nothing() {
+    if !child::is_child() {
+        child::run("a_disabled_recorder_misses_nothing", &[("AWS_XRAY_SDK_ENABLED", "false")]);
+        return;
+    }
+    let told = install(ContextMissing::Panic);
+    ASKING.iter().for_each(|(_, ask)| ask());
+    assert!(!current_for_call("a call").is_recording());
+    assert!(told.lock().unwrap().is_empty());
+}
+
+#[test]
+fn what_runs_without_a_context_returns_as_always() {
+    if !child::is_child() {
+        child::run("what_runs_without_a_context_returns_as_always", &[("AWS_XRAY_CONTEXT_MISSING", "ignore_error")]);
+        return;
+    }
+    assert_eq!(capture("n", |subsegment| subsegment.is_recording()), false);
+    assert!(try_capture("n", |_| "x".parse::<u8>()).is_err());
+    assert_eq!(capture_callback("n", |n: u8| n + 1)(1), 2);
+    let panic = catch_unwind(AssertUnwindSafe(|| capture("n", |_| panic!("own")))).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"own"));
+    // A segment begun by hand needs no context.
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin_from("shop", &TraceHeader::default());
+    segment.subsegment("by hand").close();
+    segment.close();
+    assert_eq!(traces.take().one().tree(), "shop\n  by hand\n");
+}
+
+#[test]
+fn strategies_are_read_from_text_in_any_case() {
+    for (text, want) in [
+        ("LOG_ERROR", Some("Log")),
+        (" log_error ", Some("Log")),
+        ("RUNTIME_ERROR", Some("Panic")),
+        ("Ignore_Error", Some("Ignore")),
+        ("", None),
+        ("PANIC", None),
+        ("LOG ERROR", None),
+    ] {
+        let parsed = text.parse::<ContextMissing>();
+        assert_eq!(parsed.as_ref().ok().map(|strategy| format!("{strategy:?}")).as_deref(), want, "{text:?}");
+        assert!(parsed.is_ok() || parsed.unwrap_err().to_string().contains("RUNTIME_ERROR"));
+    }
+}
