@@ -51,10 +51,11 @@ impl Environment {
         };
 
         let enabled = get("AWS_XRAY_SDK_ENABLED").is_none_or(|value| {
-            if !is_no(&value) && !is_yes(&value) {
+            let no = is_no(&value) || is_letter(&value, 'n', 'f');
+            if !no && !is_yes(&value) {
                 problem("AWS_XRAY_SDK_ENABLED", &value, "expected true or false", "the SDK is enabled");
             }
-            !is_no(&value)
+            !no
         });
         let daemon = get("AWS_XRAY_DAEMON_ADDRESS").and_then(|value| {
             let parsed = value.parse();
@@ -95,12 +96,19 @@ impl Environment {
     }
 }
 
+/// What leaves every switch unset.
 fn is_no(value: &str) -> bool {
-    ["0", "false", "no", "off", "n", "f"].iter().any(|no| value.eq_ignore_ascii_case(no))
+    ["0", "false", "no", "off"].iter().any(|no| value.eq_ignore_ascii_case(no))
 }
 
 fn is_yes(value: &str) -> bool {
-    ["1", "true", "yes", "on", "y", "t"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
+    ["1", "true", "yes", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes)) || is_letter(value, 'y', 't')
+}
+
+/// The short forms that `AWS_XRAY_SDK_ENABLED` takes as well.
+fn is_letter(value: &str, one: char, other: char) -> bool {
+    let mut letters = value.chars().map(|letter| letter.to_ascii_lowercase());
+    letters.next().is_some_and(|letter| letter == one || letter == other) && letters.next().is_none()
 }
 
 #[cfg(test)]
@@ -120,6 +128,8 @@ mod tests {
             (&[("AWS_XRAY_SDK_ENABLED", "FALSE")], true),
             (&[("AWS_XRAY_SDK_ENABLED", "0")], true),
             (&[("AWS_XRAY_SDK_ENABLED", "off")], true),
+            (&[("AWS_XRAY_SDK_ENABLED", "N")], true),
+            (&[("AWS_XRAY_SDK_ENABLED", "t")], false),
             (&[("AWS_XRAY_SDK_ENABLED", "true")], false),
             (&[("AWS_XRAY_SDK_ENABLED", "maybe")], false),
             (&[("AWS_XRAY_SDK_DISABLED", "true")], true),

@@ -199,7 +199,17 @@ impl Recorder {
                 format_args!("a document of {size} bytes does not fit into a datagram and was dropped: {start}…"),
             );
         }
-        self.0.emitter.emit(document);
+        self.call_emitter(|emitter| emitter.emit(document));
+    }
+
+    /// Calls the emitter, which may be the user's code and must not fail the caller, least of all one that drops
+    /// its last handle while a panic unwinds.
+    fn call_emitter<T>(&self, call: impl FnOnce(&dyn Emitter) -> T) -> Option<T> {
+        let called = catch_unwind(AssertUnwindSafe(|| call(&*self.0.emitter)));
+        if called.is_err() {
+            self.diagnostics().error("emitter", format_args!("the emitter panicked: documents may be lost"));
+        }
+        called.ok()
     }
 
     /// Waits until all documents that are finished now have been handed to the kernel, `timeout` at most.
@@ -207,12 +217,14 @@ impl Recorder {
     /// It blocks the thread, but no runtime: the documents leave by a thread of their own. Async code awaits
     /// [`flushed`](Recorder::flushed) instead.
     pub fn flush(&self, timeout: Duration) -> Flushed {
-        self.0.emitter.flush(timeout)
+        self.call_emitter(|emitter| emitter.flush(timeout)).unwrap_or(Flushed::TimedOut { left: 0 })
     }
 
     /// Is ready when all documents that are finished now have been handed to the kernel.
     pub fn flushed(&self) -> FlushedFuture {
-        FlushedFuture::new(&*self.0.emitter)
+        let (future, then) = FlushedFuture::new();
+        self.call_emitter(|emitter| emitter.when_flushed(then));
+        future
     }
 
     /// What became of everything so far.

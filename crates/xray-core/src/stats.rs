@@ -72,7 +72,8 @@ counts! {
     shed,
     /// Values written to a segment or subsegment after it was closed, and ignored.
     late_writes,
-    /// Annotations ignored because their segment or subsegment had 50 already, all that X-Ray indexes.
+    /// Annotations ignored because their segment or subsegment had 50 already, all that X-Ray indexes, or 52 KiB
+    /// of them, so that they fit into a document.
     annotations_dropped,
     /// Names of segments and subsegments that had characters or a length X-Ray refuses.
     names_repaired,

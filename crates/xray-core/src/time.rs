@@ -33,7 +33,7 @@ impl Timestamp {
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Timestamp {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(since.as_secs() * 1_000_000 + u64::from(since.subsec_micros()))
+        Timestamp(since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros().into()))
     }
 }
 

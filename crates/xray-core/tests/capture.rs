@@ -1,5 +1,7 @@
 //! The four doors to a subsegment: what they record, what they return, and when they close.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -154,7 +156,7 @@ fn the_subsegment_is_current_in_its_code_and_parent_of_what_that_captures() {
             let callback = capture_callback("called later", |()| capture("in callback", |_| {}));
             run(capture_async("2", async |two| {
                 assert_eq!(current().id(), two.id());
-                try_capture("3", |_| Ok::<_, OutOfStock>(capture("4", |_| {}))).unwrap();
+                try_capture("3", |_| Ok::<_, OutOfStock>(capture("4", |_| 4))).unwrap();
             }));
             callback(());
         });
@@ -225,28 +227,13 @@ async fn captured_futures_can_be_spawned() {
         tokio::spawn(yield_now().in_subsegment("future")).await.unwrap();
         let fallible = async { Err::<(), _>(OutOfStock) }.try_in_subsegment("fallible");
         assert_eq!(tokio::spawn(fallible).await.unwrap(), Err(OutOfStock));
-        std::thread::spawn(capture_callback("callback", |n: u8| assert_eq!(n, 7)).map_argument(7)).join().unwrap();
+        let callback = capture_callback("callback", |n: u8| assert_eq!(n, 7));
+        std::thread::spawn(move || callback(7)).join().unwrap();
     });
     work.await;
     segment.close();
     let want = "shop\n  owned [text=owned]\n  borrowed [text=borrowed]\n  future\n  fallible fault\n  callback\n";
     assert_eq!(traces.take().one().tree(), want);
-}
-
-/// Gives a callback its argument, to run it elsewhere.
-trait MapArgument<A> {
-    fn map_argument(self, argument: A) -> impl FnOnce() + Send + 'static
-    where
-        A: Send + 'static;
-}
-
-impl<A, F: FnOnce(A) + Send + 'static> MapArgument<A> for F {
-    fn map_argument(self, argument: A) -> impl FnOnce() + Send + 'static
-    where
-        A: Send + 'static,
-    {
-        move || self(argument)
-    }
 }
 
 #[test]

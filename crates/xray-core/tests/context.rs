@@ -1,5 +1,7 @@
 //! The current entity: it follows its own code, over awaits, tasks and threads, and nothing else.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -215,6 +217,11 @@ impl Drop for Witness {
     }
 }
 
+/// Polls once, then drops.
+fn cancel(future: impl Future) {
+    assert!(pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
 #[test]
 fn values_are_dropped_in_the_context_of_their_code() {
     let (recorder, traces) = Recorder::in_memory();
@@ -225,9 +232,6 @@ fn values_are_dropped_in_the_context_of_their_code() {
         yield_now().await;
         drop(witness);
     };
-    let cx = &mut Context::from_waker(Waker::noop());
-    let mut cancel =
-        |mut future: std::pin::Pin<Box<dyn Future<Output = ()>>>| assert!(future.as_mut().poll(cx).is_pending());
     {
         let _in = segment.enter();
         capture("returns", |_| drop(witness()));
@@ -246,9 +250,9 @@ fn values_are_dropped_in_the_context_of_their_code() {
             capture_async("cancelled closure", async |_| work(witness()).await),
         )
     };
-    cancel(Box::pin(made.0));
-    Box::pin(made.1).as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending().then_some(()).unwrap();
-    cancel(Box::pin(segment.scope(work(witness()))));
+    cancel(made.0);
+    cancel(made.1);
+    cancel(segment.scope(work(witness())));
     segment.close();
     assert!(seen.lock().unwrap().iter().all(Option::is_some), "{seen:?}");
     assert_eq!(

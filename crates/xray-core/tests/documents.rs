@@ -1,5 +1,7 @@
 //! What is sent when: large entities, many entities, entities that close in any order.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
 use std::sync::Arc;
 use std::thread;
 
@@ -19,6 +21,15 @@ fn recorder(threshold: usize) -> (Recorder, MemoryEmitter) {
     let emitter = MemoryEmitter::new();
     let builder = Recorder::builder().sampling(Always).emitter(emitter.clone()).streaming_threshold(threshold);
     (builder.build().unwrap(), emitter)
+}
+
+/// So many subsegments, each below the one before.
+fn chain(segment: &Segment, length: usize) -> Vec<Subsegment> {
+    let mut chain = vec![segment.subsegment("top")];
+    while chain.len() < length {
+        chain.push(chain[chain.len() - 1].subsegment("part"));
+    }
+    chain
 }
 
 fn text(characters: usize) -> String {
@@ -50,23 +61,42 @@ fn metadata_too_large_for_a_datagram_is_shed_and_all_else_is_there() {
     assert_eq!((recorder.stats().shed, recorder.stats().dropped_oversize), (1, 0));
 }
 
+/// What makes a subsegment too large.
+type Case<'a> = (&'a str, &'a dyn Fn(&Subsegment));
+
 #[test]
 fn whatever_is_too_large_is_shed_until_it_fits() {
-    let failure = |text: String| {
-        let error = (0..9).fold(Exception::new("Kind", text.clone()), |error, _| error);
-        error.backtrace(&std::backtrace::Backtrace::force_capture())
+    let failure = |number: usize| {
+        let message = format!("{number}: {}", text(5000));
+        Exception::new("Kind", message).backtrace(&std::backtrace::Backtrace::force_capture())
     };
-    let cases: [(&str, &dyn Fn(&Subsegment)); 9] = [
-        ("many small values", &|part| (0..9000).for_each(|n| drop(part.metadata(&format!("key {n}"), &n)))),
-        ("a long key", &|part| drop(part.metadata(&text(40_000), &1))),
-        ("a long namespace", &|part| drop(part.metadata_in(&text(40_000), "k", &1))),
-        ("escapes", &|part| drop(part.metadata(&"\u{1}".repeat(400), &"\u{1}".repeat(30_000)))),
-        ("messages", &|part| (0..32).for_each(|n| drop(part.fault(failure(text(5000) + &n.to_string()))))),
+    let cases: [Case<'_>; 9] = [
+        ("many small values", &|part| {
+            (0..9000).for_each(|n| {
+                part.metadata(&format!("key {n}"), &n);
+            })
+        }),
+        ("a long key", &|part| {
+            part.metadata(&text(40_000), &1);
+        }),
+        ("a long namespace", &|part| {
+            part.metadata_in(&text(40_000), "k", &1);
+        }),
+        ("escapes", &|part| {
+            part.metadata(&"\u{1}".repeat(400), &"\u{1}".repeat(30_000));
+        }),
+        ("messages", &|part| {
+            (0..32).for_each(|n| {
+                part.fault(failure(n));
+            })
+        }),
         ("a query and a url", &|part| {
             part.set_sql(&Sql::from_url(&format!("mysql://h/{}", text(300))).database_version(text(30_000)));
             part.set_http_request(&HttpRequest::new("GET", &format!("http://h/{}", text(20_000))));
         }),
-        ("a parameter", &|part| drop(part.set_aws(&Aws::operation("Put").parameter("item", &text(60_000))))),
+        ("a parameter", &|part| {
+            part.set_aws(&Aws::operation("Put").parameter("item", &text(60_000)));
+        }),
         ("a list of parameters", &|part| {
             let names: Vec<_> = (0..9000).map(|n| format!("table {n}")).collect();
             part.set_aws(&Aws::operation("BatchGet").parameter("tables", &names));
@@ -95,8 +125,19 @@ fn whatever_is_too_large_is_shed_until_it_fits() {
 }
 
 #[test]
+fn the_report_of_what_was_shed_fits_as_well() {
+    for filler in (60_000..64_000).step_by(100) {
+        let (recorder, emitter) = recorder(100);
+        let segment = recorder.begin(text(200));
+        segment.metadata(&text(400), &"x".repeat(100_000)).metadata_in("filler", "k", &"x".repeat(filler));
+        segment.close();
+        assert_eq!((union(&emitter.take()).len(), recorder.stats().shed), (1, 1), "{filler}");
+    }
+}
+
+#[test]
 fn no_annotation_makes_an_entity_too_large() {
-    for (characters, unit, kept) in [(1000, "a", 50), (1000, "𝒳", 14), (1000, "\u{1}", 9), (2, "𝒳", 50)] {
+    for (characters, unit, kept) in [(1000, "a", 50), (1000, "𝒳", 13), (1000, "\u{1}", 8), (2, "𝒳", 50)] {
         let (recorder, emitter) = recorder(100);
         let segment = recorder.begin("shop");
         for number in 0..50 {
@@ -141,18 +182,16 @@ fn medium_subsegments_are_split_by_size() {
 fn a_tree_that_is_too_large_when_it_closes_is_split_along_its_branches() {
     let (recorder, emitter) = recorder(10_000);
     let segment = recorder.begin("shop");
-    let top = segment.subsegment("top");
-    // Nothing is complete before the top closes.
-    let chain: Vec<_> =
-        std::iter::successors(Some(top.subsegment("1")), |above| Some(above.subsegment("1"))).take(40).collect();
+    // Nothing is complete before the inmost closes, and the outer ones only after the segment.
+    let chain = chain(&segment, 40);
     for part in &chain {
         part.metadata("pad", &"x".repeat(4000));
         part.subsegment("leaf").metadata("pad", &"x".repeat(1000));
     }
-    top.close();
+    chain[20..].iter().rev().for_each(Subsegment::close);
     segment.close();
-    chain.iter().rev().for_each(Subsegment::close);
-    assert_eq!(union(&emitter.take()).len(), 82);
+    chain.iter().for_each(Subsegment::close);
+    assert_eq!(union(&emitter.take()).len(), 81);
 }
 
 #[test]
@@ -182,10 +221,7 @@ fn ten_thousand_nested_subsegments_are_neither_lost_nor_too_deep() {
     for inner_first in [true, false] {
         let (recorder, emitter) = recorder(100);
         let segment = recorder.begin("shop");
-        let mut chain: Vec<_> =
-            std::iter::successors(Some(segment.subsegment("1")), |above| Some(above.subsegment("1")))
-                .take(10_000)
-                .collect();
+        let mut chain = chain(&segment, 10_000);
         if inner_first {
             chain.reverse();
         }
@@ -299,9 +335,15 @@ fn perform(segment: &Segment, acts: &[Act]) -> Vec<Subsegment> {
         match act {
             Act::Begin(number) if number % 5 == 0 => parts.push(segment.subsegment("of the segment")),
             Act::Begin(number) => parts.push(of(number).subsegment("part")),
-            Act::Annotate(number) => drop(of(number).annotate("n", *number)),
-            Act::Pad(number, size) => drop(of(number).metadata("pad", &"x".repeat(*size))),
-            Act::Announce(number) => drop(of(number).announce()),
+            Act::Annotate(number) => {
+                of(number).annotate("n", *number);
+            }
+            Act::Pad(number, size) => {
+                of(number).metadata("pad", &"x".repeat(*size));
+            }
+            Act::Announce(number) => {
+                of(number).announce();
+            }
             Act::Close(number) => of(number).close(),
             Act::CloseSegment => segment.close(),
         }

@@ -1,5 +1,7 @@
 //! The environment: each variable in a process of its own, over code, and never fatal.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
 use std::net::UdpSocket;
 use std::panic::catch_unwind;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! How failures are told: each once, with what caused it, and by reference on its way up.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
 use std::backtrace::Backtrace;
 use std::error::Error;
 use std::fmt;
@@ -152,7 +154,9 @@ fn errors_of_every_form_are_described() {
         (Exception::new("Throttled", "slow down").remote(true), "Throttled", "slow down"),
     ] {
         let remote = kind == "Throttled";
-        let trace = traced(|segment| drop(segment.fault(exception)));
+        let trace = traced(|segment| {
+            segment.fault(exception);
+        });
         let [described] = exceptions(trace.root()) else { panic!("{}", trace.root().json()) };
         let mut described = described.clone();
         described.as_object_mut().unwrap().remove("id");
@@ -176,7 +180,17 @@ fn backtraces_are_taken_when_asked_for() {
         assert!(stack.iter().all(|frame| frame["path"].is_string() && frame["line"].is_u64()));
     }
     let own = Exception::new("Kind", "text").backtrace(&Backtrace::force_capture());
-    assert!(!exceptions(traced(|segment| drop(segment.fault(own))).root())[0]["stack"].as_array().unwrap().is_empty());
+    assert!(
+        !exceptions(
+            traced(|segment| {
+                segment.fault(own);
+            })
+            .root()
+        )[0]["stack"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -187,7 +201,9 @@ fn a_stack_keeps_a_hundred_frames_and_tells_how_many_are_missing() {
             _ => std::hint::black_box(deep(depth - 1)).remote(false),
         }
     }
-    let trace = traced(|segment| drop(segment.fault(deep(150))));
+    let trace = traced(|segment| {
+        segment.fault(deep(150));
+    });
     let exception = &exceptions(trace.root())[0];
     assert_eq!(exception["stack"].as_array().unwrap().len(), 100);
     assert!(exception["truncated"].as_u64().unwrap() >= 50, "{exception}");
@@ -243,7 +259,7 @@ fn an_error_whose_own_code_panics_harms_nobody() {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             // The text may be asked for in part only.
             write!(f, "Mean").unwrap();
-            write!(f, "({})", "more").unwrap();
+            f.write_str("(more)").unwrap();
             Ok(())
         }
     }
@@ -255,7 +271,9 @@ fn an_error_whose_own_code_panics_harms_nobody() {
     impl Error for Mean {}
     let trace = traced(|_| {
         assert!(try_capture("display", |_| Err::<(), _>(Mean(true))).is_err());
-        capture("debug", |subsegment| drop(subsegment.fault(&Mean(false) as &(dyn Error + 'static))));
+        capture("debug", |subsegment| {
+            subsegment.fault(&Mean(false) as &(dyn Error + 'static));
+        });
     });
     assert_eq!(trace.tree(), "shop\n  display fault\n  debug fault\n");
 }

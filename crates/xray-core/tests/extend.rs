@@ -1,5 +1,7 @@
 //! What others bring along: emitters, samplers and loggers from outside the crate, well-behaved or not.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -113,7 +115,7 @@ fn an_emitter_that_panics_harms_nobody() {
     let segment = recorder.begin("shop");
     {
         let _in = segment.enter();
-        assert_eq!(capture("work", |subsegment| subsegment.announce().is_recording()), true);
+        assert!(capture("work", |subsegment| subsegment.announce().is_recording()));
         // Handles are dropped while another panic unwinds: a second one would abort the process.
         let panic = catch_unwind(AssertUnwindSafe(|| {
             let _dropped = current().subsegment("unwound");
@@ -192,7 +194,7 @@ impl<S: Sampler> Sampler for Wraps<S> {
 fn a_sampler_that_makes_no_sense_is_refused_at_build() {
     let error = builder().0.sampling(Wraps(Rate(5.0))).build().unwrap_err();
     assert!(matches!(error, ConfigError::Sampling(_)), "{error}");
-    assert!(error.to_string().contains('5'), "{error}");
+    assert!(error.to_string().contains("`rate`"), "{error}");
     assert!(builder().0.sampling(Wraps(Rate(0.5))).build().is_ok());
 }
 

@@ -1,5 +1,7 @@
 //! What tracing keeps: nothing of what was sent, and nothing at all for a request that is not sampled.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
 use std::time::Duration;
 
 use allocation_counter::measure;
@@ -79,7 +81,9 @@ fn a_trace_frees_all_it_took() {
     let trace = || {
         let segment = recorder.begin("shop");
         let parts: Vec<_> = (0..500).map(|_| segment.subsegment("part")).collect();
-        parts.iter().for_each(|part| drop(part.metadata("pad", &"x".repeat(500)).fault("failed")));
+        parts.iter().for_each(|part| {
+            part.metadata("pad", &"x".repeat(500)).fault("failed");
+        });
         segment.discard();
         let open = segment.subsegment("open");
         segment.close();
@@ -103,7 +107,9 @@ fn a_request_that_is_not_sampled_allocates_nothing() {
             let segment = recorder.begin_from("shop", &TraceHeader::parse(header));
             let _in = segment.enter();
             segment.annotate("n", 1).metadata("m", "value").metadata_with("w", || vec![1]).set_user("user");
-            capture("work", |part| drop(part.annotate("text", "value")));
+            capture("work", |part| {
+                part.annotate("text", "value");
+            });
             assert!(try_capture("fails", |_| "x".parse::<u8>()).is_err());
             let call = current().subsegment("call");
             let _ = call.trace_header().map(|header| header.parent());

@@ -1,5 +1,7 @@
 //! What crosses from service to service: which headers are followed, and what every exit sends on.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -173,12 +175,24 @@ fn subsegments_of_a_facade_leave_at_their_close_whatever_else_is_open() {
 fn a_facade_refuses_to_be_changed_and_says_so() {
     let (told, emitter) = (Arc::new(AtomicUsize::new(0)), xray_core::emit::MemoryEmitter::new());
     for change in [
-        || drop(current().annotate("key", 1)),
-        || drop(current().metadata("key", &1)),
-        || drop(current().fault("failed")),
-        || drop(current_segment().set_user("user")),
-        || drop(current_segment().annotate("key", 1)),
-        || drop(current_segment().mark(xray_core::Flag::Fault)),
+        || {
+            current().annotate("key", 1);
+        },
+        || {
+            current().metadata("key", &1);
+        },
+        || {
+            current().fault("failed");
+        },
+        || {
+            current_segment().set_user("user");
+        },
+        || {
+            current_segment().annotate("key", 1);
+        },
+        || {
+            current_segment().mark(xray_core::Flag::Fault);
+        },
     ] {
         let sink = told.clone();
         let recorder = Recorder::builder()

@@ -1,5 +1,7 @@
 //! The recorder: one of the process, flushes, counts.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -123,7 +125,9 @@ fn counts_tell_what_was_repaired_and_ignored() {
     let (recorder, _traces) = Recorder::in_memory();
     assert_eq!(recorder.stats(), Stats::default());
     let segment = recorder.begin("a{name}");
-    (0..52).for_each(|n| drop(segment.annotate(&format!("k{n}"), n)));
+    (0..52).for_each(|n| {
+        segment.annotate(&format!("k{n}"), n);
+    });
     segment.metadata("large", &"x".repeat(100_000));
     segment.close();
     segment.annotate("late", 1).metadata("late", &1).mark(xray_core::Flag::Error);

@@ -20,6 +20,7 @@ use xray_core::{
 };
 
 fn shared<T: Send + Sync + Debug>() {}
+fn shared_ref<T: Send + Sync + ?Sized>() {}
 fn sent<T: Send + Debug>() {}
 fn printed<T: Debug>() {}
 fn cloned<T: Clone>() {}
@@ -52,7 +53,8 @@ fn public_types_cross_threads_and_can_be_printed() {
     error::<ParseContextMissingError>();
     error::<ParseAddressError>();
     error::<ParseRulesError>();
-    let _open: (Option<Box<dyn Emitter>>, Option<Box<dyn Sampler>>) = (None, None);
+    shared_ref::<dyn Emitter>();
+    shared_ref::<dyn Sampler>();
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub trait FutureExt: Future + Sized {
     /// tokio::spawn(work().in_current());
     /// ```
     fn in_current(self) -> InEntity<Self> {
-        InEntity { inner: self, slot: peek() }
+        InEntity { inner: Some(self), slot: peek() }
     }
 }
 
@@ -65,16 +65,25 @@ pin_project! {
     /// A future with an entity as its context: see [`Entity::scope`](crate::Entity::scope).
     #[must_use = "futures do nothing unless polled"]
     pub struct InEntity<F> {
+        // An option, so that it can be dropped in its context as well.
         #[pin]
-        inner: F,
+        inner: Option<F>,
         // The context of this future while it is not polled, that of the thread while it is.
         slot: Option<Handle>,
+    }
+
+    impl<F> PinnedDrop for InEntity<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _exchanged = Exchanged::new(this.slot);
+            this.inner.set(None);
+        }
     }
 }
 
 impl<F> InEntity<F> {
     pub(crate) fn new(handle: Handle, inner: F) -> InEntity<F> {
-        InEntity { inner, slot: Some(handle) }
+        InEntity { inner: Some(inner), slot: Some(handle) }
     }
 }
 
@@ -105,25 +114,37 @@ impl<F: Future> Future for InEntity<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _exchanged = Exchanged::new(this.slot);
-        this.inner.poll(cx)
+        poll_in(this.slot, this.inner, cx)
     }
+}
+
+/// Polls a future, which is there until it is dropped, in the context of `slot`.
+fn poll_in<F: Future>(slot: &mut Option<Handle>, inner: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    let _exchanged = Exchanged::new(slot);
+    inner.as_pin_mut().map_or(Poll::Pending, |inner| inner.poll(cx))
 }
 
 pin_project! {
     /// A future recorded as a subsegment: see [`FutureExt::in_subsegment`].
     #[must_use = "futures do nothing unless polled"]
     pub struct InSubsegment<F> {
+        // As in `InEntity`.
         #[pin]
-        inner: F,
+        inner: Option<F>,
         stage: Stage,
         slot: Option<Handle>,
     }
 
     impl<F> PinnedDrop for InSubsegment<F> {
         fn drop(this: Pin<&mut Self>) {
-            if let Stage::Running(subsegment) = this.project().stage {
+            let mut this = this.project();
+            if let Stage::Running(subsegment) = this.stage {
                 subsegment.metadata_in("xray", "cancelled", &true);
+                {
+                    let _exchanged = Exchanged::new(this.slot);
+                    this.inner.set(None);
+                }
+                subsegment.handle().finish();
             }
         }
     }
@@ -138,12 +159,12 @@ enum Stage {
 
 impl<F> InSubsegment<F> {
     pub(crate) fn new(parent: Handle, name: String, inner: F) -> InSubsegment<F> {
-        InSubsegment { inner, stage: Stage::Waiting(parent, name), slot: None }
+        InSubsegment { inner: Some(inner), stage: Stage::Waiting(parent, name), slot: None }
     }
 
     /// As `new`, for a subsegment that has begun.
     pub(crate) fn running(subsegment: Subsegment, inner: F) -> InSubsegment<F> {
-        InSubsegment { inner, slot: Some(subsegment.handle().clone()), stage: Stage::Running(subsegment) }
+        InSubsegment { inner: Some(inner), slot: Some(subsegment.handle().clone()), stage: Stage::Running(subsegment) }
     }
 }
 
@@ -157,10 +178,7 @@ impl<F: Future> InSubsegment<F> {
             *this.stage = Stage::Running(subsegment);
         }
         // Caught only to learn the panic's message: it goes on below.
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let _exchanged = Exchanged::new(this.slot);
-            this.inner.poll(cx)
-        }));
+        let polled = catch_unwind(AssertUnwindSafe(|| poll_in(this.slot, this.inner, cx)));
         let output = match polled {
             Ok(polled) => ready!(polled),
             Err(payload) => {
@@ -189,7 +207,9 @@ impl<F: Future> Future for InSubsegment<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let (output, subsegment) = ready!(self.poll_running(cx));
-        drop(subsegment);
+        if let Some(subsegment) = subsegment {
+            subsegment.close();
+        }
         Poll::Ready(output)
     }
 }
@@ -212,8 +232,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
         let (output, subsegment) = ready!(self.project().inner.poll_running(cx));
-        if let (Err(error), Some(subsegment)) = (&output, &subsegment) {
-            subsegment.fault(error);
+        if let Some(subsegment) = subsegment {
+            if let Err(error) = &output {
+                subsegment.fault(error);
+            }
+            subsegment.close();
         }
         Poll::Ready(output)
     }

@@ -22,8 +22,8 @@ pub struct Entered {
     thread_bound: PhantomData<*const ()>,
 }
 
-pub(crate) fn enter(handle: Handle) -> Entered {
-    let mut slot = Some(handle);
+/// Makes that the thread's context, also when it is none.
+pub(crate) fn enter(mut slot: Option<Handle>) -> Entered {
     swap(&mut slot);
     Entered { previous: slot, thread_bound: PhantomData }
 }

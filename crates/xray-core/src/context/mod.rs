@@ -104,7 +104,7 @@ pub fn subsegment(name: impl AsRef<str>) -> Subsegment {
     Subsegment::begun(current_or_missing(name).begin_child(name))
 }
 
-/// Carries the current entity to where `f` will run: another thread, a blocking task.
+/// Carries the current entity, or that there is none, to where `f` will run: another thread, a blocking task.
 ///
 /// ```
 /// # fn compress() {}
@@ -113,7 +113,7 @@ pub fn subsegment(name: impl AsRef<str>) -> Subsegment {
 pub fn in_current<T>(f: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let handle = peek();
     move || {
-        let _entered = handle.map(enter);
+        let _entered = enter(handle);
         f()
     }
 }

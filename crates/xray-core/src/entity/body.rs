@@ -18,6 +18,10 @@ use super::value::{AnnotationValue, clean_key};
 /// Annotations of an entity that are kept: X-Ray indexes so many in a trace.
 const MAX_ANNOTATIONS: usize = 50;
 
+/// Bytes of all annotations that are kept: what is kept is never shed, and must fit into a document beside the
+/// members that always stay. Room for 50 texts of 1,000 letters.
+const MAX_ANNOTATED: usize = 52 * 1024;
+
 /// A problem that the response shows as a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -53,6 +57,8 @@ struct Metadata {
 pub(crate) struct Body {
     pub(super) text: Arena,
     annotations: Vec<(Span, Span)>,
+    /// Bytes of all annotations.
+    annotated: usize,
     metadata: Vec<Metadata>,
     // Of blocks, the members, each after a comma.
     http_request: Span,
@@ -97,6 +103,13 @@ impl Body {
             return Annotated::Dropped;
         }
         let value = self.text.push_with(|out| value.write(out));
+        let before = known.map_or(0, |index| cleaned.len() + self.annotations[index].1.len());
+        let annotated = self.annotated - before + cleaned.len() + value.len();
+        if annotated > MAX_ANNOTATED {
+            self.replaced(value);
+            return Annotated::Dropped;
+        }
+        self.annotated = annotated;
         match known {
             Some(index) => {
                 let old = std::mem::replace(&mut self.annotations[index].1, value);
@@ -222,6 +235,12 @@ impl Body {
             "http" => self.http_request = members,
             _ => self.aws = members,
         }
+    }
+
+    /// Removes what is left of blocks, causes and precursors.
+    pub(super) fn clear_details(&mut self) {
+        (self.http_request, self.http_response, self.sql, self.aws) = Default::default();
+        self.rare = None;
     }
 
     /// Everything after the head, for the document of a subsegment.

@@ -32,17 +32,20 @@ pub(crate) struct Described {
 }
 
 impl Cause {
-    /// Segments list the oldest exception first, subsegments the newest, as all X-Ray SDKs do.
-    pub(super) fn add(&mut self, described: Vec<Described>, newest_first: bool) {
+    /// Segments list the oldest exception first, subsegments the newest, as all X-Ray SDKs do. Returns whether
+    /// there was room.
+    pub(super) fn add(&mut self, described: Vec<Described>, newest_first: bool) -> bool {
         let mut all = match std::mem::take(self) {
             Cause::Exceptions(all) => all,
             Cause::None | Cause::Reference(_) => Vec::new(),
         };
-        if all.len() + described.len() <= MAX_EXCEPTIONS {
+        let fits = all.len() + described.len() <= MAX_EXCEPTIONS;
+        if fits {
             let at = if newest_first { 0 } else { all.len() };
             all.splice(at..at, described);
         }
         *self = Cause::Exceptions(all);
+        fits
     }
 
     /// An exception of the entity's own says more than a reference.

@@ -10,7 +10,7 @@ use crate::id::{EntityId, TraceId};
 use crate::w3c::{Propagation, TraceParent};
 
 use super::body::{Body, Flag};
-use super::node::{Kind, Node};
+use super::node::Node;
 use super::passive::Passive;
 use super::value::AnnotationValue;
 
@@ -74,10 +74,20 @@ impl Handle {
     }
 
     pub(super) fn record(&self, flag: Flag, exception: impl Into<Exception>) {
-        if let Some(node) = self.recorded()
-            && node.kind() != Kind::Facade
+        if let Some(node) = self.recorded() {
+            node.record_with(flag, || exception.into());
+        }
+    }
+
+    /// Closes the entity as its handles go out of scope, which a panic may be the reason of.
+    pub(crate) fn finish(&self) {
+        if let Handle::Recorded(node) = self
+            && node.is_open()
         {
-            node.record(flag, exception.into());
+            if std::thread::panicking() {
+                node.record(Flag::Fault, Exception::new("panic", "the thread panicked"));
+            }
+            node.close(None);
         }
     }
 
@@ -184,10 +194,7 @@ impl Drop for Owner {
             && node.is_open()
             && node.remove_owner()
         {
-            if std::thread::panicking() {
-                node.record(Flag::Fault, Exception::new("panic", "the thread panicked"));
-            }
-            node.close(None);
+            self.handle.finish();
         }
     }
 }
@@ -313,7 +320,7 @@ macro_rules! shared_methods {
             /// current while other tasks run: use [`scope`](Self::scope) or
             /// [`in_subsegment`](crate::FutureExt::in_subsegment).
             pub fn enter(&self) -> crate::context::Entered {
-                crate::context::enter(self.handle().clone())
+                crate::context::enter(Some(self.handle().clone()))
             }
 
             /// Runs `future` with this as the current entity, at each poll. The entity stays open afterwards.

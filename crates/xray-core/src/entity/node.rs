@@ -1,6 +1,7 @@
 //! The core of an entity that is recorded: an immutable head, and a body that its close takes away.
 
 use std::backtrace::Backtrace;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -250,7 +251,7 @@ impl Node {
                 recorder.counters().annotations_dropped.add(1);
                 recorder.diagnostics().warn(
                     "annotation dropped",
-                    format_args!("annotation {key:?} was dropped: an entity has at most 50"),
+                    format_args!("annotation {key:?} was dropped: an entity has at most 50, and 52 KiB of them"),
                 );
             }
         }
@@ -264,9 +265,9 @@ impl Node {
                 format_args!("metadata {key:?} was dropped: X-Ray reserves the namespace {namespace:?}"),
             );
         }
-        // The value's own code runs here, before any lock.
-        buffer::with(|encoded| match json::value(encoded, value) {
-            Ok(()) => {
+        // The value's own code runs here, before any lock; a panic in it must not fail the request.
+        buffer::with(|encoded| match catch_unwind(AssertUnwindSafe(|| json::value(encoded, value))) {
+            Ok(Ok(())) => {
                 if encoded == b"null" {
                     // As the other X-Ray SDKs write it.
                     encoded.clear();
@@ -274,9 +275,24 @@ impl Node {
                 }
                 self.edit(|body| body.metadata(namespace, key, encoded));
             }
-            Err(error) => diagnostics
+            Ok(Err(error)) => diagnostics
                 .warn("metadata", format_args!("metadata {key:?} was dropped: it does not serialise: {error}")),
+            Err(_) => {
+                diagnostics.warn("metadata", format_args!("metadata {key:?} was dropped: its serialisation panicked"));
+            }
         });
+    }
+
+    /// As [`record`](Node::record). `exception` runs the code of a user's error, which must not fail the request.
+    pub(super) fn record_with(&self, flag: Flag, exception: impl FnOnce() -> Exception) {
+        match catch_unwind(AssertUnwindSafe(exception)) {
+            Ok(exception) => self.record(flag, exception),
+            Err(_) => {
+                self.edit(|body| body.mark(flag));
+                let message = format_args!("an exception was dropped: the error's own text panicked");
+                self.recorder().diagnostics().warn("exception", message);
+            }
+        }
     }
 
     pub(super) fn record(&self, flag: Flag, exception: Exception) {
@@ -287,14 +303,19 @@ impl Node {
         };
         let above = if self.kind() == Kind::Segment { None } else { self.core().parent };
         let telling = tell(&mut lock(&self.trace().last_failure), exception, (self.id(), above), recorder.ids());
-        self.edit(|body| {
+        let told = self.edit(|body| {
             body.mark(flag);
             match telling {
-                Telling::Describe(described) => body.cause().add(described, self.kind() == Kind::Subsegment),
+                Telling::Describe(described) => return body.cause().add(described, self.kind() == Kind::Subsegment),
                 Telling::Refer(id) => body.cause().refer(id),
                 Telling::Nothing => {}
             }
+            true
         });
+        if told != Some(true) {
+            // Nobody may refer to what no document describes.
+            *lock(&self.trace().last_failure) = None;
+        }
     }
 
     /// Closes the entity. What is closed already stays as it is.

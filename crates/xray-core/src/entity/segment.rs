@@ -2,7 +2,6 @@
 
 use super::either::Entity;
 use super::handle::{Handle, Owner, shared_methods};
-use super::node::Kind;
 use crate::http::{HttpRequest, HttpResponse};
 
 /// What this service did for one request, or for one job.
@@ -32,11 +31,6 @@ impl Segment {
     }
 
     pub(crate) fn borrowed(handle: Handle) -> Segment {
-        let handle = match handle {
-            // The segment of a Lambda function belongs to Lambda.
-            Handle::Recorded(node) if node.kind() == Kind::Facade => Handle::Absent,
-            other => other,
-        };
         Segment { owner: Owner::borrowed(handle) }
     }
 

@@ -1,7 +1,7 @@
 //! What an entity gives up when it alone is too large for a datagram.
 //!
 //! Metadata goes first, the largest value first, then stack frames, then long SQL and URLs, then long
-//! messages. Names, ids, times, flags and annotations always stay.
+//! messages, at last all blocks and causes. Names, ids, times, flags and annotations always stay.
 
 use serde_json::Value;
 
@@ -18,6 +18,8 @@ const MAX_HEAD: usize = 1024;
 pub(super) const MAX_TAIL: usize = MAX_DOCUMENT - STANDALONE_MEMBERS - MAX_HEAD;
 /// Room for the report of what was shed.
 const MAX_REPORT: usize = 1024;
+/// Bytes of the report's text; escaped, it may take twice as many.
+const MAX_REPORT_TEXT: usize = 400;
 /// Characters that are left of a long text.
 const SHORTENED: usize = 200;
 
@@ -25,8 +27,8 @@ const SHORTENED: usize = 200;
 /// returned text what it removed.
 pub(super) fn shed(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<u8>, &Body)) -> String {
     let mut report = Vec::new();
-    let steps: [fn(&mut Body, usize, &mut Vec<String>); 5] =
-        [shed_metadata, shed_stacks, shed_texts, shed_messages, shed_all_metadata];
+    let steps: [fn(&mut Body, usize, &mut Vec<String>); 6] =
+        [shed_metadata, shed_stacks, shed_texts, shed_messages, shed_all_metadata, shed_details];
     for step in steps {
         let excess = (tail.len() + MAX_REPORT).saturating_sub(MAX_TAIL);
         if excess == 0 {
@@ -37,7 +39,7 @@ pub(super) fn shed(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<
         write(tail, body);
     }
     let mut text = report.join(", ");
-    text.truncate(json::cut(&text, SHORTENED * 2).len());
+    text.truncate((0..=MAX_REPORT_TEXT).rfind(|end| text.is_char_boundary(*end)).unwrap_or_default());
     let mut encoded = Vec::new();
     json::string(&mut encoded, &text);
     body.metadata("xray", "shed", &encoded);
@@ -82,7 +84,7 @@ fn shed_texts(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
     }
 }
 
-/// Members of an object, each after a comma, all texts in them shortened.
+/// Members of an object, each after a comma, all texts in them shortened; nothing of what is too deep to be read.
 fn shortened(members: &[u8]) -> Vec<u8> {
     fn shorten(value: &mut Value) {
         match value {
@@ -93,7 +95,7 @@ fn shortened(members: &[u8]) -> Vec<u8> {
         }
     }
     let object = [b"{", members.get(1..).unwrap_or_default(), b"}"].concat();
-    let mut value: Value = serde_json::from_slice(&object).unwrap_or_default();
+    let Ok(mut value) = serde_json::from_slice::<Value>(&object) else { return Vec::new() };
     shorten(&mut value);
     let mut text = value.to_string();
     text.truncate(text.len() - 1);
@@ -113,6 +115,12 @@ fn shed_all_metadata(body: &mut Body, _excess: usize, report: &mut Vec<String>) 
     report.clear();
     report.push(format!("all metadata ({} values)", body.metadata_sizes().count()));
     body.clear_metadata();
+}
+
+/// Long lists, and many members that are not long themselves.
+fn shed_details(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+    report.push("all blocks and causes".to_owned());
+    body.clear_details();
 }
 
 impl Body {

@@ -5,8 +5,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::emit::Emitter;
-
 /// Ready when the documents have left: see [`Recorder::flushed`](crate::Recorder::flushed).
 #[must_use = "futures do nothing unless polled"]
 pub struct FlushedFuture {
@@ -19,17 +17,24 @@ enum State {
 }
 
 impl FlushedFuture {
-    pub(super) fn new(emitter: &dyn Emitter) -> FlushedFuture {
+    /// The future, and what an emitter calls to complete it. Dropping that completes it as well: nobody waits for
+    /// an emitter that forgets or panics.
+    pub(super) fn new() -> (FlushedFuture, Box<dyn FnOnce() + Send>) {
         let state = Arc::new(Mutex::new(State::Waiting(None)));
-        let of_emitter = state.clone();
-        emitter.when_flushed(Box::new(move || {
-            let before =
-                std::mem::replace(&mut *of_emitter.lock().unwrap_or_else(PoisonError::into_inner), State::Done);
-            if let State::Waiting(Some(waker)) = before {
-                waker.wake();
-            }
-        }));
-        FlushedFuture { state }
+        let completion = Completion(state.clone());
+        (FlushedFuture { state }, Box::new(move || drop(completion)))
+    }
+}
+
+/// Completes the future when it is dropped.
+struct Completion(Arc<Mutex<State>>);
+
+impl Drop for Completion {
+    fn drop(&mut self) {
+        let before = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), State::Done);
+        if let State::Waiting(Some(waker)) = before {
+            waker.wake();
+        }
     }
 }
 
