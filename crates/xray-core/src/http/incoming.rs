@@ -286,6 +286,8 @@ impl IncomingOptions {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use super::*;
     use crate::http::HttpResponse;
 
