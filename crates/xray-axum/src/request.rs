@@ -35,7 +35,7 @@ pub(crate) fn facts<'a>(
     facts.peer = peer(extensions).map(|address| address.ip());
     facts.trace_header = text(TRACE_HEADER);
     facts.traceparent = text(TRACEPARENT);
-    facts.tracestate = text(TRACESTATE);
+    facts.tracestate = facts.traceparent.and_then(|_| text(TRACESTATE));
     facts
 }
 

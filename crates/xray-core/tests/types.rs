@@ -15,8 +15,8 @@ use xray_core::testing::{Recorded, Taken, Trace, Traces};
 use xray_core::time::{Clock, Timestamp};
 use xray_core::{
     AnnotationValue, Aws, ConfigError, ContextMissing, Entity, EntityId, Exception, Facade, Flag, FlushedFuture,
-    Installed, Namespace, Naming, ParseIdError, Recorder, RecorderBuilder, SamplingFlag, Segment, Sql, Subsegment,
-    TraceHeader, TraceId,
+    Installed, Namespace, Naming, ParseIdError, Propagation, Recorder, RecorderBuilder, SamplingFlag, Segment, Sql,
+    Subsegment, TraceHeader, TraceId, TraceParent,
 };
 
 fn shared<T: Send + Sync + Debug>() {}
@@ -38,7 +38,7 @@ fn public_types_cross_threads_and_can_be_printed() {
     shared::<AnnotationValue<'_>>();
     shared::<(Aws, Sql, Exception, Flag, Namespace, Naming)>();
     shared::<(EntityId, TraceId, TraceHeader<'_>, SamplingFlag)>();
-    shared::<(ContextMissing, MissingContext<'_>)>();
+    shared::<(ContextMissing, MissingContext<'_>, Propagation, TraceParent)>();
     shared::<(InEntity<()>, InSubsegment<()>, TryInSubsegment<()>)>();
     shared::<(Level, Document, Stats, Clock, Timestamp)>();
     shared::<(DaemonAddress, Endpoint, Flushed, MemoryEmitter)>();

@@ -162,7 +162,7 @@ impl Sender {
 
     fn deliver(&mut self, document: &Document) {
         let size = document.datagram().len();
-        while let Err(pause) = self.pace.admit(size, Instant::now(), || self.queue.hurried()) {
+        while let Err(pause) = self.pace.admit(size, Instant::now(), || self.queue.pressure()) {
             thread::sleep(pause);
         }
         let mut patience = PATIENCE;

@@ -22,6 +22,17 @@ const RATE: f64 = 5_000.0;
 /// Documents that may leave ahead of that rate: half of the daemon's queue, since others may share it.
 const BURST: f64 = 500.0;
 
+/// What the sender knows of those who wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pressure {
+    /// Nobody waits.
+    None,
+    /// A flush waits, or the queue fills up: waiting would lose more than the daemon's queue might.
+    Hurry,
+    /// The queue is nearly full: what is not sent at once is lost here, while the reader may still take it.
+    Overflow,
+}
+
 /// The state of the pace. It reads no clock: the caller says what time it is.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -40,20 +51,24 @@ impl Pace {
 
     /// Lets a document of that size leave now, or tells how long to wait before asking again.
     ///
-    /// `hurried` lifts the long-run rate, when waiting would lose more than the daemon's queue might; the
-    /// windows hold always. It is asked only when it matters.
-    pub(super) fn admit(&mut self, bytes: usize, now: Instant, hurried: impl FnOnce() -> bool) -> Result<(), Duration> {
+    /// `pressure` is asked only when it matters: hurry lifts the long-run rate, an overflow the windows as well.
+    pub(super) fn admit(
+        &mut self,
+        bytes: usize,
+        now: Instant,
+        pressure: impl Fn() -> Pressure,
+    ) -> Result<(), Duration> {
         let footprint = footprint(bytes);
         let since = now.saturating_duration_since(self.last);
         let rest = self.rest();
-        if since >= rest {
+        if since >= rest || (self.is_full_for(footprint) && pressure() == Pressure::Overflow) {
             self.window_documents = 0;
             self.window = 0;
         } else if self.is_full_for(footprint) {
             return Err(rest - since);
         }
         let tokens = (self.tokens + since.as_secs_f64() * RATE).min(BURST);
-        if tokens < 1.0 && !hurried() {
+        if tokens < 1.0 && pressure() == Pressure::None {
             return Err(PAUSE); // not shorter: the thread wakes once for several documents
         }
         self.tokens = (tokens - 1.0).max(0.0);
@@ -96,11 +111,12 @@ mod tests {
     /// When each document leaves, in nanoseconds, if document `k` is ready `gaps[k]` ns after the one before it
     /// has left, and a send takes 3 µs.
     fn schedule(documents: &[(usize, u64)], hurried: bool) -> Vec<u128> {
+        let pressure = if hurried { Pressure::Hurry } else { Pressure::None };
         let start = Instant::now();
         let (mut pace, mut now, mut left) = (Pace::new(start), start, Vec::new());
         for (bytes, gap) in documents {
             now += Duration::from_nanos(*gap);
-            while let Err(pause) = pace.admit(*bytes, now, || hurried) {
+            while let Err(pause) = pace.admit(*bytes, now, || pressure) {
                 assert!(pause > Duration::ZERO);
                 now += pause;
             }
@@ -153,6 +169,16 @@ mod tests {
     fn slow_traffic_never_waits() {
         let left = schedule(&[(30_000, 2_000_000); 5_000], false);
         assert!(left.windows(2).all(|pair| pair[1] - pair[0] == 2_003_000));
+    }
+
+    #[test]
+    fn an_overflow_lifts_the_windows_and_leaves_them_in_force() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        for _ in 0..10 * WINDOW_DOCUMENTS {
+            assert_eq!(pace.admit(100, now, || Pressure::Overflow), Ok(()));
+        }
+        assert_eq!(pace.admit(100, now, || Pressure::Hurry), Err(PAUSE));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Flushed;
+use super::pace::Pressure;
 use crate::buffer;
 use crate::document::Document;
 
@@ -166,10 +167,16 @@ impl Queue {
         true
     }
 
-    /// Whether the sender should not spare the daemon: a flush waits, or the queue fills up.
-    pub(super) fn hurried(&self) -> bool {
+    /// How little the sender may spare the daemon.
+    pub(super) fn pressure(&self) -> Pressure {
         let state = self.lock();
-        state.settled() < state.hurry || state.bytes > self.capacity / 4 || state.closing.is_some()
+        if state.bytes > self.capacity / 4 * 3 {
+            Pressure::Overflow
+        } else if state.settled() < state.hurry || state.bytes > self.capacity / 4 || state.closing.is_some() {
+            Pressure::Hurry
+        } else {
+            Pressure::None
+        }
     }
 
     /// Whether the queue is closed and its time is over.
@@ -357,22 +364,25 @@ mod tests {
         queue.push(document(3, 100));
         let mut woken = false;
         assert_eq!(queue.flush(Duration::ZERO, || woken = true), Flushed::TimedOut { left: 4 });
-        assert!(woken && queue.hurried());
+        assert!(woken);
+        assert_eq!(queue.pressure(), Pressure::Hurry);
         batch.clear();
         queue.take(&mut batch);
         assert_eq!(queue.flush(Duration::ZERO, || {}), Flushed::TimedOut { left: 1 });
         drop(queue.settle());
         assert_eq!(queue.flush(Duration::ZERO, || unreachable!()), Flushed::All);
-        assert!(!queue.hurried());
+        assert_eq!(queue.pressure(), Pressure::None);
     }
 
     #[test]
-    fn a_filling_queue_is_a_hurry() {
+    fn a_filling_queue_presses_more_and_more() {
         let queue = Queue::new(1_000);
-        queue.push(document(0, 250));
-        assert!(!queue.hurried());
-        queue.push(document(1, 100));
-        assert!(queue.hurried());
+        for (size, pressure) in
+            [(250, Pressure::None), (100, Pressure::Hurry), (400, Pressure::Hurry), (100, Pressure::Overflow)]
+        {
+            queue.push(document(0, size));
+            assert_eq!(queue.pressure(), pressure);
+        }
     }
 
     #[test]

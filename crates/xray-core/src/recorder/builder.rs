@@ -182,8 +182,9 @@ impl RecorderBuilder {
         let environment = self.environment.unwrap_or_else(Environment::read);
         let stderr = Stderr { level: environment.log.0, prefix: !environment.lambda };
         let diagnostics = Diagnostics::new(self.logger, stderr);
-        for problem in &environment.problems {
-            diagnostics.error("environment", format_args!("{problem}"));
+        if !environment.problems.is_empty() {
+            // In one message: a second one of the same cause would be held back.
+            diagnostics.error("environment", format_args!("{}", environment.problems.join("; ")));
         }
         let counters = Arc::new(Counters::default());
         let daemon = environment.daemon.unwrap_or(self.daemon);
