@@ -13,15 +13,14 @@ use crate::document::json;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Aws {
-    members: Vec<u8>,
+    /// Names, and encoded values.
+    members: Vec<(String, Vec<u8>)>,
 }
 
 impl Aws {
     /// A call of the operation, in the console's form: `PutItem`.
     pub fn operation(operation: &str) -> Aws {
-        let mut members = Vec::new();
-        json::text_member(&mut members, "operation", operation);
-        Aws { members }
+        Aws { members: Vec::new() }.parameter("operation", operation)
     }
 
     /// The region that was called.
@@ -48,22 +47,25 @@ impl Aws {
         self.parameter("retries", &retries)
     }
 
-    /// A parameter or result of the call under its name in snake case, such as `table_name`. A value that does
-    /// not serialise is left out.
+    /// A parameter or result of the call under its name in snake case, such as `table_name`. The same name again
+    /// replaces the value; one that does not serialise is left out.
     #[must_use]
     pub fn parameter<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Aws {
-        let before = self.members.len();
-        self.members.push(b',');
-        json::string(&mut self.members, name);
-        self.members.push(b':');
-        if json::value(&mut self.members, value).is_err() {
-            self.members.truncate(before);
+        let mut encoded = Vec::new();
+        if json::value(&mut encoded, value).is_ok() {
+            self.members.retain(|(known, _)| known != name);
+            self.members.push((name.to_owned(), encoded));
         }
         self
     }
 
     /// The members, each after a comma.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.members);
+        for (name, encoded) in &self.members {
+            out.push(b',');
+            json::string(out, name);
+            out.push(b':');
+            out.extend_from_slice(encoded);
+        }
     }
 }

@@ -264,6 +264,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_empty_text_is_left_out() {
+        let mut out = vec![];
+        Sql::from_url("mysql://h/d").database_type("").database_version("").write(&mut out, false);
+        assert_eq!(out, b",\"url\":\"mysql://h/d\"");
+    }
+
     proptest! {
         #[test]
         fn no_password_and_no_text_makes_trouble(password in "[a-z:/?#@0-9]{8,20}", query: String) {

@@ -7,7 +7,8 @@ use crate::entity::{Handle, Subsegment};
 
 use super::{is_recorded, swap};
 
-/// Keeps an entity current on this thread until it is dropped; then the former one is current again.
+/// Keeps an entity current on this thread until it is dropped; then what was current before is so again. Guards
+/// are dropped in the opposite order of their making, as local variables are.
 ///
 /// It cannot go to another thread. Do not hold it across an `.await`: other tasks of the thread would run with
 /// it. Futures have [`scope`](crate::Entity::scope) and [`FutureExt`](super::FutureExt).

@@ -187,7 +187,7 @@ impl Ledger {
 
     /// Forgets everything.
     pub(crate) fn discard(&mut self) {
-        (self.slots, self.arena) = (Slots::default(), Arena::default());
+        (self.slots, self.arena) = (self.slots.emptied(), Arena::default());
         (self.held, self.held_bytes, self.ready) = (0, 0, 0);
     }
 

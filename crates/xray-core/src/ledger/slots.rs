@@ -96,19 +96,21 @@ pub(super) struct Slots {
     free: u32,
     begun: u64,
     used: usize,
+    /// The generation of slots that are new here: above all that were ever given out.
+    fresh: u32,
 }
 
 /// No slots, and no room for any.
 impl Default for Slots {
     fn default() -> Slots {
-        Slots { slots: Vec::new(), free: NONE, begun: 0, used: 0 }
+        Slots { slots: Vec::new(), free: NONE, begun: 0, used: 0, fresh: 0 }
     }
 }
 
 impl Slots {
     /// Room for a small trace.
     pub(super) fn new() -> Slots {
-        Slots { slots: Vec::with_capacity(4), free: NONE, begun: 0, used: 0 }
+        Slots { slots: Vec::with_capacity(4), ..Slots::default() }
     }
 
     #[cfg(test)]
@@ -128,12 +130,19 @@ impl Slots {
             return SlotRef { index, generation: free.generation };
         }
         let index = self.slots.len() as u32;
+        slot.generation = self.fresh;
         self.slots.push(slot);
-        SlotRef { index, generation: 0 }
+        SlotRef { index, generation: self.fresh }
     }
 
     pub(super) fn get(&self, slot: SlotRef) -> Option<&Slot> {
         self.slots.get(slot.index as usize).filter(|found| found.generation == slot.generation)
+    }
+
+    /// No slots, and no room for any; no reference from before is valid.
+    pub(super) fn emptied(&self) -> Slots {
+        let highest = self.slots.iter().map(|slot| slot.generation).max();
+        Slots { begun: self.begun, fresh: highest.unwrap_or(self.fresh).wrapping_add(1), ..Slots::default() }
     }
 
     /// Frees one slot, which no other links to. All references to it become invalid.

@@ -95,7 +95,12 @@ impl Ledger {
             }
             self.slots.unlink(child);
             self.slots[top].below -= size + 1;
-            tops.push(child);
+            if self.slots[child].stub {
+                // It says nothing yet, and will send itself.
+                self.release(child);
+            } else {
+                tops.push(child);
+            }
         }
     }
 

@@ -244,3 +244,24 @@ impl std::error::Error for ConfigError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn all_bad_variables_are_told() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let sink = told.clone();
+        let logger = move |diagnostic: &Diagnostic<'_>| sink.lock().unwrap().push(diagnostic.to_string());
+        let bad = |name: &str| name.starts_with("AWS_XRAY_").then(|| "nonsense".to_owned());
+        let recorder = Recorder::builder().environment(bad).on_diagnostic(logger).build().unwrap();
+        assert_eq!(recorder.tracing_name(), Some("nonsense"));
+        let told = told.lock().unwrap().concat();
+        for name in ["AWS_XRAY_DAEMON_ADDRESS", "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_LOG_LEVEL"] {
+            assert!(told.contains(name), "{name}: {told}");
+        }
+    }
+}
