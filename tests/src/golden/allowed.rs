@@ -29,6 +29,7 @@ impl Couple<'_> {
             ["service", _, ..] | ["aws", "xray", _, ..] if self.is_segment => Some(Difference::Sdk),
             ["cause"] | ["cause", "id"] if self.refers(want, got) => Some(Difference::CauseRef),
             ["cause", "working_directory"] => Some(Difference::Frames),
+            ["cause", "exceptions"] if self.is_chain(want, got) => Some(Difference::Frames),
             ["cause", "exceptions", _, "stack" | "type" | "truncated", ..] => Some(Difference::Frames),
             ["cause", "exceptions", _, "message"] if self.is_hosts(want, got) => Some(Difference::Frames),
             ["http", "request", "url"] if self.is_segment && is_without_query(want, got) => Some(Difference::InUrl),
@@ -67,6 +68,16 @@ impl Couple<'_> {
     fn is_hosts(&self, want: Option<&Value>, got: Option<&Value>) -> bool {
         let (Some(want), Some(Value::String(_))) = (want, got) else { return false };
         !self.given.contains(want.to_string().trim_matches('"'))
+    }
+
+    /// The recording has the one error of the host's libraries; ours has theirs, with what caused it.
+    fn is_chain(&self, want: Option<&Value>, got: Option<&Value>) -> bool {
+        let exceptions = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+        let (want, got) = (exceptions(want), exceptions(got));
+        let [want] = &want[..] else { return false };
+        let linked = got.windows(2).all(|pair| pair[0]["cause"] == pair[1]["id"]);
+        let alike = |exception: &Value| exception["remote"] == want["remote"];
+        linked && got.iter().all(alike) && self.is_hosts(want.get("message"), got.first().map(|ours| &ours["message"]))
     }
 
     fn is_aws_client_error(&self) -> bool {

@@ -64,10 +64,14 @@ impl fmt::Display for Comparison {
         for failure in &self.failures {
             writeln!(f, "{failure}")?;
         }
-        for Used { difference, place, text } in &self.differences {
-            writeln!(f, "allowed ({difference}) at {place}: {text}")?;
-        }
-        Ok(())
+        self.differences.iter().try_for_each(|used| writeln!(f, "{used}"))
+    }
+}
+
+impl fmt::Display for Used {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Used { difference, place, text } = self;
+        write!(f, "allowed ({difference}) at {place}: {text}")
     }
 }
 

@@ -12,7 +12,7 @@ pub struct ParseStepsError {
 }
 
 impl ParseStepsError {
-    pub(super) fn new(place: &str, problem: impl Into<String>) -> ParseStepsError {
+    pub(crate) fn new(place: &str, problem: impl Into<String>) -> ParseStepsError {
         ParseStepsError { place: place.to_owned(), problem: problem.into() }
     }
 }
@@ -26,38 +26,38 @@ impl fmt::Display for ParseStepsError {
 impl std::error::Error for ParseStepsError {}
 
 /// The members of an object that were not taken yet.
-pub(super) struct Members {
+pub(crate) struct Members {
     place: String,
     left: Map<String, Value>,
 }
 
 impl Members {
-    pub(super) fn new(value: &Value, place: &str) -> Result<Members, ParseStepsError> {
+    pub(crate) fn new(value: &Value, place: &str) -> Result<Members, ParseStepsError> {
         let left = value.as_object().ok_or_else(|| ParseStepsError::new(place, "not an object"))?.clone();
         Ok(Members { place: place.to_owned(), left })
     }
 
-    pub(super) fn place(&self) -> &str {
+    pub(crate) fn place(&self) -> &str {
         &self.place
     }
 
-    pub(super) fn error(&self, problem: impl Into<String>) -> ParseStepsError {
+    pub(crate) fn error(&self, problem: impl Into<String>) -> ParseStepsError {
         ParseStepsError::new(&self.place, problem)
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.left.contains_key(name)
     }
 
-    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         self.left.remove(name)
     }
 
-    pub(super) fn text(&mut self, name: &str) -> Result<String, ParseStepsError> {
+    pub(crate) fn text(&mut self, name: &str) -> Result<String, ParseStepsError> {
         self.optional_text(name)?.ok_or_else(|| self.error(format!("`{name}` is missing")))
     }
 
-    pub(super) fn optional_text(&mut self, name: &str) -> Result<Option<String>, ParseStepsError> {
+    pub(crate) fn optional_text(&mut self, name: &str) -> Result<Option<String>, ParseStepsError> {
         match self.take(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -66,19 +66,19 @@ impl Members {
     }
 
     /// A switch, off when it is not there.
-    pub(super) fn switch(&mut self, name: &str) -> Result<bool, ParseStepsError> {
+    pub(crate) fn switch(&mut self, name: &str) -> Result<bool, ParseStepsError> {
         let value = self.take(name);
         value.map_or(Some(false), |value| value.as_bool()).ok_or_else(|| self.error(format!("`{name}` is not a bool")))
     }
 
-    pub(super) fn count(&mut self, name: &str) -> Result<usize, ParseStepsError> {
+    pub(crate) fn count(&mut self, name: &str) -> Result<usize, ParseStepsError> {
         let number = self.take(name).as_ref().and_then(Value::as_u64);
         number
             .and_then(|number| usize::try_from(number).ok())
             .ok_or_else(|| self.error(format!("`{name}` is missing or not a number")))
     }
 
-    pub(super) fn list(&mut self, name: &str) -> Result<Vec<Value>, ParseStepsError> {
+    pub(crate) fn list(&mut self, name: &str) -> Result<Vec<Value>, ParseStepsError> {
         match self.take(name) {
             Some(Value::Array(items)) => Ok(items),
             _ => Err(self.error(format!("`{name}` is missing or not a list"))),
@@ -87,7 +87,7 @@ impl Members {
 
     /// # Errors
     /// When a member was not taken.
-    pub(super) fn finish(self) -> Result<(), ParseStepsError> {
+    pub(crate) fn finish(self) -> Result<(), ParseStepsError> {
         match self.left.keys().next() {
             None => Ok(()),
             Some(name) => Err(self.error(format!("unknown member `{name}`"))),

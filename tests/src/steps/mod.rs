@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+pub(crate) use members::Members;
 pub use members::ParseStepsError;
 
 /// A scenario of the kind `steps`.
@@ -257,6 +258,36 @@ impl Scenario {
 /// As [`Scenario::parse`].
 pub fn parse(steps: &[Value]) -> Result<Vec<Step>, ParseStepsError> {
     parse::steps(steps, "steps")
+}
+
+impl Step {
+    /// The entity which the step is about, if there is one.
+    pub fn on(&self) -> Option<&Target> {
+        match self {
+            Step::Subsegment { on, .. }
+            | Step::Add { on, .. }
+            | Step::WithContext { on, .. }
+            | Step::Annotate { on, .. }
+            | Step::Metadata { on, .. }
+            | Step::User { on, .. }
+            | Step::Flag { on, .. }
+            | Step::Namespace { on, .. }
+            | Step::Sql { on, .. }
+            | Step::Precursor { on, .. }
+            | Step::Error { on, .. }
+            | Step::Close { on, .. }
+            | Step::Flush { on }
+            | Step::NotTraced { on } => Some(on),
+            Step::Segment { .. }
+            | Step::Detached { .. }
+            | Step::Capture { .. }
+            | Step::MakeError { .. }
+            | Step::Throw { .. }
+            | Step::Threshold { .. }
+            | Step::Repeat(_)
+            | Step::Mark { .. } => None,
+        }
+    }
 }
 
 impl Repeat {

@@ -1,0 +1,30 @@
+//! What leaves the steps of a scenario before their end.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why the steps around were left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Thrown {
+    /// The scenario throws an error with this message.
+    Error { message: String },
+    /// A step cannot be performed: the scenario makes no sense, or asks for what the SDK does not have.
+    Impossible(String),
+}
+
+impl Thrown {
+    pub(super) fn impossible(why: impl Into<String>) -> Thrown {
+        Thrown::Impossible(why.into())
+    }
+}
+
+impl fmt::Display for Thrown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Thrown::Error { message } => f.write_str(message),
+            Thrown::Impossible(why) => write!(f, "cannot be performed: {why}"),
+        }
+    }
+}
+
+impl Error for Thrown {}

@@ -1,0 +1,97 @@
+//! What the command line says.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use xray_core::Naming;
+
+/// `--listen 127.0.0.1:0 --name NAME [--pattern PATTERN]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Arguments {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The name of the segments.
+    pub name: String,
+    /// Which hosts give their names to segments.
+    pub pattern: Option<String>,
+}
+
+/// Why a command line is not understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseArgumentsError(String);
+
+impl fmt::Display for ParseArgumentsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\nusage: --listen ADDRESS --name NAME [--pattern PATTERN]", self.0)
+    }
+}
+
+impl std::error::Error for ParseArgumentsError {}
+
+impl Arguments {
+    /// Parses a command line without the program's name.
+    ///
+    /// # Errors
+    /// When an argument is unknown, incomplete or missing.
+    pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Arguments, ParseArgumentsError> {
+        let problem = |text: String| ParseArgumentsError(text);
+        let (mut listen, mut name, mut pattern) = (None, None, None);
+        let mut arguments = arguments.into_iter();
+        while let Some(flag) = arguments.next() {
+            let place = match flag.as_str() {
+                "--listen" => &mut listen,
+                "--name" => &mut name,
+                "--pattern" => &mut pattern,
+                _ => return Err(problem(format!("unknown argument {flag}"))),
+            };
+            *place = Some(arguments.next().ok_or_else(|| problem(format!("{flag} needs a value")))?);
+        }
+        let listen = listen.ok_or_else(|| problem("--listen is missing".to_owned()))?;
+        Ok(Arguments {
+            listen: listen.parse().map_err(|_| problem(format!("{listen:?} is not an address")))?,
+            name: name.ok_or_else(|| problem("--name is missing".to_owned()))?,
+            pattern,
+        })
+    }
+
+    /// How the segments are named.
+    pub fn naming(&self) -> Naming {
+        match &self.pattern {
+            None => Naming::fixed(&self.name),
+            Some(pattern) => Naming::dynamic(&self.name).matching(pattern),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, ParseArgumentsError> {
+        Arguments::parse(line.split(' ').map(str::to_owned))
+    }
+
+    #[test]
+    fn arguments_come_in_any_order() {
+        let arguments = parse("--name shop --pattern *.example.com --listen 127.0.0.1:0").unwrap();
+        let want = Arguments {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            name: "shop".to_owned(),
+            pattern: Some("*.example.com".to_owned()),
+        };
+        assert_eq!(arguments, want);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (line, problem) in [
+            ("--name shop", "--listen is missing"),
+            ("--listen here --name shop", "\"here\" is not an address"),
+            ("--listen 127.0.0.1:0 --name", "--name needs a value"),
+            ("--port 1", "unknown argument --port"),
+        ] {
+            assert!(parse(line).unwrap_err().to_string().starts_with(problem), "{line}");
+        }
+    }
+}

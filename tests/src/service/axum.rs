@@ -1,0 +1,83 @@
+//! The service on axum.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{BoxError, Router};
+use tokio::net::TcpListener;
+use tower::ServiceBuilder;
+use tower::timeout::TimeoutLayer;
+use xray_axum::{XRayLayer, XRaySegment};
+
+use super::behaviour::{self, Clients, IGNORED, OK, TIME_LIMIT};
+use super::{Arguments, ServiceError, termination};
+
+/// How long requests may take that are being served when the process is told to end.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Serves until SIGTERM, and then what is being served, but nothing for ever.
+///
+/// # Errors
+/// When it cannot listen.
+pub async fn serve(arguments: Arguments) -> io::Result<()> {
+    let terminated = termination()?;
+    let late = termination()?;
+    let listener = TcpListener::bind(arguments.listen).await?;
+    behaviour::announce(listener.local_addr()?)?;
+    let app = router(&arguments).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, app).with_graceful_shutdown(terminated);
+    tokio::select! {
+        served = serving => served,
+        () = async { late.await; tokio::time::sleep(GRACE).await } => Ok(()),
+    }
+}
+
+fn router(arguments: &Arguments) -> Router {
+    let layer = XRayLayer::new(arguments.naming()).ignore(|request| request.uri().path() == IGNORED);
+    let time_limit = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(|_: BoxError| async { StatusCode::GATEWAY_TIMEOUT }))
+        .layer(TimeoutLayer::new(TIME_LIMIT));
+    Router::new()
+        .route("/ok", get(async || OK).post(async || OK))
+        .route("/status/{code}", get(status))
+        .route("/error", get(async || behaviour::error()))
+        .route("/panic", get(async || behaviour::panic()))
+        .route("/sleep/{ms}", get(async |Path(ms)| behaviour::wait(ms).await))
+        .route("/timeout", get(async || behaviour::wait(10_000).await).layer(time_limit))
+        .route("/stream/{n}/{ms}", get(async |Path((n, ms))| Body::from_stream(behaviour::chunks(n, ms))))
+        .route("/nest/{depth}", get(async |Path(depth)| behaviour::nest(depth).await))
+        .route("/fan/{n}", get(async |Path(n)| behaviour::fan(n).await))
+        .route("/seq/{n}", get(async |Path(n)| behaviour::seq(n)))
+        .route("/leak", get(async || behaviour::leak()))
+        .route("/annotate/{value}", get(async |Path(value): Path<String>| behaviour::annotate(&value).await))
+        .route("/metadata/{bytes}", get(async |Path(bytes)| behaviour::metadata(bytes)))
+        .route("/fail/{name}", get(async |Path(name): Path<String>| behaviour::fail(&name)))
+        .route("/manual", get(async |segment: XRaySegment| behaviour::manual(&segment)))
+        .route("/out/{client}", get(out))
+        .route(IGNORED, get(async || OK))
+        .layer(layer)
+        .with_state(Clients::new())
+}
+
+async fn status(Path(code): Path<u16>) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+async fn out(State(clients): State<Clients>, Path(client): Path<String>, RawQuery(query): RawQuery) -> String {
+    clients.call(&client, query.as_deref().unwrap_or_default()).await
+}
+
+/// An error that is answered is known to the application alone: it tells the segment.
+impl IntoResponse for ServiceError {
+    fn into_response(self) -> Response {
+        xray_core::current_segment().fault(&self);
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+    }
+}

@@ -1,0 +1,213 @@
+//! What each route does, whatever the framework: names, captures, bodies.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::num::ParseIntError;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use futures_util::stream::{self, Stream};
+use http::Method;
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+use xray_core::{FutureExt, Segment, capture, current, current_segment, in_current, subsegment, try_capture};
+
+use super::ServiceError;
+use crate::client::{Client, Library};
+
+/// The body of an answer that says nothing else.
+pub const OK: &str = "ok";
+/// How long the handler of `/timeout` may work.
+pub const TIME_LIMIT: Duration = Duration::from_millis(100);
+/// Stack for each level of `/nest`, with room for unoptimised code.
+const LEVEL: usize = 16 * 1024;
+
+/// The path of the requests that are not traced.
+pub const IGNORED: &str = "/health";
+
+/// GET `/error`: the handler fails.
+///
+/// # Errors
+/// Always.
+pub fn error() -> Result<&'static str, ServiceError> {
+    Err(ServiceError("broken".to_owned()))
+}
+
+/// GET `/panic`.
+///
+/// # Panics
+/// Always.
+pub fn panic() -> &'static str {
+    panic!("boom")
+}
+
+/// GET `/sleep/{ms}`.
+pub async fn wait(ms: u64) -> &'static str {
+    sleep(Duration::from_millis(ms)).await;
+    OK
+}
+
+/// GET `/stream/{n}/{ms}`: chunks of 1 KiB.
+pub fn chunks(n: usize, ms: u64) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    stream::unfold(0, move |sent| async move {
+        if sent == n {
+            return None;
+        }
+        if sent > 0 {
+            sleep(Duration::from_millis(ms)).await;
+        }
+        Some((Ok(Bytes::from_static(&[b'.'; 1024])), sent + 1))
+    })
+}
+
+/// GET `/nest/{depth}`: functions inside functions.
+///
+/// They run on a thread of their own, whose stack is large enough.
+///
+/// # Errors
+/// When there is no memory for such a stack.
+pub async fn nest(depth: usize) -> Result<&'static str, ServiceError> {
+    fn level(number: usize, depth: usize) {
+        capture(number.to_string(), |subsegment| match number {
+            _ if number < depth => level(number + 1, depth),
+            _ => {
+                subsegment.annotate("depth", depth);
+            }
+        });
+    }
+    let (done, finished) = oneshot::channel();
+    let work = in_current(move || {
+        if depth > 0 {
+            level(1, depth);
+        }
+        // Nobody waits any more when the request was given up.
+        let _ = done.send(());
+    });
+    let stack = depth.saturating_mul(LEVEL).saturating_add(1 << 20);
+    thread::Builder::new().stack_size(stack).spawn(work).map_err(|error| ServiceError(error.to_string()))?;
+    finished.await.map_err(|_| ServiceError("the functions panicked".to_owned()))?;
+    Ok(OK)
+}
+
+/// GET `/fan/{n}`: functions at the same time.
+pub async fn fan(n: usize) -> &'static str {
+    let children = (0..n).map(|i| sleep(Duration::from_millis(5)).in_subsegment(format!("child-{i}")));
+    join_all(children).await;
+    OK
+}
+
+/// GET `/seq/{n}`: functions one after another.
+pub fn seq(n: usize) -> &'static str {
+    for i in 0..n {
+        capture(format!("step-{i}"), |_| ());
+    }
+    OK
+}
+
+/// GET `/leak`: a subsegment that outlives its segment.
+pub fn leak() -> &'static str {
+    let leaked = subsegment("leaked");
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(300)).await;
+        leaked.close();
+    });
+    OK
+}
+
+/// GET `/annotate/{value}`: everything that an application adds to a segment; answers with the trace id.
+pub async fn annotate(value: &str) -> String {
+    let entity = current();
+    entity.annotate("value", value).metadata_in("ns", "info", &json!({"value": value}));
+    current_segment().set_user(&format!("user-{value}"));
+    sleep(Duration::from_millis(20)).await;
+    current().trace_id().map(|id| id.to_string()).unwrap_or_default()
+}
+
+/// GET `/metadata/{bytes}`: more than a datagram holds, perhaps.
+pub fn metadata(bytes: usize) -> &'static str {
+    capture("big", |subsegment| {
+        subsegment.metadata_with("text", || "x".repeat(bytes));
+    });
+    OK
+}
+
+/// GET `/fail/{name}`: a function fails, the handler does not.
+pub fn fail(name: &str) -> &'static str {
+    /// An error with a cause.
+    #[derive(Debug)]
+    struct BadNumber(ParseIntError);
+    impl fmt::Display for BadNumber {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("not a number")
+        }
+    }
+    impl std::error::Error for BadNumber {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    match try_capture(name, |_| "x".parse::<u8>().map_err(BadNumber)) {
+        Ok(_) => "unlikely",
+        Err(_) => "handled",
+    }
+}
+
+/// GET `/manual`: by the handle alone.
+pub fn manual(segment: &Segment) -> &'static str {
+    segment.subsegment("by-hand").close();
+    OK
+}
+
+/// The clients of GET `/out/{client}?url=URL`.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    reqwest: Client,
+    hyper: Client,
+}
+
+impl Clients {
+    /// Makes one of each.
+    pub fn new() -> Clients {
+        Clients { reqwest: Client::new(Library::Reqwest, false), hyper: Client::new(Library::Hyper, false) }
+    }
+
+    /// Makes the call that the query string asks for; answers with JSON.
+    pub async fn call(&self, client: &str, query: &str) -> String {
+        let client = match Library::named(client) {
+            Some(Library::Reqwest) => &self.reqwest,
+            Some(Library::Hyper) => &self.hyper,
+            None => return json!({"error": format!("there is no client {client:?}")}).to_string(),
+        };
+        // All that follows: a url which was not encoded may have a query string of its own.
+        let Some(url) = query.strip_prefix("url=") else {
+            return json!({"error": "the query string is not url=URL"}).to_string();
+        };
+        let url = percent_decode_str(url).decode_utf8_lossy();
+        match client.call(Method::GET, &url).await {
+            Ok(status) => json!({"status": status}).to_string(),
+            Err(error) => json!({"error": error}).to_string(),
+        }
+    }
+}
+
+impl Default for Clients {
+    fn default() -> Clients {
+        Clients::new()
+    }
+}
+
+/// Tells where the service listens, as the first line of its standard output.
+///
+/// # Errors
+/// When nobody reads it.
+pub fn announce(address: std::net::SocketAddr) -> io::Result<()> {
+    use io::Write as _;
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on {address}")?;
+    out.flush()
+}

@@ -1,0 +1,104 @@
+//! What the environment, the command line and the caller decide.
+
+use serde_json::json;
+use xray_tests::daemon::Daemon;
+use xray_tests::forest::Forest;
+use xray_tests::http;
+
+use crate::service::{PATIENCE, for_each_framework};
+
+const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
+const PARENT: &str = "53995c3f42cd8ad8";
+
+#[test]
+fn a_service_that_is_turned_off_serves_and_sends_nothing() {
+    for_each_framework(|program| {
+        for variable in [("AWS_XRAY_SDK_ENABLED", "false"), ("AWS_XRAY_SDK_DISABLED", "true")] {
+            let daemon = Daemon::start();
+            let service = program.start_with(&daemon, &[], &[variable]);
+            for (target, status, body) in [
+                ("/ok", 200, "ok"),
+                ("/seq/10", 200, "ok"),
+                ("/nest/10", 200, "ok"),
+                ("/fail/x", 200, "handled"),
+                ("/annotate/x", 200, ""),
+                ("/error", 500, "broken"),
+                ("/manual", 200, "ok"),
+            ] {
+                let response = service.get_from(target, Some("Sampled=?"));
+                assert_eq!((response.status(), response.text().as_str()), (status, body), "{target}");
+                assert_eq!(response.header("x-amzn-trace-id"), None);
+            }
+            service.stop();
+            assert_eq!(daemon.received(), 0, "{variable:?}");
+        }
+    });
+}
+
+#[test]
+fn the_caller_decides() {
+    for_each_framework(|program| {
+        let daemon = Daemon::start();
+        let service = program.start(&daemon);
+        let not_sampled = service.get_from("/seq/2", Some(&format!("Root={ROOT};Parent={PARENT};Sampled=0")));
+        assert_eq!((not_sampled.text().as_str(), not_sampled.header("x-amzn-trace-id")), ("ok", None));
+        let sampled = service.get_from("/ok", Some(&format!("Root={ROOT};Parent={PARENT};Sampled=1")));
+        assert_eq!(sampled.header("x-amzn-trace-id"), None);
+
+        let documents = daemon.documents(1, PATIENCE);
+        assert_eq!(documents.len(), 1);
+        let document = documents[0].json();
+        assert_eq!((&document["trace_id"], &document["parent_id"]), (&json!(ROOT), &json!(PARENT)));
+        daemon.assert_valid();
+    });
+}
+
+#[test]
+fn a_caller_that_asks_is_told() {
+    for_each_framework(|program| {
+        let daemon = Daemon::start();
+        let service = program.start(&daemon);
+        // The first request of a second is always recorded.
+        let response = service.get_from("/ok", Some(&format!("Root={ROOT};Sampled=?")));
+        assert_eq!(response.header("x-amzn-trace-id"), Some(format!("Root={ROOT};Sampled=1").as_str()));
+        assert_eq!(daemon.documents(1, PATIENCE)[0].json()["trace_id"], ROOT);
+    });
+}
+
+#[test]
+fn segments_are_named_by_the_hosts_that_match() {
+    for_each_framework(|program| {
+        let daemon = Daemon::start();
+        let service = program.start_with(&daemon, &["--pattern", "*.example.com"], &[]);
+        for (host, name) in [("orders.example.com", "orders.example.com"), ("evil.test", "shop")] {
+            let headers = [("Host", host), ("X-Amzn-Trace-Id", "Sampled=1")];
+            let response = http::request(service.address(), "GET", "/ok", &headers).expect("it is answered");
+            assert_eq!(response.status(), 200);
+            daemon.documents(1, PATIENCE);
+            assert_eq!(Forest::of(&daemon.take()).text(), format!("{name} 200\n"));
+        }
+    });
+}
+
+#[test]
+fn the_environment_names_segments() {
+    for_each_framework(|program| {
+        let daemon = Daemon::start();
+        let service = program.start_with(&daemon, &[], &[("AWS_XRAY_TRACING_NAME", "renamed")]);
+        service.get("/ok");
+        assert_eq!(Forest::of(&daemon.documents(1, PATIENCE)).text(), "renamed 200\n");
+    });
+}
+
+#[test]
+fn a_bad_variable_is_told_and_changes_no_answer() {
+    for_each_framework(|program| {
+        let daemon = Daemon::start();
+        let bad = [("AWS_XRAY_DAEMON_ADDRESS", "nonsense"), ("AWS_XRAY_CONTEXT_MISSING", "whatever")];
+        let service = program.start_with(&daemon, &[], &bad);
+        let line = service.wait_for_log("AWS_XRAY_DAEMON_ADDRESS");
+        assert!(line.contains("AWS_XRAY_CONTEXT_MISSING"), "{line}");
+        assert_eq!(service.get("/seq/3").text(), "ok");
+        service.stop();
+    });
+}
