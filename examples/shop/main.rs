@@ -1,10 +1,15 @@
-//! A small shop, traced: `cargo run --example shop`.
+//! A small shop of three services, traced: `cargo run --example shop`.
+//!
+//! The shop asks its inventory, which asks a supplier, who is out of stock now and then: each request is one
+//! trace through all three.
 //!
 //! Without a daemon (no `AWS_XRAY_DAEMON_ADDRESS`) it starts a receiver of its own and draws each trace in this
 //! terminal. It sends itself a few requests, then serves until Ctrl-C; with `-- --once` it ends after the first
 //! traces.
 
+mod inventory;
 mod orders;
+mod supplier;
 mod viewer;
 mod visitor;
 
@@ -32,6 +37,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let flushed_at_the_end = recorder.install();
 
+    let supplier = supplier::open().await?;
+    let inventory = inventory::open(supplier).await?;
     let listener = listen().await?;
     let address = listener.local_addr()?;
     let shop = Router::new()
@@ -39,6 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/checkout", post(orders::checkout))
         .route("/report", get(orders::report))
         .layer(XRayLayer::new("shop"))
+        .with_state(orders::Inventory::new(inventory))
         .into_make_service_with_connect_info::<SocketAddr>();
     let server = tokio::spawn(async move { axum::serve(listener, shop).with_graceful_shutdown(interrupted()).await });
 

@@ -1,17 +1,20 @@
 //! What the shop does, and what it records of that.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use xray_axum::XRaySegment;
 use xray_core::FutureExt;
+use xray_reqwest::{SubsegmentName, XRayMiddleware};
 
 /// One order: two captured functions, one inside the other.
 pub(crate) async fn show(Path(id): Path<u32>) -> Result<Json<Value>, ShopError> {
@@ -29,21 +32,43 @@ async fn load(id: u32) -> Result<String, ShopError> {
     if id == 0 { Err(ShopError::NotFound) } else { Ok(format!("order {id}")) }
 }
 
-/// A purchase: three items reserved at once, siblings in the trace, then a payment that may be refused.
+/// A purchase: the items reserved at once at the inventory, siblings in the trace, then a payment that may be
+/// refused.
 pub(crate) async fn checkout(
+    State(inventory): State<Inventory>,
     segment: XRaySegment,
     Query(cart): Query<Vec<(String, String)>>,
 ) -> Result<String, ShopError> {
     let customer = cart.iter().find(|(key, _)| key == "customer").map_or("anonymous", |(_, value)| value);
     segment.set_user(customer).annotate("customer", customer).metadata("cart", &cart);
-    join_all(["book", "lamp", "chair"].map(|item| reserve(item).in_subsegment(format!("reserve {item}")))).await;
+    let items = cart.iter().filter(|(key, _)| key == "item").map(|(_, item)| inventory.reserve(item));
+    for reserved in join_all(items).await {
+        reserved?;
+    }
     charge(customer).try_in_subsegment("charge").await?;
     Ok(format!("thank you, {customer}\n"))
 }
 
-async fn reserve(item: &str) {
-    xray_core::annotate("item", item);
-    sleep(Duration::from_millis(5 * item.len() as u64)).await;
+/// The inventory, another service.
+#[derive(Clone)]
+pub(crate) struct Inventory {
+    client: ClientWithMiddleware,
+    address: SocketAddr,
+}
+
+impl Inventory {
+    pub(crate) fn new(address: SocketAddr) -> Inventory {
+        let client = ClientBuilder::new(reqwest::Client::new()).with(XRayMiddleware::new().traced(true)).build();
+        Inventory { client, address }
+    }
+
+    async fn reserve(&self, item: &str) -> Result<(), ShopError> {
+        let url = format!("http://{}/reserve/{item}", self.address);
+        match self.client.get(url).with_extension(SubsegmentName::from("inventory")).send().await {
+            Ok(response) if response.status().is_success() => Ok(()),
+            _ => Err(ShopError::NotInStock),
+        }
+    }
 }
 
 async fn charge(customer: &str) -> Result<(), ShopError> {
@@ -61,6 +86,7 @@ pub(crate) async fn report() -> String {
 #[derive(Debug)]
 pub(crate) enum ShopError {
     NotFound,
+    NotInStock,
     PaymentRefused,
 }
 
@@ -68,6 +94,7 @@ impl fmt::Display for ShopError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ShopError::NotFound => "no such order",
+            ShopError::NotInStock => "an item is not in stock",
             ShopError::PaymentRefused => "the payment was refused",
         })
     }
@@ -83,7 +110,7 @@ impl IntoResponse for ShopError {
                 xray_core::current_segment().error(&self);
                 StatusCode::NOT_FOUND
             }
-            ShopError::PaymentRefused => {
+            ShopError::NotInStock | ShopError::PaymentRefused => {
                 xray_core::current_segment().fault(&self);
                 StatusCode::BAD_GATEWAY
             }

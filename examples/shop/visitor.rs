@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const REQUESTS: [(&str, &str); 5] = [
+const REQUESTS: [(&str, &str); 6] = [
     ("GET", "/orders/7"),
-    ("POST", "/checkout?customer=alice"),
-    ("POST", "/checkout?customer=mallory"),
+    ("POST", "/checkout?customer=alice&item=book&item=lamp"),
+    ("POST", "/checkout?customer=mallory&item=book"),
+    ("POST", "/checkout?customer=bob&item=lamp&item=chair"),
     ("GET", "/orders/0"),
     ("GET", "/report"),
 ];
