@@ -1,6 +1,9 @@
 //! What every segment says about the process that sends it: SDK, service, host.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::document::json;
+use crate::plugin::{Surroundings, write_log_groups};
 
 /// The blocks `aws` and `service`, and the working directory of exceptions, encoded once.
 #[derive(Debug)]
@@ -8,10 +11,14 @@ pub(crate) struct About {
     sdk: Vec<u8>,
     service: Vec<u8>,
     working_directory: Vec<u8>,
+    /// Comes later, when plugins have found anything.
+    surroundings: Arc<OnceLock<Surroundings>>,
+    /// The member of `aws` that names the log group of the environment.
+    log_groups: Vec<u8>,
 }
 
 impl About {
-    pub(crate) fn new(name: Option<&str>, version: Option<&str>) -> About {
+    pub(crate) fn new(name: Option<&str>, version: Option<&str>, log_group: Option<&str>) -> About {
         let mut sdk = Vec::new();
         json::text_member(&mut sdk, "sdk", "X-Ray for Rust");
         json::text_member(&mut sdk, "sdk_version", env!("CARGO_PKG_VERSION"));
@@ -29,20 +36,41 @@ impl About {
         let mut working_directory = Vec::new();
         let current = std::env::current_dir().unwrap_or_default();
         json::string(&mut working_directory, &current.to_string_lossy());
-        About { sdk, service, working_directory }
+        let mut log_groups = Vec::new();
+        write_log_groups(&mut log_groups, log_group.map(|name| (name, None)));
+        About { sdk, service, working_directory, surroundings: Arc::default(), log_groups }
     }
 
     /// The members of a segment, `rule` being the central sampling rule that had it recorded.
     pub(crate) fn write(&self, out: &mut Vec<u8>, rule: Option<&str>) {
+        let surroundings = self.surroundings.get();
+        if let Some(surroundings) = surroundings {
+            surroundings.write_origin(out);
+        }
         json::raw(out, ",\"aws\":{\"xray\":{");
         // Without the first comma.
         out.extend_from_slice(&self.sdk[1..]);
         if let Some(rule) = rule {
             json::text_member(out, "sampling_rule_name", rule);
         }
-        json::raw(out, "}},\"service\":{");
+        out.push(b'}');
+        if let Some(surroundings) = surroundings {
+            surroundings.write_blocks(out);
+        }
+        out.extend_from_slice(&self.log_groups);
+        json::raw(out, "},\"service\":{");
         out.extend_from_slice(&self.service[1..]);
         out.push(b'}');
+    }
+
+    /// Where the plugins put what they find.
+    pub(crate) fn surroundings(&self) -> &Arc<OnceLock<Surroundings>> {
+        &self.surroundings
+    }
+
+    /// What the service runs on, as soon as a plugin has found out.
+    pub(crate) fn origin(&self) -> Option<&str> {
+        self.surroundings.get()?.origin()
     }
 
     /// As a JSON string.

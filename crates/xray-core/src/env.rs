@@ -1,4 +1,5 @@
-//! The environment: every variable the SDK knows, read once, when a recorder is built.
+//! The environment: every variable the SDK knows, read once, when a recorder is built. Plugins read those of
+//! their platforms when they are made.
 
 use crate::context::ContextMissing;
 use crate::diagnostics::Level;
@@ -20,6 +21,8 @@ pub(crate) struct Environment {
     pub(crate) log: LogLevel,
     /// `AWS_XRAY_COLLECT_SQL_QUERIES`.
     pub(crate) collect_sql: bool,
+    /// `AWS_LOG_GROUP`.
+    pub(crate) log_group: Option<String>,
     /// `LAMBDA_TASK_ROOT` is set: this is a Lambda function.
     pub(crate) lambda: bool,
     /// Variables that were not understood.
@@ -39,11 +42,11 @@ impl Default for LogLevel {
 impl Environment {
     /// The environment of this process.
     pub(crate) fn read() -> Environment {
-        Environment::from_lookup(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+        Environment::from_lookup(variable)
     }
 
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Environment {
-        let get = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let get = |name: &str| lookup(name).and_then(set);
         let is_on = |name: &str| get(name).is_some_and(|value| !is_no(&value));
         let mut problems = Vec::new();
         let mut problem = |name: &str, value: &str, accepts: &str, then: &str| {
@@ -90,10 +93,20 @@ impl Environment {
             tracing_name: get("AWS_XRAY_TRACING_NAME"),
             log: if is_on("AWS_XRAY_DEBUG_MODE") { LogLevel(Some(Level::Debug)) } else { level },
             collect_sql: is_on("AWS_XRAY_COLLECT_SQL_QUERIES"),
+            log_group: get("AWS_LOG_GROUP"),
             lambda: get("LAMBDA_TASK_ROOT").is_some(),
             problems,
         }
     }
+}
+
+/// A variable of this process, if it is set and not empty. For what is made before the recorder.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).and_then(|value| set(value.to_string_lossy().into_owned()))
+}
+
+fn set(value: String) -> Option<String> {
+    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// What leaves every switch unset.

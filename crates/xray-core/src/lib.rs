@@ -38,6 +38,7 @@
 //! | [`context`] | the current entity: guards, futures, what happens without one |
 //! | [`sampling`] | which requests are recorded: rules, or a sampler of your own |
 //! | [`http`] | the `http` blocks, and what server adapters share |
+//! | [`plugin`] | what the service runs on: EC2, ECS, EKS, Elastic Beanstalk |
 //! | [`emit`] | where documents go |
 //! | [`document`], [`diagnostics`], [`stats`], [`time`] | what is sent, what the SDK says, what it counts, its clock |
 //! | [`testing`] | your own tests of what is traced |
@@ -54,6 +55,7 @@
 //! | `AWS_XRAY_SDK_ENABLED`, `AWS_XRAY_SDK_DISABLED` | `false`, `true`: turns the SDK off |
 //! | `AWS_XRAY_DEBUG_MODE`, `AWS_XRAY_LOG_LEVEL` | what the SDK's own logger prints: `debug`, `info`, `warn`, `error` (default), `silent` |
 //! | `AWS_XRAY_COLLECT_SQL_QUERIES` | records the text of queries, literals replaced |
+//! | `AWS_LOG_GROUP` | the group of CloudWatch logs that segments refer to, in the place of those that plugins find |
 
 mod about;
 mod arena;
@@ -72,6 +74,7 @@ pub mod http;
 mod id;
 mod ledger;
 mod naming;
+pub mod plugin;
 mod recorder;
 pub mod sampling;
 mod sql;

@@ -142,7 +142,10 @@ impl Recorder {
         let decision = match header.sampled() {
             Some(SamplingFlag::Sampled) => Decision::sampled(),
             Some(SamplingFlag::NotSampled) => Decision::not_sampled(),
-            Some(SamplingFlag::Requested) | None => self.decide(&SamplingRequest { service: &cleaned, ..request }),
+            Some(SamplingFlag::Requested) | None => {
+                let service_type = request.service_type.or_else(|| self.0.about.origin());
+                self.decide(&SamplingRequest { service: &cleaned, service_type, ..request })
+            }
         };
         Segment::begun(self.begin_decided(Kind::Segment, &cleaned, header, &decision))
     }

@@ -7,6 +7,7 @@ use xray_core::diagnostics::{Diagnostic, Level};
 use xray_core::document::Document;
 use xray_core::emit::{DaemonAddress, Emitter, Endpoint, Flushed, MemoryEmitter, ParseAddressError};
 use xray_core::http::{BodyLength, HttpRequest, HttpResponse, Incoming, IncomingOptions, Outgoing, OutgoingOptions};
+use xray_core::plugin::{Ec2, Ecs, Eks, ElasticBeanstalk, Host, Plugin};
 use xray_core::sampling::{
     Always, Decision, FixedTarget, Never, ParseRulesError, Rate, Rule, Rules, Sampler, SamplingRequest,
 };
@@ -44,6 +45,7 @@ fn public_types_cross_threads_and_can_be_printed() {
     shared::<(DaemonAddress, Endpoint, Flushed, MemoryEmitter)>();
     shared::<(BodyLength, HttpRequest<'_>, HttpResponse, IncomingOptions, OutgoingOptions)>();
     shared::<(Always, Never, Rate, FixedTarget, Rule, Rules, Decision, SamplingRequest<'_>)>();
+    shared::<(Ec2, Ecs, Eks, ElasticBeanstalk, Host)>();
     shared::<(Traces, Taken, Trace, Recorded)>();
     sent::<(FlushedFuture, Incoming, Outgoing)>();
     printed::<(Entered, Diagnostic<'_>)>();
@@ -55,6 +57,7 @@ fn public_types_cross_threads_and_can_be_printed() {
     error::<ParseRulesError>();
     shared_ref::<dyn Emitter>();
     shared_ref::<dyn Sampler>();
+    shared_ref::<dyn Plugin>();
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::diagnostics::{Diagnostic, Diagnostics, Logger, Stderr};
 use crate::emit::{BackgroundEmitter, DaemonAddress, Emitter, InlineEmitter};
 use crate::env::Environment;
 use crate::id::IdSource;
+use crate::plugin::{self, Plugin};
 use crate::sampling::{ParseRulesError, Rules, Sampler};
 use crate::stats::Counters;
 use crate::time::Clock;
@@ -35,6 +36,7 @@ pub struct RecorderBuilder {
     sampler: Option<Arc<dyn Sampler>>,
     emitter: Option<Arc<dyn Emitter>>,
     logger: Option<Logger>,
+    plugins: Vec<Box<dyn Plugin>>,
     clock: Clock,
     ids: IdSource,
 }
@@ -54,6 +56,7 @@ impl RecorderBuilder {
             sampler: None,
             emitter: None,
             logger: None,
+            plugins: Vec::new(),
             clock: Clock::system(),
             ids: IdSource::default(),
         }
@@ -154,6 +157,13 @@ impl RecorderBuilder {
         self
     }
 
+    /// Adds a plugin, which finds out what the service runs on, once, on a thread that starts with the recorder.
+    /// Nothing waits for it: segments that close before its answer lack the block. See [`plugin`](crate::plugin).
+    pub fn plugin(mut self, plugin: impl Plugin) -> RecorderBuilder {
+        self.plugins.push(Box::new(plugin));
+        self
+    }
+
     /// Where times come from, for tests (default: the system's clocks).
     pub fn clock(mut self, clock: Clock) -> RecorderBuilder {
         self.clock = clock;
@@ -167,7 +177,7 @@ impl RecorderBuilder {
     }
 
     /// Reads the environment and makes the recorder. No thread is started and no socket opened before the first
-    /// document.
+    /// document, but for plugins.
     ///
     /// # Errors
     /// When something said in code makes no sense. A bad environment variable is logged, and ignored.
@@ -195,10 +205,16 @@ impl RecorderBuilder {
                 false => Arc::new(BackgroundEmitter::new(endpoint, counters.clone(), diagnostics.clone())),
             }
         });
+        let enabled = self.enabled && !environment.disabled;
+        let log_group = environment.log_group.as_deref();
+        let about = About::new(self.service.as_deref(), self.service_version.as_deref(), log_group);
+        if enabled && !environment.lambda && !self.plugins.is_empty() {
+            plugin::start(self.plugins, about.surroundings().clone(), log_group.is_none(), diagnostics.clone());
+        }
         let default_threshold = if environment.lambda { 0 } else { STREAMING_THRESHOLD };
         Recorder(Arc::new(Inner {
-            enabled: self.enabled && !environment.disabled,
-            about: About::new(self.service.as_deref(), self.service_version.as_deref()),
+            enabled,
+            about,
             tracing_name: environment.tracing_name,
             propagation: self.propagation,
             threshold: self.threshold.unwrap_or(default_threshold),

@@ -1,0 +1,109 @@
+//! Elastic Beanstalk environments.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::files::Files;
+use super::{Host, Plugin};
+
+pub(super) const ORIGIN: &str = "AWS::ElasticBeanstalk::Environment";
+
+/// Elastic Beanstalk writes it when the environment has X-Ray turned on.
+const CONFIGURATION: &str = if cfg!(windows) {
+    "C:\\Program Files\\Amazon\\XRay\\environment.conf"
+} else {
+    "/var/elasticbeanstalk/xray/environment.conf"
+};
+
+/// Describes an Elastic Beanstalk environment: its name, the version that is deployed, the number of the
+/// deployment.
+///
+/// It reads `/var/elasticbeanstalk/xray/environment.conf`, or on Windows
+/// `C:\Program Files\Amazon\XRay\environment.conf`.
+///
+/// ```
+/// use xray_core::plugin::ElasticBeanstalk;
+///
+/// let plugin = ElasticBeanstalk::new();
+/// ```
+#[derive(Debug)]
+#[must_use = "a plugin is asked when it is given to a recorder's builder"]
+pub struct ElasticBeanstalk {
+    file: Option<PathBuf>,
+    files: Files,
+}
+
+impl ElasticBeanstalk {
+    /// Reads no environment variable.
+    pub fn new() -> ElasticBeanstalk {
+        ElasticBeanstalk { file: None, files: Files::new(|_| None) }
+    }
+
+    /// Where the environment is described, if not in the usual place: in a container the file may be mounted
+    /// elsewhere.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> ElasticBeanstalk {
+        self.file = Some(path.into());
+        self
+    }
+}
+
+impl Default for ElasticBeanstalk {
+    fn default() -> ElasticBeanstalk {
+        ElasticBeanstalk::new()
+    }
+}
+
+impl Plugin for ElasticBeanstalk {
+    fn name(&self) -> &str {
+        "ElasticBeanstalk"
+    }
+
+    fn detect(&self) -> Result<Host, Box<dyn Error + Send + Sync>> {
+        let path = self.file.clone().unwrap_or_else(|| CONFIGURATION.into());
+        let text = self.files.read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let configuration: Value = serde_json::from_str(&text)?;
+        let Some(name) = configuration["environment_name"].as_str() else {
+            return Err(format!("{} names no environment", path.display()).into());
+        };
+        Ok(Host::new(ORIGIN, "elastic_beanstalk")
+            .field("environment_name", name)
+            .field("version_label", &configuration["version_label"].as_str())
+            .field("deployment_id", &configuration["deployment_id"].as_number()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::endpoint::Directory;
+    use super::*;
+
+    fn detect(text: &str) -> Result<Host, Box<dyn Error + Send + Sync>> {
+        let directory = Directory::new().with("environment.conf", text);
+        ElasticBeanstalk::new().file(directory.path().join("environment.conf")).detect()
+    }
+
+    #[test]
+    fn the_environment_is_described_by_its_file() {
+        let whole = r#"{"environment_name": "shop-prod", "version_label": "v7", "deployment_id": 32, "other": []}"#;
+        let want = Host::new(ORIGIN, "elastic_beanstalk").field("environment_name", "shop-prod");
+        assert_eq!(detect(whole).unwrap(), want.clone().field("version_label", "v7").field("deployment_id", &32));
+        let odd = r#"{"environment_name": "shop-prod", "version_label": 7, "deployment_id": "32"}"#;
+        assert_eq!(detect(odd).unwrap(), want);
+    }
+
+    #[test]
+    fn an_absent_or_wrong_file_delivers_nothing() {
+        for wrong in ["", "no json", "[]", "{}", r#"{"environment_name": 7}"#, r#"{"environment_name": "a""#] {
+            detect(wrong).expect_err(wrong);
+        }
+        ElasticBeanstalk::new().file("/nowhere/environment.conf").detect().unwrap_err();
+        let elsewhere = Directory::new();
+        let usual = ElasticBeanstalk { file: None, files: Files::below(elsewhere.path()) };
+        usual.detect().unwrap_err();
+        let here = elsewhere.with(CONFIGURATION.trim_start_matches('/'), r#"{"environment_name": "a"}"#);
+        assert!(cfg!(windows) || usual.detect().is_ok());
+        drop(here);
+    }
+}

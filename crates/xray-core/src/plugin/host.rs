@@ -1,0 +1,233 @@
+//! What plugins deliver, and how all of it becomes members of segments.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::document::json;
+
+/// Bytes of one plugin's block. It is in every segment, and nothing can be shed of it.
+const MAX_BLOCK: usize = 4 * 1024;
+/// Bytes of all log groups, for the same reason. What comes later is left out.
+const MAX_LOG_GROUPS: usize = 4 * 1024;
+
+/// Members of `aws` that are no plugin's.
+const RESERVED: [&str; 3] = ["account_id", "cloudwatch_logs", "xray"];
+
+/// The origins of the SDK's own plugins, the most specific one last.
+const ORIGINS: [&str; 4] = [super::ec2::ORIGIN, super::ecs::ORIGIN, super::eks::ORIGIN, super::beanstalk::ORIGIN];
+
+/// What a [`Plugin`](super::Plugin) has found: an origin with its block in `aws`, log groups, or both.
+///
+/// ```
+/// use xray_core::plugin::Host;
+///
+/// let host = Host::new("AWS::EC2::Instance", "ec2").field("instance_id", "i-07a181803de94c477").log_group("shop", None);
+/// let logs_only = Host::default().log_group("shop", None);
+/// assert_ne!(host, logs_only);
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+#[must_use = "it counts when `detect` returns it"]
+pub struct Host {
+    origin: String,
+    block: String,
+    /// Of the block, each after a comma.
+    members: Vec<u8>,
+    log_groups: Vec<LogGroup>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LogGroup {
+    name: String,
+    arn: Option<String>,
+}
+
+impl Host {
+    /// A host of the kind that X-Ray knows as `origin`, described by a block of this name in `aws`. Three names
+    /// are taken: `xray`, `cloudwatch_logs` and `account_id`.
+    pub fn new(origin: impl Into<String>, block: impl Into<String>) -> Host {
+        Host { origin: origin.into(), block: block.into(), ..Host::default() }
+    }
+
+    /// Adds a field to the block. One without a value (`None`), or that does not serialise, is left out. The
+    /// block may have 4 KiB.
+    pub fn field<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Host {
+        let before = self.members.len();
+        json::member(&mut self.members, name);
+        let start = self.members.len();
+        if json::value(&mut self.members, value).is_err() || &self.members[start..] == b"null" {
+            self.members.truncate(before);
+        }
+        self
+    }
+
+    /// Adds a group of CloudWatch logs that the service writes to, and its ARN if that is known.
+    pub fn log_group(mut self, name: impl Into<String>, arn: Option<String>) -> Host {
+        self.log_groups.push(LogGroup { name: name.into(), arn });
+        self
+    }
+
+    /// Whether it may stand in a segment.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if RESERVED.contains(&self.block.as_str()) {
+            return Err(format!("its block must not be named {:?}", self.block));
+        }
+        let size = self.origin.len() + self.block.len() + self.members.len();
+        if size > MAX_BLOCK { Err(format!("its block of {size} bytes is larger than {MAX_BLOCK}")) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("origin", &self.origin)
+            .field("block", &self.block)
+            .field("members", &json::utf8(self.members.get(1..).unwrap_or_default()))
+            .field("log_groups", &self.log_groups)
+            .finish()
+    }
+}
+
+/// All that plugins have found, encoded once.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    origin: String,
+    /// The member `origin` of a segment, after a comma.
+    origin_member: Vec<u8>,
+    /// The members of `aws`, each after a comma.
+    blocks: Vec<u8>,
+}
+
+impl Surroundings {
+    pub(super) fn of(hosts: &[Host], log_groups: bool) -> Surroundings {
+        let rank = |host: &&Host| ORIGINS.iter().position(|origin| *origin == host.origin).unwrap_or(ORIGINS.len());
+        // Of equals, the last one.
+        let origin = hosts.iter().filter(|host| !host.origin.is_empty()).max_by_key(rank);
+        let origin = origin.map(|host| host.origin.clone()).unwrap_or_default();
+        let mut origin_member = Vec::new();
+        if !origin.is_empty() {
+            json::text_member(&mut origin_member, "origin", &origin);
+        }
+        let mut blocks = Vec::new();
+        for (index, host) in hosts.iter().enumerate() {
+            let again = hosts[index + 1..].iter().any(|later| later.block == host.block);
+            if !host.block.is_empty() && !host.members.is_empty() && !again {
+                json::member(&mut blocks, &host.block);
+                blocks.push(b'{');
+                blocks.extend_from_slice(&host.members[1..]);
+                blocks.push(b'}');
+            }
+        }
+        if log_groups {
+            let groups = hosts.iter().flat_map(|host| &host.log_groups);
+            write_log_groups(&mut blocks, groups.map(|group| (group.name.as_str(), group.arn.as_deref())));
+        }
+        Surroundings { origin, origin_member, blocks }
+    }
+
+    /// What the service runs on, if a plugin knows.
+    pub(crate) fn origin(&self) -> Option<&str> {
+        Some(self.origin.as_str()).filter(|origin| !origin.is_empty())
+    }
+
+    /// Before the block `aws`.
+    pub(crate) fn write_origin(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.origin_member);
+    }
+
+    /// Inside the block `aws`.
+    pub(crate) fn write_blocks(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.blocks);
+    }
+}
+
+/// The member `cloudwatch_logs` of `aws`, each group once; nothing if there is no group.
+pub(crate) fn write_log_groups<'a>(out: &mut Vec<u8>, groups: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) {
+    let (mut list, mut written) = (Vec::new(), Vec::new());
+    for (name, arn) in groups {
+        if name.is_empty() || written.contains(&name) {
+            continue;
+        }
+        let mut group = Vec::new();
+        json::text_member(&mut group, "log_group", name);
+        if let Some(arn) = arn {
+            json::text_member(&mut group, "arn", arn);
+        }
+        if list.len() + group.len() > MAX_LOG_GROUPS {
+            continue;
+        }
+        list.extend_from_slice(b",{");
+        list.extend_from_slice(&group[1..]);
+        list.push(b'}');
+        written.push(name);
+    }
+    if !list.is_empty() {
+        json::member(out, "cloudwatch_logs");
+        out.push(b'[');
+        out.extend_from_slice(&list[1..]);
+        out.push(b']');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{beanstalk, ec2, ecs, eks};
+    use super::*;
+
+    fn text(surroundings: &Surroundings) -> String {
+        let mut out = Vec::new();
+        surroundings.write_origin(&mut out);
+        surroundings.write_blocks(&mut out);
+        json::utf8(&out).to_owned()
+    }
+
+    #[test]
+    fn the_most_specific_origin_wins_in_any_order() {
+        let own = "Example::Rack";
+        let all = [ec2::ORIGIN, ecs::ORIGIN, eks::ORIGIN, beanstalk::ORIGIN, own];
+        for (low, lower) in all.iter().enumerate() {
+            for higher in &all[low..] {
+                for pair in [[lower, higher], [higher, lower]] {
+                    let hosts = pair.map(|origin| Host::new(*origin, "block"));
+                    assert_eq!(Surroundings::of(&hosts, true).origin(), Some(*higher), "{pair:?}");
+                }
+            }
+        }
+        let two = [Host::new(own, "a"), Host::new("Example::Other", "b"), Host::default().log_group("logs", None)];
+        assert_eq!(Surroundings::of(&two, true).origin(), Some("Example::Other"), "the last one of equals");
+        assert_eq!(Surroundings::of(&two[2..], true).origin(), None);
+    }
+
+    #[test]
+    fn blocks_come_in_the_order_of_plugins_and_log_groups_last() {
+        let hosts = [
+            Host::new(ec2::ORIGIN, "ec2")
+                .field("instance_id", "i-1")
+                .field("ami_id", &None::<&str>)
+                .log_group("a", None),
+            Host::new(ecs::ORIGIN, "ecs").field("container", "old"),
+            Host::new("Example::\"Rack", "rack").field("unit", &7).log_group("b\n", Some("arn:b".to_owned())),
+            Host::new(ecs::ORIGIN, "ecs").field("container", "new").log_group("a", None).log_group("", None),
+            Host::new(eks::ORIGIN, "eks"),
+        ];
+        let (origin, blocks) = (
+            r#","origin":"Example::\"Rack""#,
+            r#","ec2":{"instance_id":"i-1"},"rack":{"unit":7},"ecs":{"container":"new"}"#,
+        );
+        let logs = r#","cloudwatch_logs":[{"log_group":"a"},{"log_group":"b\n","arn":"arn:b"}]"#;
+        assert_eq!(text(&Surroundings::of(&hosts, true)), format!("{origin}{blocks}{logs}"));
+        assert_eq!(text(&Surroundings::of(&hosts, false)), format!("{origin}{blocks}"));
+        assert_eq!(text(&Surroundings::of(&[Host::default()], true)), "");
+    }
+
+    #[test]
+    fn what_would_fill_every_document_is_refused() {
+        let long = "x".repeat(MAX_BLOCK);
+        assert_eq!(Host::new("o", "b").field("f", &long[100..]).check(), Ok(()));
+        assert!(Host::new("o", "b").field("f", &long).check().is_err());
+        assert!(RESERVED.iter().all(|name| Host::new("o", *name).check().is_err()));
+        let many = (0..1_000).fold(Host::default(), |host, n| host.log_group(format!("group {n}"), None));
+        assert_eq!(many.check(), Ok(()));
+        assert!(text(&Surroundings::of(&[many], true)).len() < MAX_LOG_GROUPS + 100);
+    }
+}
