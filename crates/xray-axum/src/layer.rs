@@ -11,9 +11,9 @@ use xray_core::{Naming, Recorder};
 
 use crate::extract::XRaySegment;
 use crate::request;
-#[cfg(feature = "axum")]
-use crate::route::MatchedRoute;
 use crate::service::XRayService;
+#[cfg(feature = "axum")]
+use xray_core::http::MatchedRoute;
 
 /// Records a segment for each request that passes.
 ///
@@ -136,8 +136,10 @@ impl Config {
         // The extensions of a request allocate: they are spared when there is nothing to record.
         if incoming.segment().is_recording() {
             #[cfg(feature = "axum")]
-            if let Some(route) = &self.matched_route {
-                route.record(request.extensions(), incoming.segment());
+            if let Some(route) = &self.matched_route
+                && let Some(path) = request.extensions().get::<axum::extract::MatchedPath>()
+            {
+                route.record(path.as_str(), incoming.segment());
             }
             request.extensions_mut().insert(XRaySegment(incoming.segment().downgrade()));
         }

@@ -78,18 +78,16 @@ mod extract;
 mod future;
 mod layer;
 mod request;
-#[cfg(feature = "axum")]
-mod route;
 mod service;
 
 pub use body::XRayBody;
 pub use extract::XRaySegment;
 pub use future::ResponseFuture;
 pub use layer::XRayLayer;
+pub use service::XRayService;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use route::MatchedRoute;
-pub use service::XRayService;
+pub use xray_core::http::MatchedRoute;
 
 /// The example of the README is compiled, too.
 #[cfg(all(doctest, feature = "axum"))]

@@ -91,6 +91,24 @@ impl Exception {
         }
     }
 
+    /// What can be told of an error that does not implement [`Error`]: its text, and the type that its `Debug`
+    /// text begins with.
+    ///
+    /// ```
+    /// #[derive(Debug)]
+    /// struct NotAnError(u8);
+    /// # impl std::fmt::Display for NotAnError {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("broken") }
+    /// # }
+    ///
+    /// let exception = xray_core::Exception::shown(&NotAnError(7));
+    /// assert_eq!((exception.kind(), exception.message()), ("NotAnError", "broken"));
+    /// ```
+    pub fn shown<E: fmt::Debug + fmt::Display + ?Sized>(error: &E) -> Exception {
+        let message = error.to_string();
+        Exception::with_identity(Identity::alike(&message), leading_path(error), message)
+    }
+
     /// Says that a called service failed, rather than this one.
     #[must_use]
     pub fn remote(mut self, remote: bool) -> Exception {
@@ -226,6 +244,10 @@ fn shortened(text: String, limit: usize) -> String {
 /// A `dyn Error` does not tell its type; its `Debug` text nearly always begins with its name or its variant's,
 /// some (`hyper::Error`, `reqwest::Error`) with a path.
 fn type_by_debug(error: &(dyn Error + 'static)) -> String {
+    if error.is::<std::io::Error>() { "io::Error".to_owned() } else { leading_path(error) }
+}
+
+fn leading_path<T: fmt::Debug + ?Sized>(value: &T) -> String {
     /// Takes the path or identifier that the text begins with, then stops the formatting.
     struct Leading(String);
     impl fmt::Write for Leading {
@@ -235,12 +257,9 @@ fn type_by_debug(error: &(dyn Error + 'static)) -> String {
             if end == text.len() && self.0.len() < MAX_TYPE { Ok(()) } else { Err(fmt::Error) }
         }
     }
-    if error.is::<std::io::Error>() {
-        return "io::Error".to_owned();
-    }
     let mut leading = Leading(String::new());
     // An error means that the identifier has ended.
-    let _ = write!(leading, "{error:?}");
+    let _ = write!(leading, "{value:?}");
     match leading.0.trim_end_matches(':') {
         "" => "Error".to_owned(),
         name => name.to_owned(),

@@ -3,9 +3,11 @@
 mod exchange;
 mod incoming;
 mod outgoing;
+mod route;
 
 pub use incoming::{BodyLength, Incoming, IncomingOptions, IncomingRequest};
 pub use outgoing::{Outgoing, OutgoingOptions, OutgoingRequest};
+pub use route::MatchedRoute;
 
 use std::borrow::Cow;
 

@@ -1,10 +1,8 @@
-//! The matched route, recorded on request.
+//! Where the pattern of a matched route is recorded.
 
-use axum::extract::MatchedPath;
-use http::Extensions;
-use xray_core::Segment;
+use crate::entity::Segment;
 
-/// Where [`XRayLayer::matched_route`](crate::XRayLayer::matched_route) puts the pattern of the route.
+/// Where a server adapter puts the pattern of the route that matched, such as `/orders/{id}`.
 #[derive(Clone, Debug)]
 pub struct MatchedRoute {
     place: Place,
@@ -28,11 +26,11 @@ impl MatchedRoute {
         MatchedRoute { place: Place::Metadata, key: key.into().into() }
     }
 
-    pub(crate) fn record(&self, extensions: &Extensions, segment: &Segment) {
-        let Some(path) = extensions.get::<MatchedPath>() else { return };
+    /// Records the pattern.
+    pub fn record(&self, pattern: &str, segment: &Segment) {
         match self.place {
-            Place::Annotation => segment.annotate(&self.key, path.as_str()),
-            Place::Metadata => segment.metadata(&self.key, path.as_str()),
+            Place::Annotation => segment.annotate(&self.key, pattern),
+            Place::Metadata => segment.metadata(&self.key, pattern),
         };
     }
 }

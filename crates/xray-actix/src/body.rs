@@ -1,0 +1,62 @@
+//! The rest of the response: its body.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::web::Bytes;
+use pin_project_lite::pin_project;
+use xray_core::http::Incoming;
+
+pin_project! {
+    /// The body of a response of [`XRayService`](crate::XRayService): the inner one, with nothing changed.
+    ///
+    /// The segment is current while the body is polled, and closes with the body's end.
+    #[derive(Debug)]
+    pub struct XRayBody<B> {
+        // Dropped first: what it has begun closes before its segment.
+        #[pin]
+        pub(crate) inner: B,
+        // Until the segment is closed.
+        pub(crate) incoming: Option<Incoming>,
+    }
+}
+
+impl<B: MessageBody> MessageBody for XRayBody<B> {
+    type Error = Box<dyn Error>;
+
+    fn size(&self) -> BodySize {
+        self.inner.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
+        let this = self.project();
+        let Some(incoming) = this.incoming else { return this.inner.poll_next(cx).map_err(Into::into) };
+        let next = ready!(incoming.run(|| this.inner.poll_next(cx)));
+        let next = next.map(|result| result.map_err(Into::into));
+        match &next {
+            Some(Ok(bytes)) => incoming.sent(bytes.len()),
+            Some(Err(error)) => incoming.failed(&**error),
+            None => incoming.end(),
+        }
+        if incoming.is_done() {
+            *this.incoming = None;
+        }
+        Poll::Ready(next)
+    }
+
+    fn try_into_bytes(self) -> Result<Bytes, XRayBody<B>> {
+        let XRayBody { inner, mut incoming } = self;
+        match inner.try_into_bytes() {
+            Ok(bytes) => {
+                if let Some(incoming) = &mut incoming {
+                    incoming.sent(bytes.len());
+                    incoming.end();
+                }
+                Ok(bytes)
+            }
+            Err(inner) => Err(XRayBody { inner, incoming }),
+        }
+    }
+}

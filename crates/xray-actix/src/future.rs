@@ -1,0 +1,90 @@
+//! From the call to the head of the response.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_web::Error;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use pin_project_lite::pin_project;
+use xray_core::Exception;
+use xray_core::http::{BodyLength, HttpResponse, Incoming};
+
+use crate::body::XRayBody;
+use crate::request::TRACE_HEADER;
+
+pin_project! {
+    /// The future of [`XRayService`](crate::XRayService).
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<F> {
+        // Dropped first: what the handler has begun closes before its segment.
+        #[pin]
+        pub(crate) inner: F,
+        pub(crate) incoming: Incoming,
+    }
+}
+
+impl<F, B> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+    B: MessageBody,
+{
+    type Output = Result<ServiceResponse<XRayBody<B>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.incoming.run(|| this.inner.poll(cx)));
+        let mut incoming = std::mem::replace(this.incoming, Incoming::ignored());
+        Poll::Ready(match result {
+            Ok(response) => Ok(answer(response, incoming)),
+            Err(error) => {
+                // actix makes the response of it further out.
+                let status = error.as_response_error().status_code();
+                note(&incoming, &error, status);
+                incoming.head(HttpResponse::new(status.as_u16()), BodyLength::Nothing);
+                Err(error)
+            }
+        })
+    }
+}
+
+/// Records the head of the response; the rest is up to the body.
+fn answer<B: MessageBody>(mut response: ServiceResponse<B>, mut incoming: Incoming) -> ServiceResponse<XRayBody<B>> {
+    // What a handler returned as an error has become a response that still knows it.
+    if let Some(error) = response.response().error() {
+        note(&incoming, error, response.status());
+    }
+    let header = incoming.response_header().map(|header| header.to_string());
+    if let Some(value) = header.and_then(|text| HeaderValue::try_from(text).ok()) {
+        response.headers_mut().insert(TRACE_HEADER, value);
+    }
+    let head = HttpResponse::new(response.status().as_u16()).content_length(content_length(response.headers()));
+    let body = match response.response().body().size() {
+        BodySize::None | BodySize::Sized(0) => BodyLength::Nothing,
+        BodySize::Sized(bytes) => BodyLength::Exact(bytes),
+        BodySize::Stream => BodyLength::Unknown,
+    };
+    incoming.head(head, body);
+    let incoming = (!incoming.is_done()).then_some(incoming);
+    response.map_body(|_, inner| XRayBody { inner, incoming })
+}
+
+/// Records an error of the handler, as the fault of whom its status tells.
+fn note(incoming: &Incoming, error: &Error, status: StatusCode) {
+    let segment = incoming.segment();
+    if !segment.is_recording() {
+        return;
+    }
+    let exception = Exception::shown(error.as_response_error());
+    match status.is_client_error() {
+        true => segment.error(exception),
+        false => segment.fault(exception),
+    };
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

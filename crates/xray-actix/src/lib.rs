@@ -1,0 +1,67 @@
+//! AWS X-Ray for actix-web.
+//!
+//! A middleware records a segment for each request. Code that runs for the request finds it as the current one,
+//! adds to it and begins subsegments below it.
+//!
+//! ```no_run
+//! use actix_web::{App, HttpServer, web};
+//! use xray_actix::XRay;
+//!
+//! async fn order(id: web::Path<u64>) -> String {
+//!     xray_core::annotate("order_id", *id);
+//!     xray_core::capture("render", |_| format!("order {id}"))
+//! }
+//!
+//! # async fn serve() -> std::io::Result<()> {
+//! HttpServer::new(|| App::new().wrap(XRay::fixed("shop")).route("/orders/{id}", web::get().to(order)))
+//!     .bind("127.0.0.1:8080")?
+//!     .run()
+//!     .await
+//! # }
+//! ```
+//!
+//! # What is recorded
+//!
+//! The segment begins with the call of the service and closes with the end of the response's body. Request and
+//! response pass unchanged, but for the header that tells the decision to a caller who asked.
+//!
+//! | what happens | what the segment says |
+//! |---|---|
+//! | the response is sent | status, content length; 4xx `error`, 429 `error` and `throttle`, 5xx `fault` |
+//! | the handler or a middleware inside returns an error | that, and an exception with the error's text |
+//! | the body fails | `fault`, with the exception; the error goes on |
+//! | the handler or the body panics | `fault`, with an exception of type `panic`; the panic goes on |
+//! | dropped before the head: connection reset, time-out outside the middleware | `fault`, an exception of type `Cancelled`, no response |
+//! | dropped in the middle of the body | metadata `aborted: true` in the namespace `xray` |
+//! | `HEAD`, 204, 304, an upgrade (101) | as the first, closed with the head |
+//! | [ignored](XRay::ignore), or the SDK is disabled | nothing; whatever is recorded inside does nothing |
+//!
+//! actix-web does not notice that a client has closed its side of the connection while the handler runs, since a
+//! client may do so and still wait for the answer. A connection that is reset ends the request.
+//!
+//! Each worker of actix-web runs its requests on one thread. The context follows the polls of the handler's
+//! future and of the body, so requests never see each other's. What is spawned (`actix_web::rt::spawn`,
+//! `web::block`) has none unless it is carried there: see [`in_current`](xray_core::FutureExt::in_current).
+//!
+//! # Where things are
+//!
+//! | item | what it is for |
+//! |---|---|
+//! | [`XRay`] | the middleware and its options |
+//! | [`XRaySegment`] | the request's segment, as an extractor |
+//! | [`MatchedRoute`] | where the matched route is recorded |
+//! | [`XRayService`], [`ResponseFuture`], [`XRayBody`] | what the middleware makes |
+
+mod body;
+mod extract;
+mod future;
+mod request;
+mod service;
+mod transform;
+
+pub use body::XRayBody;
+pub use extract::XRaySegment;
+pub use future::ResponseFuture;
+pub use service::XRayService;
+pub use transform::XRay;
+pub use xray_core::http::MatchedRoute;

@@ -1,0 +1,40 @@
+//! The service that the middleware makes.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
+
+use crate::body::XRayBody;
+use crate::future::ResponseFuture;
+use crate::transform::Config;
+
+/// Records a segment for each request to the inner service: see [`XRay`](crate::XRay), which makes it.
+#[derive(Debug)]
+pub struct XRayService<S> {
+    pub(crate) inner: S,
+    pub(crate) config: Arc<Config>,
+}
+
+impl<S, B> Service<ServiceRequest> for XRayService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<XRayBody<B>>;
+    type Error = Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let mut incoming = self.config.begin(&request);
+        // Part of the request's work already: a future recorded as a subsegment takes its parent when it is made.
+        let inner = incoming.run(|| self.inner.call(request));
+        ResponseFuture { inner, incoming }
+    }
+}

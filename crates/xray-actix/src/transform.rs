@@ -1,0 +1,154 @@
+//! The middleware and its options.
+
+use std::fmt;
+use std::future::{Ready, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::{Error, HttpMessage};
+use xray_core::http::{Incoming, IncomingOptions, MatchedRoute};
+use xray_core::{Naming, Recorder};
+
+use crate::body::XRayBody;
+use crate::extract::XRaySegment;
+use crate::request;
+use crate::service::XRayService;
+
+/// Records a segment for each request that passes.
+///
+/// ```
+/// use actix_web::App;
+/// use xray_actix::XRay;
+///
+/// let app = App::new().wrap(XRay::fixed("shop").ignore(|request| request.path() == "/health"));
+/// ```
+///
+/// Clones share the configuration: make one outside of `HttpServer::new` and clone it for each worker.
+#[derive(Clone, Debug)]
+#[must_use = "a middleware does nothing until it is wrapped around an app"]
+pub struct XRay {
+    config: Arc<Config>,
+}
+
+impl XRay {
+    /// All segments have this name. `AWS_XRAY_TRACING_NAME` overrides it.
+    pub fn fixed(name: impl Into<String>) -> XRay {
+        XRay::new(Naming::fixed(name))
+    }
+
+    /// Segments are named by the host that the client asked for, if it matches the pattern, else by `default`,
+    /// which `AWS_XRAY_TRACING_NAME` overrides.
+    pub fn dynamic(default: impl Into<String>, pattern: &str) -> XRay {
+        XRay::new(Naming::dynamic(default).matching(pattern))
+    }
+
+    /// Segments are named by these rules.
+    pub fn new(naming: impl Into<Naming>) -> XRay {
+        let options = IncomingOptions::new(naming);
+        XRay { config: Arc::new(Config { options, recorder: None, ignore: None, matched_route: None }) }
+    }
+
+    /// The recorder of the segments (default: [`Recorder::global`], asked for with each request; so it may be
+    /// installed after the middleware is made).
+    pub fn recorder(self, recorder: Recorder) -> XRay {
+        self.with(|config| config.recorder = Some(recorder))
+    }
+
+    /// Whether `client_ip` is taken from `X-Forwarded-For` (default: yes, as in all X-Ray SDKs). Anybody can
+    /// write that header; it never takes part in a decision.
+    pub fn trust_forwarded_for(self, trust: bool) -> XRay {
+        self.with(|config| config.options.set_trust_forwarded_for(trust))
+    }
+
+    /// Whether the recorded url keeps its query string (default: no, since it may hold secrets).
+    pub fn keep_query(self, keep: bool) -> XRay {
+        self.with(|config| config.options.set_keep_query(keep))
+    }
+
+    /// Whether each response carries `X-Amzn-Trace-Id` (default: only when the caller asked by `Sampled=?`).
+    pub fn respond_always(self, always: bool) -> XRay {
+        self.with(|config| config.options.set_always_respond(always))
+    }
+
+    /// Leaves the requests alone for which `ignore` says so: no segment, no decision, and code that records
+    /// something finds a context in which that does nothing. The last of several counts.
+    pub fn ignore(self, ignore: impl Fn(&ServiceRequest) -> bool + Send + Sync + 'static) -> XRay {
+        self.with(|config| config.ignore = Some(Ignore(Arc::new(ignore))))
+    }
+
+    /// Records the pattern of the route that matched, such as `/orders/{id}` (default: not). A request that
+    /// matches no route has none.
+    pub fn matched_route(self, matched_route: MatchedRoute) -> XRay {
+        self.with(|config| config.matched_route = Some(matched_route))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> XRay {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for XRay
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<XRayBody<B>>;
+    type Error = Error;
+    type Transform = XRayService<S>;
+    type InitError = ();
+    type Future = Ready<Result<XRayService<S>, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        ready(Ok(XRayService { inner, config: self.config.clone() }))
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    options: IncomingOptions,
+    /// `None`: the process's.
+    recorder: Option<Recorder>,
+    ignore: Option<Ignore>,
+    matched_route: Option<MatchedRoute>,
+}
+
+impl Config {
+    /// Begins what is recorded of a request.
+    pub(crate) fn begin(&self, request: &ServiceRequest) -> Incoming {
+        if self.ignores(request) {
+            return Incoming::ignored();
+        }
+        let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
+        let incoming = Incoming::begin(recorder, &self.options, &request::facts(request));
+        let segment = incoming.segment();
+        if segment.is_recording() {
+            if let Some(route) = &self.matched_route
+                && let Some(pattern) = request.match_pattern()
+            {
+                route.record(&pattern, segment);
+            }
+            request.extensions_mut().insert(XRaySegment(segment.downgrade()));
+        }
+        incoming
+    }
+
+    fn ignores(&self, request: &ServiceRequest) -> bool {
+        // The user's code must not fail the request.
+        let asked = |ignore: &Ignore| catch_unwind(AssertUnwindSafe(|| (ignore.0)(request))).unwrap_or(false);
+        self.ignore.as_ref().is_some_and(asked)
+    }
+}
+
+type Rule = dyn Fn(&ServiceRequest) -> bool + Send + Sync;
+
+#[derive(Clone)]
+struct Ignore(Arc<Rule>);
+
+impl fmt::Debug for Ignore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ignore(..)")
+    }
+}
