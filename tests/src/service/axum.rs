@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
@@ -16,11 +15,8 @@ use tower::ServiceBuilder;
 use tower::timeout::TimeoutLayer;
 use xray_axum::{XRayLayer, XRaySegment};
 
-use super::behaviour::{self, Clients, IGNORED, OK, TIME_LIMIT};
+use super::behaviour::{self, Clients, GRACE, IGNORED, OK, TIME_LIMIT};
 use super::{Arguments, ServiceError, termination};
-
-/// How long requests may take that are being served when the process is told to end.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// Serves until SIGTERM, and then what is being served, but nothing for ever.
 ///

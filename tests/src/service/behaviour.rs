@@ -24,6 +24,8 @@ use crate::client::{Client, Library};
 pub const OK: &str = "ok";
 /// How long the handler of `/timeout` may work.
 pub const TIME_LIMIT: Duration = Duration::from_millis(100);
+/// How long requests may take that are being served when the process is told to end.
+pub const GRACE: Duration = Duration::from_secs(30);
 /// Stack for each level of `/nest`, with room for unoptimised code.
 const LEVEL: usize = 16 * 1024;
 

@@ -3,6 +3,7 @@
 //! What a route does is told once, in [`behaviour`]; a framework's module only turns requests into its calls and its
 //! results into responses.
 
+pub mod actix;
 mod arguments;
 pub mod axum;
 pub mod behaviour;

@@ -24,7 +24,10 @@ pub(crate) struct Program {
     path: &'static str,
 }
 
-const PROGRAMS: &[Program] = &[Program { framework: "axum", path: env!("CARGO_BIN_EXE_service-axum") }];
+const PROGRAMS: &[Program] = &[
+    Program { framework: "axum", path: env!("CARGO_BIN_EXE_service-axum") },
+    Program { framework: "actix-web", path: env!("CARGO_BIN_EXE_service-actix") },
+];
 
 /// Runs a test for every framework.
 pub(crate) fn for_each_framework(test: impl Fn(Program)) {

@@ -1,0 +1,95 @@
+//! The service on actix-web.
+
+use std::io;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, ResponseError};
+use xray_actix::{XRay, XRaySegment};
+
+use super::behaviour::{self, Clients, GRACE, IGNORED, OK, TIME_LIMIT};
+use super::{Arguments, ServiceError, termination};
+
+/// Serves until SIGTERM, and then what is being served, but nothing for ever.
+///
+/// # Errors
+/// When it cannot listen.
+pub async fn serve(arguments: Arguments) -> io::Result<()> {
+    let terminated = termination()?;
+    let middleware = XRay::new(arguments.naming()).ignore(|request| request.path() == IGNORED);
+    let server = HttpServer::new(move || App::new().wrap(middleware.clone()).configure(routes))
+        .workers(2)
+        .disable_signals()
+        .shutdown_timeout(GRACE.as_secs())
+        .bind(arguments.listen)?;
+    let addresses = server.addrs();
+    let server = server.run();
+    let handle = server.handle();
+    let serving = tokio::spawn(server);
+    for address in addresses {
+        behaviour::announce(address)?;
+    }
+    terminated.await;
+    handle.stop(true).await;
+    serving.await.map_err(io::Error::other)?
+}
+
+fn routes(app: &mut ServiceConfig) {
+    let ok = || async { OK };
+    app.app_data(Data::new(Clients::new()))
+        .service(web::resource("/ok").route(web::get().to(ok)).route(web::post().to(ok)).route(web::head().to(ok)))
+        .route("/status/{code}", web::get().to(status))
+        .route("/error", web::get().to(async || behaviour::error()))
+        .route("/panic", web::get().to(async || behaviour::panic()))
+        .route("/sleep/{ms}", web::get().to(async |ms: Path<u64>| behaviour::wait(*ms).await))
+        .service(
+            web::resource("/timeout")
+                .wrap(from_fn(time_limit))
+                .route(web::get().to(async || behaviour::wait(10_000).await)),
+        )
+        .route("/stream/{n}/{ms}", web::get().to(stream))
+        .route("/nest/{depth}", web::get().to(async |depth: Path<usize>| behaviour::nest(*depth).await))
+        .route("/fan/{n}", web::get().to(async |n: Path<usize>| behaviour::fan(*n).await))
+        .route("/seq/{n}", web::get().to(async |n: Path<usize>| behaviour::seq(*n)))
+        .route("/leak", web::get().to(async || behaviour::leak()))
+        .route("/annotate/{value}", web::get().to(async |value: Path<String>| behaviour::annotate(&value).await))
+        .route("/metadata/{bytes}", web::get().to(async |bytes: Path<usize>| behaviour::metadata(*bytes)))
+        .route("/fail/{name}", web::get().to(async |name: Path<String>| behaviour::fail(&name)))
+        .route("/manual", web::get().to(async |segment: XRaySegment| behaviour::manual(&segment)))
+        .route("/out/{client}", web::get().to(out))
+        .route(IGNORED, web::get().to(ok));
+}
+
+async fn status(code: Path<u16>) -> HttpResponse {
+    HttpResponse::build(StatusCode::from_u16(*code).unwrap_or(StatusCode::BAD_REQUEST)).finish()
+}
+
+async fn stream(path: Path<(usize, u64)>) -> HttpResponse {
+    let (n, ms) = path.into_inner();
+    HttpResponse::Ok().streaming(behaviour::chunks(n, ms))
+}
+
+async fn out(clients: Data<Clients>, client: Path<String>, request: HttpRequest) -> String {
+    clients.call(&client, request.query_string()).await
+}
+
+/// A time-out inside the middleware: the handler is dropped, and answered for.
+async fn time_limit<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let of_answer = request.request().clone();
+    match tokio::time::timeout(TIME_LIMIT, next.call(request)).await {
+        Ok(answered) => Ok(answered?.map_into_left_body()),
+        Err(_) => {
+            let late = HttpResponse::GatewayTimeout().finish();
+            Ok(ServiceResponse::new(of_answer, late).map_into_right_body())
+        }
+    }
+}
+
+/// Answered with its text and status 500; the middleware finds it in the response.
+impl ResponseError for ServiceError {}
