@@ -1,19 +1,19 @@
-//! The second service: what is in stock. It asks the supplier with hyper's client.
+//! The second service: what is in stock. It is made with actix-web, and asks the supplier with hyper's client.
 
+use std::io;
 use std::net::SocketAddr;
 
-use axum::Router;
-use axum::extract::{Path, State};
-use axum::http::{Request, StatusCode};
-use axum::routing::get;
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Path};
+use actix_web::{App, HttpResponse, HttpServer};
 use bytes::Bytes;
+use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt};
-use xray_axum::XRayLayer;
+use xray_actix::XRay;
 use xray_reqwest::{SubsegmentName, XRayClient, XRayClientLayer};
 
 #[derive(Clone)]
@@ -23,33 +23,38 @@ struct Supplier {
 }
 
 /// Opens the service and tells where.
-pub(crate) async fn open(supplier: SocketAddr) -> std::io::Result<SocketAddr> {
-    let client = XRayClientLayer::new().traced(true).layer(Client::builder(TokioExecutor::new()).build_http());
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let service = Router::new()
-        .route("/reserve/{item}", get(reserve))
-        .layer(XRayLayer::new("inventory"))
-        .with_state(Supplier { client, address: supplier });
-    tokio::spawn(async move { axum::serve(listener, service).await });
+pub(crate) fn open(supplier: SocketAddr) -> io::Result<SocketAddr> {
+    let middleware = XRay::fixed("inventory");
+    let service = HttpServer::new(move || {
+        // Each worker has a client of its own, with its own connections.
+        let client = XRayClientLayer::new().traced(true).layer(Client::builder(TokioExecutor::new()).build_http());
+        App::new()
+            .wrap(middleware.clone())
+            .app_data(Data::new(Supplier { client, address: supplier }))
+            .route("/reserve/{item}", web::get().to(reserve))
+    });
+    let service = service.workers(1).disable_signals().bind("127.0.0.1:0")?;
+    let address = service.addrs()[0];
+    tokio::spawn(service.run());
     Ok(address)
 }
 
-async fn reserve(State(supplier): State<Supplier>, Path(item): Path<String>) -> StatusCode {
+async fn reserve(supplier: Data<Supplier>, item: Path<String>) -> HttpResponse {
     xray_core::capture("look at the shelf", |subsegment| {
         subsegment.annotate("found", false);
     });
-    let Supplier { client, address } = supplier;
+    let Supplier { client, address } = supplier.get_ref().clone();
     let request = Request::get(format!("http://{address}/parts/{item}")).extension(SubsegmentName::from("supplier"));
     let Ok(request) = request.body(Empty::new()) else {
-        return StatusCode::BAD_REQUEST;
+        return HttpResponse::BadRequest().finish();
     };
-    match client.oneshot(request).await {
+    let status = match client.oneshot(request).await {
         Ok(response) if response.status().is_success() => {
             // Reading the body to its end lets the call be recorded as complete.
             let _ = response.into_body().collect().await;
             StatusCode::OK
         }
         _ => StatusCode::BAD_GATEWAY,
-    }
+    };
+    HttpResponse::build(status).finish()
 }

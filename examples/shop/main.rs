@@ -1,7 +1,7 @@
 //! A small shop of three services, traced: `cargo run --example shop`.
 //!
-//! The shop asks its inventory, which asks a supplier, who is out of stock now and then: each request is one
-//! trace through all three.
+//! The shop (axum) asks its inventory (actix-web) with reqwest, and that asks a supplier with hyper, who is out of
+//! stock now and then: each request is one trace through all three.
 //!
 //! Without a daemon (no `AWS_XRAY_DAEMON_ADDRESS`) it starts a receiver of its own and draws each trace in this
 //! terminal. It sends itself a few requests, then serves until Ctrl-C; with `-- --once` it ends after the first
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let flushed_at_the_end = recorder.install();
 
     let supplier = supplier::open().await?;
-    let inventory = inventory::open(supplier).await?;
+    let inventory = inventory::open(supplier)?;
     let listener = listen().await?;
     let address = listener.local_addr()?;
     let shop = Router::new()
