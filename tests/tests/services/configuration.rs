@@ -54,6 +54,31 @@ fn the_caller_decides() {
 }
 
 #[test]
+fn a_caller_on_opentelemetry_is_joined_and_the_trace_goes_on() {
+    for_each_framework(|program| {
+        let daemon = Daemon::start();
+        let (front, back) = (program.start(&daemon), program.start(&daemon));
+        let traceparent = format!("00-{}-{PARENT}-01", ROOT[2..].replace('-', ""));
+        for client in ["reqwest", "hyper"] {
+            let target = format!("/out/{client}?url=http://{}/ok", back.address());
+            let response = http::request(front.address(), "GET", &target, &[("traceparent", &traceparent)]);
+            assert_eq!(response.expect("it is answered").text(), r#"{"status":200}"#);
+
+            let documents = daemon.documents(2, PATIENCE);
+            daemon.take();
+            let of = |calls: bool| documents.iter().find(|document| document.json()["subsegments"].is_array() == calls);
+            let (front, back) = (of(true).expect("the caller"), of(false).expect("the called"));
+            for document in [front, back] {
+                assert_eq!(document.json()["trace_id"], ROOT);
+            }
+            assert_eq!(front.json()["parent_id"], PARENT);
+            assert_eq!(back.json()["parent_id"], front.json()["subsegments"][0]["id"]);
+        }
+        daemon.assert_valid();
+    });
+}
+
+#[test]
 fn a_caller_that_asks_is_told() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
