@@ -8,6 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, ResponseError};
+use tokio::runtime::Handle;
 use xray_actix::{XRay, XRaySegment};
 
 use super::behaviour::{self, Clients, GRACE, IGNORED, OK, TIME_LIMIT};
@@ -20,11 +21,10 @@ use super::{Arguments, ServiceError, termination};
 pub async fn serve(arguments: Arguments) -> io::Result<()> {
     let terminated = termination()?;
     let middleware = XRay::new(arguments.naming()).ignore(|request| request.path() == IGNORED);
-    let server = HttpServer::new(move || App::new().wrap(middleware.clone()).configure(routes))
-        .workers(2)
-        .disable_signals()
-        .shutdown_timeout(GRACE.as_secs())
-        .bind(arguments.listen)?;
+    let process = Data::new(Handle::current());
+    let app = move || App::new().wrap(middleware.clone()).app_data(process.clone()).configure(routes);
+    let server =
+        HttpServer::new(app).workers(2).disable_signals().shutdown_timeout(GRACE.as_secs()).bind(arguments.listen)?;
     let addresses = server.addrs();
     let server = server.run();
     let handle = server.handle();
@@ -54,7 +54,7 @@ fn routes(app: &mut ServiceConfig) {
         .route("/nest/{depth}", web::get().to(async |depth: Path<usize>| behaviour::nest(*depth).await))
         .route("/fan/{n}", web::get().to(async |n: Path<usize>| behaviour::fan(*n).await))
         .route("/seq/{n}", web::get().to(async |n: Path<usize>| behaviour::seq(*n)))
-        .route("/leak", web::get().to(async || behaviour::leak()))
+        .route("/leak", web::get().to(async |process: Data<Handle>| behaviour::leak(&process)))
         .route("/annotate/{value}", web::get().to(async |value: Path<String>| behaviour::annotate(&value).await))
         .route("/metadata/{bytes}", web::get().to(async |bytes: Path<usize>| behaviour::metadata(*bytes)))
         .route("/fail/{name}", web::get().to(async |name: Path<String>| behaviour::fail(&name)))

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{BoxError, Router};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tower::ServiceBuilder;
 use tower::timeout::TimeoutLayer;
 use xray_axum::{XRayLayer, XRaySegment};
@@ -51,7 +52,7 @@ fn router(arguments: &Arguments) -> Router {
         .route("/nest/{depth}", get(async |Path(depth)| behaviour::nest(depth).await))
         .route("/fan/{n}", get(async |Path(n)| behaviour::fan(n).await))
         .route("/seq/{n}", get(async |Path(n)| behaviour::seq(n)))
-        .route("/leak", get(async || behaviour::leak()))
+        .route("/leak", get(async || behaviour::leak(&Handle::current())))
         .route("/annotate/{value}", get(async |Path(value): Path<String>| behaviour::annotate(&value).await))
         .route("/metadata/{bytes}", get(async |Path(bytes)| behaviour::metadata(bytes)))
         .route("/fail/{name}", get(async |Path(name): Path<String>| behaviour::fail(&name)))

@@ -13,6 +13,7 @@ use futures_util::stream::{self, Stream};
 use http::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use xray_core::{FutureExt, Segment, capture, current, current_segment, in_current, subsegment, try_capture};
@@ -111,10 +112,11 @@ pub fn seq(n: usize) -> &'static str {
     OK
 }
 
-/// GET `/leak`: a subsegment that outlives its segment.
-pub fn leak() -> &'static str {
+/// GET `/leak`: a subsegment that outlives its segment, in a task of the process's own runtime: that of a worker
+/// may still be ending when the process does.
+pub fn leak(process: &Handle) -> &'static str {
     let leaked = subsegment("leaked");
-    tokio::spawn(async move {
+    process.spawn(async move {
         sleep(Duration::from_millis(300)).await;
         leaked.close();
     });
