@@ -6,13 +6,12 @@ use std::task::{Context, Poll, ready};
 use actix_web::Error;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::ServiceResponse;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use pin_project_lite::pin_project;
-use xray_core::Exception;
 use xray_core::http::{BodyLength, HttpResponse, Incoming};
 
 use crate::body::XRayBody;
+use crate::error;
 use crate::request::TRACE_HEADER;
 
 pin_project! {
@@ -37,16 +36,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.incoming.run(|| this.inner.poll(cx)));
-        let mut incoming = std::mem::replace(this.incoming, Incoming::ignored());
+        let incoming = std::mem::replace(this.incoming, Incoming::ignored());
         Poll::Ready(match result {
             Ok(response) => Ok(answer(response, incoming)),
-            Err(error) => {
-                // actix makes the response of it further out.
-                let status = error.as_response_error().status_code();
-                note(&incoming, &error, status);
-                incoming.head(HttpResponse::new(status.as_u16()), BodyLength::Nothing);
-                Err(error)
-            }
+            Err(error) => Err(give_up(error, incoming)),
         })
     }
 }
@@ -55,10 +48,9 @@ where
 fn answer<B: MessageBody>(mut response: ServiceResponse<B>, mut incoming: Incoming) -> ServiceResponse<XRayBody<B>> {
     // What a handler returned as an error has become a response that still knows it.
     if let Some(error) = response.response().error() {
-        note(&incoming, error, response.status());
+        error::note(&incoming, error, response.status());
     }
-    let header = incoming.response_header().map(|header| header.to_string());
-    if let Some(value) = header.and_then(|text| HeaderValue::try_from(text).ok()) {
+    if let Some(value) = trace_header(&incoming) {
         response.headers_mut().insert(TRACE_HEADER, value);
     }
     let head = HttpResponse::new(response.status().as_u16()).content_length(content_length(response.headers()));
@@ -72,17 +64,26 @@ fn answer<B: MessageBody>(mut response: ServiceResponse<B>, mut incoming: Incomi
     response.map_body(|_, inner| XRayBody { inner, incoming })
 }
 
-/// Records an error of the handler, as the fault of whom its status tells.
-fn note(incoming: &Incoming, error: &Error, status: StatusCode) {
-    let segment = incoming.segment();
-    if !segment.is_recording() {
-        return;
+/// Records an error of a middleware inside. actix makes the response of it further out, with a body of which
+/// nothing is known here.
+fn give_up(mut error: Error, mut incoming: Incoming) -> Error {
+    let status = error.as_response_error().status_code();
+    error::note(&incoming, &error, status);
+    if let Some(value) = trace_header(&incoming) {
+        error.add_response_mapper(move |mut response| {
+            response.headers_mut().insert(TRACE_HEADER, value.clone());
+            response
+        });
     }
-    let exception = Exception::shown(error.as_response_error());
-    match status.is_client_error() {
-        true => segment.error(exception),
-        false => segment.fault(exception),
-    };
+    incoming.head(HttpResponse::new(status.as_u16()), BodyLength::Unknown);
+    incoming.end();
+    error
+}
+
+/// What the caller is told of trace and decision, if anything.
+fn trace_header(incoming: &Incoming) -> Option<HeaderValue> {
+    let header = incoming.response_header()?;
+    HeaderValue::try_from(header.to_string()).ok()
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -53,6 +53,7 @@
 //! | [`XRayService`], [`ResponseFuture`], [`XRayBody`] | what the middleware makes |
 
 mod body;
+mod error;
 mod extract;
 mod future;
 mod request;

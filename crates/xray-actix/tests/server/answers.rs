@@ -1,0 +1,222 @@
+//! What handlers answer, and how they fail.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use actix_web::error::{ErrorForbidden, InternalError, JsonPayloadError};
+use actix_web::http::StatusCode;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Json, Path, get};
+use actix_web::{App, Error, HttpResponse, HttpServer, ResponseError};
+use serde_json::json;
+use xray_core::sampling::Never;
+
+use crate::support::{self, ask, recorder_with, serve, serve_by, shop, start, xray};
+
+#[tokio::test]
+async fn each_status_is_recorded_with_its_flags() {
+    let (xray, mut documents) = xray("shop");
+    let status = async |status: Path<u16>| HttpResponse::build(StatusCode::from_u16(*status).unwrap()).body("body");
+    let address = serve(xray, move |app| {
+        app.route("/status/{status}", get().to(status));
+    });
+    for (status, flags) in [
+        (200, json!({})),
+        (201, json!({})),
+        (302, json!({})),
+        (404, json!({"error": true})),
+        (429, json!({"error": true, "throttle": true})),
+        (500, json!({"fault": true})),
+        (503, json!({"fault": true})),
+    ] {
+        let path = format!("/status/{status}");
+        assert_eq!(support::get(address, &path).await.status, status);
+        let expected = shop(&path, json!({"status": status, "content_length": 4}), flags);
+        assert_eq!(documents.next().await, expected);
+    }
+    // What no route takes is recorded, too.
+    assert_eq!(support::get(address, "/nowhere?token=secret").await.status, 404);
+    let expected = shop("/nowhere", json!({"status": 404, "content_length": 0}), json!({"error": true}));
+    assert_eq!(documents.next().await, expected);
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn a_caller_s_trace_is_continued() {
+    let (xray, mut documents) = xray("shop");
+    let address = serve(xray, |app| {
+        app.route("/", get().to(async || xray_core::current().id().unwrap().to_string()));
+    });
+    let header = "X-AMZN-trace-id: Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    let answer = ask(address, "GET /", &[header]).await.unwrap();
+    let document = documents.raw().await;
+    assert_eq!(document["trace_id"], "1-5759e988-bd862e3fe1be46a994272793");
+    assert_eq!(document["parent_id"], "53995c3f42cd8ad8");
+    assert_eq!(document["id"], *answer.body);
+}
+
+#[derive(Debug)]
+struct ServiceError(std::num::ParseIntError);
+
+impl ServiceError {
+    fn new() -> ServiceError {
+        ServiceError("x".parse::<u8>().unwrap_err())
+    }
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("broken")
+    }
+}
+
+impl StdError for ServiceError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl ResponseError for ServiceError {}
+
+type Answered<E> = Result<HttpResponse, E>;
+
+fn failing(app: &mut web::ServiceConfig) {
+    app.route("/own", get().to(async || Answered::Err(ServiceError::new())))
+        .route("/boxed", get().to(async || Answered::Err(Box::<dyn StdError>::from(ServiceError::new()))))
+        .route("/client", get().to(async || Answered::Err(InternalError::new("no such item", StatusCode::NOT_FOUND))))
+        .route(
+            "/throttled",
+            get().to(async || Answered::Err(InternalError::new(ServiceError::new(), StatusCode::TOO_MANY_REQUESTS))),
+        )
+        .route(
+            "/redirect",
+            get().to(async || {
+                let login = HttpResponse::SeeOther().insert_header(("location", "/login")).finish();
+                Answered::Err(InternalError::from_response("log in first", login))
+            }),
+        )
+        .route("/extractor/{id}", get().to(async |id: Path<u8>| format!("{id}")))
+        .route("/json", get().to(async |number: Json<u8>| format!("{number}")));
+}
+
+#[tokio::test]
+async fn what_a_handler_returns_as_an_error_is_the_cause_and_the_response_is_unchanged() {
+    let (xray, mut documents) = xray("shop");
+    let with = serve(xray, failing);
+    let without = HttpServer::new(|| App::new().configure(failing)).workers(1).disable_signals();
+    let without = without.bind("127.0.0.1:0").unwrap();
+    let without = start(without.addrs()[0], without.run());
+    let parse = json!(["ParseIntError", "invalid digit found in string"]);
+    for (path, status, flags, cause) in [
+        // No chain: the trait that actix-web asks of errors has none.
+        ("/own", 500, json!({"fault": true}), json!([["ServiceError", "broken"]])),
+        ("/boxed", 500, json!({"fault": true}), json!([["ServiceError", "broken"], parse])),
+        ("/client", 404, json!({"error": true}), json!([["Error", "no such item"]])),
+        ("/throttled", 429, json!({"error": true, "throttle": true}), json!([["ServiceError", "broken"]])),
+        ("/redirect", 303, json!({}), json!(null)),
+        ("/extractor/x", 404, json!({"error": true}), json!([["Error", "can not parse \"x\" to a u8"]])),
+        (
+            "/json",
+            400,
+            json!({"error": true}),
+            json!([["JsonPayloadError", JsonPayloadError::ContentType.to_string()]]),
+        ),
+    ] {
+        let [with, without] = [support::get(with, path).await, support::get(without, path).await];
+        assert_eq!(with.status, status, "{path}");
+        assert_eq!((with.head_without_date(), &with.body), (without.head_without_date(), &without.body), "{path}");
+        let mut expected = shop(path, json!({"status": status, "content_length": with.body.len()}), flags);
+        if !cause.is_null() {
+            expected["cause"] = cause;
+        }
+        assert_eq!(documents.next().await, expected);
+    }
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn an_error_of_a_middleware_inside_is_recorded_and_passes() {
+    const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
+    let (always, mut documents) = recorder_with(xray_core::sampling::Always);
+    let (never, _) = recorder_with(Never);
+    for (sampled, recorder) in [(1, always), (0, never)] {
+        let address = serve(xray_actix::XRay::fixed("shop").recorder(recorder), |app| {
+            let refuse = from_fn(async |_, _: actix_web::middleware::Next<actix_web::body::BoxBody>| {
+                Err::<actix_web::dev::ServiceResponse, Error>(ErrorForbidden("members only"))
+            });
+            app.service(web::scope("").wrap(refuse).route("/", get().to(HttpResponse::Ok)));
+        });
+        let asks = format!("X-Amzn-Trace-Id: Root={ROOT};Sampled=?");
+        for headers in [&[][..], &[&*asks]] {
+            let answer = ask(address, "GET /", headers).await.unwrap();
+            assert_eq!((answer.status, &*answer.body), (403, "members only"));
+            let told = (!headers.is_empty()).then(|| format!("Root={ROOT};Sampled={sampled}"));
+            assert_eq!(answer.header("x-amzn-trace-id"), told.as_deref());
+            if sampled == 1 {
+                // How long the response becomes is not known inside.
+                let more = json!({"error": true, "cause": [["Error", "members only"]]});
+                assert_eq!(documents.next().await, shop("/", json!({"status": 403}), more));
+            }
+        }
+    }
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn a_panic_is_recorded_and_the_next_request_of_the_worker_is_served() {
+    let (xray, mut documents) = xray("shop");
+    let panics = async || -> &'static str {
+        let _open = xray_core::subsegment("open");
+        let entered = xray_core::current().enter();
+        // Not even a guard that is never dropped may leave its entity behind.
+        std::mem::forget(entered);
+        panic!("boom")
+    };
+    let clean =
+        async || if xray_core::current().id() == xray_core::current_segment().id() { "clean" } else { "soiled" };
+    let address = serve(xray, move |app| {
+        app.route("/panic", get().to(panics)).route("/clean", get().to(clean));
+    });
+    for _ in 0..3 {
+        assert_eq!(ask(address, "GET /panic", &[]).await, None);
+        let document = documents.next().await;
+        assert_eq!(document["fault"], true);
+        assert_eq!(document["cause"], json!([["panic", "boom"]]));
+        assert_eq!(document["subsegments"][0]["name"], "open");
+        assert_eq!(document["http"].get("response"), None);
+        assert_eq!(support::get(address, "/clean").await.body, "clean");
+        assert_eq!(documents.next().await, shop("/clean", json!({"status": 200, "content_length": 5}), json!({})));
+    }
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn a_panic_of_one_request_does_not_touch_the_others_of_its_worker() {
+    let (xray, mut documents) = xray("shop");
+    let (begun, go_on) =
+        (std::sync::Arc::new(tokio::sync::Notify::new()), std::sync::Arc::new(tokio::sync::Notify::new()));
+    let address = serve_by(1, xray, {
+        let (begun, go_on) = (begun.clone(), go_on.clone());
+        move |app| {
+            let (begun, go_on) = (begun.clone(), go_on.clone());
+            let waits = move || {
+                let (begun, go_on) = (begun.clone(), go_on.clone());
+                async move {
+                    begun.notify_one();
+                    go_on.notified().await;
+                    xray_core::annotate("mine", true);
+                    "ok"
+                }
+            };
+            app.route("/waits", get().to(waits)).route("/panic", get().to(async || -> &'static str { panic!("boom") }));
+        }
+    });
+    let waiting = tokio::spawn(async move { support::get(address, "/waits").await });
+    begun.notified().await;
+    assert_eq!(ask(address, "GET /panic", &[]).await, None);
+    assert_eq!(documents.next().await["cause"], json!([["panic", "boom"]]));
+    go_on.notify_one();
+    assert_eq!(waiting.await.unwrap().body, "ok");
+    let more = json!({"annotations": {"mine": true}});
+    assert_eq!(documents.next().await, shop("/waits", json!({"status": 200, "content_length": 2}), more));
+}

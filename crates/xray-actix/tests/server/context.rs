@@ -1,0 +1,274 @@
+//! Where the segment is current, and for whom.
+
+use std::collections::{HashMap, HashSet};
+use std::future::ready;
+use std::sync::{Arc, Mutex};
+
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceRequest;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::test::{TestRequest, call_and_read_body, init_service};
+use actix_web::web::{self, Path, get};
+use actix_web::{App, HttpServer, rt};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::sync::Barrier;
+use tokio::task::yield_now;
+use xray_actix::{XRay, XRaySegment};
+use xray_core::FutureExt;
+use xray_core::sampling::Never;
+
+use crate::support::{self, Global, get as ask, recorder_with, serve, serve_by, shop, start, xray};
+
+const OK: fn() -> Value = || json!({"status": 200, "content_length": 2});
+
+#[tokio::test]
+async fn the_extractor_and_the_context_are_the_same_segment() {
+    let (xray, mut documents) = xray("shop");
+    let handler = async |segment: XRaySegment| {
+        assert_eq!(segment.id(), xray_core::current().id());
+        segment.annotate("by", "extractor").set_user("john");
+        xray_core::annotate("also_by", "context");
+        drop(segment.into_inner());
+        if xray_core::current().is_recording() { "ok" } else { "closed" }
+    };
+    let address = serve(xray, move |app| {
+        app.route("/", get().to(handler));
+    });
+    assert_eq!(ask(address, "/").await.body, "ok");
+    let more = json!({"annotations": {"by": "extractor", "also_by": "context"}, "user": "john"});
+    assert_eq!(documents.next().await, shop("/", OK(), more));
+}
+
+#[tokio::test]
+async fn the_extractor_takes_what_there_is() {
+    let global = Global::install();
+    let handler = async |segment: XRaySegment| format!("{:?} {}", segment.trace_id(), segment.is_sampled());
+    // No middleware: the strategy is asked, the request is served.
+    let app = init_service(App::new().route("/", get().to(handler))).await;
+    assert_eq!(call_and_read_body(&app, TestRequest::get().to_request()).await, "None false");
+    assert!(global.missed("current_segment()"));
+    // Not sampled: it carries the trace.
+    let (recorder, _) = recorder_with(Never);
+    let app = App::new().wrap(XRay::fixed("shop").recorder(recorder)).route("/", get().to(handler));
+    let unsampled = call_and_read_body(&init_service(app).await, TestRequest::get().to_request()).await;
+    assert!(unsampled.starts_with(b"Some(") && unsampled.ends_with(b" false"), "{unsampled:?}");
+}
+
+#[tokio::test]
+async fn a_segment_that_is_kept_keeps_nothing_open() {
+    let (xray, mut documents) = xray("shop");
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let address = serve(xray, {
+        let kept = kept.clone();
+        move |app| {
+            let kept = kept.clone();
+            let keep = move |segment: XRaySegment| {
+                kept.lock().unwrap().push(segment);
+                ready("ok")
+            };
+            app.route("/", get().to(keep));
+        }
+    });
+    ask(address, "/").await;
+    assert_eq!(documents.next().await, shop("/", OK(), json!({})));
+    kept.lock().unwrap()[0].annotate("late", true);
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn inner_middleware_runs_in_the_segment_and_outer_does_not() {
+    let (xray, mut documents) = xray("shop");
+    let inner = async |request: ServiceRequest, next: Next<BoxBody>| {
+        xray_core::annotate("before", true);
+        let response = next.call(request).in_subsegment("handler").await;
+        xray_core::annotate("after", true);
+        response
+    };
+    let outer = async |request: ServiceRequest, next: Next<_>| {
+        assert!(xray_core::try_current().is_none());
+        let response = next.call(request).await;
+        assert!(xray_core::try_current().is_none());
+        response
+    };
+    let handler = async || xray_core::capture("work", |_| "ok");
+    let app =
+        move || App::new().route("/", get().to(handler)).wrap(from_fn(inner)).wrap(xray.clone()).wrap(from_fn(outer));
+    let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+    let address = start(server.addrs()[0], server.run());
+    assert_eq!(ask(address, "/").await.status, 200);
+    let more = json!({
+        "annotations": {"before": true, "after": true},
+        "subsegments": [{"name": "handler", "subsegments": [{"name": "work"}]}],
+    });
+    assert_eq!(documents.next().await, shop("/", OK(), more));
+}
+
+#[tokio::test]
+async fn futures_that_run_together_are_siblings() {
+    let (xray, mut documents) = xray("shop");
+    let handler = async || {
+        let load = async |number: u32| {
+            yield_now().await;
+            xray_core::annotate("number", number);
+        };
+        join_all((0..3).map(|number| load(number).in_subsegment(format!("load {number}")))).await;
+        "ok"
+    };
+    let address = serve(xray, move |app| {
+        app.route("/", get().to(handler));
+    });
+    ask(address, "/").await;
+    let siblings: Value =
+        (0..3).map(|number| json!({"name": format!("load {number}"), "annotations": {"number": number}})).collect();
+    assert_eq!(documents.next().await, shop("/", OK(), json!({"subsegments": siblings})));
+}
+
+#[tokio::test]
+async fn a_spawned_task_has_the_context_only_if_it_is_carried_there() {
+    let (xray, mut documents) = xray("shop");
+    let handler = async || {
+        assert!(rt::spawn(async { xray_core::try_current().is_none() }).await.unwrap());
+        assert!(web::block(|| xray_core::try_current().is_none()).await.unwrap());
+        rt::spawn(ready(()).in_subsegment("spawned").in_current()).await.unwrap();
+        web::block(xray_core::in_current(|| xray_core::capture("blocking", |_| ()))).await.unwrap();
+        "ok"
+    };
+    let address = serve(xray, move |app| {
+        app.route("/", get().to(handler));
+    });
+    assert_eq!(ask(address, "/").await.body, "ok");
+    let more = json!({"subsegments": [{"name": "spawned"}, {"name": "blocking"}]});
+    assert_eq!(documents.next().await, shop("/", OK(), more));
+}
+
+#[tokio::test]
+async fn a_middleware_on_a_scope_records_what_the_scope_serves() {
+    let (xray, mut documents) = xray("shop");
+    let app = move || {
+        let user = async |id: Path<u32>| format!("{id:02}");
+        let scope = web::scope("/deep").wrap(xray.clone()).route("/user/{id}", get().to(user));
+        App::new().service(web::scope("/inside").service(scope)).route("/other", get().to(async || "ok"))
+    };
+    let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+    let address = start(server.addrs()[0], server.run());
+    assert_eq!(ask(address, "/other").await.body, "ok");
+    assert_eq!(ask(address, "/inside/deep/user/7").await.body, "07");
+    assert_eq!(documents.next().await, shop("/inside/deep/user/7", OK(), json!({})));
+    documents.assert_empty();
+}
+
+/// Serves 150 requests at once; each must be recorded with its own values and no others.
+async fn never_mixed(workers: usize) {
+    const REQUESTS: usize = 150;
+    let (xray, mut documents) = xray("shop");
+    let barrier = Arc::new(Barrier::new(REQUESTS));
+    let threads = Arc::new(Mutex::new(HashSet::new()));
+    let address = serve_by(workers, xray, {
+        let threads = threads.clone();
+        move |app| {
+            let (barrier, threads) = (barrier.clone(), threads.clone());
+            let handler = move |value: Path<usize>| {
+                let (barrier, value) = (barrier.clone(), *value);
+                threads.lock().unwrap().insert(std::thread::current().id());
+                async move {
+                    xray_core::annotate("value", value);
+                    barrier.wait().await;
+                    // All are under way: whatever leaks now leaks into another.
+                    for step in 0..3 {
+                        yield_now().await;
+                        async {
+                            yield_now().await;
+                            xray_core::annotate("value", value);
+                        }
+                        .in_subsegment(format!("step {step}"))
+                        .await;
+                    }
+                    xray_core::current().trace_id().unwrap().to_string()
+                }
+            };
+            app.route("/{value}", get().to(handler));
+        }
+    });
+    let request = |value: usize| async move { (value, support::get(address, &format!("/{value}")).await.body) };
+    let answers = join_all((0..REQUESTS).map(request)).await;
+    let mut seen = HashMap::new();
+    for _ in 0..REQUESTS {
+        let document = documents.raw().await;
+        seen.insert(document["trace_id"].as_str().unwrap().to_owned(), document);
+    }
+    for (value, trace_id) in answers {
+        let document = seen.remove(&trace_id).unwrap();
+        let steps: Value =
+            (0..3).map(|step| json!({"name": format!("step {step}"), "annotations": {"value": value}})).collect();
+        let more = json!({"annotations": {"value": value}, "subsegments": steps});
+        let response = json!({"status": 200, "content_length": 35});
+        assert_eq!(support::normalised(document), shop(&format!("/{value}"), response, more));
+    }
+    documents.assert_empty();
+    assert_eq!(threads.lock().unwrap().len(), workers);
+}
+
+#[tokio::test]
+async fn concurrent_requests_are_never_mixed_on_one_worker() {
+    never_mixed(1).await;
+}
+
+#[tokio::test]
+async fn concurrent_requests_are_never_mixed_on_many_workers() {
+    never_mixed(4).await;
+}
+
+#[tokio::test]
+async fn a_guard_that_is_held_across_an_await_soils_its_own_request_only() {
+    let (xray, mut documents) = xray("shop");
+    let barrier = Arc::new(Barrier::new(2));
+    let address = serve(xray, move |app| {
+        let held = barrier.clone();
+        let holds = move || {
+            let barrier = held.clone();
+            async move {
+                let held = xray_core::subsegment("held");
+                let _entered = held.enter();
+                barrier.wait().await;
+                barrier.wait().await;
+                "ok"
+            }
+        };
+        let barrier = barrier.clone();
+        let other = move || {
+            let barrier = barrier.clone();
+            async move {
+                barrier.wait().await;
+                xray_core::annotate("mine", true);
+                xray_core::subsegment("mine").close();
+                barrier.wait().await;
+                "ok"
+            }
+        };
+        app.route("/holds", get().to(holds)).route("/other", get().to(other));
+    });
+    tokio::join!(ask(address, "/holds"), ask(address, "/other"));
+    for _ in 0..2 {
+        let document = documents.next().await;
+        let expected = if document["http"]["request"]["url"] == "http://shop.test/holds" {
+            shop("/holds", OK(), json!({"subsegments": [{"name": "held"}]}))
+        } else {
+            shop("/other", OK(), json!({"annotations": {"mine": true}, "subsegments": [{"name": "mine"}]}))
+        };
+        assert_eq!(document, expected);
+    }
+}
+
+/// `HttpServer` wants what its factory shares to be sendable.
+#[test]
+fn the_public_types_can_be_used_everywhere() {
+    fn everywhere<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
+    everywhere::<XRay>();
+    everywhere::<XRaySegment>();
+    everywhere::<xray_actix::MatchedRoute>();
+    fn sendable<T: Send + Sync + std::fmt::Debug>() {}
+    sendable::<xray_actix::XRayService<()>>();
+    sendable::<xray_actix::ResponseFuture<()>>();
+    sendable::<xray_actix::XRayBody<()>>();
+}

@@ -1,0 +1,217 @@
+//! Requests that nobody waits for any longer.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, fn_service};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::test::TestRequest;
+use actix_web::web::{self, Bytes, get};
+use actix_web::{App, Error, HttpResponse, HttpServer, error};
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use xray_actix::XRay;
+use xray_core::FutureExt;
+
+use crate::support::{Documents, ask, read_until, send, serve, shop, start, xray};
+
+/// Closes the connection in a way that TCP tells by a reset.
+fn reset(stream: TcpStream) {
+    stream.set_zero_linger().unwrap();
+}
+
+/// A handler that says when it has begun, and waits until it is told to go on.
+#[derive(Clone, Default)]
+struct Slow {
+    begun: Arc<Notify>,
+    go_on: Arc<Notify>,
+}
+
+impl Slow {
+    async fn handle(self) -> &'static str {
+        self.begun.notify_one();
+        self.go_on.notified().in_subsegment("waiting").await;
+        "ok"
+    }
+}
+
+fn slow(xray: XRay, half_closed: bool) -> (SocketAddr, Slow) {
+    let slow = Slow::default();
+    let of_server = slow.clone();
+    let server = HttpServer::new(move || {
+        let slow = of_server.clone();
+        App::new().wrap(xray.clone()).route("/slow", web::route().to(move || slow.clone().handle()))
+    });
+    let server = server.workers(1).disable_signals().h1_allow_half_closed(half_closed).bind("127.0.0.1:0").unwrap();
+    (start(server.addrs()[0], server.run()), slow)
+}
+
+async fn assert_cancelled(documents: &mut Documents) {
+    let more = json!({
+        "fault": true,
+        "cause": [["Cancelled", "the request was dropped before its response"]],
+        "subsegments": [{"name": "waiting", "metadata": {"xray": {"cancelled": true}}}],
+    });
+    assert_eq!(documents.next().await, shop("/slow", Value::Null, more));
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn a_client_that_resets_before_the_head_cancels_the_request() {
+    for half_closed in [true, false] {
+        let (xray, mut documents) = xray("shop");
+        let (address, slow) = slow(xray, half_closed);
+        let stream = send(address, "GET /slow", &[]).await;
+        slow.begun.notified().await;
+        documents.assert_empty();
+        reset(stream);
+        assert_cancelled(&mut documents).await;
+        // The worker serves on.
+        slow.go_on.notify_one();
+        assert_eq!(ask(address, "GET /slow", &[]).await.unwrap().body, "ok");
+        assert_eq!(documents.next().await["http"]["response"]["status"], 200);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_side_only_still_gets_its_answer() {
+    let (xray, mut documents) = xray("shop");
+    let (address, slow) = slow(xray, true);
+    let mut stream = send(address, "GET /slow", &[]).await;
+    slow.begun.notified().await;
+    stream.shutdown().await.unwrap();
+    slow.go_on.notify_one();
+    assert!(read_until(&mut stream, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
+    let more = json!({"subsegments": [{"name": "waiting"}]});
+    assert_eq!(documents.next().await, shop("/slow", json!({"status": 200, "content_length": 2}), more));
+}
+
+#[tokio::test]
+async fn a_server_that_allows_no_half_closed_connections_cancels_the_request() {
+    let (xray, mut documents) = xray("shop");
+    let (address, slow) = slow(xray, false);
+    let stream = send(address, "GET /slow", &[]).await;
+    slow.begun.notified().await;
+    drop(stream);
+    assert_cancelled(&mut documents).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_the_middle_of_the_body_aborts_it() {
+    let (xray, mut documents) = xray("shop");
+    let address = serve(xray, |app| {
+        let endless = async || {
+            let first = stream::iter([Ok::<_, Infallible>(Bytes::from("first"))]);
+            HttpResponse::Ok().streaming(first.chain(stream::pending()))
+        };
+        app.route("/endless", get().to(endless));
+    });
+    let mut stream = send(address, "GET /endless", &[]).await;
+    read_until(&mut stream, "first").await;
+    documents.assert_empty();
+    reset(stream);
+    let more = json!({"metadata": {"xray": {"aborted": true}}});
+    assert_eq!(documents.next().await, shop("/endless", json!({"status": 200}), more));
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn a_client_that_closes_while_bytes_are_written_aborts_the_body() {
+    let (xray, mut documents) = xray("shop");
+    let address = serve(xray, |app| {
+        let endless = async || {
+            let chunks = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 4096])));
+            HttpResponse::Ok().streaming(chunks)
+        };
+        app.route("/endless", get().to(endless));
+    });
+    let mut stream = send(address, "GET /endless", &[]).await;
+    read_until(&mut stream, "xxx").await;
+    documents.assert_empty();
+    drop(stream);
+    let more = json!({"metadata": {"xray": {"aborted": true}}});
+    assert_eq!(documents.next().await, shop("/endless", json!({"status": 200}), more));
+}
+
+const LIMIT: Duration = Duration::from_millis(100);
+
+/// What never answers, by itself.
+async fn stuck() -> &'static str {
+    pending::<()>().in_subsegment("stuck").await;
+    "never"
+}
+
+#[tokio::test]
+async fn a_time_out_inside_the_middleware_is_an_answer() {
+    let (xray, mut documents) = xray("shop");
+    let address = serve(xray, |app| {
+        let answer = async |request: ServiceRequest, next: Next<BoxBody>| {
+            let of_answer = request.request().clone();
+            match tokio::time::timeout(LIMIT, next.call(request)).await {
+                Ok(answered) => answered,
+                Err(_) => Ok(ServiceResponse::new(of_answer, HttpResponse::GatewayTimeout().finish())),
+            }
+        };
+        let fail = async |request: ServiceRequest, next: Next<BoxBody>| {
+            let answered = tokio::time::timeout(LIMIT, next.call(request)).await;
+            answered.unwrap_or_else(|late| Err(error::ErrorGatewayTimeout(late)))
+        };
+        app.service(web::resource("/answer").wrap(from_fn(answer)).to(stuck))
+            .service(web::resource("/fail").wrap(from_fn(fail)).to(stuck));
+    });
+    let stuck = || json!({"name": "stuck", "metadata": {"xray": {"cancelled": true}}});
+    assert_eq!(ask(address, "GET /answer", &[]).await.unwrap().status, 504);
+    let more = json!({"fault": true, "subsegments": [stuck()]});
+    assert_eq!(documents.next().await, shop("/answer", json!({"status": 504, "content_length": 0}), more));
+
+    let answer = ask(address, "GET /fail", &[]).await.unwrap();
+    assert_eq!((answer.status, &*answer.body), (504, "deadline has elapsed"));
+    let more = json!({"fault": true, "cause": [["Elapsed", "deadline has elapsed"]], "subsegments": [stuck()]});
+    assert_eq!(documents.next().await, shop("/fail", json!({"status": 504}), more));
+}
+
+#[tokio::test]
+async fn a_time_out_outside_the_middleware_cancels_the_request() {
+    let (xray, mut documents) = xray("shop");
+    let outside = async |request: ServiceRequest, next: Next<_>| {
+        let answered = tokio::time::timeout(LIMIT, next.call(request)).await;
+        answered.unwrap_or_else(|late| Err(error::ErrorRequestTimeout(late)))
+    };
+    let app = move || App::new().route("/slow", get().to(waiting)).wrap(xray.clone()).wrap(from_fn(outside));
+    let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+    let address = start(server.addrs()[0], server.run());
+    assert_eq!(ask(address, "GET /slow", &[]).await.unwrap().status, 408);
+    assert_cancelled(&mut documents).await;
+}
+
+async fn waiting() -> &'static str {
+    pending::<()>().in_subsegment("waiting").await;
+    "never"
+}
+
+#[tokio::test]
+async fn a_future_that_is_never_polled_is_cancelled_as_well() {
+    let (xray, mut documents) = xray("shop");
+    let inner = fn_service(async |request: ServiceRequest| {
+        Ok::<_, Error>(request.into_response(HttpResponse::Ok().finish().map_into_boxed_body()))
+    });
+    let service = xray.new_transform(inner).await.unwrap();
+    drop(service.call(TestRequest::get().to_srv_request()));
+    assert_eq!(documents.next().await["cause"][0][0], "Cancelled");
+    documents.assert_empty();
+    // So is a body that nobody wants.
+    let inner = fn_service(async |request: ServiceRequest| {
+        Ok::<_, Error>(request.into_response(HttpResponse::Ok().body("unwanted")))
+    });
+    let service = xray.new_transform(inner).await.unwrap();
+    let response = service.call(TestRequest::get().to_srv_request()).await.unwrap();
+    drop(response);
+    assert_eq!(documents.next().await["metadata"]["xray"]["aborted"], true);
+}
