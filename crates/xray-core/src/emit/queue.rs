@@ -25,8 +25,8 @@ const NAPS: [Duration; 4] =
 const BATCH_DOCUMENTS: usize = 32;
 const BATCH_BYTES: usize = 32 << 10;
 
-/// Buffers of sent documents that are kept for further ones.
-const SPARES: usize = 64;
+/// Bytes of the buffers of sent documents that are kept for further ones: enough for the burst that a flush ends.
+const SPARES: usize = 1 << 20;
 
 /// Called when a flush is complete.
 type Callback = Box<dyn FnOnce() + Send>;
@@ -52,10 +52,12 @@ struct State {
     pushed: u64,
     /// A flush waits for the documents up to this one.
     hurry: u64,
-    /// Threads that wait for progress.
-    waiting: usize,
+    /// What threads wait for: that the documents up to this one are settled, or that the sender is gone.
+    awaited: Vec<u64>,
     /// Buffers of sent documents, on their way back to the threads that push.
     spares: Vec<Vec<u8>>,
+    /// Their capacities, together.
+    spare_bytes: usize,
     callbacks: Vec<(u64, Callback)>,
     sender: Activity,
     closing: Option<Instant>,
@@ -117,6 +119,7 @@ impl Queue {
         state.pushed += 1;
         state.documents.push_back(document);
         let spare = state.spares.pop();
+        state.spare_bytes -= spare.as_ref().map_or(0, Vec::capacity);
         // A napping sender comes by itself in time, unless the queue fills faster than it naps.
         let wake = match state.sender {
             Activity::Asleep => true,
@@ -132,10 +135,14 @@ impl Queue {
 
     /// Takes back the buffers of sent documents.
     pub(super) fn recycle(&self, spent: &mut Vec<Vec<u8>>) {
-        let mut state = self.lock();
-        let room = SPARES.saturating_sub(state.spares.len()).min(spent.len());
-        state.spares.extend(spent.drain(..room));
-        drop(state);
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        while state.spare_bytes < SPARES {
+            let Some(buffer) = spent.pop() else { break };
+            state.spare_bytes += buffer.capacity();
+            state.spares.push(buffer);
+        }
+        drop(guard);
         spent.clear();
     }
 
@@ -195,7 +202,7 @@ impl Queue {
         state.rouse();
         drop(state);
         wake();
-        let state = self.wait(timeout, |state| state.settled() < target);
+        let state = self.wait(timeout, target, |state| state.settled() < target);
         match target.saturating_sub(state.settled()) {
             0 => Flushed::All,
             left => Flushed::TimedOut { left: left as usize },
@@ -224,7 +231,7 @@ impl Queue {
         state.rouse();
         drop(state);
         self.wake();
-        drop(self.wait(timeout * 2, |state| state.sender != Activity::Gone));
+        drop(self.wait(timeout * 2, u64::MAX, |state| state.sender != Activity::Gone));
     }
 
     /// The sender's last word: nothing more is accepted. Returns what is left.
@@ -245,7 +252,8 @@ impl Queue {
         state.taken = 0;
         let settled = state.settled();
         let done: Vec<_> = state.callbacks.extract_if(.., |(target, _)| *target <= settled).collect();
-        if state.waiting > 0 {
+        // A thread that is woken for every batch of a long flush costs more than the sends.
+        if state.awaited.iter().any(|target| *target <= settled) {
             self.progress.notify_all();
         }
         if done.is_empty() {
@@ -273,13 +281,15 @@ impl Queue {
         state
     }
 
-    /// Waits for the sender as long as `unfinished` holds.
-    fn wait(&self, timeout: Duration, unfinished: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+    /// Waits for the sender as long as `unfinished` holds, which it does until `target` is settled.
+    fn wait(&self, timeout: Duration, target: u64, unfinished: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        state.waiting += 1;
+        state.awaited.push(target);
         let waited = self.progress.wait_timeout_while(state, timeout, |state| unfinished(state));
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        state.waiting -= 1;
+        if let Some(index) = state.awaited.iter().position(|awaited| *awaited == target) {
+            state.awaited.swap_remove(index);
+        }
         state
     }
 
@@ -372,6 +382,41 @@ mod tests {
         drop(queue.settle());
         assert_eq!(queue.flush(Duration::ZERO, || unreachable!()), Flushed::All);
         assert_eq!(queue.pressure(), Pressure::None);
+    }
+
+    #[test]
+    fn each_flush_ends_with_its_own_documents() {
+        let (queue, mut batch) = (Arc::new(Queue::new(1 << 20)), VecDeque::new());
+        let flush = |awaited: usize| {
+            let theirs = queue.clone();
+            let flush = thread::spawn(move || theirs.flush(SOON, || {}));
+            while queue.lock().awaited.len() < awaited {
+                thread::yield_now();
+            }
+            flush
+        };
+        queue.push(document(0, BATCH_BYTES));
+        let first = flush(1);
+        queue.push(document(1, BATCH_BYTES));
+        let second = flush(2);
+        queue.take(&mut batch);
+        batch.clear();
+        queue.take(&mut batch);
+        assert_eq!(first.join().unwrap(), Flushed::All);
+        assert_eq!(queue.lock().awaited, [2]);
+        drop(queue.settle());
+        assert_eq!(second.join().unwrap(), Flushed::All);
+    }
+
+    #[test]
+    fn spare_buffers_are_bounded() {
+        let queue = Queue::new(1 << 20);
+        let mut spent: Vec<_> = (0..3).map(|_| Vec::with_capacity(SPARES)).collect();
+        queue.recycle(&mut spent);
+        assert!(spent.is_empty());
+        assert_eq!(queue.lock().spares.len(), 1);
+        queue.push(document(0, 100));
+        assert_eq!(queue.lock().spare_bytes, 0);
     }
 
     #[test]
