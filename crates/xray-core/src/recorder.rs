@@ -177,8 +177,7 @@ impl Recorder {
             // A parent without its trace cannot be found.
             None => (self.ids().trace_id(anchor.start(), anchor.entropy()), None),
         };
-        let rule = decision.rule().cloned();
-        Handle::Recorded(Node::begin(self, Beginning { kind, name, trace_id, parent, carried, anchor, rule }))
+        Handle::Recorded(Node::begin(self, Beginning { kind, name, trace_id, parent, carried, anchor, decision }))
     }
 
     fn decide(&self, request: &SamplingRequest<'_>) -> Decision {

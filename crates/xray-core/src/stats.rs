@@ -68,6 +68,8 @@ counts! {
     /// How often the kernel reported that nobody listens at the daemon's address. Each report stands for an
     /// earlier document, counted in `emitted`, which was lost; not each loss is reported.
     refused,
+    /// Traces that were recorded and not kept: nothing failed in them, and they were not slow.
+    not_kept,
     /// Documents that lost parts, such as metadata or stack frames, to fit into a datagram.
     shed,
     /// Values written to a segment or subsegment after it was closed, and ignored.

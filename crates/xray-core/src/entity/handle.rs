@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::cause::Exception;
-use crate::header::{Carried, TraceHeader};
+use crate::header::{Carried, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::w3c::{Propagation, TraceParent};
 
@@ -61,6 +61,12 @@ impl Handle {
         }
     }
 
+    pub(super) fn mark(&self, flag: Flag) {
+        if let Some(node) = self.recorded() {
+            node.mark(flag);
+        }
+    }
+
     pub(super) fn annotate<'v>(&self, key: &str, value: impl Into<AnnotationValue<'v>>) {
         if let Some(node) = self.recorded() {
             node.annotate(key, &value.into());
@@ -112,7 +118,8 @@ impl Handle {
     }
 
     pub(super) fn traceparent(&self) -> Option<TraceParent> {
-        let sampled = self.recorded().is_some();
+        // There is no way to say that it is open.
+        let sampled = self.recorded().is_some_and(|node| node.sampling_flag() == SamplingFlag::Sampled);
         Some(TraceParent::new(self.trace_id()?, self.id()?, sampled))
     }
 
@@ -252,7 +259,7 @@ macro_rules! shared_methods {
 
             /// Sets one flag and nothing else. Nothing unsets a flag.
             pub fn mark(&self, flag: crate::Flag) -> &Self {
-                self.handle().edit(|body| body.mark(flag));
+                self.handle().mark(flag);
                 self
             }
 

@@ -12,6 +12,7 @@ mod passive;
 mod segment;
 mod shed;
 mod subsegment;
+mod undecided;
 mod value;
 
 pub use body::{Flag, Namespace};

@@ -4,23 +4,26 @@ use std::backtrace::Backtrace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::buffer;
 use crate::cause::Exception;
 use crate::document::json;
-use crate::header::{Carried, TraceHeader};
+use crate::header::{Carried, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::ledger::{Departures, Ledger, SlotRef};
 use crate::naming::clean_name;
 use crate::recorder::Recorder;
+use crate::sampling::Decision;
 use crate::time::{Anchor, Timestamp};
 
 use super::body::{Annotated, Body, Flag};
 use super::failure::{LastFailure, Telling, tell};
 use super::passive::Passive;
 use super::shed::{MAX_TAIL, shed};
+use super::undecided::Undecided;
 use super::value::AnnotationValue;
 
 /// An entity that is recorded. Clones are the same entity.
@@ -42,6 +45,8 @@ pub(crate) struct Trace {
     last_failure: Mutex<Option<LastFailure>>,
     /// Nothing of this trace is wanted any more.
     discarded: AtomicBool,
+    /// There, when the close of the segment decides whether the trace is kept.
+    undecided: Option<Box<Undecided>>,
 }
 
 /// A subsegment.
@@ -96,13 +101,13 @@ pub(crate) struct Beginning<'a> {
     pub(crate) parent: Option<EntityId>,
     pub(crate) carried: Option<Arc<Carried>>,
     pub(crate) anchor: Anchor,
-    pub(crate) rule: Option<Arc<str>>,
+    pub(crate) decision: &'a Decision,
 }
 
 impl Node {
     /// The segment of a new trace. `name` is clean.
     pub(crate) fn begin(recorder: &Recorder, beginning: Beginning<'_>) -> Node {
-        let Beginning { kind, name, trace_id, parent, carried, anchor, rule } = beginning;
+        let Beginning { kind, name, trace_id, parent, carried, anchor, decision } = beginning;
         // A facade stands for the entity that the header names.
         let id = match (kind, parent) {
             (Kind::Facade, Some(parent)) => parent,
@@ -113,7 +118,7 @@ impl Node {
             write_head(head, name, id, anchor.start());
             Ledger::new(trace_id, threshold, id, head)
         });
-        let body = (kind != Kind::Facade).then(|| Body::with_rule(rule));
+        let body = (kind != Kind::Facade).then(|| Body::with_rule(decision.rule().cloned()));
         Node::Segment(Arc::new(Trace {
             core: Core::new(id, parent, anchor.start(), slot, body),
             kind,
@@ -124,6 +129,7 @@ impl Node {
             ledger: Mutex::new(ledger),
             last_failure: Mutex::new(None),
             discarded: AtomicBool::new(false),
+            undecided: decision.slower_than().map(|bound| Box::new(Undecided::new(bound))),
         }))
     }
 
@@ -239,6 +245,13 @@ impl Node {
         }
     }
 
+    /// Sets a flag.
+    pub(super) fn mark(&self, flag: Flag) {
+        if self.edit(|body| body.mark(flag)).is_some() {
+            self.trace().failed();
+        }
+    }
+
     pub(super) fn annotate(&self, key: &str, value: &AnnotationValue<'_>) {
         let recorder = self.recorder();
         match self.edit(|body| body.annotate(key, value)) {
@@ -288,7 +301,7 @@ impl Node {
         match catch_unwind(AssertUnwindSafe(exception)) {
             Ok(exception) => self.record(flag, exception),
             Err(_) => {
-                self.edit(|body| body.mark(flag));
+                self.mark(flag);
                 let message = format_args!("an exception was dropped: the error's own text panicked");
                 self.recorder().diagnostics().warn("exception", message);
             }
@@ -312,6 +325,9 @@ impl Node {
             }
             true
         });
+        if told.is_some() {
+            self.trace().failed();
+        }
         if told != Some(true) {
             // Nobody may refer to what no document describes.
             *lock(&self.trace().last_failure) = None;
@@ -325,12 +341,15 @@ impl Node {
         }
         let trace = self.trace();
         let end = end.unwrap_or_else(|| trace.now()).max(self.core().start);
+        if self.kind() == Kind::Segment {
+            trace.judge(end);
+        }
         let mut out = Departures::default();
         buffer::with(|tail| {
             let shed = {
                 let mut open = lock(&self.core().body);
                 let Some(body) = open.as_mut() else { return };
-                let shed = self.write_tail(tail, body, Some(end));
+                let shed = if self.is_discarded() { None } else { self.write_tail(tail, body, Some(end)) };
                 *open = None;
                 self.core().open.store(false, Ordering::Relaxed);
                 shed
@@ -350,7 +369,7 @@ impl Node {
 
     /// Sends the entity as it stands, in progress.
     pub(super) fn announce(&self) {
-        if self.is_discarded() {
+        if self.is_discarded() || self.trace().is_undecided() {
             return;
         }
         let snapshot = buffer::with(|tail| {
@@ -385,16 +404,24 @@ impl Node {
 
     /// Forgets the whole trace, as far as it was not sent.
     pub(super) fn discard(&self) {
-        self.trace().discarded.store(true, Ordering::Relaxed);
-        lock(&self.trace().ledger).discard();
+        self.trace().discard();
     }
 
     /// What calls to other services carry.
     pub(super) fn trace_header(&self) -> TraceHeader<'_> {
         TraceHeader::new(self.trace().id)
             .with_parent(self.id())
-            .with_sampled(!self.is_discarded())
+            .with_sampled(self.sampling_flag())
             .with_carried(self.carried())
+    }
+
+    /// Others are told to decide for themselves as long as it is open here.
+    pub(super) fn sampling_flag(&self) -> SamplingFlag {
+        match self.is_discarded() {
+            true => SamplingFlag::NotSampled,
+            false if self.trace().is_undecided() => SamplingFlag::Requested,
+            false => SamplingFlag::Sampled,
+        }
     }
 
     pub(super) fn carried(&self) -> Option<&Carried> {
@@ -412,8 +439,49 @@ impl Trace {
             return;
         }
         for document in departures {
-            self.recorder.emit(document);
+            let Some(undecided) = &self.undecided else {
+                self.recorder.emit(document);
+                continue;
+            };
+            for document in undecided.hold(document) {
+                // The verdict may have come while this one was on its way.
+                if !self.discarded.load(Ordering::Acquire) {
+                    self.recorder.emit(document);
+                }
+            }
         }
+    }
+
+    fn is_undecided(&self) -> bool {
+        self.undecided.as_ref().is_some_and(|undecided| undecided.is_pending())
+    }
+
+    /// Something in it has failed.
+    fn failed(&self) {
+        if let Some(undecided) = &self.undecided {
+            undecided.fail();
+        }
+    }
+
+    /// Decides whether the trace is kept, if that is open. Its segment ends at `end`.
+    fn judge(&self, end: Timestamp) {
+        let Some(undecided) = self.undecided.as_ref().filter(|undecided| undecided.is_pending()) else { return };
+        let took = Duration::from_micros(end.as_micros() - self.core.start.as_micros());
+        if !undecided.is_worth_it(took) {
+            self.recorder.counters().not_kept.add(1);
+            self.discard();
+        }
+        for document in undecided.decide() {
+            if !self.discarded.load(Ordering::Relaxed) {
+                self.recorder.emit(document);
+            }
+        }
+    }
+
+    /// Forgets everything that was not sent.
+    fn discard(&self) {
+        self.discarded.store(true, Ordering::Release);
+        lock(&self.ledger).discard();
     }
 }
 

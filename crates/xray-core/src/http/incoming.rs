@@ -187,8 +187,8 @@ impl Incoming {
 
     /// What the response's `X-Amzn-Trace-Id` header must say, if anything.
     pub fn response_header(&self) -> Option<TraceHeader<'static>> {
-        let trace_id = if self.respond { self.segment.trace_id() } else { None };
-        trace_id.map(|trace_id| TraceHeader::new(trace_id).with_sampled(self.segment.is_sampled()))
+        let header = if self.respond { self.segment.trace_header() } else { None }?;
+        Some(TraceHeader::new(header.trace_id()?).with_sampled(header.sampled()?))
     }
 
     /// The head of the response is known, with the length of its `Content-Length` header if it has one; `body` is

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a sampler decided about one request, and by which rule.
 ///
@@ -12,18 +13,27 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     sampled: bool,
+    /// The trace is kept only if it fails or takes so long.
+    slower_than: Option<Duration>,
     rule: Option<Arc<str>>,
 }
 
 impl Decision {
     /// The request is recorded.
     pub const fn sampled() -> Decision {
-        Decision { sampled: true, rule: None }
+        Decision { sampled: true, slower_than: None, rule: None }
     }
 
     /// The request is served without being recorded.
     pub const fn not_sampled() -> Decision {
-        Decision { sampled: false, rule: None }
+        Decision { sampled: false, slower_than: None, rule: None }
+    }
+
+    /// The request is recorded, and it is decided at the close of its segment whether the trace is kept: if
+    /// anything in it was marked as error, fault or throttle, or if the segment took at least this long.
+    /// [`RecordThenDecide`](super::RecordThenDecide) makes such decisions, and tells what they mean.
+    pub const fn tentative(slower_than: Duration) -> Decision {
+        Decision { sampled: true, slower_than: Some(slower_than), rule: None }
     }
 
     /// Names the rule that decided. The segment of a sampled request carries it as
@@ -36,9 +46,14 @@ impl Decision {
         self
     }
 
-    /// Whether the request is recorded.
+    /// Whether the request is recorded, be it for the time being.
     pub const fn is_sampled(&self) -> bool {
         self.sampled
+    }
+
+    /// How long the segment of a [`tentative`](Decision::tentative) decision takes that is kept.
+    pub const fn slower_than(&self) -> Option<Duration> {
+        self.slower_than
     }
 
     /// The rule that decided, when it has a name. Local rules have none.
@@ -49,6 +64,6 @@ impl Decision {
 
 impl From<bool> for Decision {
     fn from(sampled: bool) -> Decision {
-        Decision { sampled, rule: None }
+        if sampled { Decision::sampled() } else { Decision::not_sampled() }
     }
 }

@@ -20,12 +20,14 @@
 //! | [`Rules`] | by rules written in code or read from X-Ray's local rule document |
 //! | [`Rate`] | a share of all requests |
 //! | [`Always`], [`Never`] | all or nothing |
+//! | [`RecordThenDecide`] | everything, and keeps what failed or was slow |
 
 mod decision;
 mod error;
 mod local;
 mod manifest;
 mod rate;
+mod record_then_decide;
 mod request;
 mod reservoir;
 mod rule;
@@ -37,6 +39,7 @@ pub use decision::Decision;
 pub use error::{ParseRulesError, RulePlace};
 pub use local::Rules;
 pub use rate::{Always, Never, Rate};
+pub use record_then_decide::RecordThenDecide;
 pub use request::SamplingRequest;
 pub use reservoir::FixedTarget;
 pub use rule::Rule;

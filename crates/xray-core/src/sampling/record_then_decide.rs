@@ -1,0 +1,67 @@
+use std::fmt;
+use std::time::Duration;
+
+use super::{Decision, Never, ParseRulesError, Sampler, SamplingRequest};
+
+/// Records every request and keeps what is worth a look: the traces in which something failed, and those whose
+/// segment took long.
+///
+/// What is recorded waits in memory until the segment closes, 256 KiB of finished documents a trace at most: a
+/// trace that holds more is kept. [`Stats::not_kept`](crate::stats::Stats::not_kept) counts the others. Recording costs
+/// what it costs a sampled request, but for the sending.
+///
+/// Calls to other services cannot know yet what will be decided here: they carry `Sampled=?`, which asks those
+/// services to decide for themselves. Services that record in the same way keep the same failures. A decision of
+/// the caller, `Sampled=1` or `Sampled=0`, is followed as ever.
+///
+/// ```
+/// use std::time::Duration;
+/// use xray_core::Recorder;
+/// use xray_core::sampling::{Rate, RecordThenDecide};
+///
+/// let sampler = RecordThenDecide::failures().slower_than(Duration::from_millis(800)).besides(Rate(0.01));
+/// let recorder = Recorder::builder().sampling(sampler).build();
+/// # assert!(recorder.is_ok());
+/// ```
+pub struct RecordThenDecide {
+    slower_than: Duration,
+    besides: Box<dyn Sampler>,
+}
+
+impl RecordThenDecide {
+    /// Keeps the traces in which an entity was marked as error, fault or throttle.
+    pub fn failures() -> RecordThenDecide {
+        RecordThenDecide { slower_than: Duration::MAX, besides: Box::new(Never) }
+    }
+
+    /// Keeps also those whose segment took at least this long.
+    #[must_use]
+    pub fn slower_than(mut self, bound: Duration) -> RecordThenDecide {
+        self.slower_than = bound;
+        self
+    }
+
+    /// Keeps also whatever this sampler takes; its calls carry `Sampled=1`.
+    #[must_use]
+    pub fn besides(mut self, sampler: impl Sampler) -> RecordThenDecide {
+        self.besides = Box::new(sampler);
+        self
+    }
+}
+
+impl Sampler for RecordThenDecide {
+    fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
+        let decision = self.besides.decide(request);
+        if decision.is_sampled() { decision } else { Decision::tentative(self.slower_than) }
+    }
+
+    fn validate(&self) -> Result<(), ParseRulesError> {
+        self.besides.validate()
+    }
+}
+
+impl fmt::Debug for RecordThenDecide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordThenDecide").field("slower_than", &self.slower_than).finish_non_exhaustive()
+    }
+}
