@@ -1,6 +1,7 @@
 //! JSON text by appending: what documents are made of.
 
-use std::io::Write as _;
+use std::fmt;
+use std::io::{self, Write as _};
 
 use serde::Serialize;
 
@@ -137,11 +138,44 @@ pub(crate) fn time(out: &mut Vec<u8>, time: Timestamp) {
 /// Any serialisable value. On an error `out` is as it was before.
 pub(crate) fn value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), serde_json::Error> {
     let before = out.len();
-    let result = serde_json::to_writer(&mut *out, value);
+    let result = value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Compact::default()));
     if result.is_err() {
         out.truncate(before);
     }
     result
+}
+
+/// As short as can be, with integers of 128 bits as texts: X-Ray takes no number of that size.
+#[derive(Default)]
+struct Compact {
+    /// Within the name of a member, which is a text already.
+    in_key: bool,
+}
+
+impl Compact {
+    fn quoted<W: ?Sized + io::Write>(&self, out: &mut W, number: &dyn fmt::Display) -> io::Result<()> {
+        if self.in_key { write!(out, "{number}") } else { write!(out, "\"{number}\"") }
+    }
+}
+
+impl serde_json::ser::Formatter for Compact {
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.in_key = true;
+        if first { Ok(()) } else { out.write_all(b",") }
+    }
+
+    fn end_object_key<W: ?Sized + io::Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.in_key = false;
+        Ok(())
+    }
+
+    fn write_i128<W: ?Sized + io::Write>(&mut self, out: &mut W, value: i128) -> io::Result<()> {
+        self.quoted(out, &value)
+    }
+
+    fn write_u128<W: ?Sized + io::Write>(&mut self, out: &mut W, value: u128) -> io::Result<()> {
+        self.quoted(out, &value)
+    }
 }
 
 /// `,"name":`
@@ -217,6 +251,18 @@ mod tests {
         for (micros, text) in [(0, "0.000000"), (1, "0.000001"), (1_795_399_776_428_000, "1795399776.428000")] {
             assert_eq!(written(|out| time(out, Timestamp::from_micros(micros))), text);
         }
+    }
+
+    #[test]
+    fn integers_of_128_bits_are_texts_and_others_numbers() {
+        use std::collections::BTreeMap;
+        let text = |write: &dyn Fn(&mut Vec<u8>)| written(|out| write(out));
+        assert_eq!(
+            text(&|out| value(out, &(u128::MAX, -5_i128, u64::MAX, i64::MIN)).unwrap()),
+            format!("[\"{}\",\"-5\",{},{}]", u128::MAX, u64::MAX, i64::MIN)
+        );
+        let map = BTreeMap::from([(1_u128, BTreeMap::from([(2_i128, 3_u128)])), (4, BTreeMap::new())]);
+        assert_eq!(text(&|out| value(out, &map).unwrap()), r#"{"1":{"2":"3"},"4":{}}"#);
     }
 
     #[test]

@@ -22,6 +22,9 @@ const MAX_ANNOTATIONS: usize = 50;
 /// members that always stay. Room for 50 texts of 1,000 letters.
 const MAX_ANNOTATED: usize = 52 * 1024;
 
+/// Precursors of an entity that are kept.
+const MAX_PRECURSORS: usize = 100;
+
 /// A problem that the response shows as a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -185,7 +188,10 @@ impl Body {
     }
 
     pub(crate) fn add_precursor(&mut self, id: EntityId) {
-        self.rare.get_or_insert_default().precursors.push(id);
+        let precursors = &mut self.rare.get_or_insert_default().precursors;
+        if precursors.len() < MAX_PRECURSORS {
+            precursors.push(id);
+        }
     }
 
     fn set(&mut self, field: impl Fn(&mut Body) -> &mut Span, write: impl FnOnce(&mut Vec<u8>)) {

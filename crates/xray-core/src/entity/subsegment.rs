@@ -83,7 +83,7 @@ impl Subsegment {
         self
     }
 
-    /// Names a subsegment that had to end before this one could begin.
+    /// Names a subsegment that had to end before this one could begin; the first 100 are kept.
     pub fn add_precursor(&self, id: EntityId) -> &Subsegment {
         self.handle().edit(|body| body.add_precursor(id));
         self
