@@ -1,6 +1,6 @@
 //! Spare byte buffers of each thread, so that a usual trace makes none.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// Spare buffers that a thread keeps.
 const SPARES: usize = 8;
@@ -11,6 +11,8 @@ const LARGE: usize = 16 * 1024;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    /// For [`with`], which is called most.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// An empty buffer with room for `capacity` bytes.
@@ -47,8 +49,12 @@ pub(crate) fn give(mut buffer: Vec<u8>) {
 
 /// Calls `use_buffer` with an empty buffer, for text that is formatted here and copied elsewhere at once.
 pub(crate) fn with<T>(use_buffer: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    let mut buffer = take(0);
+    // Another one where there is no scratch: within such a call, or on a thread that is ending.
+    let mut buffer = SCRATCH.try_with(Cell::take).unwrap_or_default();
     let result = use_buffer(&mut buffer);
-    give(buffer);
+    if buffer.capacity() <= LARGE {
+        buffer.clear();
+        let _ = SCRATCH.try_with(|scratch| scratch.set(buffer));
+    }
     result
 }

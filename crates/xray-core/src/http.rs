@@ -11,6 +11,8 @@ pub use route::MatchedRoute;
 
 use std::borrow::Cow;
 
+use memchr::{memchr2, memchr3, memrchr};
+
 use crate::document::json;
 use crate::entity::Flag;
 
@@ -159,18 +161,16 @@ impl<'a> HttpRequest<'a> {
     }
 
     fn write_url(&self, out: &mut Vec<u8>) {
-        let (scheme, separator, authority, target) = match self.url {
-            Url::Whole("") => return,
+        let (Url::Whole(target) | Url::Parts { target, .. }) = self.url;
+        let (scheme, separator, authority, target) = match (split(target), self.url) {
+            (None, Url::Whole("")) => return,
             // A target in absolute form (to a proxy) says all by itself.
-            Url::Whole(url) | Url::Parts { target: url, .. } if authority_start(url) > 0 => {
-                let [scheme, authority, target] = split(url);
-                (scheme, "", authority, target)
-            }
-            Url::Whole(target) => ("", "", "", target),
-            Url::Parts { scheme, host, target } => (scheme, "://", without_user(host), target),
+            (Some([scheme, authority, target]), _) => (scheme, "", authority, target),
+            (None, Url::Whole(_)) => ("", "", "", target),
+            (None, Url::Parts { scheme, host, .. }) => (scheme, "://", without_user(host), target),
         };
-        let secret = |byte: &u8| *byte == b'#' || (*byte == b'?' && !self.keep_query);
-        let target = &target[..target.as_bytes().iter().position(secret).unwrap_or(target.len())];
+        let query = if self.keep_query { b'#' } else { b'?' };
+        let target = &target[..memchr2(b'#', query, target.as_bytes()).unwrap_or(target.len())];
         json::raw(out, ",\"url\":\"");
         let mut left = json::SHORT;
         for part in [scheme, separator, authority, target] {
@@ -183,25 +183,17 @@ impl<'a> HttpRequest<'a> {
     }
 }
 
-/// The end of `scheme://`, 0 without a scheme.
-fn authority_start(url: &str) -> usize {
-    match url.as_bytes().iter().position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#')) {
-        Some(end) if url[end..].starts_with("://") => end + 3,
-        _ => 0,
-    }
-}
-
 /// An absolute url in three parts: scheme with `://`, authority without user info, and what follows.
-fn split(url: &str) -> [&str; 3] {
-    let (scheme, rest) = url.split_at(authority_start(url));
-    let end = rest.as_bytes().iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+fn split(url: &str) -> Option<[&str; 3]> {
+    let scheme = url.as_bytes().iter().position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'))?;
+    let (scheme, rest) = url.split_at_checked(scheme + 3).filter(|(start, _)| start.ends_with("://"))?;
+    let end = memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
-    [scheme, without_user(authority), target]
+    Some([scheme, without_user(authority), target])
 }
 
 fn without_user(authority: &str) -> &str {
-    let end = authority.as_bytes().iter().rposition(|byte| *byte == b'@');
-    end.map_or(authority, |at| &authority[at + 1..])
+    memrchr(b'@', authority.as_bytes()).map_or(authority, |at| &authority[at + 1..])
 }
 
 /// `text` with all urls in it cut down to what a document may show: no user info, no query string.
