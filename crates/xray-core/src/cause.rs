@@ -109,6 +109,16 @@ impl Exception {
         Exception::with_identity(Identity::alike(&message), leading_path(error), message)
     }
 
+    /// What can be told of a panic by what [`catch_unwind`](std::panic::catch_unwind) returns: the type is `panic`.
+    ///
+    /// ```
+    /// let payload = std::panic::catch_unwind(|| panic!("out of paper")).unwrap_err();
+    /// assert_eq!(xray_core::Exception::of_panic(&*payload).message(), "out of paper");
+    /// ```
+    pub fn of_panic(payload: &(dyn std::any::Any + Send)) -> Exception {
+        panic_exception(payload)
+    }
+
     /// Says that a called service failed, rather than this one.
     #[must_use]
     pub fn remote(mut self, remote: bool) -> Exception {

@@ -23,7 +23,8 @@ pub(crate) struct Environment {
     pub(crate) collect_sql: bool,
     /// `AWS_LOG_GROUP`.
     pub(crate) log_group: Option<String>,
-    /// `LAMBDA_TASK_ROOT` is set: this is a Lambda function.
+    /// `LAMBDA_TASK_ROOT` is set, or `AWS_LAMBDA_RUNTIME_API`, which is all that some emulators set: this is a
+    /// Lambda function.
     pub(crate) lambda: bool,
     /// Variables that were not understood.
     pub(crate) problems: Vec<String>,
@@ -94,7 +95,7 @@ impl Environment {
             log: if is_on("AWS_XRAY_DEBUG_MODE") { LogLevel(Some(Level::Debug)) } else { level },
             collect_sql: is_on("AWS_XRAY_COLLECT_SQL_QUERIES"),
             log_group: get("AWS_LOG_GROUP"),
-            lambda: get("LAMBDA_TASK_ROOT").is_some(),
+            lambda: get("LAMBDA_TASK_ROOT").or_else(|| get("AWS_LAMBDA_RUNTIME_API")).is_some(),
             problems,
         }
     }

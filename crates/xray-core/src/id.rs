@@ -180,25 +180,30 @@ impl IdSource {
         IdSource::Seeded(Arc::new(Mutex::new(Rng::with_seed(seed))))
     }
 
-    /// A new trace id that began at `start`.
+    /// Makes the ids that this thread gives out from now on depend on `entropy`.
     ///
     /// A forked process and a restored snapshot (Lambda) hold a copy of the generator and would repeat its
-    /// ids. So each trace stirs `entropy` in, bits of a clock reading that it takes anyway: the copies part
-    /// ways at their next trace.
-    pub(crate) fn trace_id(&self, start: Timestamp, entropy: u64) -> TraceId {
-        let random = match self {
-            IdSource::Thread => GENERATOR.with_borrow_mut(|rng| {
+    /// ids. So each recorded trace and each subsegment stirs in bits of a clock reading that it takes anyway:
+    /// the copies part ways at their next entity, on every thread.
+    pub(crate) fn stir(&self, entropy: u64) {
+        if let IdSource::Thread = self {
+            GENERATOR.with_borrow_mut(|rng| {
                 let stirred = rng.u64(..) ^ entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 rng.seed(stirred);
-                rng.u128(..)
-            }),
+            });
+        }
+    }
+
+    /// A new trace id that began at `start`.
+    pub(crate) fn trace_id(&self, start: Timestamp) -> TraceId {
+        let random = match self {
+            IdSource::Thread => GENERATOR.with_borrow_mut(|rng| rng.u128(..)),
             IdSource::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).u128(..),
         };
         TraceId::from_u128(random).with_epoch_seconds(start.as_secs() as u32)
     }
 
-    /// 128 random bits, without the stirring of [`trace_id`](IdSource::trace_id): nothing that is recorded
-    /// bears them.
+    /// 128 random bits, without the time: nothing that is recorded bears them.
     pub(crate) fn unrecorded_trace_id(&self) -> TraceId {
         TraceId::from_u128(match self {
             IdSource::Thread => GENERATOR.with_borrow_mut(|rng| rng.u128(..)),
@@ -285,11 +290,30 @@ mod tests {
         let start = Timestamp::from_micros(1_700_000_000_000_000);
         let after = |entropy| {
             GENERATOR.with_borrow_mut(|rng| rng.seed(7));
-            (IdSource::Thread.trace_id(start, entropy), IdSource::Thread.entity_id())
+            IdSource::Thread.stir(entropy);
+            (IdSource::Thread.trace_id(start), IdSource::Thread.entity_id())
         };
         assert_eq!(after(1), after(1));
         assert_ne!(after(1), after(2));
         assert_ne!(after(1).1, after(2).1);
+    }
+
+    #[test]
+    fn a_copied_process_parts_ways_in_a_trace_that_it_continues_on_every_thread() {
+        use crate::time::Clock;
+        use crate::{Recorder, TraceHeader};
+
+        let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+        let copy_at = |micros| {
+            let builder = Recorder::builder().environment(|_| None).emitter(crate::emit::MemoryEmitter::new());
+            let recorder = builder.clock(Clock::manual(Timestamp::from_micros(micros))).build().unwrap();
+            let facade = recorder.facade(&TraceHeader::parse(header));
+            // Whatever the trace's beginning has stirred is not on the thread that goes on with it.
+            GENERATOR.with_borrow_mut(|rng| rng.seed(7));
+            facade.subsegment("work").id().unwrap()
+        };
+        assert_eq!(copy_at(1), copy_at(1));
+        assert_ne!(copy_at(1), copy_at(2));
     }
 
     proptest! {

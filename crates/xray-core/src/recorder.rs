@@ -154,13 +154,33 @@ impl Recorder {
     /// segment that Lambda sends.
     ///
     /// A header with `Root`, `Parent` and `Sampled` is followed. With `Root` alone Lambda passes a trace
-    /// through, and without `Root` there is none: then nothing is recorded and calls carry no header.
+    /// through: then nothing is recorded and calls carry no header. So it is with a header that lacks more or
+    /// cannot be read, which is logged as an error; and without any, which is a matter of the
+    /// [context-missing strategy](ContextMissing), though it never panics here.
     pub fn facade(&self, header: &TraceHeader<'_>) -> Facade {
-        let complete = header.trace_id().and(header.parent()).and(header.sampled()).filter(|_| self.0.enabled);
-        Facade::new(complete.map_or(Handle::Absent, |sampled| {
-            let decision = if sampled == SamplingFlag::Sampled { Decision::sampled() } else { Decision::not_sampled() };
-            self.begin_decided(Kind::Facade, "facade", header, &decision)
-        }))
+        if !self.0.enabled {
+            return Facade::new(Handle::Absent);
+        }
+        Facade::new(match (header.trace_id(), header.parent(), header.sampled()) {
+            (Some(_), Some(_), Some(sampled)) => {
+                let sampled = sampled == SamplingFlag::Sampled;
+                let decision = if sampled { Decision::sampled() } else { Decision::not_sampled() };
+                self.begin_decided(Kind::Facade, "facade", header, &decision)
+            }
+            (Some(_), None, None) => Handle::Absent,
+            (None, None, None) if header.root().is_none() => {
+                self.context_missing_in_call("an invocation without a trace header (is active tracing on?)");
+                Handle::Absent
+            }
+            _ => {
+                let cause = "Root, Parent and Sampled are not all there and readable";
+                self.diagnostics().error(
+                    "invocation header",
+                    format_args!("an invocation is not recorded: in its trace header {cause} ({header})"),
+                );
+                Handle::Absent
+            }
+        })
     }
 
     fn begin_decided(&self, kind: Kind, name: &str, header: &TraceHeader<'_>, decision: &Decision) -> Handle {
@@ -172,10 +192,11 @@ impl Recorder {
             });
         }
         let anchor = Anchor::new(self.clock());
+        self.ids().stir(anchor.entropy());
         let (trace_id, parent) = match header.trace_id() {
             Some(trace_id) => (trace_id, header.parent()),
             // A parent without its trace cannot be found.
-            None => (self.ids().trace_id(anchor.start(), anchor.entropy()), None),
+            None => (self.ids().trace_id(anchor.start()), None),
         };
         Handle::Recorded(Node::begin(self, Beginning { kind, name, trace_id, parent, carried, anchor, decision }))
     }

@@ -91,9 +91,11 @@ fn on_lambda_documents_are_sent_at_once_and_by_the_same_thread() {
     if !child::is_child() {
         let daemon = daemon();
         let address = daemon.local_addr().unwrap().to_string();
-        child::run(test, &[("AWS_XRAY_DAEMON_ADDRESS", &address), ("LAMBDA_TASK_ROOT", "/var/task")]);
-        assert!(receive(&daemon).contains("\"name\":\"part\""), "before the segment");
-        assert!(receive(&daemon).contains("\"name\":\"shop\""));
+        for lambda in [("LAMBDA_TASK_ROOT", "/var/task"), ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")] {
+            child::run(test, &[("AWS_XRAY_DAEMON_ADDRESS", &address), lambda]);
+            assert!(receive(&daemon).contains("\"name\":\"part\""), "before the segment");
+            assert!(receive(&daemon).contains("\"name\":\"shop\""));
+        }
         return;
     }
     let recorder = Recorder::builder().sampling(Always).build().unwrap();

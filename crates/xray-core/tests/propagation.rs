@@ -149,6 +149,31 @@ fn a_facade_follows_a_complete_header_only() {
 }
 
 #[test]
+fn a_facade_without_a_usable_header_is_told_unless_the_trace_passes_through() {
+    for (header, told) in [
+        (format!("Root={ROOT};Parent={PARENT};Sampled=1"), None),
+        (format!("Root={ROOT};{LINEAGE}"), None),
+        (format!("Root={ROOT};Sampled=1"), Some("invocation header")),
+        (format!("Root=nonsense;Parent={PARENT};Sampled=1"), Some("invocation header")),
+        (format!("Parent={PARENT};Sampled=1"), Some("invocation header")),
+        (String::new(), Some("context missing")),
+    ] {
+        let (said, emitter) = (Arc::new(std::sync::Mutex::new(None)), xray_core::emit::MemoryEmitter::new());
+        let sink = said.clone();
+        let recorder = Recorder::builder()
+            .environment(|_| None)
+            .emitter(emitter)
+            // It never panics here.
+            .context_missing(xray_core::ContextMissing::Panic)
+            .on_diagnostic(move |diagnostic| *sink.lock().unwrap() = Some(diagnostic.cause().to_owned()))
+            .build()
+            .unwrap();
+        recorder.facade(&TraceHeader::parse(&header));
+        assert_eq!(said.lock().unwrap().as_deref(), told, "{header}");
+    }
+}
+
+#[test]
 fn subsegments_of_a_facade_leave_at_their_close_whatever_else_is_open() {
     let (recorder, traces) = Recorder::in_memory();
     let facade = recorder.facade(&TraceHeader::parse(&format!("Root={ROOT};Parent={PARENT};Sampled=1")));

@@ -42,6 +42,30 @@ impl Facade {
         self.handle.trace_header()
     }
 
+    /// Whether the trace is sampled: what is begun below it will be recorded.
+    pub fn is_sampled(&self) -> bool {
+        self.handle.recorded().is_some()
+    }
+
+    /// Sends all subsegments that are open in this process, in progress: name, start and place, and nothing that
+    /// was added to them. What is sent at the close of one takes the place of that.
+    ///
+    /// For the moment before Lambda kills a function that takes too long.
+    ///
+    /// ```
+    /// # let (recorder, traces) = xray_core::Recorder::in_memory();
+    /// # let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    /// let facade = recorder.facade(&xray_core::TraceHeader::parse(header));
+    /// let slow = facade.subsegment("slow");
+    /// facade.announce_open();
+    /// assert_eq!(traces.take().one().tree(), "slow in_progress\n");
+    /// ```
+    pub fn announce_open(&self) {
+        if let Some(node) = self.handle.recorded() {
+            node.announce_open();
+        }
+    }
+
     /// Makes it current until the guard is dropped: see [`Entity::enter`].
     pub fn enter(&self) -> Entered {
         self.entity().enter()

@@ -189,7 +189,10 @@ impl Node {
     /// A subsegment for work that began earlier.
     pub(super) fn begin_child_at(&self, name: &str, start: Timestamp) -> Node {
         let (trace, parent) = (self.trace(), self.core());
-        let id = trace.recorder.ids().entity_id();
+        let ids = trace.recorder.ids();
+        // Not only where the trace begins: the work may have come to another thread.
+        ids.stir(start.as_micros());
+        let id = ids.entity_id();
         let mut out = Departures::default();
         let slot = buffer::with(|head| {
             write_head(head, &self.clean(name), id, start);
@@ -380,6 +383,14 @@ impl Node {
         if let Some(document) = snapshot {
             self.recorder().emit(document);
         }
+    }
+
+    /// Sends all subsegments of the trace that are open, in progress, without what was added to them: only they
+    /// themselves know that.
+    pub(super) fn announce_open(&self) {
+        let mut out = Departures::default();
+        lock(&self.trace().ledger).announce_open(&mut out);
+        self.trace().emit(out);
     }
 
     /// Returns what had to be left out.

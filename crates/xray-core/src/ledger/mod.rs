@@ -185,6 +185,13 @@ impl Ledger {
         Some(self.stitch_alone(open, tail, is_segment))
     }
 
+    /// All subsegments that are open, each as a document of its own that says no more than that.
+    pub(crate) fn announce_open(&self, out: &mut Departures) {
+        for slot in self.slots.open().into_iter().filter(|slot| !self.is_segment(slot)) {
+            out.push(self.stitch_alone(slot, IN_PROGRESS, false));
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn discard(&mut self) {
         (self.slots, self.arena) = (self.slots.emptied(), Arena::default());

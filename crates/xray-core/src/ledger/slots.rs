@@ -199,6 +199,14 @@ impl Slots {
         (slot.parent, slot.prev, slot.next) = (NONE, NONE, NONE);
     }
 
+    /// The slots of all entities that are open, in begin order.
+    pub(super) fn open(&self) -> Vec<&Slot> {
+        // A head is never empty, but that of a free slot.
+        let mut open: Vec<_> = self.slots.iter().filter(|slot| !slot.head.is_empty() && !slot.is_closed()).collect();
+        open.sort_unstable_by_key(|slot| slot.begun);
+        open
+    }
+
     /// The spans of all entities that are held.
     pub(super) fn spans(&mut self) -> impl Iterator<Item = &mut Span> {
         self.slots.iter_mut().flat_map(|slot| [&mut slot.head, &mut slot.tail]).filter(|span| !span.is_empty())

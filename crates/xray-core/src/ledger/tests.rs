@@ -170,6 +170,25 @@ proptest! {
 }
 
 #[test]
+fn what_is_open_is_announced_in_begin_order_and_leaves_all_the_same() {
+    let mut run = Run::new(0);
+    let (first, closed) = (run.begin(ROOT), run.begin(ROOT));
+    let second = run.begin(closed);
+    run.close(closed, 0);
+    let third = run.begin(first); // in the slot of the closed one
+    let mut out = Departures::default();
+    run.ledger.announce_open(&mut out);
+    let announced: Vec<Value> = out.into_iter().map(|one| serde_json::from_str(one.json()).unwrap()).collect();
+    let ids: Vec<_> = announced.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids, [first, second, third].map(|entity| id(entity as u64 + 1).to_string()));
+    assert!(announced.iter().all(|one| one["in_progress"] == true && one["type"] == "subsegment"));
+    for entity in [first, second, third] {
+        run.close(entity, 0);
+    }
+    run.check_union();
+}
+
+#[test]
 fn sequential_children_leave_when_one_more_than_the_threshold_begins() {
     let mut run = Run::new(100);
     for _ in 0..120 {
