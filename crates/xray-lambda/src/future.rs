@@ -1,0 +1,57 @@
+//! The future of an invocation: the handler runs in it, in the context of its invocation.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use xray_core::context::InEntity;
+
+use crate::deadline::Deadline;
+use crate::invocation::Invocation;
+
+pin_project! {
+    /// The future of [`XRayLambda`](crate::XRayLambda).
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InvocationFuture<F> {
+        // Dropped first: what the handler has begun closes before its own subsegment.
+        #[pin]
+        inner: InEntity<F>,
+        #[pin]
+        deadline: Deadline,
+        invocation: Invocation,
+    }
+}
+
+impl<F> InvocationFuture<F> {
+    pub(crate) fn new(inner: InEntity<F>, deadline: Deadline, invocation: Invocation) -> InvocationFuture<F> {
+        InvocationFuture { inner, deadline, invocation }
+    }
+}
+
+impl<F, T, E> Future for InvocationFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: fmt::Debug + 'static,
+{
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
+        let mut this = self.project();
+        let polled = this.invocation.run(|| this.inner.poll(cx));
+        match &polled {
+            Poll::Ready(result) => {
+                // A timer must not outlive the answer, however long the runtime keeps this future.
+                this.deadline.set(Deadline::never());
+                this.invocation.end(result);
+            }
+            Poll::Pending => {
+                if this.deadline.as_mut().poll(cx).is_ready() {
+                    this.invocation.announce();
+                }
+            }
+        }
+        polled
+    }
+}
