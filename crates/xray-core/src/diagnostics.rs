@@ -168,7 +168,7 @@ impl Diagnostics {
 
     // The caller's thread runs the application's code from here on: no lock is held, a panic ends here, and a
     // logger that is instrumented itself cannot call itself without end.
-    fn report(&self, level: Level, cause: &'static str, message: fmt::Arguments<'_>) {
+    pub(crate) fn report(&self, level: Level, cause: &'static str, message: fmt::Arguments<'_>) {
         let Some(_entered) = Reporting::enter() else { return };
         let _ = catch_unwind(AssertUnwindSafe(|| {
             if !self.enabled(level) {

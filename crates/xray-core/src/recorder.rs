@@ -12,14 +12,14 @@ pub use flush::FlushedFuture;
 
 use crate::about::About;
 use crate::context::{ContextMissing, MissingContext};
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Diagnostics, Level};
 use crate::document::{Document, HEADER, MAX_DOCUMENT};
 use crate::emit::{Emitter, Flushed, MemoryEmitter};
 use crate::entity::{Beginning, Facade, Handle, Kind, Node, Passive, Segment};
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::id::IdSource;
 use crate::naming::clean_name;
-use crate::sampling::{Decision, Sampler, SamplingRequest};
+use crate::sampling::{Decision, Explanation, Outcome, Sampler, SamplingRequest};
 use crate::stats::{Counters, Stats};
 use crate::testing::Traces;
 use crate::time::{Anchor, Clock};
@@ -203,12 +203,43 @@ impl Recorder {
 
     fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
         // A sampler is the user's code, and must not fail the request.
+        // Before it counts the request.
+        let explanation = self.diagnostics().enabled(Level::Debug).then(|| self.explanation(request));
         let decision = catch_unwind(AssertUnwindSafe(|| self.0.sampler.decide(request))).unwrap_or_else(|_| {
             self.diagnostics().error("sampler", format_args!("the sampler panicked: the request is not sampled"));
             Decision::not_sampled()
         });
-        self.diagnostics().debug("sampling", format_args!("{request:?}: {decision:?}"));
+        if let Some(explanation) = explanation {
+            let explanation = explanation.decided(&decision);
+            self.diagnostics().debug("sampling", format_args!("{request}: {explanation}"));
+        }
         decision
+    }
+
+    /// What the sampler would decide on a request now, by which rule and why. The request is not counted.
+    ///
+    /// ```
+    /// use xray_core::Recorder;
+    /// use xray_core::sampling::{FixedTarget, Rate, Rule, Rules, SamplingRequest};
+    ///
+    /// let rules = Rules::new(FixedTarget(1), Rate(0.05)).rule(Rule::new(FixedTarget(0), Rate(0.0)).path("/health"));
+    /// let recorder = Recorder::builder().sampling(rules).build()?;
+    /// let request = SamplingRequest::new("shop").method("GET").path("/health");
+    /// assert_eq!(recorder.explain(&request).to_string(), "not sampled by the local rule 0: by its rate alone");
+    /// # Ok::<(), xray_core::ConfigError>(())
+    /// ```
+    ///
+    /// A caller's own decision comes before that: it is followed unasked.
+    pub fn explain(&self, request: &SamplingRequest<'_>) -> Explanation {
+        if !self.0.enabled {
+            return Explanation::new(Outcome::NotSampled);
+        }
+        let service_type = request.service_type.or_else(|| self.0.about.origin());
+        self.explanation(&SamplingRequest { service_type, ..*request })
+    }
+
+    fn explanation(&self, request: &SamplingRequest<'_>) -> Explanation {
+        catch_unwind(AssertUnwindSafe(|| self.0.sampler.explain(request))).unwrap_or(Explanation::UNKNOWN)
     }
 
     /// Hands a finished document to the emitter.

@@ -2,6 +2,7 @@
 
 mod daemon_address;
 mod naming;
+mod sampling_central;
 mod sampling_local;
 mod sql_url;
 mod status_flags;
@@ -14,6 +15,7 @@ pub fn of(stem: &str) -> Option<Plan> {
     Some(match stem {
         "daemon_address" => Plan::Run(daemon_address::check),
         "naming" => Plan::Run(naming::check),
+        "sampling_central" => Plan::Run(sampling_central::check),
         "sampling_local" => Plan::Run(sampling_local::check),
         "segment_name_sanitise" => Plan::Run(naming::check_cleaning),
         "sql_url" => Plan::Run(sql_url::check),
@@ -22,7 +24,6 @@ pub fn of(stem: &str) -> Option<Plan> {
         "wildcard" => Plan::Run(sampling_local::check_wildcard),
         // The names are known, the features are to come: a check of their own takes the place of the remark.
         "aws_param_snake_case" => Plan::NotRun("there are no AWS calls yet"),
-        "sampling_central" => Plan::NotRun("there is no central sampling yet"),
         _ => return None,
     })
 }

@@ -1,6 +1,7 @@
 //! Receives datagrams as the X-Ray daemon does, and judges each of them.
 
 mod inbox;
+mod proxy;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use socket2::SockRef;
 use crate::document::Document;
 use crate::forest::Forest;
 use inbox::Inbox;
+pub use proxy::{ApiCall, Proxy};
 
 /// Never the beginning of a document: the daemon sends such datagrams to itself, to know that all before it came.
 const MARKER: &[u8] = b"\0marker ";

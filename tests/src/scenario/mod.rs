@@ -1,6 +1,7 @@
 //! The scenarios of goldens, performed with this SDK: what they send to a real socket is compared with the recording.
 
 mod actor;
+mod central;
 mod detached;
 mod performer;
 #[cfg(test)]
@@ -73,9 +74,9 @@ pub fn perform(golden: &Value) -> Result<Outcome, String> {
     match golden["kind"].as_str() {
         Some("steps") => steps(golden, input).map(Outcome::Compared),
         Some("web") => web::perform(golden, input).map(Outcome::Compared),
-        // The kinds are known, their crates are to come.
+        // The kind is known, its crate is to come.
         Some("aws") => Ok(Outcome::NotRun("there are no AWS calls yet")),
-        Some("central") => Ok(Outcome::NotRun("there is no central sampling yet")),
+        Some("central") => central::perform(golden).map(Outcome::Compared),
         other => Err(format!("unknown kind {other:?}")),
     }
 }

@@ -11,7 +11,7 @@ use crate::emit::{BackgroundEmitter, DaemonAddress, Emitter, InlineEmitter};
 use crate::env::Environment;
 use crate::id::IdSource;
 use crate::plugin::{self, Plugin};
-use crate::sampling::{ParseRulesError, Rules, Sampler};
+use crate::sampling::{Central, ParseRulesError, Rules, Sampler, SamplerContext};
 use crate::stats::Counters;
 use crate::time::Clock;
 use crate::w3c::Propagation;
@@ -108,8 +108,9 @@ impl RecorderBuilder {
         self
     }
 
-    /// Who decides which requests are recorded when their caller has not (default: [`Rules::default`], one
-    /// request each second and 5 % of the others).
+    /// Who decides which requests are recorded when their caller has not (default: [`Central`], the rules of the
+    /// X-Ray service, and [`Rules::default`] without them: one request each second and 5 % of the others). With
+    /// `sampling(Rules::default())` nobody is asked.
     pub fn sampling(mut self, sampler: impl Sampler) -> RecorderBuilder {
         self.sampler = Some(Arc::new(sampler));
         self
@@ -211,6 +212,16 @@ impl RecorderBuilder {
         if enabled && !environment.lambda && !self.plugins.is_empty() {
             plugin::start(self.plugins, about.surroundings().clone(), log_group.is_none(), diagnostics.clone());
         }
+        let sampler = self.sampler.unwrap_or_else(|| {
+            let local = Rules::default().with_clock(self.clock.clone());
+            Arc::new(Central::with_fallback(local))
+        });
+        sampler.start(&SamplerContext {
+            clock: self.clock.clone(),
+            // On Lambda the decision comes with each invocation.
+            daemon: (enabled && !environment.lambda).then_some(daemon),
+            diagnostics: diagnostics.clone(),
+        });
         let default_threshold = if environment.lambda { 0 } else { STREAMING_THRESHOLD };
         Recorder(Arc::new(Inner {
             enabled,
@@ -221,7 +232,7 @@ impl RecorderBuilder {
             context_missing: environment.context_missing.unwrap_or(self.context_missing),
             backtraces: self.backtraces,
             collect_sql: environment.collect_sql,
-            sampler: self.sampler.unwrap_or_else(|| Arc::new(Rules::default().with_clock(self.clock.clone()))),
+            sampler,
             emitter,
             clock: self.clock,
             ids: self.ids,

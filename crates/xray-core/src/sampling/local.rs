@@ -3,7 +3,10 @@ use std::fs;
 use std::path::Path;
 
 use super::reservoir::Reservoir;
-use super::{Decision, FixedTarget, ParseRulesError, Rate, Rule, RulePlace, Sampler, SamplingRequest, manifest};
+use super::{
+    Decision, Explanation, FixedTarget, MatchedRule, Outcome, ParseRulesError, Rate, Reason, Rule, RulePlace, Sampler,
+    SamplingRequest, manifest,
+};
 use crate::time::Clock;
 
 /// Local sampling rules: the first rule that matches a request decides, else the default rule.
@@ -61,7 +64,17 @@ impl From<Rule> for Limited {
 
 /// Where random numbers in `[0, 1)` come from, unless it is the usual place.
 #[derive(Default)]
-struct Random(Option<Box<dyn Fn() -> f64 + Send + Sync>>);
+pub(super) struct Random(Option<Box<dyn Fn() -> f64 + Send + Sync>>);
+
+impl Random {
+    pub(super) fn injected(random: impl Fn() -> f64 + Send + Sync + 'static) -> Random {
+        Random(Some(Box::new(random)))
+    }
+
+    pub(super) fn draw(&self) -> f64 {
+        self.0.as_ref().map_or_else(fastrand::f64, |random| random())
+    }
+}
 
 impl fmt::Debug for Random {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,7 +125,7 @@ impl Rules {
     /// Takes random numbers in `[0, 1)` from this function, by default from a fast generator of each thread. A
     /// request is recorded when the number is below the rate.
     pub fn with_random(mut self, random: impl Fn() -> f64 + Send + Sync + 'static) -> Rules {
-        self.random = Random(Some(Box::new(random)));
+        self.random = Random::injected(random);
         self
     }
 
@@ -148,8 +161,23 @@ impl Sampler for Rules {
     fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
         let Limited { rule, reservoir } = self.matching(request).map_or(&self.default, |index| &self.rules[index]);
         let second = || self.clock.now().as_secs();
-        let random = || self.random.0.as_ref().map_or_else(fastrand::f64, |random| random());
-        (reservoir.take(rule.target(), second) || rule.rate().takes(random)).into()
+        (reservoir.take(rule.target(), second) || rule.rate().takes(|| self.random.draw())).into()
+    }
+
+    fn explain(&self, request: &SamplingRequest<'_>) -> Explanation {
+        let matched = self.matching(request);
+        let Limited { rule, reservoir } = matched.map_or(&self.default, |index| &self.rules[index]);
+        let matched = matched
+            .map_or(MatchedRule::LocalDefault, |index| MatchedRule::Local(index, rule.description().map(Into::into)));
+        let by_rate = Outcome::from(rule.rate());
+        match rule.target() {
+            FixedTarget(0) => Explanation::new(by_rate).by(matched, Reason::Rate),
+            FixedTarget(target) => {
+                let taken = reservoir.taken(self.clock.now().as_secs());
+                let outcome = if taken < target { Outcome::Sampled } else { by_rate };
+                Explanation::new(outcome).by(matched, Reason::Target { taken, target })
+            }
+        }
     }
 
     fn validate(&self) -> Result<(), ParseRulesError> {

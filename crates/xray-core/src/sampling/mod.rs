@@ -1,7 +1,8 @@
 //! Sampling: which requests are traced, when their caller has not decided already.
 //!
-//! A [`Sampler`] answers each [`SamplingRequest`] with a [`Decision`]. [`Rules`] is the usual one: it records a
-//! few requests of every second and a share of the others, by rules on host, method and path.
+//! A [`Sampler`] answers each [`SamplingRequest`] with a [`Decision`]. The usual one is [`Central`], which follows
+//! the rules of the X-Ray service; [`Rules`] are local ones. Both record a few requests of every second and a share
+//! of the others, by rules on host, method and path.
 //!
 //! ```
 //! use xray_core::sampling::{FixedTarget, Rate, Rule, Rules, Sampler, SamplingRequest};
@@ -17,26 +18,39 @@
 //!
 //! | sampler | records |
 //! |---|---|
+//! | [`Central`] | by the rules of the X-Ray service, else by local ones: the default |
 //! | [`Rules`] | by rules written in code or read from X-Ray's local rule document |
 //! | [`Rate`] | a share of all requests |
 //! | [`Always`], [`Never`] | all or nothing |
 //! | [`RecordThenDecide`] | everything, and keeps what failed or was slow |
 
+mod central;
+mod context;
 mod decision;
 mod error;
+mod explanation;
 mod local;
 mod manifest;
+mod poller;
+mod proxy;
+mod quota;
 mod rate;
 mod record_then_decide;
 mod request;
 mod reservoir;
 mod rule;
+pub mod service;
+mod service_rule;
+mod statistics;
 mod wildcard;
 
 use std::sync::Arc;
 
+pub use central::Central;
+pub use context::SamplerContext;
 pub use decision::Decision;
 pub use error::{ParseRulesError, RulePlace};
+pub use explanation::{Explanation, Fallback, MatchedRule, Outcome, Reason};
 pub use local::Rules;
 pub use rate::{Always, Never, Rate};
 pub use record_then_decide::RecordThenDecide;
@@ -77,6 +91,23 @@ pub trait Sampler: Send + Sync + 'static {
     fn validate(&self) -> Result<(), ParseRulesError> {
         Ok(())
     }
+
+    /// Receives what a recorder lends to its sampler: its clock, the daemon's address, its log.
+    ///
+    /// A recorder calls this once, when it is built and before any decision. A sampler that needs work of its own,
+    /// such as a thread that asks a service, had better begin it with the first decision: many programs build a
+    /// recorder and never use it. It ends that work when it is dropped, which is when the recorder is. A sampler
+    /// that wraps another one passes the call on. By default it does nothing.
+    fn start(&self, context: &SamplerContext) {
+        let _ = context;
+    }
+
+    /// What [`decide`](Sampler::decide) would say of this request, by which rule and why. Nothing is counted: a
+    /// sampler that wraps another one passes the question on. By default nothing is known.
+    fn explain(&self, request: &SamplingRequest<'_>) -> Explanation {
+        let _ = request;
+        Explanation::UNKNOWN
+    }
 }
 
 /// A sampler that others hold as well, for instance a test that looks into it.
@@ -87,6 +118,14 @@ impl<S: Sampler + ?Sized> Sampler for Arc<S> {
 
     fn validate(&self) -> Result<(), ParseRulesError> {
         (**self).validate()
+    }
+
+    fn start(&self, context: &SamplerContext) {
+        (**self).start(context);
+    }
+
+    fn explain(&self, request: &SamplingRequest<'_>) -> Explanation {
+        (**self).explain(request)
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Decision, ParseRulesError, RulePlace, Sampler, SamplingRequest};
+use super::{Decision, Explanation, Outcome, ParseRulesError, RulePlace, Sampler, SamplingRequest};
 
 /// The share of requests that are recorded, from 0 (none) to 1 (all): five per cent is `Rate(0.05)`.
 ///
@@ -32,6 +32,10 @@ impl Sampler for Rate {
         self.takes(fastrand::f64).into()
     }
 
+    fn explain(&self, _: &SamplingRequest<'_>) -> Explanation {
+        Explanation::new((*self).into())
+    }
+
     fn validate(&self) -> Result<(), ParseRulesError> {
         self.check(RulePlace::Default)
     }
@@ -45,6 +49,10 @@ impl Sampler for Always {
     fn decide(&self, _: &SamplingRequest<'_>) -> Decision {
         Decision::sampled()
     }
+
+    fn explain(&self, _: &SamplingRequest<'_>) -> Explanation {
+        Explanation::new(Outcome::Sampled)
+    }
 }
 
 /// Records no request, except those whose caller decided to.
@@ -54,6 +62,10 @@ pub struct Never;
 impl Sampler for Never {
     fn decide(&self, _: &SamplingRequest<'_>) -> Decision {
         Decision::not_sampled()
+    }
+
+    fn explain(&self, _: &SamplingRequest<'_>) -> Explanation {
+        Explanation::new(Outcome::NotSampled)
     }
 }
 

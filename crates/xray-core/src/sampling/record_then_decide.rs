@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Decision, Never, ParseRulesError, Sampler, SamplingRequest};
+use super::{Decision, Explanation, Never, Outcome, ParseRulesError, Sampler, SamplerContext, SamplingRequest};
 
 /// Records every request and keeps what is worth a look: the traces in which something failed, and those whose
 /// segment took long.
@@ -53,6 +53,18 @@ impl Sampler for RecordThenDecide {
     fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
         let decision = self.besides.decide(request);
         if decision.is_sampled() { decision } else { Decision::tentative(self.slower_than) }
+    }
+
+    fn start(&self, context: &SamplerContext) {
+        self.besides.start(context);
+    }
+
+    fn explain(&self, request: &SamplingRequest<'_>) -> Explanation {
+        let explanation = self.besides.explain(request);
+        match explanation.outcome {
+            Outcome::NotSampled => Explanation { outcome: Outcome::Tentative, ..explanation },
+            _ => explanation,
+        }
     }
 
     fn validate(&self) -> Result<(), ParseRulesError> {

@@ -1,3 +1,5 @@
+use std::fmt;
+
 /// What a sampler may know about a request when it decides: nothing is recorded yet.
 ///
 /// Only the service is always known. A part that is absent matches every rule. The builder methods take a text
@@ -75,9 +77,31 @@ impl<'a> SamplingRequest<'a> {
     }
 }
 
+/// As in a log: what is known of it, without the query string, which may hold secrets.
+impl fmt::Display for SamplingRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let request = self.without_query();
+        if let Some(method) = request.method {
+            write!(f, "{} ", method.escape_debug())?;
+        }
+        let url = [request.host, request.path].into_iter().flatten();
+        url.clone().try_for_each(|part| write!(f, "{}", part.escape_debug()))?;
+        let to = if request.method.is_some() || url.count() > 0 { " to " } else { "" };
+        write!(f, "{to}{:?}", request.service)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_displays_without_its_query() {
+        let request = SamplingRequest::new("shop");
+        assert_eq!(request.to_string(), "\"shop\"");
+        let request = request.method("GET").host("a.test:80").path("/orders?token=secret");
+        assert_eq!(request.to_string(), "GET a.test:80/orders to \"shop\"");
+    }
 
     #[test]
     fn the_query_is_cut_off_at_the_first_question_mark() {

@@ -32,6 +32,12 @@ impl Reservoir {
         };
         self.0.fetch_update(AcqRel, Acquire, grant).is_ok()
     }
+
+    /// How many were granted in this second.
+    pub(super) fn taken(&self, second: u64) -> u32 {
+        let state = self.0.load(Acquire);
+        if state >> 32 == second & 0xffff_ffff { state as u32 } else { 0 }
+    }
 }
 
 #[cfg(test)]

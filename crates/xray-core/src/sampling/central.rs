@@ -1,0 +1,187 @@
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+
+use super::local::Random;
+use super::poller::{Poller, Running};
+use super::quota::Grant;
+use super::service_rule::{ServiceRule, ServiceRules};
+use super::{
+    Decision, Explanation, Fallback, MatchedRule, Outcome, ParseRulesError, Reason, Rules, Sampler, SamplerContext,
+    SamplingRequest,
+};
+use crate::time::Timestamp;
+
+/// How long the last answer of the service counts, in seconds.
+const LIFE: u64 = 3600;
+
+/// Samples by the rules of the X-Ray service, which the daemon is asked for: a recorder's default.
+///
+/// With the first decision a thread starts that fetches the rules, every 5 minutes, and reports every 10 seconds how
+/// often each was used. The service answers by quotas: so many requests of each second this process may record,
+/// beside the share that the rule's rate says. Before the first quota of a rule one request of each second is
+/// *borrowed*. A change of the rules is followed with the next report.
+///
+/// Local rules decide as long as the service has not answered, when its last answer is older than an hour, for a
+/// request that no rule is for, and wherever nobody is asked: on Lambda, which decides itself, and in a disabled
+/// recorder. Without a daemon there is one warning, and nothing is slower.
+///
+/// ```
+/// use xray_core::Recorder;
+/// use xray_core::sampling::{Central, FixedTarget, Rate, Rules};
+///
+/// # fn main() -> Result<(), xray_core::ConfigError> {
+/// // As by default, with other local rules.
+/// let recorder = Recorder::builder().sampling(Central::with_fallback(Rules::new(FixedTarget(1), Rate(0.01)))).build()?;
+/// // Local rules alone: nobody is asked.
+/// let recorder = Recorder::builder().sampling(Rules::default()).build()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The thread ends with the recorder. A forked child has none, and goes on by the rules it has for an hour.
+#[derive(Default)]
+pub struct Central {
+    fallback: Rules,
+    random: Random,
+    rules: Arc<Current>,
+    context: OnceLock<SamplerContext>,
+    running: OnceLock<Option<Running>>,
+}
+
+/// The rules that hold now. Decisions read them without a lock; the poller puts others in their place.
+#[derive(Debug, Default)]
+pub(super) struct Current(ArcSwap<Fetched>);
+
+/// What was fetched at once.
+#[derive(Debug, Default)]
+pub(super) struct Fetched {
+    pub(super) rules: ServiceRules,
+    /// When the service was asked; `None` before the first answer.
+    pub(super) at: Option<Timestamp>,
+}
+
+impl Current {
+    pub(super) fn load(&self) -> impl std::ops::Deref<Target = Arc<Fetched>> {
+        self.0.load()
+    }
+
+    pub(super) fn store(&self, rules: ServiceRules, at: Timestamp) {
+        self.0.store(Arc::new(Fetched { rules, at: Some(at) }));
+    }
+}
+
+impl Fetched {
+    fn is_expired(&self, now: Timestamp) -> bool {
+        self.at.is_none_or(|at| now.as_secs().saturating_sub(at.as_secs()) > LIFE)
+    }
+
+    /// Why the rule of the service that is for a request, if any, does not decide.
+    fn refusal(&self, rule: Option<&ServiceRule>, now: Timestamp) -> Option<Fallback> {
+        match (self.at, rule) {
+            (None, _) => Some(Fallback::NoRules),
+            (Some(_), _) if self.is_expired(now) => Some(Fallback::Expired),
+            (Some(_), None) => Some(Fallback::NoMatch),
+            (Some(_), Some(_)) => None,
+        }
+    }
+}
+
+impl Central {
+    /// The rules of the service, and the [default local ones](Rules::default) where they do not decide.
+    pub fn new() -> Central {
+        Central::default()
+    }
+
+    /// The rules of the service, and these where they do not decide.
+    pub fn with_fallback(rules: Rules) -> Central {
+        Central { fallback: rules, ..Central::default() }
+    }
+
+    /// Takes random numbers in `[0, 1)` from this function, as [`Rules::with_random`] does for the local rules.
+    pub fn with_random(mut self, random: impl Fn() -> f64 + Send + Sync + 'static) -> Central {
+        self.random = Random::injected(random);
+        self
+    }
+
+    /// A sampler whose poller is driven by a test.
+    #[cfg(test)]
+    pub(super) fn driven(context: SamplerContext, fallback: Rules) -> (Central, Poller) {
+        let central = Central::with_fallback(fallback);
+        let poller = Poller::new(&context, central.rules.clone()).unwrap();
+        central.start(&context);
+        central.running.set(Some(Running::default())).unwrap();
+        (central, poller)
+    }
+
+    /// The context, if there is somebody to ask; the poller runs then.
+    fn asking(&self) -> Option<&SamplerContext> {
+        let context = self.context.get()?;
+        self.running.get_or_init(|| Poller::start(context, &self.rules)).as_ref()?;
+        Some(context)
+    }
+}
+
+impl Sampler for Central {
+    fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
+        let request = request.without_query();
+        let Some(context) = self.asking() else { return self.fallback.decide(&request) };
+        let fetched = self.rules.load();
+        let Some(ServiceRule { state, may_borrow, .. }) = fetched.rules.find(&request) else {
+            return self.fallback.decide(&request);
+        };
+        let used = state.quota.used();
+        let now = context.clock.now();
+        if fetched.is_expired(now) {
+            return self.fallback.decide(&request);
+        }
+        let second = || context.clock.now().as_secs();
+        let grant = state.quota.take_after(used, now.as_secs(), second, *may_borrow);
+        match state.statistics.decide(grant, state.rate(), || self.random.draw()) {
+            true => Decision::sampled().with_rule(state.name.clone()),
+            false => Decision::not_sampled(),
+        }
+    }
+
+    fn validate(&self) -> Result<(), ParseRulesError> {
+        self.fallback.validate()
+    }
+
+    fn start(&self, context: &SamplerContext) {
+        // A sampler that two recorders share belongs to the first.
+        let _ = self.context.set(context.clone());
+    }
+
+    fn explain(&self, request: &SamplingRequest<'_>) -> Explanation {
+        let request = request.without_query();
+        let local = |why| Explanation { fallback: Some(why), ..self.fallback.explain(&request) };
+        let Some(context) = self.context.get().filter(|context| context.daemon.is_some()) else {
+            return local(Fallback::NotAsked);
+        };
+        let (fetched, now) = (self.rules.load(), context.clock.now());
+        let rule = fetched.rules.find(&request);
+        if let Some(why) = fetched.refusal(rule, now) {
+            return local(why);
+        }
+        let Some(ServiceRule { state, may_borrow, .. }) = rule else { return local(Fallback::NoMatch) };
+        let (grant, taken, quota) = state.quota.peek(now.as_secs(), *may_borrow);
+        let outcome = match grant {
+            Grant::Take | Grant::Borrow => Outcome::Sampled,
+            Grant::No => state.rate().into(),
+        };
+        let reason = match (quota, grant) {
+            (Some(quota), _) => Reason::Quota { taken, quota },
+            (None, Grant::Borrow) => Reason::Borrowed,
+            (None, _) => Reason::NothingToBorrow,
+        };
+        Explanation::new(outcome).by(MatchedRule::Named(state.name.clone()), reason)
+    }
+}
+
+impl fmt::Debug for Central {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.rules.load().rules.names().map(str::to_owned).collect();
+        f.debug_struct("Central").field("rules", &names).field("fallback", &self.fallback).finish_non_exhaustive()
+    }
+}

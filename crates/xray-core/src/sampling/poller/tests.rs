@@ -1,0 +1,489 @@
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+
+use super::super::{Central, FixedTarget, Rate, Rules, Sampler, SamplingRequest};
+use super::*;
+use crate::diagnostics::{Diagnostics, Logger, Stderr};
+use crate::emit::DaemonAddress;
+use crate::time::Clock;
+use daemon::{Call, Daemon, Reply};
+
+#[path = "../../../tests/support/daemon.rs"]
+mod daemon;
+
+const START: u64 = 1_700_000_000;
+
+/// A sampler and its poller, which the test drives, by a clock that the test moves.
+struct Rig {
+    central: Central,
+    poller: Poller,
+    clock: Clock,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Rig {
+    fn new(to: &DaemonAddress) -> Rig {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let sink = log.clone();
+        let logger: Logger = Arc::new(move |diagnostic| {
+            if diagnostic.level() > Level::Debug {
+                sink.lock().unwrap().push(diagnostic.to_string());
+            }
+        });
+        let clock = Clock::manual(Timestamp::from_micros(START * 1_000_000));
+        let diagnostics = Diagnostics::new(Some(logger), Stderr::default());
+        let context = SamplerContext { clock: clock.clone(), daemon: Some(to.clone()), diagnostics };
+        let fallback = Rules::new(FixedTarget(0), Rate(0.0)).with_clock(clock.clone());
+        let (central, poller) = Central::driven(context, fallback);
+        Rig { central: central.with_random(|| 0.999), poller, clock, log }
+    }
+
+    /// With a poller that has polled once.
+    fn started(service: impl FnMut(&Call) -> Reply + Send + 'static) -> (Rig, Daemon) {
+        let daemon = Daemon::start(service);
+        let mut rig = Rig::new(&daemon.address().into());
+        rig.poller.poll();
+        (rig, daemon)
+    }
+
+    /// Lets time pass as the poller's thread would.
+    fn pass(&mut self, time: Duration) {
+        let until = self.clock.elapsed() + time;
+        loop {
+            let pause = self.poller.poll();
+            let left = until.saturating_sub(self.clock.elapsed());
+            if pause > left {
+                return self.clock.advance(left);
+            }
+            // The clock has microseconds, the jitter nanoseconds.
+            self.clock.advance(pause.max(Duration::from_micros(1)));
+        }
+    }
+
+    /// One more period of reports.
+    fn period(&mut self) {
+        self.pass(Duration::from_millis(10_200));
+    }
+
+    fn decide(&self, path: &str) -> bool {
+        self.central.decide(&SamplingRequest::new("shop").path(path)).is_sampled()
+    }
+
+    fn explain(&self, path: &str) -> String {
+        self.central.explain(&SamplingRequest::new("shop").path(path)).to_string()
+    }
+}
+
+fn rule(name: &str, path: &str, rate: f64, reservoir: u32) -> Value {
+    json!({"SamplingRule": {
+        "RuleName": name, "Priority": 100, "FixedRate": rate, "ReservoirSize": reservoir, "Version": 1, "ResourceARN": "*",
+        "Host": "*", "HTTPMethod": "*", "URLPath": path, "ServiceName": "*", "ServiceType": "*", "Attributes": {},
+    }, "CreatedAt": 0, "ModifiedAt": 0})
+}
+
+fn rules(records: &[Value]) -> Value {
+    json!({ "SamplingRuleRecords": records })
+}
+
+fn targets(documents: &Value) -> Value {
+    json!({"SamplingTargetDocuments": documents, "LastRuleModification": 0.0, "UnprocessedStatistics": []})
+}
+
+/// Answers by these rules, and by targets that grant nothing.
+fn by(records: Vec<Value>) -> impl FnMut(&Call) -> Reply {
+    move |call| match call.operation.as_str() {
+        "GetSamplingRules" => Reply::Json(rules(&records)),
+        _ => Reply::Json(targets(&json!([]))),
+    }
+}
+
+/// Rule and counts of each document that was reported.
+fn reported(calls: &[Call]) -> Vec<(String, [u64; 3])> {
+    let documents = calls.iter().flat_map(|call| list(&call.body["SamplingStatisticsDocuments"]));
+    let number = |document: &Value, name: &str| document[name].as_u64().unwrap();
+    documents
+        .map(|document| {
+            let counts = ["RequestCount", "BorrowCount", "SampledCount"].map(|name| number(document, name));
+            (document["RuleName"].as_str().unwrap().to_owned(), counts)
+        })
+        .collect()
+}
+
+#[test]
+fn rules_come_statistics_go_and_quotas_are_followed() {
+    let (mut rig, daemon) = Rig::started(|call| {
+        let ttl = START + 40;
+        let target = json!([{"RuleName": "orders", "FixedRate": 0.0, "ReservoirQuota": 3, "ReservoirQuotaTTL": ttl,
+            "Interval": 10, "NewMember": {}}]);
+        match call.operation.as_str() {
+            "GetSamplingRules" => Reply::Json(rules(&[rule("orders", "/orders*", 0.0, 1)])),
+            _ => Reply::Json(targets(&target)),
+        }
+    });
+    let calls = daemon.calls();
+    assert_eq!((&*calls[0].operation, &calls[0].body), ("GetSamplingRules", &json!({})));
+    let mut headers = calls[0].headers.clone();
+    headers.sort();
+    let host = daemon.address().to_string();
+    let want = [("content-length", "2"), ("content-type", "application/json"), ("host", &*host)];
+    assert_eq!(headers, want.map(|(name, value)| (name.to_owned(), value.to_owned())));
+
+    assert_eq!([1, 2, 3].map(|_| rig.decide("/orders/1")), [true, false, false], "one is borrowed");
+    assert!(!rig.decide("/"), "a matter of the local rules");
+    rig.period();
+    let calls = daemon.calls();
+    let mut body = calls[0].body.clone();
+    let document = &mut body["SamplingStatisticsDocuments"][0];
+    let client = document["ClientID"].take();
+    let client = client.as_str().unwrap();
+    assert!(client.len() == 24 && client.bytes().all(|byte| byte.is_ascii_hexdigit()), "{client}");
+    assert!((START + 10..=START + 11).contains(&document["Timestamp"].take().as_u64().unwrap()));
+    let counts = json!({"RuleName": "orders", "ClientID": null, "RequestCount": 3, "BorrowCount": 1,
+        "SampledCount": 0, "Timestamp": null});
+    assert_eq!(body, json!({ "SamplingStatisticsDocuments": [counts] }));
+
+    assert_eq!(
+        rig.explain("/orders/1"),
+        "sampled by the rule \"orders\": 0 of the 3 granted in this second were taken"
+    );
+    assert_eq!([1, 2, 3, 4].map(|_| rig.decide("/orders/1")), [true, true, true, false]);
+    rig.pass(Duration::from_secs(25));
+    assert_eq!([1, 2].map(|_| rig.decide("/orders/1")), [true, true], "granted anew with each report");
+    rig.pass(Duration::from_secs(60));
+    assert_eq!([1, 2].map(|_| rig.decide("/orders/1")), [true, false], "the grant has ended");
+    assert_eq!(
+        rig.explain("/orders/1"),
+        "not sampled by the rule \"orders\": no quota is known, and there is nothing to borrow"
+    );
+    assert_eq!(rig.log.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn nothing_is_reported_of_what_was_not_used() {
+    let (mut rig, daemon) = Rig::started(by(vec![rule("a", "/a", 1.0, 1), rule("b", "/b", 1.0, 1)]));
+    rig.period();
+    assert_eq!(daemon.operations(), ["GetSamplingRules"]);
+    rig.decide("/b");
+    rig.period();
+    assert_eq!(reported(&daemon.calls()), [("b".to_owned(), [1, 1, 0])]);
+    rig.period();
+    assert_eq!(daemon.calls().len(), 0);
+}
+
+#[test]
+fn all_pages_are_fetched_and_not_without_end() {
+    let (rig, daemon) = Rig::started(|call| {
+        let page = call.body["NextToken"].as_str().map_or(0, |token| token.parse::<u32>().unwrap());
+        let mut answer = rules(&[rule(&format!("rule{page}"), &format!("/{page}"), 1.0, 0)]);
+        answer["NextToken"] = if page < 2 { json!((page + 1).to_string()) } else { Value::Null };
+        Reply::Json(answer)
+    });
+    assert_eq!(daemon.calls().len(), 3);
+    assert!(["/0", "/1", "/2"].iter().all(|path| rig.decide(path)));
+    let (rig, daemon) = Rig::started(|_| {
+        let mut answer = rules(&[rule("a", "*", 1.0, 0)]);
+        answer["NextToken"] = json!("again");
+        Reply::Json(answer)
+    });
+    assert_eq!(daemon.calls().len(), MOST_PAGES);
+    assert!(!rig.decide("/"));
+}
+
+#[test]
+fn a_change_of_the_rules_is_followed_with_the_next_report() {
+    let changed = Arc::new(AtomicBool::new(false));
+    let theirs = changed.clone();
+    let (mut rig, daemon) = Rig::started(move |call| {
+        let changed = theirs.load(SeqCst);
+        match call.operation.as_str() {
+            "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", if changed { 1.0 } else { 0.0 }, 0)])),
+            _ => {
+                let mut answer = targets(&json!([]));
+                answer["LastRuleModification"] = json!(if changed { START as f64 + 5.5 } else { 0.0 });
+                Reply::Json(answer)
+            }
+        }
+    });
+    assert!(!rig.decide("/"));
+    rig.period();
+    assert_eq!(daemon.operations(), ["GetSamplingRules", "SamplingTargets"]);
+    assert!(!rig.decide("/"));
+    changed.store(true, SeqCst);
+    rig.period();
+    assert_eq!(daemon.operations(), ["SamplingTargets", "GetSamplingRules"]);
+    assert!(rig.decide("/"));
+    rig.period();
+    assert_eq!(daemon.operations(), ["SamplingTargets"], "the rules are newer than the change");
+}
+
+#[test]
+fn what_could_not_be_reported_is_reported_later() {
+    let replies = [
+        Reply::Status(500, "{}"),
+        Reply::Status(502, ""),
+        Reply::Status(429, r#"{"message":"slow down"}"#),
+        Reply::Status(200, ""),
+        Reply::Status(200, "<html>"),
+        Reply::Status(200, "[]"),
+        Reply::Status(200, r#"{"SamplingTargetDocuments":[]}"#),
+        Reply::Status(301, ""),
+        Reply::Raw(""),
+        Reply::Raw("nonsense\r\n\r\n"),
+        Reply::Raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"LastRule"),
+        Reply::HalfClosed,
+        Reply::Silence,
+    ];
+    let bad = replies.len() as u64;
+    let mut replies = replies.into_iter();
+    let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
+        "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", 0.0, 1)])),
+        _ => replies.next().unwrap_or_else(|| Reply::Json(targets(&json!([])))),
+    });
+    rig.poller.proxy =
+        Proxy::with_timeout(rig.poller.context.daemon.as_ref().unwrap().tcp(), Duration::from_millis(300));
+    for round in 1..=bad + 1 {
+        assert!(rig.decide("/"), "what is known goes on: one is borrowed");
+        rig.period();
+        let last = daemon.calls().into_iter().rfind(|call| call.operation == "SamplingTargets").unwrap();
+        assert_eq!(reported(&[last]), [("a".to_owned(), [round, round, 0])], "round {round}");
+    }
+    let log = rig.log.lock().unwrap();
+    assert_eq!(log.len(), 2, "{log:?}");
+    assert!(log[0].starts_with("the X-Ray service is not reached through the daemon: it answers with status 500"));
+    assert!(log[1].starts_with("the X-Ray service answers again"));
+}
+
+#[test]
+fn an_absent_daemon_is_asked_again_with_more_and_more_patience() {
+    let absent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut rig = Rig::new(&absent.into());
+    let mut asked = Vec::new();
+    for _ in 0..8 {
+        rig.poller.poll();
+        asked.push(rig.clock.elapsed().as_secs());
+        let pause = rig.poller.next_rules - rig.clock.elapsed();
+        rig.clock.advance(pause);
+    }
+    assert_eq!(asked, [0, 10, 30, 70, 150, 310, 610, 910]);
+    assert!(!rig.decide("/"));
+    assert_eq!(
+        rig.explain("/"),
+        "not sampled by the default local rule: by its rate alone (no rules have come from the X-Ray service)"
+    );
+    assert_eq!(rig.log.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn rules_are_fetched_again_every_five_minutes_and_count_for_an_hour() {
+    let present = Arc::new(AtomicBool::new(true));
+    let theirs = present.clone();
+    let (mut rig, daemon) = Rig::started(move |call| match (theirs.load(SeqCst), call.operation.as_str()) {
+        (true, _) => Reply::Json(rules(&[rule("a", "*", 1.0, 0)])),
+        (false, _) => Reply::Status(500, ""),
+    });
+    rig.pass(Duration::from_secs(3000));
+    assert_eq!(daemon.calls().len(), 10, "with 0 to 5 s of jitter");
+    assert!(rig.decide("/"));
+    present.store(false, SeqCst);
+    rig.pass(Duration::from_secs(3290));
+    assert!(rig.decide("/"));
+    rig.pass(Duration::from_secs(400));
+    assert!(!rig.decide("/"));
+    assert!(rig.explain("/").ends_with("(the rules of the X-Ray service are too old)"));
+    present.store(true, SeqCst);
+    rig.pass(Duration::from_secs(310));
+    assert!(rig.decide("/"));
+}
+
+#[test]
+fn an_empty_answer_changes_nothing() {
+    let mut answers = 0;
+    let (mut rig, _) = Rig::started(move |_| {
+        answers += 1;
+        Reply::Json(rules(&if answers == 1 { vec![rule("a", "*", 1.0, 0)] } else { vec![] }))
+    });
+    rig.pass(Duration::from_secs(3500));
+    assert!(rig.decide("/"));
+    rig.pass(Duration::from_secs(110));
+    assert!(!rig.decide("/"), "nor does it keep the rules alive");
+}
+
+#[test]
+fn a_rule_reports_as_seldom_as_the_service_wants() {
+    for (interval, periods) in
+        [(json!(10), 1), (json!(30), 3), (json!(35.0), 4), (json!(0), 1), (json!("30"), 1), (json!(-30), 1)]
+    {
+        let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
+            "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", 0.0, 0)])),
+            _ => {
+                Reply::Json(targets(&json!([{"RuleName": "a", "Interval": interval}, {"RuleName": "other"}, null, 1])))
+            }
+        });
+        rig.decide("/");
+        rig.period();
+        daemon.calls();
+        for period in 1..=2 * periods {
+            rig.decide("/");
+            rig.period();
+            let due = period % periods == 0;
+            let want = if due { vec![("a".to_owned(), [periods, 0, 0])] } else { vec![] };
+            assert_eq!(reported(&daemon.calls()), want, "period {period} of {periods}");
+        }
+    }
+}
+
+#[test]
+fn a_report_has_at_most_25_rules() {
+    let records: Vec<_> = (0..60).map(|n| rule(&format!("r{n}"), &format!("/{n}"), 0.0, 0)).collect();
+    let mut calls = 0;
+    let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
+        "GetSamplingRules" => Reply::Json(rules(&records)),
+        _ => {
+            calls += 1;
+            if calls == 2 { Reply::Status(500, "") } else { Reply::Json(targets(&json!([]))) }
+        }
+    });
+    for n in 0..60 {
+        rig.decide(&format!("/{n}"));
+    }
+    daemon.calls();
+    rig.period();
+    let sizes =
+        |calls: &[Call]| calls.iter().map(|call| reported(std::slice::from_ref(call)).len()).collect::<Vec<_>>();
+    let first = daemon.calls();
+    assert_eq!(sizes(&first), [25, 25]);
+    rig.period();
+    let second: Vec<_> = daemon.calls().into_iter().filter(|call| call.operation == "SamplingTargets").collect();
+    assert_eq!(sizes(&second), [25, 10]);
+    let mut all = [reported(&first[..1]), reported(&second)].concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 60);
+}
+
+#[test]
+fn refused_statistics_are_kept_and_told_of() {
+    let mut calls = 0;
+    let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
+        "GetSamplingRules" => Reply::Json(rules(&[rule("a", "/a", 0.0, 0), rule("b", "/b", 0.0, 0)])),
+        _ => {
+            calls += 1;
+            let mut answer = targets(&json!([]));
+            if calls == 1 {
+                answer["UnprocessedStatistics"] =
+                    json!([{"RuleName": "b", "ErrorCode": "500", "Message": "later"}, {}]);
+            }
+            Reply::Json(answer)
+        }
+    });
+    rig.decide("/a");
+    rig.decide("/b");
+    rig.period();
+    daemon.calls();
+    rig.decide("/b");
+    rig.period();
+    assert_eq!(reported(&daemon.calls()), [("b".to_owned(), [2, 0, 0])]);
+    assert!(rig.log.lock().unwrap()[0].contains("later"));
+}
+
+#[test]
+fn a_rule_keeps_quota_and_counts_when_the_rules_are_fetched_again() {
+    let (mut rig, daemon) = Rig::started(|call| match call.operation.as_str() {
+        "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", 0.0, 1)])),
+        _ => Reply::Json(targets(
+            &json!([{"RuleName": "a", "ReservoirQuota": 2, "ReservoirQuotaTTL": START + 9_999_999}]),
+        )),
+    });
+    rig.decide("/");
+    rig.pass(Duration::from_secs(299));
+    daemon.calls();
+    assert!(rig.decide("/"));
+    rig.poller.fetch();
+    assert_eq!([rig.decide("/"), rig.decide("/")], [true, false]);
+    rig.period();
+    assert_eq!(reported(&daemon.calls()), [("a".to_owned(), [3, 0, 2])]);
+}
+
+/// The service's side of a reservoir: all clients that report share it.
+fn shared_reservoir(size: u64) -> impl FnMut(&Call) -> Reply {
+    let mut clients = BTreeMap::<String, u64>::new();
+    move |call| {
+        let Some(document) = call.body["SamplingStatisticsDocuments"].get(0) else {
+            return Reply::Json(rules(&[rule("a", "*", 0.0, 1)]));
+        };
+        let now = document["Timestamp"].as_u64().unwrap();
+        clients.insert(document["ClientID"].as_str().unwrap().to_owned(), now);
+        clients.retain(|_, seen| *seen + 30 > now);
+        let place = clients.keys().position(|client| client == document["ClientID"].as_str().unwrap()).unwrap() as u64;
+        let count = clients.len() as u64;
+        let quota = size / count + u64::from(place < size % count);
+        Reply::Json(targets(&json!([{"RuleName": "a", "ReservoirQuota": quota, "ReservoirQuotaTTL": now + 15}])))
+    }
+}
+
+#[test]
+fn four_processes_share_a_quota_exactly_in_each_second_of_an_hour() {
+    const SIZE: u64 = 10;
+    let daemon = Daemon::start(shared_reservoir(SIZE));
+    let mut processes: Vec<_> = (0..4).map(|_| Rig::new(&daemon.address().into())).collect();
+    for second in 0..3600 {
+        let mut taken = 0;
+        for process in &mut processes {
+            process.pass(Duration::from_secs(1));
+            taken += (0..8).filter(|_| process.decide("/")).count() as u64;
+        }
+        // At first each borrows one; then quotas come, one client after the other.
+        match second {
+            0..30 => assert!(taken <= 4 * SIZE),
+            _ => assert_eq!(taken, SIZE, "second {second}"),
+        }
+    }
+}
+
+#[test]
+fn statistics_of_sixteen_threads_add_up_while_every_other_report_fails() {
+    let mut fails = false;
+    let total = Arc::new(AtomicU64::new(0));
+    let sum = total.clone();
+    let (mut rig, _daemon) = Rig::started(move |call| {
+        if call.operation == "GetSamplingRules" {
+            return Reply::Json(rules(&[rule("a", "*", 0.5, 1)]));
+        }
+        fails = !fails;
+        if fails {
+            return Reply::Status(500, "");
+        }
+        let [requests, borrowed, sampled] = reported(std::slice::from_ref(call))[0].1;
+        assert!(borrowed + sampled <= requests);
+        sum.fetch_add(requests, SeqCst);
+        Reply::Json(targets(&json!([])))
+    });
+    let Rig { central, poller, clock, .. } = &mut rig;
+    thread::scope(|scope| {
+        let central = &*central;
+        let threads: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| (0..20_000).for_each(|_| drop(central.decide(&SamplingRequest::new("shop"))))))
+            .collect();
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            clock.advance(Duration::from_secs(11));
+            poller.poll();
+        }
+    });
+    for _ in 0..3 {
+        clock.advance(Duration::from_secs(11));
+        poller.poll();
+    }
+    assert_eq!(total.load(SeqCst), 16 * 20_000);
+}
+
+#[test]
+fn a_decision_allocates_nothing() {
+    let records: Vec<_> = (0..20).map(|n| rule(&format!("r{n}"), &format!("/*/{n}?/*"), 0.5, 1)).collect();
+    let (rig, _daemon) = Rig::started(by(records));
+    rig.decide("/a/190/b");
+    for path in ["/a/10b/c", "/a/19x/b", "/nothing"] {
+        let counted = allocation_counter::measure(|| _ = rig.decide(path));
+        assert_eq!(counted.count_total, 0, "{path}");
+    }
+}

@@ -1,0 +1,371 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde_json::Value;
+
+use super::quota::Quota;
+use super::statistics::Statistics;
+use super::{Rate, SamplingRequest, Wildcard};
+
+/// The rule that every account has: for all requests that no other rule is for.
+const DEFAULT: &str = "Default";
+
+/// The sampling rules of the X-Ray service, compiled: what [`Central`](super::Central) decides by.
+///
+/// ```
+/// use xray_core::sampling::SamplingRequest;
+/// use xray_core::sampling::service::ServiceRules;
+///
+/// let rules = ServiceRules::from_json(r#"{"SamplingRuleRecords": [{"SamplingRule": {
+///     "RuleName": "orders", "Priority": 10, "FixedRate": 0.1, "ReservoirSize": 5, "Version": 1,
+///     "ResourceARN": "*", "ServiceName": "*", "ServiceType": "*", "Host": "*", "HTTPMethod": "*", "URLPath": "/orders/*"
+/// }}]}"#)?;
+/// assert_eq!(rules.matching(&SamplingRequest::new("shop").path("/orders/7")), Some("orders"));
+/// assert_eq!(rules.matching(&SamplingRequest::new("shop").path("/")), None);
+/// # Ok::<(), xray_core::sampling::service::AnswerError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct ServiceRules(Vec<ServiceRule>);
+
+impl ServiceRules {
+    /// Reads an answer to `GetSamplingRules`. Records that are of no use here are left out: those of another
+    /// version, for certain resources only, or without a name, a priority, a rate or a service type.
+    ///
+    /// # Errors
+    /// The text is not such an answer.
+    pub fn from_json(answer: &str) -> Result<ServiceRules, AnswerError> {
+        let answer = serde_json::from_str(answer).map_err(|_| AnswerError::Json)?;
+        Ok(ServiceRules::compile(records(&answer)?, &ServiceRules::default()))
+    }
+
+    /// Compiles records, in the order in which they are asked: by priority, then by name, `Default` last. A rule
+    /// that was there `before`, under the same name, keeps its quota and counts.
+    pub(super) fn compile(records: &[Value], before: &ServiceRules) -> ServiceRules {
+        let mut rules: Vec<_> =
+            records.iter().filter_map(|record| ServiceRule::read(&record["SamplingRule"])).collect();
+        rules.sort_by(|one, other| {
+            let last = |rule: &ServiceRule| &*rule.state.name == DEFAULT;
+            let by_priority = last(one).cmp(&last(other)).then(one.priority.total_cmp(&other.priority));
+            by_priority.then_with(|| one.state.name.encode_utf16().cmp(other.state.name.encode_utf16()))
+        });
+        for rule in &mut rules {
+            if let Some(state) = before.state(&rule.state.name) {
+                state.set_rate(rule.state.rate());
+                rule.state = state.clone();
+            }
+        }
+        ServiceRules(rules)
+    }
+
+    /// The names of the rules, in the order in which they are asked.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|rule| &*rule.state.name)
+    }
+
+    /// The name of the rule for this request. Nothing is decided or counted.
+    pub fn matching(&self, request: &SamplingRequest<'_>) -> Option<&str> {
+        self.find(&request.without_query()).map(|rule| &*rule.state.name)
+    }
+
+    /// The rule for this request, of which the query string was cut off.
+    pub(super) fn find(&self, request: &SamplingRequest<'_>) -> Option<&ServiceRule> {
+        self.0.iter().find(|rule| rule.matches(request))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn states(&self) -> impl Iterator<Item = &Arc<RuleState>> {
+        self.0.iter().map(|rule| &rule.state)
+    }
+
+    pub(super) fn state(&self, name: &str) -> Option<&Arc<RuleState>> {
+        self.states().find(|state| &*state.name == name)
+    }
+}
+
+/// The records of an answer to `GetSamplingRules`.
+pub(super) fn records(answer: &Value) -> Result<&[Value], AnswerError> {
+    answer["SamplingRuleRecords"].as_array().map(Vec::as_slice).ok_or(AnswerError::Field("SamplingRuleRecords"))
+}
+
+/// One rule: what never changes of it, and what does.
+#[derive(Debug)]
+pub(super) struct ServiceRule {
+    priority: f64,
+    /// Whether a request of a second may be recorded before the service has granted any.
+    pub(super) may_borrow: bool,
+    /// `None` for the default rule, which is for all requests.
+    conditions: Option<Conditions>,
+    pub(super) state: Arc<RuleState>,
+}
+
+/// What lives on when the rules are fetched again.
+#[derive(Debug)]
+pub(super) struct RuleState {
+    pub(super) name: Arc<str>,
+    pub(super) quota: Quota,
+    pub(super) statistics: Statistics,
+    /// The bits of the number.
+    rate: AtomicU64,
+}
+
+impl RuleState {
+    pub(super) fn rate(&self) -> Rate {
+        Rate(f64::from_bits(self.rate.load(Relaxed)))
+    }
+
+    pub(super) fn set_rate(&self, rate: Rate) {
+        self.rate.store(rate.0.to_bits(), Relaxed);
+    }
+}
+
+#[derive(Debug)]
+struct Conditions {
+    method: Condition,
+    path: Condition,
+    host: Condition,
+    service: Condition,
+    service_type: Condition,
+    /// Name and value; both from the rule, the application has to give each of them.
+    attributes: Vec<(String, Condition)>,
+}
+
+/// What a rule says of one part of a request.
+#[derive(Debug)]
+enum Condition {
+    Any,
+    Like(Wildcard),
+    /// The rule does not say.
+    Unstated,
+}
+
+impl Condition {
+    fn read(value: &Value) -> Condition {
+        match value.as_str() {
+            Some("*") => Condition::Any,
+            Some(pattern) => Condition::Like(Wildcard::new(pattern)),
+            None => Condition::Unstated,
+        }
+    }
+
+    /// A part that is absent or empty matches.
+    fn admits(&self, part: Option<&str>) -> bool {
+        match (self, part) {
+            (Condition::Any, _) | (_, None | Some("")) => true,
+            (_, Some(part)) => self.matches(part),
+        }
+    }
+
+    fn matches(&self, part: &str) -> bool {
+        match self {
+            Condition::Any => true,
+            Condition::Like(pattern) => pattern.matches(part),
+            Condition::Unstated => false,
+        }
+    }
+}
+
+impl ServiceRule {
+    /// Unknown members are of later versions of the service, and of no concern.
+    fn read(rule: &Value) -> Option<ServiceRule> {
+        let text = |name: &str| rule[name].as_str().filter(|text| !text.is_empty());
+        let name = text("RuleName")?;
+        text("ServiceType")?;
+        let (priority, rate) = (rule["Priority"].as_f64()?, rule["FixedRate"].as_f64()?);
+        if rule["Version"].as_f64() != Some(1.0) || text("ResourceARN") != Some("*") {
+            return None;
+        }
+        let attributes = match &rule["Attributes"] {
+            Value::Null => Vec::new(),
+            Value::Object(members) => {
+                members.iter().map(|(name, value)| (name.clone(), Condition::read(value))).collect()
+            }
+            _ => return None,
+        };
+        let conditions = (name != DEFAULT).then(|| Conditions {
+            method: Condition::read(&rule["HTTPMethod"]),
+            path: Condition::read(&rule["URLPath"]),
+            host: Condition::read(&rule["Host"]),
+            service: Condition::read(&rule["ServiceName"]),
+            service_type: Condition::read(&rule["ServiceType"]),
+            attributes,
+        });
+        let state = RuleState {
+            name: name.into(),
+            quota: Quota::default(),
+            statistics: Statistics::default(),
+            rate: AtomicU64::new(rate.to_bits()),
+        };
+        let may_borrow = rule["ReservoirSize"].as_f64().is_some_and(|size| size > 0.0);
+        Some(ServiceRule { priority, may_borrow, conditions, state: Arc::new(state) })
+    }
+
+    fn matches(&self, request: &SamplingRequest<'_>) -> bool {
+        let Some(conditions) = &self.conditions else { return true };
+        // The method is short and tells most rules apart, the path most of the others.
+        conditions.method.admits(request.method)
+            && conditions.path.admits(request.path)
+            && conditions.host.admits(request.host)
+            && conditions.service.admits(Some(request.service))
+            && conditions.service_type.admits(request.service_type)
+            && conditions.attributes.iter().all(|(name, condition)| {
+                // Unlike other parts an attribute must be there: a rule that asks for one is not for all.
+                request.attributes.iter().any(|(given, value)| given == name && condition.matches(value))
+            })
+    }
+}
+
+/// Why what the service has answered is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// It is not JSON.
+    Json,
+    /// This member is missing, or not of the type it should have.
+    Field(&'static str),
+    /// The service goes on giving pages.
+    Pages,
+}
+
+impl fmt::Display for AnswerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AnswerError::Json => f.write_str("the answer is not JSON"),
+            AnswerError::Field(name) => write!(f, "the answer has no proper `{name}`"),
+            AnswerError::Pages => f.write_str("the answer has no last page"),
+        }
+    }
+}
+
+impl std::error::Error for AnswerError {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn rule(name: &str, change: impl FnOnce(&mut Value)) -> Value {
+        let mut rule = json!({
+            "RuleName": name, "Priority": 10, "FixedRate": 0.5, "ReservoirSize": 1, "Version": 1, "ResourceARN": "*",
+            "Host": "*", "HTTPMethod": "*", "URLPath": "*", "ServiceName": "*", "ServiceType": "*", "Attributes": {},
+        });
+        change(&mut rule);
+        json!({"SamplingRule": rule, "CreatedAt": 0.5})
+    }
+
+    fn compile(records: &[Value]) -> ServiceRules {
+        ServiceRules::compile(records, &ServiceRules::default())
+    }
+
+    #[test]
+    fn records_of_no_use_are_left_out() {
+        for (field, value, used) in [
+            ("Version", json!(1.0), true),
+            ("Version", json!(2), false),
+            ("Version", json!("1"), false),
+            ("ResourceARN", json!("arn:aws:x"), false),
+            ("ResourceARN", json!(null), false),
+            ("ServiceType", json!(null), false),
+            ("RuleName", json!(""), false),
+            ("Priority", json!("1"), false),
+            ("Priority", json!(0), true),
+            ("FixedRate", json!("1"), false),
+            ("FixedRate", json!(1), true),
+            ("Attributes", json!(null), true),
+            ("Attributes", json!([]), false),
+            ("Attributes", json!({"a": "b"}), true),
+            ("SamplingRateBoost", json!({"MaxRate": 1, "CooldownWindowMinutes": 2}), true),
+        ] {
+            let record = rule("r", |rule| rule[field] = value.clone());
+            assert_eq!(compile(&[record]).names().count(), usize::from(used), "{field} {value}");
+        }
+        assert!(compile(&[json!({}), json!(null), json!({"SamplingRule": []})]).is_empty());
+    }
+
+    #[test]
+    fn attributes_must_be_given_and_match() {
+        let rules = compile(&[rule("a", |rule| rule["Attributes"] = json!({"tier": "gold*", "eu": "1"}))]);
+        for (attributes, want) in [
+            (&[("tier", "golden"), ("eu", "1"), ("x", "y")][..], Some("a")),
+            (&[("tier", "GOLD"), ("eu", "1")], Some("a")),
+            (&[("tier", "silver"), ("eu", "1")], None),
+            (&[("tier", "gold")], None),
+            (&[("tier", ""), ("eu", "1")], None),
+            (&[], None),
+        ] {
+            assert_eq!(rules.matching(&SamplingRequest::new("shop").attributes(attributes)), want, "{attributes:?}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_is_missing_matches_nothing_that_is_there() {
+        let rules = compile(&[rule("a", |rule| rule["Host"] = Value::Null)]);
+        assert_eq!(rules.matching(&SamplingRequest::new("shop").host("x")), None);
+        assert_eq!(rules.matching(&SamplingRequest::new("shop")), Some("a"));
+        assert_eq!(rules.matching(&SamplingRequest::new("shop").host("")), Some("a"));
+    }
+
+    #[test]
+    fn the_query_is_not_part_of_the_path() {
+        let rules = compile(&[rule("a", |rule| rule["URLPath"] = json!("/a"))]);
+        assert_eq!(rules.matching(&SamplingRequest::new("shop").path("/a?b")), Some("a"));
+    }
+
+    #[test]
+    fn a_rule_of_the_same_name_keeps_what_was_counted_and_takes_the_new_rate() {
+        let before = compile(&[rule("a", |_| ()), rule("b", |_| ())]);
+        before.state("a").unwrap().quota.load(Some(3), Some(50));
+        let after =
+            ServiceRules::compile(&[rule("a", |rule| rule["FixedRate"] = json!(0.25)), rule("c", |_| ())], &before);
+        assert!(Arc::ptr_eq(before.state("a").unwrap(), after.state("a").unwrap()));
+        assert_eq!(after.state("a").unwrap().rate(), Rate(0.25));
+        assert_eq!(after.names().collect::<Vec<_>>(), ["a", "c"]);
+    }
+
+    #[test]
+    fn an_answer_is_told_from_garbage() {
+        for (answer, want) in [
+            ("", AnswerError::Json),
+            ("<html>", AnswerError::Json),
+            ("[]", AnswerError::Field("SamplingRuleRecords")),
+            (r#"{"SamplingRuleRecords":{}}"#, AnswerError::Field("SamplingRuleRecords")),
+        ] {
+            assert_eq!(ServiceRules::from_json(answer).unwrap_err(), want, "{answer}");
+        }
+        assert!(ServiceRules::from_json(r#"{"SamplingRuleRecords":[]}"#).unwrap().is_empty());
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[*?a]{0,3}".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(2, 8, 4, |inner| prop::collection::vec(inner, 0..3).prop_map(Value::from))
+    }
+
+    proptest! {
+        #[test]
+        fn any_record_is_taken_or_left_out_and_the_order_holds(
+            changes in prop::collection::vec((0..12_usize, values(), -3..3_i32, "[A-Ca-c]{1,2}|Default"), 0..8)
+        ) {
+            let fields = ["RuleName", "Priority", "FixedRate", "ReservoirSize", "Version", "ResourceARN", "Host",
+                "HTTPMethod", "URLPath", "ServiceName", "ServiceType", "Attributes"];
+            let records: Vec<_> = changes.into_iter().map(|(field, value, priority, name)| rule(&name, |rule| {
+                rule["Priority"] = priority.into();
+                rule[fields[field]] = value;
+            })).collect();
+            let rules = compile(&records);
+            let order: Vec<_> = rules.0.iter().map(|rule| (&*rule.state.name == DEFAULT, rule.priority)).collect();
+            prop_assert!(order.is_sorted_by(|one, other| one <= other), "{:?}", order);
+            let _ = rules.matching(&SamplingRequest::new("shop").path("/"));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+use std::ops::Add;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::quota::Grant;
+use super::rate::Rate;
+
+/// What became of the requests of a central rule since they were last reported.
+///
+/// Each decision adds one to exactly one of three counts, so that a report never tells of a request without what
+/// became of it, however many threads decide meanwhile.
+#[derive(Debug, Default)]
+pub struct Statistics {
+    sampled: AtomicU64,
+    borrowed: AtomicU64,
+    left: AtomicU64,
+}
+
+/// Numbers of a rule's requests, as X-Ray reports count them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Requests that matched the rule.
+    pub requests: u64,
+    /// Those that were recorded without a grant of the service.
+    pub borrowed: u64,
+    /// Those that were recorded by the quota or the rate; borrowed ones are not among them.
+    pub sampled: u64,
+}
+
+impl Statistics {
+    /// Decides on a request, by what the reservoir said and else by the rate, and counts it. `random` is a number
+    /// in `[0, 1)`, drawn only where it matters: a request is recorded when it is below the rate.
+    ///
+    /// ```
+    /// use xray_core::sampling::Rate;
+    /// use xray_core::sampling::service::{Grant, Statistics};
+    ///
+    /// let statistics = Statistics::default();
+    /// assert!(statistics.decide(Grant::Take, Rate(0.0), || 0.9));
+    /// assert!(!statistics.decide(Grant::No, Rate(0.5), || 0.5));
+    /// let counts = statistics.counts();
+    /// assert_eq!((counts.requests, counts.borrowed, counts.sampled), (2, 0, 1));
+    /// ```
+    pub fn decide(&self, grant: Grant, rate: Rate, random: impl FnOnce() -> f64) -> bool {
+        let count = match grant {
+            Grant::Borrow => &self.borrowed,
+            Grant::Take => &self.sampled,
+            Grant::No if rate.takes(random) => &self.sampled,
+            Grant::No => &self.left,
+        };
+        count.fetch_add(1, Relaxed);
+        !std::ptr::eq(count, &self.left)
+    }
+
+    /// What is counted now.
+    pub fn counts(&self) -> Counts {
+        Counts::new(self.sampled.load(Relaxed), self.borrowed.load(Relaxed), self.left.load(Relaxed))
+    }
+
+    /// What is counted now, for a report: counting begins anew.
+    pub(super) fn take(&self) -> Counts {
+        Counts::new(self.sampled.swap(0, Relaxed), self.borrowed.swap(0, Relaxed), self.left.swap(0, Relaxed))
+    }
+
+    /// Adds what was taken for a report that failed.
+    pub(super) fn add_back(&self, counts: Counts) {
+        self.sampled.fetch_add(counts.sampled, Relaxed);
+        self.borrowed.fetch_add(counts.borrowed, Relaxed);
+        self.left.fetch_add(counts.requests - counts.sampled - counts.borrowed, Relaxed);
+    }
+}
+
+impl Counts {
+    fn new(sampled: u64, borrowed: u64, left: u64) -> Counts {
+        Counts { requests: sampled + borrowed + left, borrowed, sampled }
+    }
+}
+
+impl Add for Counts {
+    type Output = Counts;
+
+    fn add(self, other: Counts) -> Counts {
+        Counts {
+            requests: self.requests + other.requests,
+            borrowed: self.borrowed + other.borrowed,
+            sampled: self.sampled + other.sampled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn counts(requests: u64, borrowed: u64, sampled: u64) -> Counts {
+        Counts { requests, borrowed, sampled }
+    }
+
+    #[test]
+    fn what_could_not_be_reported_is_added_back() {
+        let statistics = Statistics::default();
+        for (grant, rate) in [(Grant::Take, 0.0), (Grant::Borrow, 0.0), (Grant::No, 0.0), (Grant::No, 1.0)] {
+            statistics.decide(grant, Rate(rate), || 0.5);
+        }
+        let taken = statistics.take();
+        assert_eq!(taken, counts(4, 1, 2));
+        assert_eq!(statistics.counts(), counts(0, 0, 0));
+        statistics.decide(Grant::Borrow, Rate(0.0), || 0.5);
+        statistics.add_back(taken);
+        assert_eq!(statistics.counts(), counts(5, 2, 2));
+    }
+
+    #[test]
+    fn counts_of_sixteen_threads_add_up_while_reports_are_taken_and_fail() {
+        const EACH: u64 = 20_000;
+        let statistics = Statistics::default();
+        let reported = thread::scope(|scope| {
+            let work = |index: u64| {
+                let statistics = &statistics;
+                move || {
+                    for n in 0..EACH {
+                        let grant = [Grant::Take, Grant::Borrow, Grant::No, Grant::No][(n % 4) as usize];
+                        statistics.decide(grant, Rate(if (n + index) % 8 < 4 { 1.0 } else { 0.0 }), || 0.5);
+                    }
+                }
+            };
+            let threads: Vec<_> = (0..16).map(|index| scope.spawn(work(index))).collect();
+            let mut reported = Counts::default();
+            for round in 0_u64.. {
+                let done = threads.iter().all(|thread| thread.is_finished());
+                let taken = statistics.take();
+                assert!(taken.requests >= taken.sampled + taken.borrowed);
+                match round % 3 {
+                    0 if !done => statistics.add_back(taken),
+                    _ => reported = reported + taken,
+                }
+                if done {
+                    break;
+                }
+            }
+            reported
+        });
+        let all = 16 * EACH;
+        assert_eq!(statistics.counts(), counts(0, 0, 0));
+        assert_eq!(reported, counts(all, all / 4, all / 2));
+    }
+}
