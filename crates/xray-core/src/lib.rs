@@ -67,6 +67,7 @@ pub mod context;
 pub mod diagnostics;
 pub mod document;
 pub mod emit;
+mod endpoint;
 mod entity;
 mod env;
 mod header;

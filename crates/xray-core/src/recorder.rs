@@ -19,7 +19,7 @@ use crate::entity::{Beginning, Facade, Handle, Kind, Node, Passive, Segment};
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::id::IdSource;
 use crate::naming::clean_name;
-use crate::sampling::{Decision, Explanation, Outcome, Sampler, SamplingRequest};
+use crate::sampling::{Decision, Explanation, Outcome, Sampler, SamplingRequest, Watch};
 use crate::stats::{Counters, Stats};
 use crate::testing::Traces;
 use crate::time::{Anchor, Clock};
@@ -127,19 +127,25 @@ impl Recorder {
     /// let segment = recorder.begin_from("worker", &TraceHeader::parse(attribute));
     /// ```
     pub fn begin_from(&self, name: impl AsRef<str>, header: &TraceHeader<'_>) -> Segment {
-        self.begin_trace(name.as_ref(), header, SamplingRequest::default())
+        self.begin_request(name.as_ref(), header, SamplingRequest::default()).0
     }
 
-    /// Begins a segment; the sampler decides by `request`, whose service is the name, if the header does not.
-    pub(crate) fn begin_trace(&self, name: &str, header: &TraceHeader<'_>, request: SamplingRequest<'_>) -> Segment {
+    /// Begins a segment; the sampler decides by `request`, whose service is the name, if the header does not. Its
+    /// decision may want the end of the request to be watched.
+    pub(crate) fn begin_request(
+        &self,
+        name: &str,
+        header: &TraceHeader<'_>,
+        request: SamplingRequest<'_>,
+    ) -> (Segment, Option<Watch>) {
         if !self.0.enabled {
-            return Segment::begun(Handle::Absent);
+            return (Segment::begun(Handle::Absent), None);
         }
         let cleaned = clean_name(name);
         if cleaned != name {
             self.counters().names_repaired.add(1);
         }
-        let decision = match header.sampled() {
+        let mut decision = match header.sampled() {
             Some(SamplingFlag::Sampled) => Decision::sampled(),
             Some(SamplingFlag::NotSampled) => Decision::not_sampled(),
             Some(SamplingFlag::Requested) | None => {
@@ -147,7 +153,8 @@ impl Recorder {
                 self.decide(&SamplingRequest { service: &cleaned, service_type, ..request })
             }
         };
-        Segment::begun(self.begin_decided(Kind::Segment, &cleaned, header, &decision))
+        let watch = decision.take_watch();
+        (Segment::begun(self.begin_decided(Kind::Segment, &cleaned, header, &decision)), watch)
     }
 
     /// The facade of a Lambda invocation whose header is given: subsegments begun below it belong to the

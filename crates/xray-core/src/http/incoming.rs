@@ -9,7 +9,7 @@ use crate::entity::{Handle, Segment};
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::naming::Naming;
 use crate::recorder::Recorder;
-use crate::sampling::SamplingRequest;
+use crate::sampling::{SamplingRequest, Watched};
 use crate::w3c::{Propagation, TraceParent};
 
 use super::exchange::Exchange;
@@ -119,6 +119,8 @@ pub struct Incoming {
     method: Method,
     /// The response tells trace and decision.
     respond: bool,
+    /// Until the end, where the sampler wants to know it.
+    watched: Option<Watched>,
 }
 
 /// What a request's method says of its response's body.
@@ -144,7 +146,8 @@ impl Incoming {
             path: Some(request.target).filter(|target| !target.is_empty()),
             ..SamplingRequest::default()
         };
-        let segment = recorder.begin_trace(name, &header, sampling);
+        let (segment, watch) = recorder.begin_request(name, &header, sampling);
+        let watched = watch.map(|watch| watch.begin(&sampling, segment.is_sampled(), recorder.clock()));
         if segment.is_recording() {
             segment.set_http_request(&options.describe(request));
         }
@@ -157,6 +160,7 @@ impl Incoming {
                 _ => Method::Other,
             },
             respond: options.always_respond || header.sampled() == Some(SamplingFlag::Requested),
+            watched,
         }
     }
 
@@ -168,6 +172,7 @@ impl Incoming {
             exchange: Exchange::new(Handle::Absent),
             method: Method::Other,
             respond: false,
+            watched: None,
         }
     }
 
@@ -208,6 +213,9 @@ impl Incoming {
             }
         };
         self.segment.set_http_response(&response);
+        if let Some(watched) = &mut self.watched {
+            watched.status = Some(response.status());
+        }
         for flag in flags_of_status(response.status()) {
             self.segment.mark(*flag);
         }
@@ -241,11 +249,15 @@ impl Incoming {
     pub fn end(&mut self) {
         self.exchange.finish();
         self.segment.close();
+        if let Some(watched) = self.watched.take() {
+            watched.end();
+        }
     }
 
     /// The inner service or the body failed instead of going on.
     pub fn failed(&mut self, error: impl Into<Exception>) {
         self.segment.fault(error);
+        self.watch_failure();
         self.end();
     }
 
@@ -254,7 +266,14 @@ impl Incoming {
         if self.segment.is_recording() {
             self.segment.fault(panic_exception(payload));
         }
+        self.watch_failure();
         self.end();
+    }
+
+    fn watch_failure(&mut self) {
+        if let Some(watched) = &mut self.watched {
+            watched.failed = true;
+        }
     }
 }
 
@@ -263,7 +282,8 @@ impl Drop for Incoming {
         if self.segment.is_recording() {
             self.exchange.note_dropped(self.segment.entity(), "the request was dropped before its response");
         }
-        self.segment.close();
+        self.watch_failure();
+        self.end();
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::thread;
 use std::time::Duration;
 
+use crate::endpoint::agent;
+
 /// For a whole exchange. Metadata endpoints are on the same machine, and answer in milliseconds.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
 /// For the connection alone: outside of AWS nobody answers, and nothing refuses.
@@ -22,21 +24,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// It reads the environment: the library looks for a proxy, which is then not used.
     pub(super) fn new(timeout: Duration) -> Client {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(timeout))
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .max_response_header_size(MAX_SIZE)
-            .max_idle_connections(0)
-            .proxy(None)
-            .user_agent("")
-            .accept("")
-            .build();
-        Client { agent: config.new_agent(), pause: PAUSE }
+        Client { agent: agent(timeout, CONNECT_TIMEOUT, MAX_SIZE), pause: PAUSE }
     }
 
     /// Reads a document, and tries again when the endpoint is overloaded.

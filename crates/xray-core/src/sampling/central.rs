@@ -8,8 +8,8 @@ use super::poller::{Poller, Running};
 use super::quota::Grant;
 use super::service_rule::{ServiceRule, ServiceRules};
 use super::{
-    Decision, Explanation, Fallback, MatchedRule, Outcome, ParseRulesError, Reason, Rules, Sampler, SamplerContext,
-    SamplingRequest,
+    Anomaly, Decision, Explanation, Fallback, MatchedRule, Outcome, ParseRulesError, Reason, Rules, Sampler,
+    SamplerContext, SamplingRequest, Watch,
 };
 use crate::time::Timestamp;
 
@@ -45,6 +45,7 @@ const LIFE: u64 = 3600;
 pub struct Central {
     fallback: Rules,
     random: Random,
+    anomalies: Arc<[Anomaly]>,
     rules: Arc<Current>,
     context: OnceLock<SamplerContext>,
     running: OnceLock<Option<Running>>,
@@ -52,7 +53,11 @@ pub struct Central {
 
 /// The rules that hold now. Decisions read them without a lock; the poller puts others in their place.
 #[derive(Debug, Default)]
-pub(super) struct Current(ArcSwap<Fetched>);
+pub(super) struct Current {
+    fetched: ArcSwap<Fetched>,
+    /// The service that boosts are reported for: that of the first request which a rule with a boost was for.
+    pub(super) service: OnceLock<Box<str>>,
+}
 
 /// What was fetched at once.
 #[derive(Debug, Default)]
@@ -64,11 +69,11 @@ pub(super) struct Fetched {
 
 impl Current {
     pub(super) fn load(&self) -> impl std::ops::Deref<Target = Arc<Fetched>> {
-        self.0.load()
+        self.fetched.load()
     }
 
     pub(super) fn store(&self, rules: ServiceRules, at: Timestamp) {
-        self.0.store(Arc::new(Fetched { rules, at: Some(at) }));
+        self.fetched.store(Arc::new(Fetched { rules, at: Some(at) }));
     }
 }
 
@@ -105,6 +110,17 @@ impl Central {
         self
     }
 
+    /// Counts requests of this kind as anomalies, which the service may answer by boosting their rule for a while:
+    /// sampling more of its requests. It does so for rules that say `SamplingRateBoost`. Requests that come through a
+    /// layer are counted, sampled or not, each for the rule that decided on it; one that came with its caller's
+    /// decision is not.
+    ///
+    /// With several calls each kind counts; without any the [default](Anomaly). From the 65th on they are ignored.
+    pub fn anomaly(mut self, anomaly: Anomaly) -> Central {
+        self.anomalies = self.anomalies.iter().cloned().chain([anomaly]).take(64).collect();
+        self
+    }
+
     /// A sampler whose poller is driven by a test.
     #[cfg(test)]
     pub(super) fn driven(context: SamplerContext, fallback: Rules) -> (Central, Poller) {
@@ -128,7 +144,7 @@ impl Sampler for Central {
         let request = request.without_query();
         let Some(context) = self.asking() else { return self.fallback.decide(&request) };
         let fetched = self.rules.load();
-        let Some(ServiceRule { state, may_borrow, .. }) = fetched.rules.find(&request) else {
+        let Some(ServiceRule { state, may_borrow, may_be_boosted, .. }) = fetched.rules.find(&request) else {
             return self.fallback.decide(&request);
         };
         let used = state.quota.used();
@@ -138,10 +154,14 @@ impl Sampler for Central {
         }
         let second = || context.clock.now().as_secs();
         let grant = state.quota.take_after(used, now.as_secs(), second, *may_borrow);
-        match state.statistics.decide(grant, state.rate(), || self.random.draw()) {
+        let decision = match state.statistics.decide(grant, state.rate(now), || self.random.draw()) {
             true => Decision::sampled().with_rule(state.name.clone()),
             false => Decision::not_sampled(),
-        }
+        };
+        decision.with_watch(may_be_boosted.then(|| {
+            self.rules.service.get_or_init(|| request.service.into());
+            Watch::new(state, &self.anomalies)
+        }))
     }
 
     fn validate(&self) -> Result<(), ParseRulesError> {
@@ -168,7 +188,7 @@ impl Sampler for Central {
         let (grant, taken, quota) = state.quota.peek(now.as_secs(), *may_borrow);
         let outcome = match grant {
             Grant::Take | Grant::Borrow => Outcome::Sampled,
-            Grant::No => state.rate().into(),
+            Grant::No => state.rate(now).into(),
         };
         let reason = match (quota, grant) {
             (Some(quota), _) => Reason::Quota { taken, quota },

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Watch;
+
 /// What a sampler decided about one request, and by which rule.
 ///
 /// ```
@@ -16,24 +18,25 @@ pub struct Decision {
     /// The trace is kept only if it fails or takes so long.
     slower_than: Option<Duration>,
     rule: Option<Arc<str>>,
+    watch: Option<Watch>,
 }
 
 impl Decision {
     /// The request is recorded.
     pub const fn sampled() -> Decision {
-        Decision { sampled: true, slower_than: None, rule: None }
+        Decision { sampled: true, slower_than: None, rule: None, watch: None }
     }
 
     /// The request is served without being recorded.
     pub const fn not_sampled() -> Decision {
-        Decision { sampled: false, slower_than: None, rule: None }
+        Decision { sampled: false, slower_than: None, rule: None, watch: None }
     }
 
     /// The request is recorded, and it is decided at the close of its segment whether the trace is kept: if
     /// anything in it was marked as error, fault or throttle, or if the segment took at least this long.
     /// [`RecordThenDecide`](super::RecordThenDecide) makes such decisions, and tells what they mean.
     pub const fn tentative(slower_than: Duration) -> Decision {
-        Decision { sampled: true, slower_than: Some(slower_than), rule: None }
+        Decision { sampled: true, slower_than: Some(slower_than), rule: None, watch: None }
     }
 
     /// Names the rule that decided. The segment of a sampled request carries it as
@@ -44,6 +47,16 @@ impl Decision {
     pub fn with_rule(mut self, name: impl Into<Arc<str>>) -> Decision {
         self.rule = Some(name.into());
         self
+    }
+
+    /// Has the end of the request counted for its rule.
+    pub(super) fn with_watch(mut self, watch: Option<Watch>) -> Decision {
+        self.watch = watch;
+        self
+    }
+
+    pub(crate) fn take_watch(&mut self) -> Option<Watch> {
+        self.watch.take()
     }
 
     /// Whether the request is recorded, be it for the time being.

@@ -24,6 +24,8 @@
 //! | [`Always`], [`Never`] | all or nothing |
 //! | [`RecordThenDecide`] | everything, and keeps what failed or was slow |
 
+mod anomaly;
+mod boost;
 mod central;
 mod context;
 mod decision;
@@ -46,6 +48,8 @@ mod wildcard;
 
 use std::sync::Arc;
 
+pub use anomaly::Anomaly;
+pub(crate) use boost::{Watch, Watched};
 pub use central::Central;
 pub use context::SamplerContext;
 pub use decision::Decision;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::SamplerContext;
+use super::boost::BoostCounts;
 use super::central::Current;
 use super::proxy::{Proxy, ProxyError};
 use super::service_rule::{AnswerError, RuleState, ServiceRules, records};
 use super::statistics::Counts;
+use super::{Rate, SamplerContext};
 use crate::diagnostics::Level;
 use crate::time::Timestamp;
 
@@ -163,14 +164,15 @@ impl Poller {
     fn report(&mut self) {
         let due = self.due();
         for rules in due.chunks(MOST_DOCUMENTS) {
-            let counts: Vec<_> = rules.iter().map(|rule| (rule, rule.statistics.take())).collect();
-            match self.targets(&counts) {
+            let taken: Vec<_> = rules.iter().map(Taken::from).collect();
+            match self.targets(&taken) {
                 Ok(answer) => {
                     self.answered();
-                    self.follow(&answer, &counts);
+                    self.follow(&answer, &taken);
                 }
                 Err(error) => {
-                    counts.iter().for_each(|(rule, counts)| rule.statistics.add_back(*counts));
+                    taken.iter().for_each(Taken::add_back);
+                    taken.iter().for_each(Taken::add_boost_back);
                     return self.failed(&error);
                 }
             }
@@ -187,42 +189,40 @@ impl Poller {
         self.seldom.values_mut().for_each(|(_, since)| *since = since.saturating_add(1));
         let is_time = |name| self.seldom.get(name).is_none_or(|(every, since)| since >= every);
         let fetched = self.current.load();
-        let used = fetched.rules.states().filter(|rule| rule.statistics.counts().requests > 0);
+        let was_used = |rule: &RuleState| rule.statistics.counts().requests > 0 || rule.boost.has_counted();
+        let used = fetched.rules.states().filter(|rule| was_used(rule));
         used.filter(|rule| is_time(&rule.name)).cloned().collect()
     }
 
-    fn targets(&self, counts: &[(&Arc<RuleState>, Counts)]) -> Result<Value, ProxyError> {
+    fn targets(&self, taken: &[Taken]) -> Result<Value, ProxyError> {
         let now = self.context.clock.now().as_secs();
-        let documents: Vec<_> = counts
-            .iter()
-            .map(|(rule, counts)| {
-                json!({
-                    "RuleName": &*rule.name,
-                    "ClientID": self.client_id,
-                    "RequestCount": counts.requests,
-                    "BorrowCount": counts.borrowed,
-                    "SampledCount": counts.sampled,
-                    "Timestamp": now,
-                })
-            })
-            .collect();
-        let answer = self.call("SamplingTargets", &json!({ "SamplingStatisticsDocuments": documents }))?;
+        let used = taken.iter().filter(|taken| taken.counts.requests > 0);
+        let documents: Vec<_> = used.map(|taken| taken.document(&self.client_id, now)).collect();
+        let mut body = json!({ "SamplingStatisticsDocuments": documents });
+        let watched = taken.iter().filter(|taken| taken.boost.total > 0);
+        let service = self.current.service.get().map_or("", |service| service);
+        let documents: Vec<_> = watched.map(|taken| taken.boost_document(service, now)).collect();
+        if !documents.is_empty() {
+            body["SamplingBoostStatisticsDocuments"] = documents.into();
+        }
+        let answer = self.call("SamplingTargets", &body)?;
         match answer["LastRuleModification"].as_f64() {
             Some(_) => Ok(answer),
             None => Err(AnswerError::Field("LastRuleModification").into()),
         }
     }
 
-    fn follow(&mut self, answer: &Value, counts: &[(&Arc<RuleState>, Counts)]) {
+    fn follow(&mut self, answer: &Value, taken: &[Taken]) {
         for target in list(&answer["SamplingTargetDocuments"]) {
             let Some(rule) = target["RuleName"].as_str().and_then(|name| self.state(name)) else { continue };
             let number = |name: &str| target[name].as_f64().filter(|number| *number >= 0.0);
+            rule.boost.set(boost(&target["SamplingBoost"]));
             rule.quota.load(
                 number("ReservoirQuota").map(|quota| quota as u32),
                 number("ReservoirQuotaTTL").map(|seconds| seconds as u64),
             );
             if let Some(rate) = number("FixedRate") {
-                rule.set_rate(super::Rate(rate.min(1.0)));
+                rule.set_rate(Rate(rate.min(1.0)));
             }
             if let Some(seconds) = number("Interval") {
                 let periods = (seconds / TARGETS.0.as_secs_f64()).ceil() as u32;
@@ -232,13 +232,16 @@ impl Poller {
                 }
             }
         }
-        for refused in list(&answer["UnprocessedStatistics"]) {
-            let name = refused["RuleName"].as_str();
-            if let Some((rule, counts)) = counts.iter().find(|(rule, _)| Some(&*rule.name) == name) {
-                rule.statistics.add_back(*counts);
+        for (member, add_back) in [
+            ("UnprocessedStatistics", Taken::add_back as fn(&Taken)),
+            ("UnprocessedBoostStatistics", Taken::add_boost_back),
+        ] {
+            for refused in list(&answer[member]) {
+                let name = refused["RuleName"].as_str();
+                taken.iter().filter(|taken| Some(&*taken.rule.name) == name).for_each(add_back);
+                let message = format_args!("the X-Ray service refused the statistics of a sampling rule: {refused}");
+                self.context.report(Level::Warn, "sampling statistics", message);
             }
-            let message = format_args!("the X-Ray service refused the statistics of a sampling rule: {refused}");
-            self.context.report(Level::Warn, "sampling statistics", message);
         }
         let modified = answer["LastRuleModification"].as_f64().unwrap_or_default();
         let fetched = self.current.load().at.map_or(0.0, |at: Timestamp| at.as_micros() as f64 / 1e6);
@@ -276,6 +279,58 @@ impl Poller {
         );
         self.context.report(Level::Warn, "sampling service", message);
     }
+}
+
+/// What is reported of a rule.
+struct Taken {
+    rule: Arc<RuleState>,
+    counts: Counts,
+    boost: BoostCounts,
+}
+
+impl From<&Arc<RuleState>> for Taken {
+    fn from(rule: &Arc<RuleState>) -> Taken {
+        Taken { rule: rule.clone(), counts: rule.statistics.take(), boost: rule.boost.take() }
+    }
+}
+
+impl Taken {
+    fn add_back(&self) {
+        self.rule.statistics.add_back(self.counts);
+    }
+
+    fn add_boost_back(&self) {
+        self.rule.boost.add_back(self.boost);
+    }
+
+    fn document(&self, client_id: &str, now: u64) -> Value {
+        json!({
+            "RuleName": &*self.rule.name,
+            "ClientID": client_id,
+            "RequestCount": self.counts.requests,
+            "BorrowCount": self.counts.borrowed,
+            "SampledCount": self.counts.sampled,
+            "Timestamp": now,
+        })
+    }
+
+    fn boost_document(&self, service: &str, now: u64) -> Value {
+        json!({
+            "RuleName": &*self.rule.name,
+            "ServiceName": service,
+            "Timestamp": now,
+            "AnomalyCount": self.boost.anomalies,
+            "TotalCount": self.boost.total,
+            "SampledAnomalyCount": self.boost.sampled_anomalies,
+        })
+    }
+}
+
+/// The boost that a target grants; a target without one ends what was granted before.
+fn boost(granted: &Value) -> Option<(Rate, Timestamp)> {
+    let number = |name: &str| granted[name].as_f64().filter(|number| *number >= 0.0);
+    let until = Timestamp::from_micros((number("BoostRateTTL")? * 1e6) as u64);
+    Some((Rate(number("BoostRate")?.min(1.0)), until))
 }
 
 fn list(value: &Value) -> &[Value] {

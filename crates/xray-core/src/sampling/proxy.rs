@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::service_rule::AnswerError;
 use crate::emit::Endpoint;
+use crate::endpoint::agent;
 
 /// For the connection alone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -18,8 +19,7 @@ const MAX_ANSWER: u64 = 1 << 20;
 /// Bytes of an answer's head.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// Makes calls, each on a connection of its own: one in ten seconds is worth none that stays open, and may be found
-/// half closed.
+/// Makes calls. The daemon signs and forwards every header, so only what is needed is sent.
 #[derive(Debug)]
 pub(super) struct Proxy {
     agent: ureq::Agent,
@@ -33,21 +33,7 @@ impl Proxy {
     }
 
     pub(super) fn with_timeout(endpoint: &Endpoint, timeout: Duration) -> Proxy {
-        // The daemon signs and forwards every header: only what is needed is sent.
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(timeout))
-            .timeout_connect(Some(CONNECT_TIMEOUT.min(timeout)))
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .max_response_header_size(MAX_HEAD)
-            .max_idle_connections(0)
-            .proxy(None)
-            .user_agent("")
-            .accept("")
-            .accept_encoding("")
-            .build();
-        Proxy { agent: config.new_agent(), address: endpoint.to_string() }
+        Proxy { agent: agent(timeout, CONNECT_TIMEOUT, MAX_HEAD), address: endpoint.to_string() }
     }
 
     /// Calls one operation of the API, and gives the answer's text.

@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde_json::Value;
 
+use super::boost::Boost;
 use super::quota::Quota;
 use super::statistics::Statistics;
 use super::{Rate, SamplingRequest, Wildcard};
+use crate::time::Timestamp;
 
 /// The rule that every account has: for all requests that no other rule is for.
 const DEFAULT: &str = "Default";
@@ -52,7 +54,7 @@ impl ServiceRules {
         });
         for rule in &mut rules {
             if let Some(state) = before.state(&rule.state.name) {
-                state.set_rate(rule.state.rate());
+                state.set_rate(rule.state.own_rate());
                 rule.state = state.clone();
             }
         }
@@ -98,6 +100,8 @@ pub(super) struct ServiceRule {
     priority: f64,
     /// Whether a request of a second may be recorded before the service has granted any.
     pub(super) may_borrow: bool,
+    /// Whether its rate may be boosted.
+    pub(super) may_be_boosted: bool,
     /// `None` for the default rule, which is for all requests.
     conditions: Option<Conditions>,
     pub(super) state: Arc<RuleState>,
@@ -109,12 +113,18 @@ pub(super) struct RuleState {
     pub(super) name: Arc<str>,
     pub(super) quota: Quota,
     pub(super) statistics: Statistics,
+    pub(super) boost: Boost,
     /// The bits of the number.
     rate: AtomicU64,
 }
 
 impl RuleState {
-    pub(super) fn rate(&self) -> Rate {
+    /// The rate at this moment: the service may have boosted it.
+    pub(super) fn rate(&self, now: Timestamp) -> Rate {
+        self.boost.rate(now).unwrap_or_else(|| self.own_rate())
+    }
+
+    fn own_rate(&self) -> Rate {
         Rate(f64::from_bits(self.rate.load(Relaxed)))
     }
 
@@ -198,10 +208,13 @@ impl ServiceRule {
             name: name.into(),
             quota: Quota::default(),
             statistics: Statistics::default(),
+            boost: Boost::default(),
             rate: AtomicU64::new(rate.to_bits()),
         };
         let may_borrow = rule["ReservoirSize"].as_f64().is_some_and(|size| size > 0.0);
-        Some(ServiceRule { priority, may_borrow, conditions, state: Arc::new(state) })
+        // The default rule has none.
+        let may_be_boosted = conditions.is_some() && rule["SamplingRateBoost"].is_object();
+        Some(ServiceRule { priority, may_borrow, may_be_boosted, conditions, state: Arc::new(state) })
     }
 
     fn matches(&self, request: &SamplingRequest<'_>) -> bool {
@@ -324,7 +337,7 @@ mod tests {
         let after =
             ServiceRules::compile(&[rule("a", |rule| rule["FixedRate"] = json!(0.25)), rule("c", |_| ())], &before);
         assert!(Arc::ptr_eq(before.state("a").unwrap(), after.state("a").unwrap()));
-        assert_eq!(after.state("a").unwrap().rate(), Rate(0.25));
+        assert_eq!(after.state("a").unwrap().own_rate(), Rate(0.25));
         assert_eq!(after.names().collect::<Vec<_>>(), ["a", "c"]);
     }
 

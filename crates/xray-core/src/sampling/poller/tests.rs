@@ -487,3 +487,121 @@ fn a_decision_allocates_nothing() {
         assert_eq!(counted.count_total, 0, "{path}");
     }
 }
+
+/// A rule whose rate may be boosted.
+fn boosted_rule(name: &str, path: &str) -> Value {
+    let mut record = rule(name, path, 0.0, 0);
+    record["SamplingRule"]["SamplingRateBoost"] = json!({"MaxRate": 0.8, "CooldownWindowMinutes": 10});
+    record
+}
+
+/// What is reported of boosts, without the times.
+fn boosts(calls: &[Call]) -> Vec<Value> {
+    let documents = calls.iter().flat_map(|call| list(&call.body["SamplingBoostStatisticsDocuments"]));
+    documents
+        .map(|document| {
+            let mut document = document.clone();
+            assert!(document["Timestamp"].take().as_u64().unwrap() > START);
+            document
+        })
+        .collect()
+}
+
+/// Serves requests through a recorder, each answered with a status or dropped.
+fn serve(recorder: &crate::Recorder, target: &str, header: Option<&str>, statuses: &[Option<u16>]) {
+    use crate::http::{BodyLength, HttpResponse, Incoming, IncomingOptions, IncomingRequest};
+    for status in statuses {
+        let request = IncomingRequest { method: "GET", target, trace_header: header, ..IncomingRequest::default() };
+        let mut incoming = Incoming::begin(recorder, &IncomingOptions::new("shop"), &request);
+        if let Some(status) = status {
+            incoming.head(HttpResponse::new(*status), BodyLength::Nothing);
+        }
+    }
+}
+
+/// A recorder that samples by a rig's sampler.
+fn recorder(rig: &mut Rig) -> crate::Recorder {
+    let central = std::mem::take(&mut rig.central);
+    let builder = crate::Recorder::builder().environment(|_| None).emitter(crate::emit::MemoryEmitter::new());
+    builder.clock(rig.clock.clone()).sampling(central).build().unwrap()
+}
+
+#[test]
+fn requests_of_a_rule_with_a_boost_are_watched_sampled_or_not() {
+    let (mut rig, daemon) = Rig::started(by(vec![boosted_rule("a", "/a"), rule("b", "/b", 1.0, 0)]));
+    let recorder = recorder(&mut rig);
+    serve(&recorder, "/a", None, &[Some(200), Some(499), Some(500), Some(503), None]);
+    serve(&recorder, "/b", None, &[Some(500)]);
+    let decided = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=";
+    serve(&recorder, "/a", Some(&format!("{decided}0")), &[Some(500)]);
+    serve(&recorder, "/a", Some(&format!("{decided}1")), &[Some(500)]);
+    daemon.calls();
+    rig.period();
+    let calls = daemon.calls();
+    assert_eq!(
+        boosts(&calls),
+        [json!({"RuleName": "a", "ServiceName": "shop", "Timestamp": null, "TotalCount": 5,
+        "AnomalyCount": 3, "SampledAnomalyCount": 0})]
+    );
+    assert_eq!(reported(&calls), [("a".to_owned(), [5, 0, 0]), ("b".to_owned(), [1, 0, 1])]);
+    rig.period();
+    assert_eq!(daemon.calls().len(), 0);
+}
+
+#[test]
+fn a_boost_replaces_the_rate_until_it_ends_or_is_taken_back() {
+    let mut calls = 0;
+    let (mut rig, daemon) = Rig::started(move |call| {
+        if call.operation == "GetSamplingRules" {
+            return Reply::Json(rules(&[boosted_rule("a", "*")]));
+        }
+        calls += 1;
+        let mut target = json!({"RuleName": "a", "FixedRate": 0.0});
+        if calls % 2 == 1 {
+            target["SamplingBoost"] =
+                json!({"BoostRate": 1.0, "BoostRateTTL": START as f64 + 10.5 * calls as f64 + 15.0});
+        }
+        Reply::Json(targets(&json!([target])))
+    });
+    assert!(!rig.decide("/"));
+    rig.period();
+    assert!(rig.decide("/"), "boosted");
+    assert!(rig.explain("/").starts_with("sampled by the rule \"a\""));
+    rig.period();
+    assert!(!rig.decide("/"), "a target without a boost means none");
+    rig.period();
+    assert!(rig.decide("/"));
+    rig.pass(Duration::from_secs(9));
+    daemon.calls();
+    rig.clock.advance(Duration::from_secs(9));
+    assert!(!rig.decide("/"), "it ends without a word of the service");
+}
+
+#[test]
+fn conditions_take_the_place_of_the_default_and_failed_reports_lose_nothing() {
+    let mut calls = 0;
+    let (mut rig, daemon) = Rig::started(move |call| {
+        if call.operation == "GetSamplingRules" {
+            return Reply::Json(rules(&[boosted_rule("a", "*")]));
+        }
+        calls += 1;
+        let mut answer = targets(&json!([]));
+        if calls == 2 {
+            answer["UnprocessedBoostStatistics"] = json!([{"RuleName": "a", "ErrorCode": "500", "Message": "later"}]);
+        }
+        if calls == 1 { Reply::Status(500, "") } else { Reply::Json(answer) }
+    });
+    let slow = super::super::Anomaly::slower_than(Duration::ZERO).operation("GET /slow");
+    rig.central = std::mem::take(&mut rig.central).anomaly(super::super::Anomaly::status("4??")).anomaly(slow);
+    let recorder = recorder(&mut rig);
+    daemon.calls();
+    serve(&recorder, "/", None, &[Some(200), Some(404), Some(500)]);
+    serve(&recorder, "/slow/1", None, &[Some(200)]);
+    for (total, anomalies) in [(4, 2), (5, 3), (6, 4)] {
+        rig.period();
+        let calls: Vec<_> = daemon.calls().into_iter().filter(|call| call.operation == "SamplingTargets").collect();
+        let got = &boosts(&calls)[0];
+        assert_eq!((&got["TotalCount"], &got["AnomalyCount"]), (&json!(total), &json!(anomalies)));
+        serve(&recorder, "/", None, &[Some(429)]);
+    }
+}

@@ -1,0 +1,118 @@
+use std::time::Duration;
+
+use super::{SamplingRequest, Wildcard};
+
+/// What counts as an anomaly, for rules of the X-Ray service that are [boosted](super::Central::anomaly) when there
+/// are many: all that is said here must hold.
+///
+/// Without any the default holds: a response with a status of 500 or above, or none, for an error, a panic or a
+/// cancellation.
+///
+/// ```
+/// use std::time::Duration;
+/// use xray_core::sampling::{Anomaly, Central};
+///
+/// let sampler = Central::new()
+///     .anomaly(Anomaly::status("5??"))
+///     .anomaly(Anomaly::status("429").operation("POST /orders"))
+///     .anomaly(Anomaly::slower_than(Duration::from_secs(2)).operation("GET /*"));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a condition does nothing until a sampler has it"]
+pub struct Anomaly {
+    status: Option<Wildcard>,
+    slower_than: Option<Duration>,
+    /// Empty for all.
+    operations: Vec<Wildcard>,
+}
+
+impl Anomaly {
+    const ANY: Anomaly = Anomaly { status: None, slower_than: None, operations: Vec::new() };
+
+    /// A response whose status matches the pattern, in which `?` stands for one digit and `*` for any. A request
+    /// without a response counts as 500.
+    pub fn status(pattern: &str) -> Anomaly {
+        Anomaly { status: Some(Wildcard::new(pattern)), ..Anomaly::ANY }
+    }
+
+    /// A request that took at least this long.
+    pub fn slower_than(bound: Duration) -> Anomaly {
+        Anomaly { slower_than: Some(bound), ..Anomaly::ANY }
+    }
+
+    /// ... and took at least this long.
+    pub fn and_slower_than(mut self, bound: Duration) -> Anomaly {
+        self.slower_than = Some(bound);
+        self
+    }
+
+    /// ... of this operation, or of another one that is named so. An operation is the method and the first part of
+    /// the path, `GET /orders`; the pattern may name the path alone.
+    pub fn operation(mut self, pattern: &str) -> Anomaly {
+        self.operations.push(Wildcard::new(pattern));
+        self
+    }
+
+    /// The anomalies of who says nothing of them.
+    pub(super) fn by_default(status: Option<u16>, failed: bool) -> bool {
+        status.map_or(failed, |status| status > 499)
+    }
+
+    pub(super) fn applies_to(&self, request: &SamplingRequest<'_>) -> bool {
+        if self.operations.is_empty() {
+            return true;
+        }
+        let path = request.without_query().path.unwrap_or_default();
+        let end = path.bytes().skip(1).position(|byte| byte == b'/').map_or(path.len(), |at| at + 1);
+        let path = &path[..end];
+        let operation = format!("{} {path}", request.method.unwrap_or_default());
+        self.operations.iter().any(|pattern| pattern.matches(&operation) || pattern.matches(path))
+    }
+
+    pub(super) fn is_met(&self, status: Option<u16>, failed: bool, took: Duration) -> bool {
+        let status = status.or(failed.then_some(500));
+        let is_status = |pattern: &Wildcard| status.is_some_and(|status| pattern.matches(&status.to_string()));
+        self.status.as_ref().is_none_or(is_status) && self.slower_than.is_none_or(|bound| took >= bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_method_and_first_part_of_the_path() {
+        for (pattern, method, path, applies) in [
+            ("GET /api", "GET", "/api/orders/7?x=1", true),
+            ("GET /api", "GET", "/api", true),
+            ("GET /api", "POST", "/api", false),
+            ("/api", "POST", "/api/x", true),
+            ("* /a*", "POST", "/apple", true),
+            ("/", "GET", "/", true),
+            ("GET /", "GET", "", false),
+            ("/api", "GET", "*", false),
+        ] {
+            let request = SamplingRequest::new("shop").method(method).path(path);
+            let anomaly = Anomaly::status("*").operation("never").operation(pattern);
+            assert_eq!(anomaly.applies_to(&request), applies, "{pattern}: {method} {path}");
+        }
+        assert!(Anomaly::status("*").applies_to(&SamplingRequest::new("shop")));
+    }
+
+    #[test]
+    fn all_of_a_condition_must_hold() {
+        let slow = Duration::from_secs(1);
+        for (anomaly, status, failed, took, met) in [
+            (Anomaly::status("5??"), Some(503), false, slow, true),
+            (Anomaly::status("5??"), Some(404), false, slow, false),
+            (Anomaly::status("5??"), None, true, slow, true),
+            (Anomaly::status("5??"), None, false, slow, false),
+            (Anomaly::slower_than(slow), Some(200), false, slow, true),
+            (Anomaly::slower_than(slow), Some(500), true, slow / 2, false),
+            (Anomaly::status("4*").and_slower_than(slow), Some(404), false, slow, true),
+            (Anomaly::status("4*").and_slower_than(slow), Some(404), false, slow / 2, false),
+        ] {
+            assert_eq!(anomaly.is_met(status, failed, took), met, "{anomaly:?} {status:?} {failed} {took:?}");
+        }
+    }
+}

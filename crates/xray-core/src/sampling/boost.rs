@@ -1,0 +1,159 @@
+//! Adaptive sampling: a rule whose requests go wrong is sampled more for a while, as the service says.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::Duration;
+
+use super::anomaly::Anomaly;
+use super::service_rule::RuleState;
+use super::{Rate, SamplingRequest};
+use crate::time::{Clock, Timestamp};
+
+/// The boost of a central rule: what the service has granted, and what it is told of the rule's requests.
+#[derive(Debug, Default)]
+pub(super) struct Boost {
+    /// The bits of the number.
+    rate: AtomicU64,
+    /// In microseconds of the epoch; 0 without a boost.
+    until: AtomicU64,
+    total: AtomicU64,
+    anomalies: AtomicU64,
+    sampled_anomalies: AtomicU64,
+}
+
+/// Requests since the last report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct BoostCounts {
+    pub(super) total: u64,
+    pub(super) anomalies: u64,
+    pub(super) sampled_anomalies: u64,
+}
+
+impl Boost {
+    /// The rate that replaces the rule's own at this moment.
+    pub(super) fn rate(&self, now: Timestamp) -> Option<Rate> {
+        let until = self.until.load(Acquire);
+        (now.as_micros() < until).then(|| Rate(f64::from_bits(self.rate.load(Relaxed))))
+    }
+
+    /// Takes over what the service says: a rate up to a moment, or none.
+    pub(super) fn set(&self, boost: Option<(Rate, Timestamp)>) {
+        if let Some((rate, _)) = boost {
+            self.rate.store(rate.0.to_bits(), Relaxed);
+        }
+        self.until.store(boost.map_or(0, |(_, until)| until.as_micros()), Release);
+    }
+
+    pub(super) fn has_counted(&self) -> bool {
+        self.total.load(Relaxed) > 0
+    }
+
+    /// What is counted now, for a report: counting begins anew.
+    pub(super) fn take(&self) -> BoostCounts {
+        BoostCounts {
+            total: self.total.swap(0, Relaxed),
+            anomalies: self.anomalies.swap(0, Relaxed),
+            sampled_anomalies: self.sampled_anomalies.swap(0, Relaxed),
+        }
+    }
+
+    /// Adds what was taken for a report that failed.
+    pub(super) fn add_back(&self, counts: BoostCounts) {
+        self.total.fetch_add(counts.total, Relaxed);
+        self.anomalies.fetch_add(counts.anomalies, Relaxed);
+        self.sampled_anomalies.fetch_add(counts.sampled_anomalies, Relaxed);
+    }
+}
+
+/// Says of a decision that its rule may be boosted, so that the end of the request matters, sampled or not.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    rule: Arc<RuleState>,
+    anomalies: Arc<[Anomaly]>,
+}
+
+/// Of the same rule.
+impl PartialEq for Watch {
+    fn eq(&self, other: &Watch) -> bool {
+        Arc::ptr_eq(&self.rule, &other.rule)
+    }
+}
+
+impl Eq for Watch {}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watch").field(&self.rule.name).finish()
+    }
+}
+
+impl Watch {
+    pub(super) fn new(rule: &Arc<RuleState>, anomalies: &Arc<[Anomaly]>) -> Watch {
+        Watch { rule: rule.clone(), anomalies: anomalies.clone() }
+    }
+
+    /// Counts the request: once, at the root of what this process does for it.
+    pub(crate) fn begin(self, request: &SamplingRequest<'_>, sampled: bool, clock: &Clock) -> Watched {
+        self.rule.boost.total.fetch_add(1, Relaxed);
+        let applies = |index: usize, anomaly: &Anomaly| u64::from(anomaly.applies_to(request)) << index;
+        let candidates = self.anomalies.iter().enumerate().map(|(index, anomaly)| applies(index, anomaly)).sum();
+        let (clock, begun) = (clock.clone(), clock.elapsed());
+        Watched { watch: self, candidates, sampled, clock, begun, status: None, failed: false }
+    }
+}
+
+/// A request that is watched.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    watch: Watch,
+    /// The conditions that are for its operation, a bit each.
+    candidates: u64,
+    sampled: bool,
+    clock: Clock,
+    begun: Duration,
+    /// Of the response.
+    pub(crate) status: Option<u16>,
+    /// There was none, for an error, a panic or a cancellation.
+    pub(crate) failed: bool,
+}
+
+impl Watched {
+    /// Counts an anomaly, if it was one.
+    pub(crate) fn end(self) {
+        let took = self.clock.elapsed().saturating_sub(self.begun);
+        let anomalies = &self.watch.anomalies;
+        let is_candidate = |index: usize| self.candidates >> index & 1 == 1;
+        let anomalous = match anomalies.is_empty() {
+            true => Anomaly::by_default(self.status, self.failed),
+            false => {
+                let mut candidates = anomalies.iter().enumerate().filter(|(index, _)| is_candidate(*index));
+                candidates.any(|(_, anomaly)| anomaly.is_met(self.status, self.failed, took))
+            }
+        };
+        if anomalous {
+            let boost = &self.watch.rule.boost;
+            boost.anomalies.fetch_add(1, Relaxed);
+            boost.sampled_anomalies.fetch_add(u64::from(self.sampled), Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boost_ends_by_itself() {
+        let boost = Boost::default();
+        let at = |seconds: u64| Timestamp::from_micros(seconds * 1_000_000);
+        assert_eq!(boost.rate(at(0)), None);
+        boost.set(Some((Rate(0.5), at(10))));
+        assert_eq!([9, 10].map(|second| boost.rate(at(second))), [Some(Rate(0.5)), None]);
+        boost.set(Some((Rate(0.25), at(20))));
+        assert_eq!(boost.rate(at(10)), Some(Rate(0.25)));
+        boost.set(None);
+        assert_eq!(boost.rate(at(10)), None);
+    }
+}
