@@ -1,11 +1,12 @@
-//! `xray-local`: prints the traces that programs on this machine send, as waterfalls.
+//! `xray-local`: prints the traces that programs on this machine send, as waterfalls, and gives them sampling rules.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 
-use xray_local::{Receiver, Style, printer};
+use xray_local::{Receiver, SamplingEvent, SamplingRules, Style, printer};
 
 const USAGE: &str = "\
 Shows AWS X-Ray traces in the terminal while you develop, in place of the X-Ray daemon.
@@ -13,7 +14,10 @@ Shows AWS X-Ray traces in the terminal while you develop, in place of the X-Ray 
 Usage: xray-local [OPTIONS]
 
 Options:
-      --listen <ADDRESS>    Where to receive documents [default: 127.0.0.1:2000]
+      --listen <ADDRESS>    Where to receive documents and calls [default: 127.0.0.1:2000]
+      --rules <FILE>        Sampling rules for SDKs that ask, as `aws xray get-sampling-rules`
+                            prints them; changes are followed [default: X-Ray's default rule]
+      --show-sampling       Print what SDKs report of the rules, and what quota they get
       --no-color            No colour, as when NO_COLOR is set or the output is no terminal
       --width <COLUMNS>     Columns of the picture [default: COLUMNS, or 100]
       --max-memory <SIZE>   How much to keep, such as 512K, 64M or 1G [default: 64M]
@@ -47,6 +51,21 @@ fn run(options: &Options) -> ExitCode {
         style = style.with_width(width);
     }
     let mut builder = Receiver::builder().on_trace(printer(io::stdout(), style));
+    if let Some(file) = &options.rules {
+        match SamplingRules::from_file(file) {
+            Ok(rules) => builder = builder.rules(rules),
+            Err(error) => {
+                eprintln!("xray-local: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let show_sampling = options.show_sampling;
+    builder = builder.on_sampling(move |event| match event {
+        SamplingEvent::Reported(_) if !show_sampling => {}
+        // Its own stream: one may want the traces alone in a file.
+        _ => eprintln!("sampling: {event}"),
+    });
     if let Some(memory) = options.memory {
         builder = builder.memory(memory);
     }
@@ -71,7 +90,7 @@ fn greeting(address: SocketAddr) -> String {
     let daemon = reachable(address);
     let default = if daemon == DEFAULT { " (which is the default of most SDKs)" } else { "" };
     format!(
-        "Listening for X-Ray documents on {address}. In the program to trace set{default}:\n\n    \
+        "Listening for X-Ray documents and sampling calls on {address}. In the program to trace set{default}:\n\n    \
          AWS_XRAY_DAEMON_ADDRESS={daemon}\n\nCtrl-C ends."
     )
 }
@@ -108,21 +127,29 @@ enum Command {
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     listen: SocketAddr,
+    rules: Option<PathBuf>,
+    show_sampling: bool,
     no_color: bool,
     width: Option<usize>,
     memory: Option<usize>,
 }
 
+impl Default for Options {
+    fn default() -> Options {
+        Options { listen: DEFAULT, rules: None, show_sampling: false, no_color: false, width: None, memory: None }
+    }
+}
+
 impl Command {
     fn parse(args: impl Iterator<Item = String>) -> Result<Command, String> {
-        let mut options = Options { listen: DEFAULT, no_color: false, width: None, memory: None };
+        let mut options = Options::default();
         let mut args = args;
         while let Some(arg) = args.next() {
             let (name, inline) = match arg.split_once('=') {
                 Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
                 _ => (arg.as_str(), None),
             };
-            let flag = matches!(name, "-h" | "--help" | "-V" | "--version" | "--no-color");
+            let flag = matches!(name, "-h" | "--help" | "-V" | "--version" | "--no-color" | "--show-sampling");
             if flag && inline.is_some() {
                 return Err(format!("{name} takes no value"));
             }
@@ -131,6 +158,8 @@ impl Command {
                 "-h" | "--help" => return Ok(Command::Help),
                 "-V" | "--version" => return Ok(Command::Version),
                 "--no-color" => options.no_color = true,
+                "--rules" => options.rules = Some(value()?.into()),
+                "--show-sampling" => options.show_sampling = true,
                 "--listen" => options.listen = address(&value()?)?,
                 "--width" => options.width = Some(width(&value()?)?),
                 "--max-memory" => options.memory = Some(size(&value()?)?),
@@ -175,15 +204,16 @@ mod tests {
 
     #[test]
     fn arguments_become_options() {
-        let run = |listen: &str, no_color, width, memory| {
-            Ok(Command::Run(Options { listen: listen.parse().unwrap(), no_color, width, memory }))
-        };
+        let run = |options: Options| Ok(Command::Run(options));
+        let listen = |address: &str| Options { listen: address.parse().unwrap(), ..Options::default() };
         for (args, want) in [
-            ("", run("127.0.0.1:2000", false, None, None)),
-            ("--listen 0.0.0.0:3000 --no-color", run("0.0.0.0:3000", true, None, None)),
-            ("--listen=localhost:1 --width=120", run("127.0.0.1:1", false, Some(120), None)),
-            ("--max-memory 64M", run("127.0.0.1:2000", false, None, Some(64 << 20))),
-            ("--max-memory 1gib", run("127.0.0.1:2000", false, None, Some(1 << 30))),
+            ("", run(listen("127.0.0.1:2000"))),
+            ("--listen 0.0.0.0:3000 --no-color", run(Options { no_color: true, ..listen("0.0.0.0:3000") })),
+            ("--listen=localhost:1 --width=120", run(Options { width: Some(120), ..listen("127.0.0.1:1") })),
+            ("--max-memory 64M", run(Options { memory: Some(64 << 20), ..Options::default() })),
+            ("--max-memory 1gib", run(Options { memory: Some(1 << 30), ..Options::default() })),
+            ("--rules a/b.json", run(Options { rules: Some("a/b.json".into()), ..Options::default() })),
+            ("--show-sampling", run(Options { show_sampling: true, ..Options::default() })),
             ("--width 80 -h", Ok(Command::Help)),
             ("--version", Ok(Command::Version)),
         ] {
@@ -201,6 +231,7 @@ mod tests {
             ("--max-memory M", "'M' is no size; it looks like 512K, 64M or 1G"),
             ("--max-memory 99999999999G", "'99999999999G' is no size; it looks like 512K, 64M or 1G"),
             ("--no-color=yes", "--no-color takes no value"),
+            ("--rules", "--rules needs a value"),
             ("--verbose", "unknown argument '--verbose'"),
             ("file", "unknown argument 'file'"),
         ] {

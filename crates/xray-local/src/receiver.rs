@@ -1,27 +1,31 @@
-//! The socket and the two threads: one receives, one shows what is finished.
+//! The sockets and the threads: one receives, one answers calls, one shows what is finished.
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::sampling::{Sampling, SamplingEvent, SamplingRules};
+use crate::server::{self, Listener};
 use crate::shelf::Limits;
 use crate::store::Store;
 use crate::trace::Trace;
 
-/// Takes documents on a UDP port, as the daemon does, until it is dropped.
+/// Takes documents on a UDP port and answers calls for sampling on the TCP port of the same number, as the daemon
+/// does, until it is dropped.
 ///
 /// Dropping it reads what was sent so far, shows every trace which was not shown in its last state, finished or not,
-/// and joins both threads: a program that sends, drops and ends loses nothing.
+/// and joins its threads: a program that sends, drops and ends loses nothing.
 pub struct Receiver {
     address: SocketAddr,
     store: Store,
     stopping: Arc<AtomicBool>,
     receiving: Option<JoinHandle<()>>,
+    serving: Option<JoinHandle<()>>,
     showing: Option<JoinHandle<()>>,
 }
 
@@ -31,6 +35,8 @@ pub struct Receiver {
 pub struct ReceiverBuilder {
     limits: Limits,
     viewers: Vec<Viewer>,
+    rules: SamplingRules,
+    on_sampling: Option<Listener>,
 }
 
 type Viewer = Box<dyn FnMut(&Trace) + Send>;
@@ -99,24 +105,68 @@ impl ReceiverBuilder {
         self
     }
 
-    /// Opens the socket and begins to receive.
+    /// Gives these sampling rules to SDKs that ask for them; X-Ray's default rule alone unless told.
+    ///
+    /// Rules from a file follow it: it is read again at each call of a client, which comes every ten seconds, and
+    /// after a change clients are told to fetch the rules again. Of the reservoir of a rule each client that makes
+    /// use of it gets a share.
+    pub fn rules(mut self, rules: SamplingRules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// Gives to `tell` what happens in sampling: reports of clients, changes of the rules file. Unless told, only a
+    /// change that cannot be used is said, on standard error.
+    ///
+    /// It runs after the answer, on the thread of the connection: several may call it at once.
+    pub fn on_sampling(mut self, tell: impl Fn(&SamplingEvent) + Send + Sync + 'static) -> Self {
+        self.on_sampling = Some(Box::new(tell));
+        self
+    }
+
+    /// Opens both sockets and begins to receive.
     ///
     /// # Errors
     ///
     /// The address cannot be bound, most likely as the daemon or another receiver has it, or a thread cannot be begun.
     pub fn bind(self, address: impl ToSocketAddrs) -> io::Result<Receiver> {
-        let socket = UdpSocket::bind(address)?;
+        let (socket, listener) = bind(address)?;
         socket.set_read_timeout(Some(GLANCE))?;
         let address = socket.local_addr()?;
         let store = Store::with_limits(self.limits);
         let stopping = Arc::new(AtomicBool::new(false));
         // Whole from the start, so that an early return stops what already runs.
-        let mut receiver = Receiver { address, store, stopping, receiving: None, showing: None };
+        let mut receiver = Receiver { address, store, stopping, receiving: None, serving: None, showing: None };
         let (store, viewers) = (receiver.store.clone(), self.viewers);
         receiver.showing = Some(spawn("xray-local-show", move || show(&store, viewers))?);
         let (store, stopping) = (receiver.store.clone(), Arc::clone(&receiver.stopping));
         receiver.receiving = Some(spawn("xray-local-receive", move || receive(&socket, &store, &stopping))?);
+        let (sampling, stopping) = (Sampling::new(self.rules), Arc::clone(&receiver.stopping));
+        let tell = self.on_sampling.unwrap_or_else(|| Box::new(complain));
+        let serve = move || server::serve(&listener, &sampling, &tell, &stopping);
+        receiver.serving = Some(spawn("xray-local-listen", serve)?);
         Ok(receiver)
+    }
+}
+
+/// Both kinds of socket on one port.
+fn bind(address: impl ToSocketAddrs) -> io::Result<(UdpSocket, TcpListener)> {
+    let mut attempts = 16;
+    loop {
+        let socket = UdpSocket::bind(&address)?;
+        attempts -= 1;
+        match TcpListener::bind(socket.local_addr()?) {
+            Ok(listener) => return Ok((socket, listener)),
+            // A port that is free for the one may be taken for the other. Where any will do, the next one is free.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn complain(event: &SamplingEvent) {
+    if let SamplingEvent::RulesRefused(_) = event {
+        eprintln!("xray-local: {event}");
     }
 }
 
@@ -177,6 +227,11 @@ impl Drop for Receiver {
             wake(self.address);
             _ = receiving.join();
         }
+        if let Some(serving) = self.serving.take() {
+            // Should it fail, then for a reason that ends the wait as well: too many connections or files.
+            _ = TcpStream::connect_timeout(&reachable(self.address), GLANCE);
+            _ = serving.join();
+        }
         self.store.stop();
         if let Some(showing) = self.showing.take() {
             _ = showing.join();
@@ -185,15 +240,20 @@ impl Drop for Receiver {
 }
 
 /// Sends an empty datagram, which is ignored, but ends the wait for one.
-fn wake(mut address: SocketAddr) {
+fn wake(address: SocketAddr) {
+    let from = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    _ = UdpSocket::bind(from).and_then(|socket| socket.send_to(&[], reachable(address)));
+}
+
+/// One cannot send to "any address".
+fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         });
     }
-    let from = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    _ = UdpSocket::bind(from).and_then(|socket| socket.send_to(&[], address));
+    address
 }
 
 impl fmt::Debug for Receiver {
@@ -204,8 +264,9 @@ impl fmt::Debug for Receiver {
 
 impl fmt::Debug for ReceiverBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ReceiverBuilder { limits, viewers } = self;
-        f.debug_struct("ReceiverBuilder").field("limits", limits).field("viewers", &viewers.len()).finish()
+        let ReceiverBuilder { limits, viewers, rules, on_sampling: _ } = self;
+        let mut debug = f.debug_struct("ReceiverBuilder");
+        debug.field("limits", limits).field("viewers", &viewers.len()).field("rules", rules).finish_non_exhaustive()
     }
 }
 

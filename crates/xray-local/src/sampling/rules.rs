@@ -1,0 +1,318 @@
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::epoch;
+use super::error::{RulePlace, RulesError};
+
+/// Bytes of a rules file: some thousand rules.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The rule that every account has, and no one can delete.
+const DEFAULT: &str = "Default";
+
+/// What a rule asks of a request, `*` unless told.
+const CONDITIONS: [&str; 6] = ["ResourceARN", "ServiceName", "ServiceType", "Host", "HTTPMethod", "URLPath"];
+
+const OTHERS: [&str; 6] = ["RuleName", "Priority", "FixedRate", "ReservoirSize", "Version", "Attributes"];
+
+/// The sampling rules that a [`Receiver`](crate::Receiver) gives to SDKs, as the X-Ray service would.
+///
+/// Their form is that of the X-Ray API: what `aws xray get-sampling-rules` prints works as it is. In rules written by
+/// hand `RuleName`, `Priority`, `FixedRate` and `ReservoirSize` are needed; conditions that are left out are `*`.
+/// `Default` need not be there: X-Ray's own is added, one request a second and 5 % of the others.
+///
+/// ```
+/// use xray_local::SamplingRules;
+///
+/// let rules = SamplingRules::from_json(r#"{"SamplingRuleRecords": [{"SamplingRule": {
+///     "RuleName": "orders", "Priority": 10, "FixedRate": 0.1, "ReservoirSize": 5, "URLPath": "/orders/*"
+/// }}]}"#)?;
+/// assert_eq!(rules.names().collect::<Vec<_>>(), ["orders", "Default"]);
+/// # Ok::<(), xray_local::RulesError>(())
+/// ```
+#[derive(Debug)]
+pub struct SamplingRules {
+    rules: Vec<Rule>,
+    /// When they came into use, since the epoch.
+    modified: Duration,
+    followed: Option<Followed>,
+}
+
+/// One rule, with what decides over its targets.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: String,
+    pub(crate) rate: f64,
+    pub(crate) reservoir: u32,
+    /// The rule and its times, as they are given out.
+    pub(crate) record: Value,
+}
+
+/// A file that may change.
+#[derive(Debug)]
+struct Followed {
+    path: PathBuf,
+    /// What was last seen, of use or not. The whole text, as the times of files are too coarse to tell two edits apart.
+    seen: Result<String, io::ErrorKind>,
+}
+
+impl SamplingRules {
+    /// Reads rules from a file, 1 MiB at most. The receiver follows its changes; what is no regular file, such as
+    /// `/dev/stdin`, is read once.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or its rules cannot be used.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<SamplingRules, RulesError> {
+        let path = path.as_ref();
+        let text = read(path).map_err(|kind| RulesError::File { path: path.to_owned(), kind })?;
+        let rules = SamplingRules::from_json(&text)?;
+        let followed = path.is_file().then(|| Followed { path: path.to_owned(), seen: Ok(text) });
+        Ok(SamplingRules { followed, ..rules })
+    }
+
+    /// Reads rules from a text. They never change.
+    ///
+    /// # Errors
+    ///
+    /// The rules cannot be used: the error names rule and field.
+    pub fn from_json(text: &str) -> Result<SamplingRules, RulesError> {
+        let modified = epoch();
+        Ok(SamplingRules { rules: parse(text, modified)?, modified, followed: None })
+    }
+
+    /// The names of the rules, as they stand in the document.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| &*rule.name)
+    }
+
+    /// When they came into use, since the epoch: clients that have fetched them before fetch them again.
+    pub(crate) fn modified(&self) -> Duration {
+        self.modified
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Value> {
+        self.rules.iter().map(|rule| &rule.record)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.name == name)
+    }
+
+    /// Looks at the file again. If it has changed: whether its rules could be used. If not, the old ones stay.
+    pub(crate) fn refresh(&mut self, now: Duration) -> Option<Result<(), RulesError>> {
+        let followed = self.followed.as_mut()?;
+        let seen = read(&followed.path);
+        if seen == followed.seen {
+            return None;
+        }
+        let rules = match &seen {
+            Ok(text) => parse(text, now),
+            Err(kind) => Err(RulesError::File { path: followed.path.clone(), kind: *kind }),
+        };
+        followed.seen = seen;
+        Some(rules.map(|rules| {
+            self.rules = rules;
+            // A clock that was set back must not hide a change.
+            self.modified = now.max(self.modified + Duration::from_millis(1));
+        }))
+    }
+}
+
+impl Default for SamplingRules {
+    /// X-Ray's default rule alone: one request a second, and 5 % of the others.
+    fn default() -> SamplingRules {
+        let modified = epoch();
+        SamplingRules { rules: vec![Rule::default(modified)], modified, followed: None }
+    }
+}
+
+fn read(path: &Path) -> Result<String, io::ErrorKind> {
+    let mut text = String::new();
+    let file = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
+    match file.map_err(|error| error.kind())? as u64 {
+        length if length > MAX_FILE => Err(io::ErrorKind::FileTooLarge),
+        _ => Ok(text),
+    }
+}
+
+fn parse(text: &str, now: Duration) -> Result<Vec<Rule>, RulesError> {
+    let document: Value =
+        serde_json::from_str(text).map_err(|error| RulesError::Json { message: error.to_string() })?;
+    let records = document["SamplingRuleRecords"].as_array().ok_or(RulesError::Records)?;
+    let mut rules: Vec<Rule> = Vec::with_capacity(records.len() + 1);
+    for (index, record) in records.iter().enumerate() {
+        let rule = Rule::read(index, record, now)?;
+        if rules.iter().any(|other| other.name == rule.name) {
+            let place = RulePlace { index, name: Some(rule.name) };
+            return Err(RulesError::Invalid { rule: place, field: "RuleName", expected: "a name of its own" });
+        }
+        rules.push(rule);
+    }
+    if !rules.iter().any(|rule| rule.name == DEFAULT) {
+        rules.push(Rule::default(now));
+    }
+    Ok(rules)
+}
+
+impl Rule {
+    fn default(now: Duration) -> Rule {
+        let mut rule = Map::from_iter([
+            ("RuleName".to_owned(), json!(DEFAULT)),
+            ("Priority".to_owned(), json!(10_000)),
+            ("FixedRate".to_owned(), json!(0.05)),
+            ("ReservoirSize".to_owned(), json!(1)),
+        ]);
+        complete(&mut rule);
+        let record = json!({ "SamplingRule": rule, "CreatedAt": 0, "ModifiedAt": now.as_secs_f64() });
+        Rule { name: DEFAULT.to_owned(), rate: 0.05, reservoir: 1, record }
+    }
+
+    /// Members that are not known are of later versions of the service: they are given out as they are.
+    fn read(index: usize, record: &Value, now: Duration) -> Result<Rule, RulesError> {
+        let unnamed = RulePlace { index, name: None };
+        let Some(mut rule) = record["SamplingRule"].as_object().cloned() else {
+            return Err(RulesError::Invalid { rule: unnamed, field: "SamplingRule", expected: "an object" });
+        };
+        let name = rule.get("RuleName").and_then(Value::as_str).map(str::to_owned);
+        let place = || RulePlace { name: name.clone(), ..unnamed.clone() };
+        for field in CONDITIONS.into_iter().chain(OTHERS) {
+            // Left unseen, a misspelt condition would be as good as none.
+            if rule.keys().any(|key| key != field && key.eq_ignore_ascii_case(field)) {
+                return Err(RulesError::Misspelt { rule: place(), field });
+            }
+        }
+        complete(&mut rule);
+        let field = |field: &'static str, expected: &'static str| match rule.get(field) {
+            Some(value) => Ok((value, RulesError::Invalid { rule: place(), field, expected })),
+            None => Err(RulesError::Missing { rule: place(), field }),
+        };
+
+        let (value, error) = field("RuleName", "a text of 1 to 32 characters")?;
+        let name = value.as_str().filter(|name| (1..=32).contains(&name.chars().count())).ok_or(error)?;
+        let (priorities, expected) = match name {
+            DEFAULT => (10_000..=10_000, "10000"),
+            _ => (1..=9_999, "a whole number from 1 to 9999"),
+        };
+        let (value, error) = field("Priority", expected)?;
+        value.as_u64().filter(|priority| priorities.contains(priority)).ok_or(error)?;
+        let (value, error) = field("FixedRate", "a number from 0 to 1")?;
+        let rate = value.as_f64().filter(|rate| (0.0..=1.0).contains(rate)).ok_or(error)?;
+        let (value, error) = field("ReservoirSize", "a whole number, 0 or more")?;
+        let reservoir = value.as_u64().and_then(|size| u32::try_from(size).ok()).ok_or(error)?;
+        let (value, error) = field("Version", "1")?;
+        value.as_u64().filter(|&version| version == 1).ok_or(error)?;
+        let (value, error) = field("Attributes", "an object of texts")?;
+        value.as_object().filter(|attributes| attributes.values().all(Value::is_string)).ok_or(error)?;
+        for condition in CONDITIONS {
+            let (value, error) = field(condition, "a text, such as \"*\"")?;
+            value.as_str().filter(|text| !text.is_empty()).ok_or(error)?;
+        }
+
+        // Version 2 of the AWS CLI prints times as texts, which no SDK could read: that of the file stands for them.
+        let time = |field: &str| record[field].as_f64().unwrap_or(now.as_secs_f64());
+        let (created, modified) = (time("CreatedAt"), time("ModifiedAt"));
+        let name = name.to_owned();
+        let record = json!({ "SamplingRule": rule, "CreatedAt": created, "ModifiedAt": modified });
+        Ok(Rule { name, rate, reservoir, record })
+    }
+}
+
+/// Adds what need not be told.
+fn complete(rule: &mut Map<String, Value>) {
+    for field in CONDITIONS {
+        rule.entry(field).or_insert_with(|| json!("*"));
+    }
+    rule.entry("Version").or_insert_with(|| json!(1));
+    rule.entry("Attributes").or_insert_with(|| json!({}));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(change: impl FnOnce(&mut Value)) -> String {
+        let mut rule = json!({"RuleName": "orders", "Priority": 1, "FixedRate": 0.5, "ReservoirSize": 2});
+        change(&mut rule);
+        json!({"SamplingRuleRecords": [{"SamplingRule": rule}]}).to_string()
+    }
+
+    #[test]
+    fn what_is_left_out_is_filled_in() {
+        let rules = SamplingRules::from_json(&document(|rule| rule["New"] = json!(true))).unwrap();
+        let records: Vec<_> = rules.records().map(|record| record["SamplingRule"].clone()).collect();
+        assert_eq!(
+            records[0],
+            json!({
+                "RuleName": "orders", "Priority": 1, "FixedRate": 0.5, "ReservoirSize": 2, "Version": 1,
+                "ResourceARN": "*", "ServiceName": "*", "ServiceType": "*", "Host": "*", "HTTPMethod": "*",
+                "URLPath": "*", "Attributes": {}, "New": true,
+            })
+        );
+        assert_eq!(
+            records[1],
+            json!({
+                "RuleName": "Default", "Priority": 10000, "FixedRate": 0.05, "ReservoirSize": 1, "Version": 1,
+                "ResourceARN": "*", "ServiceName": "*", "ServiceType": "*", "Host": "*", "HTTPMethod": "*",
+                "URLPath": "*", "Attributes": {},
+            })
+        );
+        let alone: Vec<_> = SamplingRules::default().records().map(|record| record["SamplingRule"].clone()).collect();
+        assert_eq!(alone, records[1..]);
+    }
+
+    #[test]
+    fn the_times_of_both_versions_of_the_command_line_are_numbers() {
+        let rule = json!({"RuleName": "Default", "Priority": 10000, "FixedRate": 0.05, "ReservoirSize": 1});
+        for (created, modified, want) in [
+            (json!(0.0), json!(1_530_558_121.5), json!([0.0, 1_530_558_121.5])),
+            (json!("1970-01-01T00:00:00+00:00"), json!("2018-07-02T21:02:01+02:00"), json!([7.0, 7.0])),
+        ] {
+            let record = json!({"SamplingRule": rule, "CreatedAt": created, "ModifiedAt": modified});
+            let rule = Rule::read(0, &record, Duration::from_secs(7)).unwrap().record;
+            assert_eq!(json!([rule["CreatedAt"], rule["ModifiedAt"]]), want);
+        }
+    }
+
+    #[test]
+    fn errors_name_rule_and_field() {
+        let set = |field: &'static str, value: Value| document(|rule| rule[field] = value);
+        for (text, want) in [
+            ("{".to_owned(), "sampling rules are not JSON: EOF while parsing an object at line 1 column 1"),
+            ("[]".to_owned(), "sampling rules stand in a list `SamplingRuleRecords`, which is missing"),
+            (r#"{"SamplingRuleRecords": [{}]}"#.to_owned(), "sampling rule 0 needs an object as `SamplingRule`"),
+            (
+                document(|rule| _ = rule.as_object_mut().unwrap().remove("FixedRate")),
+                "sampling rule 0 \"orders\" lacks `FixedRate`",
+            ),
+            (document(|rule| _ = rule.as_object_mut().unwrap().remove("RuleName")), "sampling rule 0 lacks `RuleName`"),
+            (set("UrlPath", json!("/a")), "sampling rule 0 \"orders\" has `URLPath` in other letters"),
+            (set("RuleName", json!("")), "sampling rule 0 \"\" needs a text of 1 to 32 characters as `RuleName`"),
+            (set("Priority", json!(0)), "sampling rule 0 \"orders\" needs a whole number from 1 to 9999 as `Priority`"),
+            (
+                set("Priority", json!(1.5)),
+                "sampling rule 0 \"orders\" needs a whole number from 1 to 9999 as `Priority`",
+            ),
+            (set("RuleName", json!("Default")), "sampling rule 0 \"Default\" needs 10000 as `Priority`"),
+            (set("FixedRate", json!(5)), "sampling rule 0 \"orders\" needs a number from 0 to 1 as `FixedRate`"),
+            (
+                set("ReservoirSize", json!(-1)),
+                "sampling rule 0 \"orders\" needs a whole number, 0 or more as `ReservoirSize`",
+            ),
+            (set("Version", json!(2)), "sampling rule 0 \"orders\" needs 1 as `Version`"),
+            (set("Attributes", json!({"a": 1})), "sampling rule 0 \"orders\" needs an object of texts as `Attributes`"),
+            (set("Host", json!("")), "sampling rule 0 \"orders\" needs a text, such as \"*\" as `Host`"),
+        ] {
+            assert_eq!(SamplingRules::from_json(&text).unwrap_err().to_string(), want, "{text}");
+        }
+        let mut twice: Value = serde_json::from_str(&document(|_| ())).unwrap();
+        let record = twice["SamplingRuleRecords"][0].clone();
+        twice["SamplingRuleRecords"].as_array_mut().unwrap().push(record);
+        let error = SamplingRules::from_json(&twice.to_string()).unwrap_err();
+        assert_eq!(error.to_string(), "sampling rule 1 \"orders\" needs a name of its own as `RuleName`");
+    }
+}

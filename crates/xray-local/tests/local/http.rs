@@ -1,0 +1,42 @@
+//! Calls by hand, so that they may be wrong.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A connection; no read of it waits for ever.
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// All that comes until the end.
+pub(crate) fn read(mut stream: TcpStream) -> (u16, String) {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// Sends bytes as they are and reads the answer.
+pub(crate) fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> (u16, String) {
+    let mut stream = connect(address);
+    stream.write_all(bytes.as_ref()).unwrap();
+    read(stream)
+}
+
+/// A request as SDKs make it.
+pub(crate) fn post(path: &str, body: &str) -> String {
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// Calls an operation.
+pub(crate) fn call(address: SocketAddr, path: &str, body: &Value) -> Value {
+    let (status, body) = exchange(address, post(path, &body.to_string()));
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
