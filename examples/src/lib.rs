@@ -1,1 +1,1 @@
-//! Programs to run: `cargo run --example shop`.
+//! Programs to run: `cargo run --example shop`, `cargo run --example sampling`.
