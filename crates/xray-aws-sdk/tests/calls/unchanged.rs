@@ -1,0 +1,82 @@
+//! What the application and the service see is the same with the interceptor and without it.
+
+use std::time::{Duration, SystemTime};
+
+use aws_runtime::invocation_id::PredefinedInvocationIdGenerator;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_smithy_async::time::StaticTimeSource;
+use xray_aws_sdk::{XRayInterceptor, client};
+use xray_core::Recorder;
+
+use crate::documents::{JSON, get_item};
+use crate::stub::{Answer, Seen, Stub, recorded, reply};
+
+/// The requests of a retried call at one moment, with its result as text.
+async fn exchange(answers: &[Answer], traced: bool) -> (String, Vec<Seen>) {
+    let stub = Stub::answering(answers.to_vec()).await;
+    let now = StaticTimeSource::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000));
+    let config = stub.config().to_builder().time_source(now).build();
+    let ids = PredefinedInvocationIdGenerator::new(vec!["one".to_owned().try_into().unwrap()]);
+    let config = aws_sdk_dynamodb::config::Builder::from(&config).invocation_id_generator(ids);
+    let config = if traced { config.interceptor(XRayInterceptor::new()) } else { config };
+    let dynamodb = aws_sdk_dynamodb::Client::from_conf(config.build());
+    let (result, _) = recorded(get_item(&dynamodb)).await;
+    (format!("{result:?}"), stub.take_seen())
+}
+
+#[tokio::test]
+async fn results_requests_and_signatures_are_the_same() {
+    let error = |status| reply(status, JSON, r#"{"__type":"x#ResourceNotFoundException","message":"no"}"#);
+    for answers in [
+        &[reply(200, JSON, "{}")][..],
+        &[error(500), error(500), reply(200, JSON, r#"{"Item":{"id":{"S":"1"}}}"#)][..],
+        &[error(400)][..],
+        &[reply(200, JSON, r#"{"Item":"#)][..],
+        &[Answer::Cut("{")][..],
+    ] {
+        let (plain, plainly_seen) = exchange(answers, false).await;
+        let (traced, mut seen) = exchange(answers, true).await;
+        assert_eq!(traced, plain);
+        assert_eq!(seen.len(), plainly_seen.len());
+        for (request, plain) in seen.iter_mut().zip(&plainly_seen) {
+            assert!(request.header("authorization").unwrap().contains("Signature="));
+            let before = request.headers.len();
+            request.headers.retain(|(name, _)| name != "x-amzn-trace-id");
+            assert_eq!(before - request.headers.len(), 1);
+            let without_port = |seen: &Seen| {
+                let mut seen = seen.clone();
+                seen.headers.retain(|(name, _)| !matches!(name.as_str(), "host" | "authorization"));
+                seen
+            };
+            assert_eq!(without_port(request), without_port(plain));
+        }
+    }
+}
+
+#[tokio::test]
+async fn presigned_urls_are_untouched() {
+    let stub = Stub::answering([reply(200, &[], "ok")]).await;
+    let config = stub.config();
+    let (traced, plain) = (client!(aws_sdk_s3, &config), aws_sdk_s3::Client::new(&config));
+    let presigning = || {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000);
+        PresigningConfig::builder().start_time(start).expires_in(Duration::from_secs(60)).build().unwrap()
+    };
+    let get = |s3: &aws_sdk_s3::Client| s3.get_object().bucket("b").key("k");
+    let put = |s3: &aws_sdk_s3::Client| s3.put_object().bucket("b").key("k");
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    let work = async {
+        for (traced, plain) in [
+            (get(&traced).presigned(presigning()).await.unwrap(), get(&plain).presigned(presigning()).await.unwrap()),
+            (put(&traced).presigned(presigning()).await.unwrap(), put(&plain).presigned(presigning()).await.unwrap()),
+        ] {
+            assert_eq!((traced.method(), traced.uri()), (plain.method(), plain.uri()));
+            assert!(traced.headers().eq(plain.headers()), "{:?}", traced.headers().collect::<Vec<_>>());
+        }
+    };
+    segment.scope(work).await;
+    segment.close();
+    assert_eq!(traces.take().one().tree(), "shop\n");
+    assert_eq!(stub.take_seen(), []);
+}
