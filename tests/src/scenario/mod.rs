@@ -1,6 +1,7 @@
 //! The scenarios of goldens, performed with this SDK: what they send to a real socket is compared with the recording.
 
 mod actor;
+mod aws;
 mod detached;
 mod performer;
 #[cfg(test)]
@@ -73,8 +74,8 @@ pub fn perform(golden: &Value) -> Result<Outcome, String> {
     match golden["kind"].as_str() {
         Some("steps") => steps(golden, input).map(Outcome::Compared),
         Some("web") => web::perform(golden, input).map(Outcome::Compared),
-        // The kinds are known, their crates are to come.
-        Some("aws") => Ok(Outcome::NotRun("there are no AWS calls yet")),
+        Some("aws") => aws::perform(golden, input).map(Outcome::Compared),
+        // The kind is known, its feature is to come.
         Some("central") => Ok(Outcome::NotRun("there is no central sampling yet")),
         other => Err(format!("unknown kind {other:?}")),
     }

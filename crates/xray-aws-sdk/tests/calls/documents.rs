@@ -89,7 +89,7 @@ async fn errors_are_named_as_the_service_names_them() {
             "RequestLimitExceeded",
         ),
         (json(503, r#"{"__type":"SlowDown","message":"m"}"#), "fault throttle", "SlowDown", "m"),
-        (json(404, "not JSON"), "error", "DeserializeError", "Error at offset 0: expected a valid value"),
+        (json(404, "not JSON"), "error", "DeserializeError", "Error at offset 0: expected literal: null"),
         (json(400, ""), "error", "Unknown", ""),
     ] {
         let stub = Stub::answering([answer.clone()]).await;
