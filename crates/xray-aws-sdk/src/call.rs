@@ -87,11 +87,9 @@ impl Call {
     }
 
     /// Gives the request the header that carries the trace on.
-    pub(crate) fn sign_on(&self, request: &mut HttpRequest) {
-        if let Some(header) = self.subsegment.trace_header() {
-            // A header that cannot be sent is none.
-            let _ = request.headers_mut().try_insert(TRACE_HEADER, header_value(&header));
-        }
+    pub(crate) fn carry_on(&self, request: &mut HttpRequest) {
+        carry(&self.subsegment, request);
+        request.add_extension(SeenByInterceptor);
     }
 
     pub(crate) fn streams(&mut self, answer: Arc<Watch>) {
@@ -151,6 +149,18 @@ impl Call {
             true => self.subsegment.error(failure.exception),
             false => self.subsegment.fault(failure.exception),
         };
+    }
+}
+
+/// An HTTP client of ours leaves a request with this mark alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeenByInterceptor;
+
+/// Gives the request the header by which the service joins the trace.
+pub(crate) fn carry(subsegment: &Subsegment, request: &mut HttpRequest) {
+    if let Some(header) = subsegment.trace_header() {
+        // A value that cannot be sent is left out.
+        let _ = request.headers_mut().try_insert(TRACE_HEADER, header_value(&header));
     }
 }
 

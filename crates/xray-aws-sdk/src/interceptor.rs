@@ -29,13 +29,12 @@ const PRESIGNING: &str = "SigV4PresigningInterceptor";
 /// ```no_run
 /// use xray_aws_sdk::XRayInterceptor;
 ///
-/// # fn of(config: &aws_types::SdkConfig) {
-/// let config = aws_sdk_dynamodb::config::Builder::from(config).interceptor(XRayInterceptor::new()).build();
+/// # fn of(shared: &aws_types::SdkConfig) {
+/// let config = aws_sdk_dynamodb::config::Builder::from(shared).interceptor(XRayInterceptor::new()).build();
 /// let dynamodb = aws_sdk_dynamodb::Client::from_conf(config);
 /// // In short:
-/// let dynamodb = xray_aws_sdk::client!(aws_sdk_dynamodb, config);
+/// let dynamodb = xray_aws_sdk::client!(aws_sdk_dynamodb, shared);
 /// # }
-/// # macro_rules! config { () => {} }
 /// ```
 ///
 /// Clones share the whitelist: one interceptor serves any number of clients.
@@ -174,7 +173,7 @@ impl Intercept for XRayInterceptor {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(call) = cfg.load::<Call>() {
-            call.sign_on(context.request_mut());
+            call.carry_on(context.request_mut());
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 mod context;
 mod documents;
+mod http_client;
 mod parameters;
 mod streams;
 mod stub;
