@@ -12,9 +12,9 @@ use aws_types::request_id::RequestId;
 use xray_core::http::{HttpResponse as ResponseBlock, flags_of_status, header_value};
 use xray_core::{Aws, Entity, Exception, Flag, Namespace, Subsegment};
 
-use crate::body::Watch;
+use crate::body::{Watch, watch};
 use crate::failure::Failure;
-use crate::members::{self, Found};
+use crate::members::{self, Form, Found};
 use crate::whitelist::{Parameters, Whitelist};
 
 const TRACE_HEADER: &str = "x-amzn-trace-id";
@@ -23,11 +23,18 @@ const TRACE_HEADER: &str = "x-amzn-trace-id";
 #[derive(Debug)]
 pub(crate) struct Call {
     subsegment: Subsegment,
-    /// What is known so far. Taken at the end.
-    aws: Option<Aws>,
-    service: String,
-    operation: String,
+    /// What is to be recorded. Taken at the end, and never there if the trace is not sampled.
+    record: Option<Record>,
+}
+
+#[derive(Debug)]
+struct Record {
+    operation: Metadata,
+    /// What is known so far.
+    aws: Aws,
     parameters: Option<Arc<Parameters>>,
+    /// How the request was written.
+    form: Form,
     /// The body of the last attempt's answer.
     answer: Option<Arc<Watch>>,
 }
@@ -39,51 +46,30 @@ impl Storable for Call {
 impl Call {
     pub(crate) fn begin(parent: &Entity, cfg: &ConfigBag, whitelist: &Whitelist) -> Call {
         if !parent.is_sampled() {
-            let subsegment = parent.subsegment("");
-            let (service, operation) = (String::new(), String::new());
-            return Call { subsegment, aws: None, service, operation, parameters: None, answer: None };
+            return Call { subsegment: parent.subsegment(""), record: None };
         }
-        let (service, operation) = match cfg.load::<Metadata>() {
-            Some(metadata) => (metadata.service(), metadata.name()),
-            None => ("AWS", ""),
-        };
-        let name: String = service.split_whitespace().collect();
-        let subsegment = parent.subsegment(&name);
+        let operation = cfg.load::<Metadata>().cloned().unwrap_or_else(|| Metadata::new("", "AWS"));
+        let subsegment = parent.subsegment(operation.service().replace(' ', ""));
         subsegment.set_namespace(Namespace::Aws);
+        let aws = Aws::operation(operation.name());
         let region = cfg.load::<Region>().map(Region::as_ref);
-        let aws = Aws::operation(operation);
-        Call {
-            subsegment,
-            aws: Some(match region.or_else(|| cfg.load::<SigningRegion>().map(SigningRegion::as_ref)) {
-                Some(region) => aws.region(region),
-                None => aws,
-            }),
-            parameters: whitelist.find(service, operation).cloned(),
-            service: name,
-            operation: operation.to_owned(),
-            answer: None,
-        }
-    }
-
-    pub(crate) fn subsegment(&self) -> &Subsegment {
-        &self.subsegment
-    }
-
-    pub(crate) fn is_recording(&self) -> bool {
-        self.aws.is_some()
+        let aws = match region.or_else(|| cfg.load::<SigningRegion>().map(SigningRegion::as_ref)) {
+            Some(region) => aws.region(region),
+            None => aws,
+        };
+        let parameters = whitelist.find(operation.service(), operation.name()).cloned();
+        Call { subsegment, record: Some(Record { operation, aws, parameters, form: Form::Unread, answer: None }) }
     }
 
     /// The parameters of the request that the whitelist names. The operation may have told some of them.
-    pub(crate) fn parameters_of(&self, request: &HttpRequest, cfg: &ConfigBag) -> Option<Found> {
-        let parameters = self.parameters.as_ref()?;
+    pub(crate) fn parameters_of(&self, request: &HttpRequest, cfg: &ConfigBag) -> Option<(Found, Form)> {
+        let record = self.record.as_ref()?;
         let told = cfg.load::<CapturedTelemetryAttributes>();
-        Some(members::of_request(parameters, &self.service, &self.operation, told, request))
+        Some(members::of_request(record.parameters.as_ref()?, &record.operation, told, request))
     }
 
-    pub(crate) fn add_parameters(&mut self, found: Found) {
-        if let Some(aws) = self.aws.take() {
-            self.aws = Some(found.into_iter().fold(aws, |aws, (name, value)| aws.parameter(&name, &value)));
-        }
+    pub(crate) fn add_parameters(&mut self, (found, form): (Found, Form)) {
+        self.record = self.record.take().map(|record| Record { aws: with(record.aws, found), form, ..record });
     }
 
     /// Gives the request the header that carries the trace on.
@@ -92,35 +78,41 @@ impl Call {
         request.add_extension(SeenByInterceptor);
     }
 
-    pub(crate) fn streams(&mut self, answer: Arc<Watch>) {
-        self.answer = Some(answer);
+    /// An attempt was answered.
+    pub(crate) fn watch(&mut self, response: &mut HttpResponse) {
+        if let Some(record) = &mut self.record {
+            record.answer = Some(watch(response.body_mut(), &self.subsegment));
+        }
     }
 
     /// The SDK is done with the operation; its answer's body may still be on the way.
     pub(crate) fn end(&mut self, context: &InterceptorContext, components: &RuntimeComponents, attempts: u32) {
-        let Some(aws) = self.aws.take() else { return };
+        let Some(record) = self.record.take() else { return };
+        let Record { operation, aws, parameters, form, answer } = record;
         let mut aws = aws.retries(attempts.saturating_sub(1));
         let response = context.response();
         if let Some(response) = response {
-            aws = self.note_response(aws, response);
+            aws = self.note_response(response, &operation, aws);
+            if let Some(parameters) = parameters {
+                aws = with(aws, members::of_response(&parameters, &operation, form, response));
+            }
         }
         let is_streamed = match context.output_or_error() {
+            Some(Ok(_)) => response.is_some_and(|response| response.body().bytes().is_none()),
             Some(Err(error)) => {
-                let failure = Failure::of(error, context, components);
-                self.note_failure(failure);
+                self.note_failure(Failure::of(error, context, components));
                 false
             }
-            Some(Ok(_)) => response.is_some_and(|response| response.body().bytes().is_none()),
             None => false,
         };
         self.subsegment.set_aws(&aws);
-        match self.answer.take().filter(|_| is_streamed) {
+        match answer.filter(|_| is_streamed) {
             Some(answer) => answer.take_over(),
             None => self.subsegment.close(),
         }
     }
 
-    fn note_response(&self, mut aws: Aws, response: &HttpResponse) -> Aws {
+    fn note_response(&self, response: &HttpResponse, operation: &Metadata, mut aws: Aws) -> Aws {
         let (status, headers) = (response.status().as_u16(), response.headers());
         let length = headers.get("content-length").and_then(|length| length.parse::<u64>().ok());
         self.subsegment.set_http_response(&ResponseBlock::new(status).content_length(length));
@@ -130,14 +122,9 @@ impl Call {
         if let Some(id) = response.request_id() {
             aws = aws.request_id(id);
         }
-        if let Some(id) = headers.get("x-amz-id-2").filter(|_| self.service.eq_ignore_ascii_case("s3")) {
-            aws = aws.id_2(id);
-        }
-        match &self.parameters {
-            Some(parameters) => members::of_response(parameters, &self.service, &self.operation, response)
-                .into_iter()
-                .fold(aws, |aws, (name, value)| aws.parameter(&name, &value)),
-            None => aws,
+        match headers.get("x-amz-id-2") {
+            Some(id) if operation.service().eq_ignore_ascii_case("s3") => aws.id_2(id),
+            _ => aws,
         }
     }
 
@@ -152,6 +139,22 @@ impl Call {
     }
 }
 
+impl Drop for Call {
+    fn drop(&mut self) {
+        let Some(Record { aws, .. }) = self.record.take() else { return };
+        self.subsegment.set_aws(&aws);
+        // A panic is noted by the subsegment itself, when its last handle goes.
+        if !std::thread::panicking() {
+            self.subsegment.fault(Exception::new("Cancelled", "the call was dropped before its response"));
+            self.subsegment.close();
+        }
+    }
+}
+
+fn with(aws: Aws, found: Found) -> Aws {
+    found.into_iter().fold(aws, |aws, (name, value)| aws.parameter(&name, &value))
+}
+
 /// An HTTP client of ours leaves a request with this mark alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeenByInterceptor;
@@ -161,18 +164,5 @@ pub(crate) fn carry(subsegment: &Subsegment, request: &mut HttpRequest) {
     if let Some(header) = subsegment.trace_header() {
         // A value that cannot be sent is left out.
         let _ = request.headers_mut().try_insert(TRACE_HEADER, header_value(&header));
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        // A panic is noted by the subsegment itself, when its last handle goes.
-        if let Some(aws) = self.aws.take() {
-            self.subsegment.set_aws(&aws);
-            if !std::thread::panicking() {
-                self.subsegment.fault(Exception::new("Cancelled", "the call was dropped before its response"));
-                self.subsegment.close();
-            }
-        }
     }
 }

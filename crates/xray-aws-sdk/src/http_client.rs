@@ -127,7 +127,9 @@ impl HttpConnector for Connector {
                     let (status, headers) = (response.status().as_u16(), response.headers());
                     let length = headers.get("content-length").and_then(|length| length.parse::<u64>().ok());
                     subsegment.set_http_response(&HttpResponse::new(status).content_length(length));
-                    flags_of_status(status).iter().for_each(|flag| drop(subsegment.mark(*flag)));
+                    for flag in flags_of_status(status) {
+                        subsegment.mark(*flag);
+                    }
                 }
                 Err(error) => {
                     subsegment.fault(error);

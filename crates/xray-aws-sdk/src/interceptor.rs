@@ -17,7 +17,6 @@ use aws_smithy_types::telemetry::RequestedTelemetryAttributes;
 use xray_core::Entity;
 use xray_core::context::current_for_call;
 
-use crate::body::watch;
 use crate::call::Call;
 use crate::whitelist::Whitelist;
 
@@ -186,9 +185,8 @@ impl Intercept for XRayInterceptor {
     ) -> Result<(), BoxError> {
         if !self.until_head
             && let Some(call) = cfg.get_mut_from_interceptor_state::<Call>()
-            && call.is_recording()
         {
-            call.streams(watch(context.response_mut().body_mut(), call.subsegment()));
+            call.watch(context.response_mut());
         }
         Ok(())
     }

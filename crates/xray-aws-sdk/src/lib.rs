@@ -54,7 +54,7 @@
 //! that of all X-Ray SDKs. No service's crate is needed for it. Members are found in this order:
 //!
 //! 1. Texts of the input, which the SDK tells by name, also those that travel in urls; none that the API marks
-//!    sensitive. Service crates of 2025 and before tell none.
+//!    sensitive. Old versions of service crates tell none.
 //! 2. What the whitelist says is in a header, or the status.
 //! 3. Request and response bodies in JSON, and requests in the form encoding of SNS and older services.
 //!

@@ -6,13 +6,13 @@
 mod form;
 mod json;
 
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, Metadata};
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::telemetry::CapturedTelemetryAttributes;
 use serde_json::Value;
 
-use crate::whitelist::{Parameter, Parameters, Source, Take};
+use crate::whitelist::{Parameter, Parameters, Source, Take, service_key};
 
 /// Larger bodies are not read.
 const MAX_BODY: usize = 64 * 1024;
@@ -21,38 +21,71 @@ const MAX_VALUE: usize = 2 * 1024;
 
 /// REST services whose JSON bodies are, or may be, the application's own data. An empty operation means all.
 const PAYLOADS: [(&str, &str); 10] = [
-    ("ApiGatewayManagementApi", ""),
-    ("AppConfigData", ""),
-    ("BedrockAgentCore", ""),
-    ("BedrockRuntime", "Invoke"),
-    ("IoTDataPlane", ""),
-    ("Lambda", "Invoke"),
-    ("MediaStoreData", ""),
-    ("S3", ""),
-    ("SageMakerRuntime", ""),
-    ("SageMakerRuntimeHTTP2", ""),
+    ("apigatewaymanagementapi", ""),
+    ("appconfigdata", ""),
+    ("bedrockagentcore", ""),
+    ("bedrockruntime", "Invoke"),
+    ("iotdataplane", ""),
+    ("lambda", "Invoke"),
+    ("mediastoredata", ""),
+    ("s3", ""),
+    ("sagemakerruntime", ""),
+    ("sagemakerruntimehttp2", ""),
 ];
 
 /// Names and values, as documents have them.
 pub(crate) type Found = Vec<(String, Value)>;
 
+/// How the bodies of an operation are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// AWS JSON, where a body is always the document of inputs or outputs.
+    Json,
+    /// REST with JSON, where it may also be data of the application.
+    RestJson,
+    Query,
+    Unread,
+}
+
+impl Form {
+    fn of(headers: &Headers) -> Form {
+        let content_type = headers.get("content-type").unwrap_or_default();
+        match content_type.split(';').next().unwrap_or_default().trim() {
+            "application/x-amz-json-1.0" | "application/x-amz-json-1.1" => Form::Json,
+            "application/json" => Form::RestJson,
+            "application/x-www-form-urlencoded" => Form::Query,
+            _ => Form::Unread,
+        }
+    }
+}
+
+/// The form of the request comes along.
 pub(crate) fn of_request(
     parameters: &Parameters,
-    service: &str,
-    operation: &str,
+    operation: &Metadata,
     told: Option<&CapturedTelemetryAttributes>,
     request: &HttpRequest,
-) -> Found {
-    let search = Search { service, operation, headers: request.headers(), body: request.body() };
-    search.look_for(parameters.requested(), |parameter| match parameter.source() {
+) -> (Found, Form) {
+    let form = Form::of(request.headers());
+    let search = Search { operation, form, headers: request.headers(), body: request.body() };
+    let found = search.look_for(parameters.requested(), |parameter| match parameter.source() {
         Source::Member => Some(Value::from(told?.get(parameter.member())?)),
         Source::Header(name) => request.headers().get(&**name).map(Value::from),
         Source::Status => None,
-    })
+    });
+    (found, form)
 }
 
-pub(crate) fn of_response(parameters: &Parameters, service: &str, operation: &str, response: &HttpResponse) -> Found {
-    let search = Search { service, operation, headers: response.headers(), body: response.body() };
+pub(crate) fn of_response(
+    parameters: &Parameters,
+    operation: &Metadata,
+    asked: Form,
+    response: &HttpResponse,
+) -> Found {
+    let headers = response.headers();
+    // A request in AWS JSON is answered in it, whatever the answer says: not all stand-ins for AWS say the same.
+    let form = if asked == Form::Json { asked } else { Form::of(headers) };
+    let search = Search { operation, form, headers, body: response.body() };
     search.look_for(parameters.responded(), |parameter| match parameter.source() {
         Source::Member => None,
         Source::Header(name) => response.headers().get(&**name).map(Value::from),
@@ -62,8 +95,8 @@ pub(crate) fn of_response(parameters: &Parameters, service: &str, operation: &st
 
 /// One message, request or response.
 struct Search<'a> {
-    service: &'a str,
-    operation: &'a str,
+    operation: &'a Metadata,
+    form: Form,
     headers: &'a Headers,
     body: &'a SdkBody,
 }
@@ -95,19 +128,17 @@ impl Search<'_> {
         if self.headers.contains_key("content-encoding") {
             return;
         }
-        let content_type = self.headers.get("content-type").unwrap_or_default();
-        match content_type.split(';').next().unwrap_or_default().trim() {
-            "application/x-amz-json-1.0" | "application/x-amz-json-1.1" => json::read(body, wanted, found),
-            "application/json" if !self.is_payload() => json::read(body, wanted, found),
-            "application/x-www-form-urlencoded" => form::read(body, wanted, found),
-            _ => {}
+        match self.form {
+            Form::Json => json::read(body, wanted, found),
+            Form::RestJson if !self.is_payload() => json::read(body, wanted, found),
+            Form::Query => form::read(body, wanted, found),
+            Form::RestJson | Form::Unread => {}
         }
     }
 
     fn is_payload(&self) -> bool {
-        PAYLOADS.iter().any(|(service, operation)| {
-            self.service.eq_ignore_ascii_case(service) && self.operation.starts_with(operation)
-        })
+        let key = service_key(self.operation.service());
+        PAYLOADS.iter().any(|(service, operation)| key == *service && self.operation.name().starts_with(operation))
     }
 }
 
@@ -139,14 +170,18 @@ mod tests {
     }
 
     /// Some members of a request of `service`, as a JSON object.
-    fn found(service: &str, operation: &str, request: &HttpRequest) -> Value {
+    fn found(service: &'static str, operation: &'static str, request: &HttpRequest) -> Value {
         let parameters = Parameters::new()
             .request("Name")
             .request("Limit")
             .request(Parameter::count("List"))
             .request(Parameter::keys("Map"))
             .request(Parameter::header("Kind", "x-kind"));
-        of_request(&parameters, service, operation, None, request).into_iter().collect::<serde_json::Map<_, _>>().into()
+        of_request(&parameters, &Metadata::new(operation, service), None, request)
+            .0
+            .into_iter()
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     }
 
     const JSON: &str = r#"{"Name":"n","Limit":7,"List":[1,{"Name":"inner"}],"Map":{"a":1,"b":{}},"Other":[[]]}"#;
@@ -181,8 +216,8 @@ mod tests {
             ("Lambda", "Invoke", false),
             ("Lambda", "InvokeAsync", false),
             ("Lambda", "CreateFunction", true),
-            ("BedrockRuntime", "InvokeModel", false),
-            ("IoTDataPlane", "Publish", false),
+            ("Bedrock Runtime", "InvokeModel", false),
+            ("IoT Data Plane", "Publish", false),
         ] {
             let found = found(service, operation, &request);
             assert_eq!(found.get("name").is_some(), is_read, "{service} {operation}");

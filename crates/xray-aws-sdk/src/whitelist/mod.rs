@@ -151,7 +151,8 @@ impl Default for Whitelist {
     }
 }
 
-fn service_key(service: &str) -> String {
+/// The form in which services are looked up.
+pub(crate) fn service_key(service: &str) -> String {
     service.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 

@@ -5,6 +5,7 @@
 mod context;
 mod documents;
 mod http_client;
+mod moto;
 mod parameters;
 mod streams;
 mod stub;
