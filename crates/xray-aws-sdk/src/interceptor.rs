@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeDeserializationInterceptorContextMut, BeforeSerializationInterceptorContextRef,
     BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
@@ -109,7 +109,9 @@ impl Storable for Parent {
     type Storer = StoreReplace<Parent>;
 }
 
-// No hook returns an error, since that would fail the call.
+// No hook returns an error, since that would fail the call. The hint spares the SDK to look at each of the other hooks
+// whether the interceptor is enabled: half of what a call that is not sampled would pay.
+#[dyn_dispatch_hint]
 impl Intercept for XRayInterceptor {
     fn name(&self) -> &'static str {
         "XRayInterceptor"
