@@ -66,7 +66,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     for (method, target) in REQUESTS {
         let mut connection = TcpStream::connect(address).await?;
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let head =
+            format!("{method} {target} HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         connection.write_all(head.as_bytes()).await?;
         connection.read_to_end(&mut Vec::new()).await?;
     }

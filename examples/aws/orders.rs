@@ -76,7 +76,9 @@ pub(crate) async fn receipt(State(stores): State<Stores>, Path(id): Path<String>
             let text = object.body.collect().await.map_err(failed)?;
             Ok(String::from_utf8_lossy(&text.into_bytes()).into_owned())
         }
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => Err(StatusCode::NOT_FOUND),
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
+            Err(StatusCode::NOT_FOUND)
+        }
         Err(error) => Err(failed(error)),
     }
 }

@@ -14,7 +14,7 @@ use xray_core::{Aws, Entity, Exception, Flag, Namespace, Subsegment};
 
 use crate::body::{Watch, watch};
 use crate::failure::Failure;
-use crate::members::{self, Form, Found};
+use crate::members::{self, Form};
 use crate::whitelist::{Parameters, Whitelist};
 
 const TRACE_HEADER: &str = "x-amzn-trace-id";
@@ -28,7 +28,7 @@ pub(crate) struct Call {
 }
 
 #[derive(Debug)]
-struct Record {
+pub(crate) struct Record {
     operation: Metadata,
     /// What is known so far.
     aws: Aws,
@@ -39,15 +39,26 @@ struct Record {
     answer: Option<Arc<Watch>>,
 }
 
+impl Record {
+    /// Adds the request's parameters that the whitelist names. The operation may have told some of them.
+    pub(crate) fn with_request(self, request: &HttpRequest, told: Option<&CapturedTelemetryAttributes>) -> Record {
+        let Some(parameters) = &self.parameters else { return self };
+        let (found, form) = members::of_request(parameters, &self.operation, told, request);
+        Record { aws: members::record(found, self.aws), form, ..self }
+    }
+}
+
 impl Storable for Call {
     type Storer = StoreReplace<Call>;
 }
 
 impl Call {
+    /// A call below an entity that is not sampled.
+    pub(crate) fn unsampled(parent: &Entity) -> Call {
+        Call { subsegment: parent.subsegment(""), record: None }
+    }
+
     pub(crate) fn begin(parent: &Entity, cfg: &ConfigBag, whitelist: &Whitelist) -> Call {
-        if !parent.is_sampled() {
-            return Call { subsegment: parent.subsegment(""), record: None };
-        }
         let operation = cfg.load::<Metadata>().cloned().unwrap_or_else(|| Metadata::new("", "AWS"));
         let subsegment = parent.subsegment(operation.service().replace(' ', ""));
         subsegment.set_namespace(Namespace::Aws);
@@ -61,21 +72,26 @@ impl Call {
         Call { subsegment, record: Some(Record { operation, aws, parameters, form: Form::Unread, answer: None }) }
     }
 
-    /// The parameters of the request that the whitelist names. The operation may have told some of them.
-    pub(crate) fn parameters_of(&self, request: &HttpRequest, cfg: &ConfigBag) -> Option<(Found, Form)> {
-        let record = self.record.as_ref()?;
-        let told = cfg.load::<CapturedTelemetryAttributes>();
-        Some(members::of_request(record.parameters.as_ref()?, &record.operation, told, request))
+    /// Hands out what is to be recorded, for something to be added: the SDK keeps much that is borrowed meanwhile.
+    pub(crate) fn take_record(&mut self) -> Option<Record> {
+        self.record.take()
     }
 
-    pub(crate) fn add_parameters(&mut self, (found, form): (Found, Form)) {
-        self.record = self.record.take().map(|record| Record { aws: with(record.aws, found), form, ..record });
+    pub(crate) fn put_back(&mut self, record: Record) {
+        self.record = Some(record);
     }
 
     /// Gives the request the header that carries the trace on.
     pub(crate) fn carry_on(&self, request: &mut HttpRequest) {
         carry(&self.subsegment, request);
-        request.add_extension(SeenByInterceptor);
+        if self.record.is_some() {
+            request.add_extension(SeenByInterceptor);
+        }
+    }
+
+    /// What is presigned is not sent, and has nothing to carry.
+    pub(crate) fn take_off(&self, request: &mut HttpRequest) {
+        request.headers_mut().remove(TRACE_HEADER);
     }
 
     /// An attempt was answered.
@@ -94,7 +110,7 @@ impl Call {
         if let Some(response) = response {
             aws = self.note_response(response, &operation, aws);
             if let Some(parameters) = parameters {
-                aws = with(aws, members::of_response(&parameters, &operation, form, response));
+                aws = members::record(members::of_response(&parameters, &operation, form, response), aws);
             }
         }
         let is_streamed = match context.output_or_error() {
@@ -149,10 +165,6 @@ impl Drop for Call {
             self.subsegment.close();
         }
     }
-}
-
-fn with(aws: Aws, found: Found) -> Aws {
-    found.into_iter().fold(aws, |aws, (name, value)| aws.parameter(&name, &value))
 }
 
 /// An HTTP client of ours leaves a request with this mark alone.

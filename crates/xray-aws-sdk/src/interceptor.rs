@@ -5,15 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeDeserializationInterceptorContextMut, BeforeSerializationInterceptorContextRef,
-    BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+    BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextMut,
 };
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer, Layer, Storable, StoreReplace};
-use aws_smithy_types::telemetry::RequestedTelemetryAttributes;
+use aws_smithy_types::telemetry::{CapturedTelemetryAttributes, RequestedTelemetryAttributes};
 use xray_core::Entity;
 use xray_core::context::current_for_call;
 
@@ -123,12 +123,11 @@ impl Intercept for XRayInterceptor {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let parent = current_for_call("an AWS call");
-        // What is not traced keeps nothing, and passes as it is.
-        if parent.trace_id().is_some() {
-            if parent.is_sampled() {
-                self.ask(cfg);
-            }
+        if parent.is_sampled() {
+            self.ask(cfg);
             cfg.interceptor_state().store_put(Parent(parent));
+        } else if parent.trace_id().is_some() {
+            cfg.interceptor_state().store_put(Call::unsampled(&parent));
         }
         Ok(())
     }
@@ -157,10 +156,11 @@ impl Intercept for XRayInterceptor {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(parameters) = cfg.load::<Call>().and_then(|call| call.parameters_of(context.request(), cfg))
-            && let Some(call) = cfg.get_mut_from_interceptor_state::<Call>()
-        {
-            call.add_parameters(parameters);
+        if let Some(record) = cfg.get_mut_from_interceptor_state().and_then(Call::take_record) {
+            let record = record.with_request(context.request(), cfg.load::<CapturedTelemetryAttributes>());
+            if let Some(call) = cfg.get_mut_from_interceptor_state::<Call>() {
+                call.put_back(record);
+            }
         }
         Ok(())
     }
@@ -193,9 +193,10 @@ impl Intercept for XRayInterceptor {
         Ok(())
     }
 
-    fn read_after_execution(
+    // Of the two hooks at the end the one that may change something.
+    fn modify_before_completion(
         &self,
-        context: &FinalizerInterceptorContextRef<'_>,
+        context: &mut FinalizerInterceptorContextMut<'_>,
         components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
@@ -209,6 +210,12 @@ impl Intercept for XRayInterceptor {
         let attempts = cfg.load::<RequestAttempts>().map_or(0, RequestAttempts::attempts);
         if let Some(call) = cfg.get_mut_from_interceptor_state::<Call>() {
             call.end(context.inner(), components, attempts);
+            // A request that has come to no end was made to be presigned.
+            if context.output_or_error().is_none()
+                && let Some(request) = context.request_mut()
+            {
+                call.take_off(request);
+            }
         }
         Ok(())
     }

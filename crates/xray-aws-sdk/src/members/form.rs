@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Found;
+use super::{Found, Member};
 use crate::whitelist::{Parameter, Take};
 
-pub(super) fn read(body: &[u8], wanted: &[&Parameter], found: &mut Found) {
+pub(super) fn read<'a>(body: &'a [u8], wanted: &[&'a Parameter], found: &mut Found<'a>) {
     let Ok(body) = std::str::from_utf8(body) else { return };
     let pairs = || body.split('&').filter_map(|pair| pair.split_once('='));
     for parameter in wanted {
@@ -33,7 +33,7 @@ pub(super) fn read(body: &[u8], wanted: &[&Parameter], found: &mut Found) {
                 (!keys.is_empty()).then(|| keys.into())
             }
         };
-        found.extend(value.map(|value| (parameter.field().to_owned(), value)));
+        found.extend(value.map(|value| (parameter.field(), Member::Made(value))));
     }
 }
 

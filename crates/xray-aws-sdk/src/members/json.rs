@@ -1,16 +1,18 @@
 //! Members of a JSON object. What is not wanted is passed over, and never kept.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 use xray_core::serde::Deserialize;
 use xray_core::serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::Found;
+use super::{Found, Member};
 use crate::whitelist::{Parameter, Take};
 
 /// Adds what is wanted. A text that is not wholly JSON has nothing.
-pub(super) fn read(body: &[u8], wanted: &[&Parameter], found: &mut Found) {
+pub(super) fn read<'a>(body: &'a [u8], wanted: &[&'a Parameter], found: &mut Found<'a>) {
     let mut json = serde_json::Deserializer::from_slice(body);
     if let Ok(members) = json.deserialize_map(Members { wanted })
         && json.end().is_ok()
@@ -19,27 +21,27 @@ pub(super) fn read(body: &[u8], wanted: &[&Parameter], found: &mut Found) {
     }
 }
 
-struct Members<'a> {
-    wanted: &'a [&'a Parameter],
+struct Members<'w, 'a> {
+    wanted: &'w [&'a Parameter],
 }
 
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Found;
+impl<'a> Visitor<'a> for Members<'_, 'a> {
+    type Value = Found<'a>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Found, M::Error> {
+    fn visit_map<M: MapAccess<'a>>(self, mut members: M) -> Result<Found<'a>, M::Error> {
         let mut found = Found::new();
-        while let Some(name) = members.next_key::<String>()? {
+        while let Some(Name(name)) = members.next_key()? {
             match self.wanted.iter().find(|parameter| parameter.member() == name) {
                 None => {
                     members.next_value::<IgnoredAny>()?;
                 }
                 Some(parameter) => {
                     if let Some(value) = members.next_value_seed(Taken(parameter.take()))? {
-                        found.push((parameter.field().to_owned(), value));
+                        found.push((parameter.field(), value));
                     }
                 }
             }
@@ -48,16 +50,41 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 }
 
+/// The name of a member, in the body itself unless it has escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(name: D) -> Result<Name<'a>, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(name.into()))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(name.to_owned().into()))
+            }
+        }
+        name.deserialize_str(Visit)
+    }
+}
+
 /// What is taken of one value. Nothing, if it is not of the kind for that.
 struct Taken(Take);
 
 impl<'de> DeserializeSeed<'de> for Taken {
-    type Value = Option<Value>;
+    type Value = Option<Member<'de>>;
 
-    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Option<Value>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Option<Member<'de>>, D::Error> {
         match self.0 {
-            Take::Value => Value::deserialize(value).map(Some),
-            Take::Count | Take::Keys => value.deserialize_any(self),
+            Take::Value => <&RawValue>::deserialize(value).map(|json| Some(Member::Json(json))),
+            Take::Count | Take::Keys => Ok(value.deserialize_any(self)?.map(Member::Made)),
         }
     }
 }

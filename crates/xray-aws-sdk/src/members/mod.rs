@@ -6,11 +6,15 @@
 mod form;
 mod json;
 
+use std::borrow::Cow;
+
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, Metadata};
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::telemetry::CapturedTelemetryAttributes;
 use serde_json::Value;
+use serde_json::value::RawValue;
+use xray_core::Aws;
 
 use crate::whitelist::{Parameter, Parameters, Source, Take, service_key};
 
@@ -34,7 +38,36 @@ const PAYLOADS: [(&str, &str); 10] = [
 ];
 
 /// Names and values, as documents have them.
-pub(crate) type Found = Vec<(String, Value)>;
+pub(crate) type Found<'a> = Vec<(&'a str, Member<'a>)>;
+
+/// The value of a member, copied nowhere yet.
+#[derive(Debug)]
+pub(crate) enum Member<'a> {
+    Text(Cow<'a, str>),
+    /// As it stands in a body.
+    Json(&'a RawValue),
+    /// What is made of a value, or for want of one.
+    Made(Value),
+}
+
+/// Adds what was found, within bounds.
+pub(crate) fn record(found: Found<'_>, aws: Aws) -> Aws {
+    found.into_iter().fold(aws, |aws, (name, member)| match member {
+        Member::Text(text) => aws.parameter(name, cut(&text)),
+        Member::Json(json) if json.get() == "null" => aws,
+        Member::Json(json) if json.get().len() <= MAX_VALUE => aws.parameter(name, json),
+        Member::Json(json) => match serde_json::from_str::<String>(json.get()) {
+            Ok(text) => aws.parameter(name, cut(&text)),
+            Err(_) => aws,
+        },
+        Member::Made(value) if value.to_string().len() <= MAX_VALUE => aws.parameter(name, &value),
+        Member::Made(_) => aws,
+    })
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_VALUE)]
+}
 
 /// How the bodies of an operation are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,58 +93,58 @@ impl Form {
 }
 
 /// The form of the request comes along.
-pub(crate) fn of_request(
-    parameters: &Parameters,
+pub(crate) fn of_request<'a>(
+    parameters: &'a Parameters,
     operation: &Metadata,
-    told: Option<&CapturedTelemetryAttributes>,
-    request: &HttpRequest,
-) -> (Found, Form) {
+    told: Option<&'a CapturedTelemetryAttributes>,
+    request: &'a HttpRequest,
+) -> (Found<'a>, Form) {
     let form = Form::of(request.headers());
     let search = Search { operation, form, headers: request.headers(), body: request.body() };
     let found = search.look_for(parameters.requested(), |parameter| match parameter.source() {
-        Source::Member => Some(Value::from(told?.get(parameter.member())?)),
-        Source::Header(name) => request.headers().get(&**name).map(Value::from),
+        Source::Member => Some(Member::Text(told?.get(parameter.member())?.into())),
+        Source::Header(name) => request.headers().get(&**name).map(|text| Member::Text(text.into())),
         Source::Status => None,
     });
     (found, form)
 }
 
-pub(crate) fn of_response(
-    parameters: &Parameters,
+pub(crate) fn of_response<'a>(
+    parameters: &'a Parameters,
     operation: &Metadata,
     asked: Form,
-    response: &HttpResponse,
-) -> Found {
+    response: &'a HttpResponse,
+) -> Found<'a> {
     let headers = response.headers();
     // A request in AWS JSON is answered in it, whatever the answer says: not all stand-ins for AWS say the same.
     let form = if asked == Form::Json { asked } else { Form::of(headers) };
     let search = Search { operation, form, headers, body: response.body() };
     search.look_for(parameters.responded(), |parameter| match parameter.source() {
         Source::Member => None,
-        Source::Header(name) => response.headers().get(&**name).map(Value::from),
-        Source::Status => Some(response.status().as_u16().into()),
+        Source::Header(name) => response.headers().get(&**name).map(|text| Member::Text(text.into())),
+        Source::Status => Some(Member::Made(response.status().as_u16().into())),
     })
 }
 
 /// One message, request or response.
-struct Search<'a> {
-    operation: &'a Metadata,
+struct Search<'o, 'a> {
+    operation: &'o Metadata,
     form: Form,
     headers: &'a Headers,
     body: &'a SdkBody,
 }
 
-impl Search<'_> {
+impl<'a> Search<'_, 'a> {
     /// `known` gives what is to be had without the body.
-    fn look_for<'p>(
+    fn look_for(
         &self,
-        parameters: impl Iterator<Item = &'p Parameter>,
-        known: impl Fn(&Parameter) -> Option<Value>,
-    ) -> Found {
+        parameters: impl Iterator<Item = &'a Parameter>,
+        known: impl Fn(&'a Parameter) -> Option<Member<'a>>,
+    ) -> Found<'a> {
         let (mut found, mut wanted) = (Found::new(), Vec::new());
         for parameter in parameters {
             match known(parameter) {
-                Some(value) if parameter.take() == Take::Value => found.push((parameter.field().to_owned(), value)),
+                Some(value) if parameter.take() == Take::Value => found.push((parameter.field(), value)),
                 _ if *parameter.source() == Source::Member => wanted.push(parameter),
                 _ => {}
             }
@@ -119,10 +152,10 @@ impl Search<'_> {
         if !wanted.is_empty() {
             self.read_body(&wanted, &mut found);
         }
-        found.into_iter().filter_map(|(name, value)| Some((name, bounded(value)?))).collect()
+        found
     }
 
-    fn read_body(&self, wanted: &[&Parameter], found: &mut Found) {
+    fn read_body(&self, wanted: &[&'a Parameter], found: &mut Found<'a>) {
         // A streamed body, or one on its way to the application, is not in memory.
         let Some(body) = self.body.bytes().filter(|body| (1..=MAX_BODY).contains(&body.len())) else { return };
         if self.headers.contains_key("content-encoding") {
@@ -142,18 +175,6 @@ impl Search<'_> {
     }
 }
 
-fn bounded(value: Value) -> Option<Value> {
-    match value {
-        Value::Null => None,
-        Value::String(mut text) => {
-            text.truncate(text.floor_char_boundary(MAX_VALUE));
-            Some(text.into())
-        }
-        Value::Array(_) | Value::Object(_) => Some(value).filter(|value| value.to_string().len() <= MAX_VALUE),
-        _ => Some(value),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -169,7 +190,18 @@ mod tests {
         request
     }
 
-    /// Some members of a request of `service`, as a JSON object.
+    /// The `aws` block with these members, as JSON, without its operation.
+    fn recorded(found: Found<'_>) -> Value {
+        let (recorder, traces) = xray_core::Recorder::in_memory();
+        let segment = recorder.begin("shop");
+        segment.subsegment("call").set_aws(&record(found, Aws::operation("X")));
+        segment.close();
+        let mut aws = traces.take().one().find("call").json()["aws"].clone();
+        aws.as_object_mut().unwrap().remove("operation");
+        aws
+    }
+
+    /// Some members of a request of `service`.
     fn found(service: &'static str, operation: &'static str, request: &HttpRequest) -> Value {
         let parameters = Parameters::new()
             .request("Name")
@@ -177,11 +209,7 @@ mod tests {
             .request(Parameter::count("List"))
             .request(Parameter::keys("Map"))
             .request(Parameter::header("Kind", "x-kind"));
-        of_request(&parameters, &Metadata::new(operation, service), None, request)
-            .0
-            .into_iter()
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+        recorded(of_request(&parameters, &Metadata::new(operation, service), None, request).0)
     }
 
     const JSON: &str = r#"{"Name":"n","Limit":7,"List":[1,{"Name":"inner"}],"Map":{"a":1,"b":{}},"Other":[[]]}"#;
@@ -256,8 +284,15 @@ mod tests {
 
     #[test]
     fn large_values_are_cut_or_left_out() {
-        assert_eq!(bounded("ä".repeat(2000).into()), Some("ä".repeat(1024).into()));
-        assert_eq!(bounded(vec![7; 2000].into()), None);
-        assert_eq!(bounded(json!([7])), Some(json!([7])));
+        let long = "ä".repeat(2000);
+        let quoted = RawValue::from_string(format!("{long:?}")).unwrap();
+        let list = RawValue::from_string(format!("{:?}", [7; 2000])).unwrap();
+        let found = vec![
+            ("text", Member::Text(long.as_str().into())),
+            ("json", Member::Json(&quoted)),
+            ("list", Member::Json(&list)),
+            ("keys", Member::Made(vec!["key"; 1000].into())),
+        ];
+        assert_eq!(recorded(found), json!({"text": "ä".repeat(1024), "json": "ä".repeat(1024)}));
     }
 }
