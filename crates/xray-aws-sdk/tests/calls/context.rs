@@ -11,7 +11,7 @@ use crate::documents::{JSON, get_item};
 use crate::stub::{Stub, recorded, reply};
 
 /// A segment that is not recorded.
-fn unsampled() -> Segment {
+pub(crate) fn unsampled() -> Segment {
     let header = TraceHeader::parse("Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Parent=53995c3f42cd8ad8;Sampled=0;L=a:1");
     Recorder::in_memory().0.begin_from("shop", &header)
 }
