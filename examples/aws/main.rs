@@ -53,7 +53,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     let stores = Stores::new(&shared_configuration(endpoint));
     // Outside of requests a segment is begun by hand.
-    recorder.begin("set up").scope(stores.create()).await?;
+    Recorder::global().begin("set up").scope(stores.create()).await?;
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -46,9 +46,13 @@ fn element(name: &str) -> Option<(u32, &str)> {
 
 /// Forms have texts only. Those that the SDK does not tell as texts are mostly numbers and booleans.
 fn scalar(text: String) -> Value {
-    let value: Option<Value> =
-        text.parse::<bool>().map(Value::from).or_else(|_| text.parse::<i64>().map(Value::from)).ok();
-    value.filter(|value| value.to_string() == text).unwrap_or_else(|| text.into())
+    match (text.as_str(), text.parse::<i64>()) {
+        ("true", _) => true.into(),
+        ("false", _) => false.into(),
+        // `007` is none.
+        (same, Ok(number)) if number.to_string() == same => number.into(),
+        _ => text.into(),
+    }
 }
 
 fn decoded(text: &str) -> String {

@@ -58,28 +58,28 @@ pub enum WhitelistPlace {
     /// The member `services`.
     Services,
     /// A service.
-    Service(String),
+    Service(Box<str>),
     /// The member `operations` of a service.
-    Operations(String),
+    Operations(Box<str>),
     /// An operation.
     #[non_exhaustive]
     Operation {
         /// Its service.
-        service: String,
+        service: Box<str>,
         /// Its name.
-        operation: String,
+        operation: Box<str>,
     },
     /// The descriptors of an operation, or one of them.
     #[non_exhaustive]
     Descriptor {
         /// The operation's service.
-        service: String,
+        service: Box<str>,
         /// The operation.
-        operation: String,
+        operation: Box<str>,
         /// `request_descriptors` or `response_descriptors`.
         property: &'static str,
         /// The member that is described. `None`: all of them.
-        member: Option<String>,
+        member: Option<Box<str>>,
     },
 }
 

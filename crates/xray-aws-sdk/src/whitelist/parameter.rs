@@ -49,7 +49,7 @@ impl Parameters {
     }
 
     pub(super) fn validate(&self, service: &str, operation: &str) -> Result<(), WhitelistError> {
-        let at = WhitelistPlace::Operation { service: service.to_owned(), operation: operation.to_owned() };
+        let at = WhitelistPlace::Operation { service: service.into(), operation: operation.into() };
         let invalid = |field: &str, expected| WhitelistError::Invalid { at: at.clone(), field: field.into(), expected };
         if service_key(service).is_empty() {
             return Err(invalid("service", "a name with letters or digits"));

@@ -13,9 +13,9 @@ pub(super) fn parse(text: &str) -> Result<Whitelist, WhitelistError> {
     document.allow(&["services"])?;
     let mut list = Whitelist::empty();
     for (service, value) in Members::of(document.get("services")?, WhitelistPlace::Services)?.members {
-        let members = Members::of(value, WhitelistPlace::Service(service.clone()))?;
+        let members = Members::of(value, WhitelistPlace::Service(service.as_str().into()))?;
         members.allow(&["operations"])?;
-        let operations = Members::of(members.get("operations")?, WhitelistPlace::Operations(service.clone()))?;
+        let operations = Members::of(members.get("operations")?, WhitelistPlace::Operations(service.as_str().into()))?;
         for (operation, value) in operations.members {
             list.add(service, operation, parameters(service, operation, value)?)?;
         }
@@ -24,14 +24,15 @@ pub(super) fn parse(text: &str) -> Result<Whitelist, WhitelistError> {
 }
 
 fn parameters(service: &str, operation: &str, value: &Value) -> Result<Parameters, WhitelistError> {
-    let place = || (service.to_owned(), operation.to_owned());
-    let (of_service, of_operation) = place();
-    let members = Members::of(value, WhitelistPlace::Operation { service: of_service, operation: of_operation })?;
+    let at = WhitelistPlace::Operation { service: service.into(), operation: operation.into() };
+    let members = Members::of(value, at)?;
     members.allow(&["request_parameters", "request_descriptors", "response_parameters", "response_descriptors"])?;
     let described = |property: &'static str| -> Result<Vec<Parameter>, WhitelistError> {
-        let at = |member: Option<&String>| {
-            let (service, operation) = place();
-            WhitelistPlace::Descriptor { service, operation, property, member: member.cloned() }
+        let at = |member: Option<&String>| WhitelistPlace::Descriptor {
+            service: service.into(),
+            operation: operation.into(),
+            property,
+            member: member.map(|member| member.as_str().into()),
         };
         let Some(value) = members.members.get(property) else { return Ok(Vec::new()) };
         let descriptors = Members::of(value, at(None))?;

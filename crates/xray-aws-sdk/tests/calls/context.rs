@@ -85,8 +85,7 @@ async fn a_hundred_calls_of_one_client_keep_their_parents() {
         };
         // Half of them in tasks of their own.
         let work = work.in_subsegment(format!("t{number}"));
-        let work = if number % 2 == 0 { join(tokio::spawn(work)) } else { Box::pin(work) };
-        work
+        if number % 2 == 0 { join(tokio::spawn(work)) } else { Box::pin(work) }
     });
     segment.scope(async { join_all(tasks.collect::<Vec<_>>()).await }).await;
     segment.close();
