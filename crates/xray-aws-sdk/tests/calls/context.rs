@@ -17,6 +17,33 @@ pub(crate) fn unsampled() -> Segment {
 }
 
 #[tokio::test]
+async fn the_trace_goes_on_to_every_service() {
+    let stub = Stub::answering([reply(200, JSON, "{}")]).await;
+    let config = stub.config();
+    let queue = "http://sqs.example.com/1/q";
+    let (_, trace) = recorded(async {
+        // Whether the service answers sense does not matter here.
+        let _ = client!(aws_sdk_sqs, &config).send_message().queue_url(queue).message_body("m").send().await;
+        let _ = client!(aws_sdk_lambda, &config).invoke().function_name("f").send().await;
+        let _ = client!(aws_sdk_sns, &config).publish().topic_arn("arn:aws:sns:x:1:t").message("m").send().await;
+        let _ = client!(aws_sdk_secretsmanager, &config).get_secret_value().secret_id("s").send().await;
+        let _ = client!(aws_sdk_s3, &config).head_bucket().bucket("b").send().await;
+    })
+    .await;
+    let calls = trace.children(trace.root());
+    let names: Vec<_> = calls.iter().map(|call| call.name()).collect();
+    assert_eq!(names, ["SQS", "Lambda", "SNS", "SecretsManager", "S3"]);
+    let root = trace.root().json()["trace_id"].as_str().unwrap();
+    let want: Vec<_> = calls
+        .iter()
+        .map(|call| format!("Root={root};Parent={};Sampled=1", call.json()["id"].as_str().unwrap()))
+        .collect();
+    let seen = stub.take_seen();
+    let sent: Vec<_> = seen.iter().map(|request| request.header("x-amzn-trace-id").unwrap()).collect();
+    assert_eq!(sent, want);
+}
+
+#[tokio::test]
 async fn a_trace_that_is_not_sampled_goes_on_as_such() {
     let stub = Stub::answering([reply(200, JSON, "{}")]).await;
     let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
