@@ -109,8 +109,8 @@ impl Storable for Parent {
     type Storer = StoreReplace<Parent>;
 }
 
-// No hook returns an error, since that would fail the call. The hint spares the SDK to look at each of the other hooks
-// whether the interceptor is enabled: half of what a call that is not sampled would pay.
+// No hook returns an error, since that would fail the call. The hint tells the SDK to leave out the hooks that are not
+// here, before it looks for each whether the interceptor is enabled.
 #[dyn_dispatch_hint]
 impl Intercept for XRayInterceptor {
     fn name(&self) -> &'static str {
@@ -139,7 +139,8 @@ impl Intercept for XRayInterceptor {
         components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(Parent(parent)) = cfg.load::<Parent>() {
+        // A client and one of its calls may both have an interceptor: the first counts.
+        if let Some(Parent(parent)) = cfg.load::<Parent>().filter(|_| cfg.load::<Call>().is_none()) {
             if components.interceptors().any(|interceptor| interceptor.name() == PRESIGNING) {
                 cfg.interceptor_state().unset::<Parent>();
             } else {

@@ -68,6 +68,16 @@ async fn without_a_trace_a_call_leaves_as_it_is() {
 }
 
 #[tokio::test]
+async fn two_interceptors_record_a_call_once() {
+    let stub = Stub::answering([reply(200, JSON, "{}")]).await;
+    let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
+    let describe = dynamodb.describe_table().table_name("t").customize().interceptor(XRayInterceptor::new());
+    let (_, trace) = recorded(describe.send()).await;
+    assert_eq!(trace.tree(), "shop\n  DynamoDB aws 200\n");
+    assert_eq!(trace.find("DynamoDB").json()["aws"]["table_name"], "t");
+}
+
+#[tokio::test]
 async fn a_header_that_was_there_before_is_replaced() {
     // In Lambda the SDK puts that of the function there.
     let stub = Stub::answering([reply(200, JSON, "{}")]).await;
