@@ -152,9 +152,9 @@ fn calls_of_any_service_are_performed() {
             "S3",
             "GetObject",
             json!({"Bucket": "b", "Key": "a b", "VersionId": "v"}),
-            plain.clone(),
+            json!({"status": 200, "headers": {"content-type": "image/jpeg"}, "body": "meow"}),
             json!({"bucket_name": "b", "key": "a b", "version_id": "v"}),
-            0,
+            4,
         ),
         (
             "Lambda",
