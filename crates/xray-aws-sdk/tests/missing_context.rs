@@ -19,7 +19,7 @@ impl HttpConnector for Answers {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         assert!(!request.headers().contains_key("x-amzn-trace-id"));
         let body = SdkBody::from(r#"{"TableNames":[]}"#);
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(StatusCode::try_from(200).unwrap(), body)))
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(StatusCode::try_from(200).expect("a status"), body)))
     }
 }
 
