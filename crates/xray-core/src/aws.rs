@@ -13,14 +13,25 @@ use crate::document::json;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Aws {
-    /// Names, and encoded values.
-    members: Vec<(String, Vec<u8>)>,
+    /// The members as documents have them, each after a comma.
+    text: Vec<u8>,
+    members: Vec<Member>,
+}
+
+/// Where a member stands in the text.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    start: usize,
+    name_end: usize,
+    end: usize,
 }
 
 impl Aws {
     /// A call of the operation, in the console's form: `PutItem`.
     pub fn operation(operation: &str) -> Aws {
-        Aws { members: Vec::new() }.parameter("operation", operation)
+        // Enough for most calls.
+        let empty = Aws { text: Vec::with_capacity(256), members: Vec::with_capacity(8) };
+        empty.parameter("operation", operation)
     }
 
     /// The region that was called.
@@ -51,21 +62,65 @@ impl Aws {
     /// replaces the value; one that does not serialise is left out.
     #[must_use]
     pub fn parameter<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Aws {
-        let mut encoded = Vec::new();
-        if json::value(&mut encoded, value).is_ok() {
-            self.members.retain(|(known, _)| known != name);
-            self.members.push((name.to_owned(), encoded));
+        let start = self.text.len();
+        self.text.push(b',');
+        json::string(&mut self.text, name);
+        let name_end = self.text.len();
+        self.text.push(b':');
+        if json::value(&mut self.text, value).is_err() {
+            self.text.truncate(start);
+            return self;
+        }
+        let added = Member { start, name_end, end: self.text.len() };
+        let is_known = |member: &Member| self.text[member.start..member.name_end] == self.text[start..name_end];
+        let known = self.members.iter().position(is_known);
+        self.members.push(added);
+        if let Some(at) = known {
+            self.remove(at);
         }
         self
     }
 
+    fn remove(&mut self, at: usize) {
+        let Member { start, end, .. } = self.members.remove(at);
+        self.text.drain(start..end);
+        for later in &mut self.members[at..] {
+            for place in [&mut later.start, &mut later.name_end, &mut later.end] {
+                *place -= end - start;
+            }
+        }
+    }
+
     /// The members, each after a comma.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        for (name, encoded) in &self.members {
-            out.push(b',');
-            json::string(out, name);
-            out.push(b':');
-            out.extend_from_slice(encoded);
-        }
+        out.extend_from_slice(&self.text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn written(aws: &Aws) -> String {
+        let mut out = Vec::new();
+        aws.write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_same_name_again_replaces_the_value() {
+        let aws = Aws::operation("Scan").region("eu").parameter("limit", &7).parameter("n\"", "x");
+        let aws = aws.region("us-east-1").parameter("limit", &None::<u8>).retries(0).region("eu-west-1");
+        assert_eq!(written(&aws), r#","operation":"Scan","n\"":"x","limit":null,"retries":0,"region":"eu-west-1""#);
+    }
+
+    #[test]
+    fn a_value_that_does_not_serialise_is_left_out() {
+        // JSON has no keys but texts.
+        let odd = BTreeMap::from([((1, 2), 3)]);
+        let aws = Aws::operation("Scan").parameter("odd", &odd).parameter("operation", &odd).retries(1);
+        assert_eq!(written(&aws), r#","operation":"Scan","retries":1"#);
     }
 }

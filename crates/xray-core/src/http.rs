@@ -6,7 +6,7 @@ mod outgoing;
 mod route;
 
 pub use incoming::{BodyLength, Incoming, IncomingOptions, IncomingRequest};
-pub use outgoing::{Outgoing, OutgoingOptions, OutgoingRequest};
+pub use outgoing::{Outgoing, OutgoingOptions, OutgoingRequest, header_value};
 pub use route::MatchedRoute;
 
 use std::borrow::Cow;

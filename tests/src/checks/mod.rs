@@ -1,5 +1,6 @@
 //! The checks of the vector files: a case of a file against the SDK's public API.
 
+mod aws_param_snake_case;
 mod daemon_address;
 mod naming;
 mod sampling_central;
@@ -13,6 +14,7 @@ use crate::vectors::Plan;
 /// What to do with the cases of the file `stem`; `None`: nothing is known of such a file.
 pub fn of(stem: &str) -> Option<Plan> {
     Some(match stem {
+        "aws_param_snake_case" => Plan::Run(aws_param_snake_case::check),
         "daemon_address" => Plan::Run(daemon_address::check),
         "naming" => Plan::Run(naming::check),
         "sampling_central" => Plan::Run(sampling_central::check),
@@ -22,8 +24,6 @@ pub fn of(stem: &str) -> Option<Plan> {
         "status_flags" => Plan::Run(status_flags::check),
         "trace_header" => Plan::Run(trace_header::check),
         "wildcard" => Plan::Run(sampling_local::check_wildcard),
-        // The names are known, the features are to come: a check of their own takes the place of the remark.
-        "aws_param_snake_case" => Plan::NotRun("there are no AWS calls yet"),
         _ => return None,
     })
 }

@@ -1,6 +1,7 @@
 //! The scenarios of goldens, performed with this SDK: what they send to a real socket is compared with the recording.
 
 mod actor;
+mod aws;
 mod central;
 mod detached;
 mod performer;
@@ -74,8 +75,7 @@ pub fn perform(golden: &Value) -> Result<Outcome, String> {
     match golden["kind"].as_str() {
         Some("steps") => steps(golden, input).map(Outcome::Compared),
         Some("web") => web::perform(golden, input).map(Outcome::Compared),
-        // The kind is known, its crate is to come.
-        Some("aws") => Ok(Outcome::NotRun("there are no AWS calls yet")),
+        Some("aws") => aws::perform(golden, input).map(Outcome::Compared),
         Some("central") => central::perform(golden).map(Outcome::Compared),
         other => Err(format!("unknown kind {other:?}")),
     }

@@ -85,6 +85,41 @@ impl Members {
         }
     }
 
+    /// The objects of a list, each parsed to its last member.
+    pub(crate) fn each<T>(
+        &mut self,
+        name: &str,
+        parse: fn(&mut Members) -> Result<T, ParseStepsError>,
+    ) -> Result<Vec<T>, ParseStepsError> {
+        let items = self.list(name)?.into_iter().enumerate().map(|(number, item)| {
+            let mut m = Members::new(&item, &format!("{name}[{number}]"))?;
+            let parsed = parse(&mut m)?;
+            m.finish()?;
+            Ok(parsed)
+        });
+        items.collect()
+    }
+
+    /// A status, 200 when it is not there.
+    pub(crate) fn status(&mut self, name: &str) -> Result<u16, ParseStepsError> {
+        if !self.has(name) {
+            return Ok(200);
+        }
+        u16::try_from(self.count(name)?).map_err(|_| self.error(format!("`{name}` is not a status")))
+    }
+
+    /// A map of texts, empty when it is not there.
+    pub(crate) fn headers(&mut self) -> Result<Vec<(String, String)>, ParseStepsError> {
+        match self.take("headers") {
+            None => Ok(Vec::new()),
+            Some(Value::Object(headers)) => {
+                let headers = headers.into_iter().map(|(name, value)| Some((name, value.as_str()?.to_owned())));
+                headers.collect::<Option<_>>().ok_or_else(|| self.error("a header is not a text"))
+            }
+            Some(_) => Err(self.error("`headers` is not a map")),
+        }
+    }
+
     /// # Errors
     /// When a member was not taken.
     pub(crate) fn finish(self) -> Result<(), ParseStepsError> {

@@ -149,7 +149,7 @@ impl Outgoing {
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         let (propagation, carried) = self.subsegment.handle().propagation();
         let header = self.subsegment.trace_header();
-        let xray = header.filter(|_| propagation.sends_xray()).map(|header| Cow::Owned(text_of(&header)));
+        let xray = header.filter(|_| propagation.sends_xray()).map(|header| Cow::Owned(header_value(&header)));
         let came = carried.is_some_and(|carried| carried.w3c);
         // From the same header: both must name the same trace.
         let w3c = header.filter(|_| propagation.sends_w3c(came) && !self.has_traceparent).and_then(|header| {
@@ -287,8 +287,10 @@ impl<'a> OutgoingRequest<'a> {
     }
 }
 
-/// As `Display` would write it, but without its machinery.
-fn text_of(header: &TraceHeader<'_>) -> String {
+/// `X-Amzn-Trace-Id` as an HTTP request carries it, in visible ASCII. For clients that do not use [`Outgoing`].
+///
+/// One allocation of its size: `Display` would write the same, but with its machinery.
+pub fn header_value(header: &TraceHeader<'_>) -> String {
     // Fields may come from a message's attribute: what a header cannot carry is left out.
     let fields = || header.fields().filter(|(key, value)| is_visible(key) && is_visible(value));
     let (Some(trace_id), Some(parent)) = (header.trace_id(), header.parent()) else { return header.to_string() };

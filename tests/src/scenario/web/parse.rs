@@ -112,38 +112,7 @@ fn call(m: &mut Members) -> Result<Call, ParseStepsError> {
 }
 
 fn request(m: &mut Members) -> Result<Request, ParseStepsError> {
-    let headers = match m.take("headers") {
-        None => Vec::new(),
-        Some(Value::Object(headers)) => {
-            let headers = headers.into_iter().map(|(name, value)| Some((name, value.as_str()?.to_owned())));
-            headers.collect::<Option<_>>().ok_or_else(|| m.error("a header is not a text"))?
-        }
-        Some(_) => return Err(m.error("`headers` is not a map")),
-    };
+    let headers = m.headers()?;
     let body = m.optional_text("body")?.unwrap_or_default();
     Ok(Request { method: m.text("method")?, path: m.text("path")?, headers, body })
-}
-
-impl Members {
-    fn each<T>(
-        &mut self,
-        name: &str,
-        parse: fn(&mut Members) -> Result<T, ParseStepsError>,
-    ) -> Result<Vec<T>, ParseStepsError> {
-        let items = self.list(name)?.into_iter().enumerate().map(|(number, item)| {
-            let mut m = Members::new(&item, &format!("{name}[{number}]"))?;
-            let parsed = parse(&mut m)?;
-            m.finish()?;
-            Ok(parsed)
-        });
-        items.collect()
-    }
-
-    /// A status, 200 when it is not there.
-    fn status(&mut self, name: &str) -> Result<u16, ParseStepsError> {
-        if !self.has(name) {
-            return Ok(200);
-        }
-        u16::try_from(self.count(name)?).map_err(|_| self.error(format!("`{name}` is not a status")))
-    }
 }

@@ -1,0 +1,156 @@
+//! What the interceptor adds to a call of the AWS SDK: wall time beside the bare client, sampled and not, of calls to
+//! a server on loopback that always gives the same answer, in one run; and the same with an answer from memory, where
+//! less else varies. The floor is an interceptor which adds a header that is always the same.
+//!
+//! `cargo bench -p xray-benches --bench aws`
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Instant;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region, SharedHttpClient};
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
+use tokio::runtime::{self, Runtime};
+use xray_aws_sdk::XRayInterceptor;
+use xray_benches::recorder;
+use xray_core::{Recorder, TraceHeader};
+
+const ROUNDS: usize = 61;
+/// Calls of one client in a round, in segments of ten.
+const CALLS: usize = 100;
+const ANSWER: &str =
+    r#"{"Item":{"id":{"S":"7"},"total":{"N":"12"}},"ConsumedCapacity":{"TableName":"orders","CapacityUnits":0.5}}"#;
+
+const HEADER: &str = "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Parent=53995c3f42cd8ad8;Sampled=0";
+
+fn main() -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let address = serve()?;
+    println!("µs of a GetItem: bare, and what is added; medians of {ROUNDS} rounds of {CALLS} calls");
+    let by_tcp = aws_smithy_http_client::Builder::new().build_http();
+    measure(&runtime, "loopback", by_tcp, &format!("http://{address}"));
+    let from_memory = http_client_fn(|_, _| SharedHttpConnector::new(Memory));
+    measure(&runtime, "memory", from_memory, "http://127.0.0.1:1");
+    Ok(())
+}
+
+fn measure(runtime: &Runtime, name: &str, http_client: SharedHttpClient, endpoint: &str) {
+    let config = || {
+        Builder::new()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(Credentials::new("AKID", "secret", None, None, "bench"))
+            .http_client(http_client.clone())
+            .endpoint_url(endpoint)
+    };
+    let bare = Client::from_conf(config().build());
+    let floor = Client::from_conf(config().interceptor(Floor).build());
+    let traced = Client::from_conf(config().interceptor(XRayInterceptor::new()).build());
+    let (all, none) = (recorder(1.0), recorder(0.0));
+    let mut times = [const { Vec::new() }; 4];
+    for _ in 0..ROUNDS {
+        // All below a segment, and mirrored: what changes on the machine meanwhile evens out.
+        let of = |client: &Client, recorder: &Recorder| calls(runtime, client, recorder);
+        let runs = [(&bare, &none), (&floor, &none), (&traced, &none), (&bare, &all), (&traced, &all)];
+        let forth = runs.map(|(client, recorder)| of(client, recorder));
+        let mut back = [0.0; 5];
+        for (time, (client, recorder)) in back.iter_mut().zip(runs).rev() {
+            *time = of(client, recorder);
+        }
+        let [bare, floor, unsampled, bare_sampled, sampled] = std::array::from_fn(|run| (forth[run] + back[run]) / 2.0);
+        for (times, time) in times.iter_mut().zip([bare, floor - bare, unsampled - bare, sampled - bare_sampled]) {
+            times.push(time);
+        }
+    }
+    let [bare, floor, unsampled, sampled] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[ROUNDS / 2]
+    });
+    println!("{name:9} {bare:7.2}  floor {floor:+5.2}  not sampled {unsampled:+5.2}  sampled {sampled:+5.2}");
+}
+
+/// The time of one call, in µs.
+fn calls(runtime: &Runtime, client: &Client, recorder: &Recorder) -> f64 {
+    let start = Instant::now();
+    for _ in 0..CALLS / 10 {
+        let segment = recorder.begin_from("orders", &TraceHeader::default());
+        runtime.block_on(segment.scope(async {
+            for _ in 0..10 {
+                let get = client.get_item().table_name("orders").key("id", AttributeValue::S("7".into()));
+                get.consistent_read(true).send().await.expect("an answer");
+            }
+        }));
+    }
+    start.elapsed().as_secs_f64() * 1e6 / CALLS as f64
+}
+
+/// A server on a thread of its own.
+fn serve() -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || echo(stream));
+        }
+    });
+    Ok(address)
+}
+
+/// Answers each request of a connection. All of them end with their JSON.
+fn echo(mut stream: TcpStream) -> io::Result<()> {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\nx-amzn-requestid: R\r\n";
+    let answer = format!("{head}content-length: {}\r\n\r\n{ANSWER}", ANSWER.len());
+    stream.set_nodelay(true)?;
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        match stream.read(&mut buffer)? {
+            0 => return Ok(()),
+            read if buffer[..read].ends_with(b"}") => stream.write_all(answer.as_bytes())?,
+            _ => {}
+        }
+    }
+}
+
+/// Adds a header.
+#[derive(Debug)]
+struct Floor;
+
+#[dyn_dispatch_hint]
+impl Intercept for Floor {
+    fn name(&self) -> &'static str {
+        "Floor"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        context.request_mut().headers_mut().insert("x-amzn-trace-id", HEADER);
+        Ok(())
+    }
+}
+
+/// Answers at once.
+#[derive(Debug)]
+struct Memory;
+
+impl HttpConnector for Memory {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let mut response = HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::from(ANSWER));
+        response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+        response.headers_mut().insert("x-amzn-requestid", "R");
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}

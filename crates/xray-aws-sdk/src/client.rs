@@ -1,0 +1,26 @@
+//! The macro that makes clients.
+
+/// Makes a client of a service's crate from the application's shared configuration, with an
+/// [`XRayInterceptor`](crate::XRayInterceptor): the default one, or one that is given.
+///
+/// ```
+/// use xray_aws_sdk::{XRayInterceptor, client};
+///
+/// # let config = aws_types::SdkConfig::builder()
+/// #     .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest()).build();
+/// let sqs = client!(aws_sdk_sqs, &config);
+/// let dynamodb = client!(aws_sdk_dynamodb, &config, XRayInterceptor::new().until_head(true));
+/// ```
+///
+/// The shared configuration has no place for interceptors, so each client is to be told.
+#[macro_export]
+macro_rules! client {
+    ($($service:ident)::+, $config:expr $(,)?) => {
+        $crate::client!($($service)::+, $config, $crate::XRayInterceptor::new())
+    };
+    ($($service:ident)::+, $config:expr, $interceptor:expr $(,)?) => {
+        $($service)::+::Client::from_conf(
+            $($service)::+::config::Builder::from($config).interceptor($interceptor).build(),
+        )
+    };
+}

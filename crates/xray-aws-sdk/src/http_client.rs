@@ -1,0 +1,179 @@
+//! What is left to do where clients cannot be told: an HTTP client for all of them.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
+use aws_smithy_runtime_api::shared::IntoShared;
+use aws_smithy_types::config_bag::ConfigBag;
+use xray_core::context::current_for_call;
+use xray_core::http::{HttpResponse, flags_of_status};
+use xray_core::{Aws, Exception, Namespace, Subsegment};
+
+use crate::call::{SeenByInterceptor, carry};
+
+/// How the service map calls services that requests name otherwise.
+const NAMES: [(&str, &str); 10] = [
+    ("dynamodb", "DynamoDB"),
+    ("eventbridge", "EventBridge"),
+    ("kinesis", "Kinesis"),
+    ("kms", "KMS"),
+    ("lambda", "Lambda"),
+    ("s3", "S3"),
+    ("secretsmanager", "SecretsManager"),
+    ("sfn", "SFN"),
+    ("sns", "SNS"),
+    ("sqs", "SQS"),
+];
+
+/// Records the calls of clients that have no [`XRayInterceptor`](crate::XRayInterceptor), from below: all that use
+/// the application's shared configuration.
+///
+/// ```no_run
+/// use xray_aws_sdk::XRayHttpClient;
+///
+/// # fn configure(config: aws_types::SdkConfig) {
+/// if let Some(inner) = config.http_client() {
+///     let config = config.to_builder().http_client(XRayHttpClient::new(inner)).build();
+/// #   drop(config);
+/// }
+/// # }
+/// ```
+///
+/// This is a fallback, for clients that libraries make. Down here calls are HTTP requests:
+///
+/// - Each *attempt* is a subsegment, up to the head of its answer; its `retries` tell which one it is.
+/// - Services have the names of their crates, but for the most common ones. The operation is that of JSON and S3;
+///   for others the HTTP method stands in its place.
+/// - There are no parameters, and of an error there is its status alone.
+///
+/// Requests of clients with an interceptor pass as they are, and so do those to no service of AWS.
+#[derive(Clone, Debug)]
+pub struct XRayHttpClient {
+    inner: SharedHttpClient,
+}
+
+impl XRayHttpClient {
+    /// Records the requests of `inner`.
+    pub fn new(inner: impl IntoShared<SharedHttpClient>) -> XRayHttpClient {
+        XRayHttpClient { inner: inner.into_shared() }
+    }
+}
+
+impl HttpClient for XRayHttpClient {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(Connector { inner: self.inner.http_connector(settings, components) })
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        cfg: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        HttpClient::validate_base_client_config(&self.inner, components, cfg)
+    }
+
+    fn validate_final_config(&self, components: &RuntimeComponents, cfg: &ConfigBag) -> Result<(), BoxError> {
+        HttpClient::validate_final_config(&self.inner, components, cfg)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.inner.connector_metadata()
+    }
+}
+
+struct Connector {
+    inner: SharedHttpConnector,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let Some(service) = service(&request).filter(|_| request.extension::<SeenByInterceptor>().is_none()) else {
+            return self.inner.call(request);
+        };
+        let parent = current_for_call(service);
+        if parent.trace_id().is_none() {
+            return self.inner.call(request);
+        }
+        let subsegment = parent.subsegment(service);
+        if subsegment.is_recording() {
+            subsegment.set_namespace(Namespace::Aws).set_aws(&aws(&request));
+        }
+        // The signature does not cover this header.
+        carry(&subsegment, &mut request);
+        let attempt = Attempt { subsegment, is_over: false };
+        let answer = self.inner.call(request);
+        if !attempt.subsegment.is_recording() {
+            return answer;
+        }
+        HttpConnectorFuture::new(async move {
+            let mut attempt = attempt;
+            let result = answer.await;
+            attempt.is_over = true;
+            let subsegment = &attempt.subsegment;
+            match &result {
+                Ok(response) => {
+                    let (status, headers) = (response.status().as_u16(), response.headers());
+                    let length = headers.get("content-length").and_then(|length| length.parse::<u64>().ok());
+                    subsegment.set_http_response(&HttpResponse::new(status).content_length(length));
+                    for flag in flags_of_status(status) {
+                        subsegment.mark(*flag);
+                    }
+                }
+                Err(error) => {
+                    subsegment.fault(error);
+                }
+            }
+            result
+        })
+    }
+}
+
+/// Closes when it is dropped; before the answer that is a cancellation.
+struct Attempt {
+    subsegment: Subsegment,
+    is_over: bool,
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.is_over && self.subsegment.is_recording() && !std::thread::panicking() {
+            self.subsegment.fault(Exception::new("Cancelled", "the call was dropped before its response"));
+        }
+    }
+}
+
+/// From `api/dynamodb/1.136.0` of the user agent. Clients of credentials and metadata have none.
+fn service(request: &HttpRequest) -> Option<&str> {
+    let agent = request.headers().get("user-agent")?;
+    let api = agent.split(' ').find_map(|product| product.strip_prefix("api/"))?;
+    let name = api.split(['/', '#']).next()?;
+    Some(NAMES.iter().find(|(of_crate, _)| *of_crate == name).map_or(name, |(_, name)| name))
+}
+
+fn aws(request: &HttpRequest) -> Aws {
+    let headers = request.headers();
+    let target = headers.get("x-amz-target").and_then(|target| target.rsplit('.').next());
+    let query = || request.uri().split('?').nth(1)?.split('&').find_map(|pair| pair.strip_prefix("x-id="));
+    let aws = Aws::operation(target.or_else(query).unwrap_or(request.method()));
+    // `Credential=AKID/20260101/eu-west-1/s3/aws4_request`
+    let scope = headers.get("authorization").and_then(|signed| signed.split("Credential=").nth(1));
+    let aws = match scope.and_then(|scope| scope.split('/').nth(2)) {
+        Some(region) => aws.region(region),
+        None => aws,
+    };
+    let attempt = headers.get("amz-sdk-request").and_then(|told| told.strip_prefix("attempt="));
+    let attempt = attempt.and_then(|told| told.split(';').next()?.parse::<u32>().ok());
+    aws.retries(attempt.unwrap_or(1).saturating_sub(1))
+}

@@ -1,0 +1,122 @@
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a whitelist is refused, be it a document or made in code, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhitelistError {
+    /// The file cannot be read.
+    File {
+        /// Its path, as given.
+        path: PathBuf,
+        /// What reading it met with.
+        kind: io::ErrorKind,
+    },
+    /// The text is not JSON.
+    Json {
+        /// The parser's message, with line and column.
+        message: String,
+    },
+    /// Something is not a JSON object.
+    NotAnObject {
+        /// What it is.
+        at: WhitelistPlace,
+    },
+    /// A required property is missing.
+    Missing {
+        /// Where it should stand.
+        at: WhitelistPlace,
+        /// Its name.
+        field: &'static str,
+    },
+    /// A property is not known: perhaps it is misspelt.
+    Unknown {
+        /// Where it stands.
+        at: WhitelistPlace,
+        /// Its name.
+        field: String,
+    },
+    /// A value has the wrong type, or contradicts another.
+    Invalid {
+        /// Where it stands.
+        at: WhitelistPlace,
+        /// The name of its property or parameter.
+        field: String,
+        /// What is accepted.
+        expected: &'static str,
+    },
+}
+
+/// The part of a whitelist that an error is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhitelistPlace {
+    /// The document itself.
+    Document,
+    /// The member `services`.
+    Services,
+    /// A service.
+    Service(Box<str>),
+    /// The member `operations` of a service.
+    Operations(Box<str>),
+    /// An operation.
+    #[non_exhaustive]
+    Operation {
+        /// Its service.
+        service: Box<str>,
+        /// Its name.
+        operation: Box<str>,
+    },
+    /// The descriptors of an operation, or one of them.
+    #[non_exhaustive]
+    Descriptor {
+        /// The operation's service.
+        service: Box<str>,
+        /// The operation.
+        operation: Box<str>,
+        /// `request_descriptors` or `response_descriptors`.
+        property: &'static str,
+        /// The member that is described. `None`: all of them.
+        member: Option<Box<str>>,
+    },
+}
+
+impl fmt::Display for WhitelistError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, kind } => write!(f, "cannot read a whitelist from {}: {kind}", path.display()),
+            Self::Json { message } => write!(f, "the whitelist is not JSON: {message}"),
+            Self::NotAnObject { at } => write!(f, "{at} is not an object"),
+            Self::Missing { at, field } => write!(f, "{at} lacks `{field}`"),
+            Self::Unknown { at, field } => write!(f, "{at} has the unknown property `{}`", field.escape_debug()),
+            Self::Invalid { at, field, expected } => {
+                write!(f, "{at} needs {expected} as `{}`", field.escape_debug())
+            }
+        }
+    }
+}
+
+impl fmt::Display for WhitelistPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Document => f.write_str("the whitelist"),
+            Self::Services => f.write_str("`services` of the whitelist"),
+            Self::Service(service) => write!(f, "the service `{}`", service.escape_debug()),
+            Self::Operations(service) => write!(f, "`operations` of the service `{}`", service.escape_debug()),
+            Self::Operation { service, operation } => {
+                write!(f, "the operation `{}` of `{}`", operation.escape_debug(), service.escape_debug())
+            }
+            Self::Descriptor { service, operation, property, member } => {
+                if let Some(member) = member {
+                    write!(f, "`{}` in ", member.escape_debug())?;
+                }
+                let (service, operation) = (service.escape_debug(), operation.escape_debug());
+                write!(f, "`{property}` of the operation `{operation}` of `{service}`")
+            }
+        }
+    }
+}
+
+impl Error for WhitelistError {}

@@ -1,0 +1,299 @@
+//! The whitelist document of the X-Ray SDKs.
+
+use serde_json::{Map, Value};
+
+use super::Whitelist;
+use super::error::{WhitelistError, WhitelistPlace};
+use super::parameter::{Parameter, Parameters};
+
+pub(super) fn parse(text: &str) -> Result<Whitelist, WhitelistError> {
+    let document: Value =
+        serde_json::from_str(text).map_err(|error| WhitelistError::Json { message: error.to_string() })?;
+    let document = Members::of(&document, WhitelistPlace::Document)?;
+    document.allow(&["services"])?;
+    let mut list = Whitelist::empty();
+    for (service, value) in Members::of(document.get("services")?, WhitelistPlace::Services)?.members {
+        let members = Members::of(value, WhitelistPlace::Service(service.as_str().into()))?;
+        members.allow(&["operations"])?;
+        let operations = Members::of(members.get("operations")?, WhitelistPlace::Operations(service.as_str().into()))?;
+        for (operation, value) in operations.members {
+            list.add(service, operation, parameters(service, operation, value)?)?;
+        }
+    }
+    Ok(list)
+}
+
+fn parameters(service: &str, operation: &str, value: &Value) -> Result<Parameters, WhitelistError> {
+    let at = WhitelistPlace::Operation { service: service.into(), operation: operation.into() };
+    let members = Members::of(value, at)?;
+    members.allow(&["request_parameters", "request_descriptors", "response_parameters", "response_descriptors"])?;
+    let described = |property: &'static str| -> Result<Vec<Parameter>, WhitelistError> {
+        let at = |member: Option<&String>| WhitelistPlace::Descriptor {
+            service: service.into(),
+            operation: operation.into(),
+            property,
+            member: member.map(|member| member.as_str().into()),
+        };
+        let Some(value) = members.members.get(property) else { return Ok(Vec::new()) };
+        let descriptors = Members::of(value, at(None))?;
+        descriptors
+            .members
+            .iter()
+            .map(|(member, value)| descriptor(member, Members::of(value, at(Some(member)))?))
+            .collect()
+    };
+    let mut parameters = Parameters::new();
+    for parameter in members.names("request_parameters")?.into_iter().chain(described("request_descriptors")?) {
+        parameters = parameters.request(parameter);
+    }
+    for parameter in members.names("response_parameters")?.into_iter().chain(described("response_descriptors")?) {
+        parameters = parameters.response(parameter);
+    }
+    Ok(parameters)
+}
+
+fn descriptor(member: &str, descriptor: Members<'_>) -> Result<Parameter, WhitelistError> {
+    descriptor.allow(&["list", "map", "get_count", "get_keys", "rename_to", "header", "status"])?;
+    let member = member.to_owned();
+    let (count, keys) = (descriptor.flag("get_count")?, descriptor.flag("get_keys")?);
+    let (list, map) = (descriptor.flag("list")?, descriptor.flag("map")?);
+    let (status, header) = (descriptor.flag("status")?, descriptor.text("header")?);
+    let kinds = [count || list, keys || map, status, header.is_some()];
+    if kinds.into_iter().filter(|kind| *kind).count() > 1 {
+        let expected = "one of `get_count`, `get_keys`, `header` and `status`";
+        return Err(WhitelistError::Invalid { at: descriptor.at, field: member, expected });
+    }
+    let parameter = match header {
+        Some(header) => Parameter::header(member, header),
+        None if status && descriptor.is_of_request() => {
+            return Err(descriptor.invalid("status", "no value here, since requests have no status,"));
+        }
+        None if status => Parameter::status(member),
+        None if count && list => Parameter::count(member),
+        None if keys => Parameter::keys(member),
+        None => Parameter::value(member),
+    };
+    Ok(match descriptor.text("rename_to")? {
+        Some(name) => parameter.rename_to(name),
+        None => parameter,
+    })
+}
+
+/// The members of one object of the document.
+struct Members<'a> {
+    at: WhitelistPlace,
+    members: &'a Map<String, Value>,
+}
+
+impl<'a> Members<'a> {
+    fn of(value: &'a Value, at: WhitelistPlace) -> Result<Members<'a>, WhitelistError> {
+        match value.as_object() {
+            Some(members) => Ok(Members { at, members }),
+            None => Err(WhitelistError::NotAnObject { at }),
+        }
+    }
+
+    /// What is misspelt would otherwise never be recorded.
+    fn allow(&self, fields: &[&str]) -> Result<(), WhitelistError> {
+        match self.members.keys().find(|key| !fields.contains(&key.as_str())) {
+            Some(key) => Err(WhitelistError::Unknown { at: self.at.clone(), field: key.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn get(&self, field: &'static str) -> Result<&'a Value, WhitelistError> {
+        self.members.get(field).ok_or_else(|| WhitelistError::Missing { at: self.at.clone(), field })
+    }
+
+    /// A list of members' names. No list is an empty one.
+    fn names(&self, field: &'static str) -> Result<Vec<Parameter>, WhitelistError> {
+        let expected = "an array of texts that are not empty";
+        let Some(value) = self.members.get(field) else { return Ok(Vec::new()) };
+        let values = value.as_array().ok_or_else(|| self.invalid(field, expected))?;
+        let name = |value: &Value| Some(Parameter::value(value.as_str().filter(|name| !name.is_empty())?.to_owned()));
+        values.iter().map(name).collect::<Option<_>>().ok_or_else(|| self.invalid(field, expected))
+    }
+
+    fn flag(&self, field: &'static str) -> Result<bool, WhitelistError> {
+        match self.members.get(field) {
+            None => Ok(false),
+            Some(value) => value.as_bool().ok_or_else(|| self.invalid(field, "`true` or `false`")),
+        }
+    }
+
+    fn text(&self, field: &'static str) -> Result<Option<String>, WhitelistError> {
+        match self.members.get(field) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+            Some(_) => Err(self.invalid(field, "a text that is not empty")),
+        }
+    }
+
+    fn is_of_request(&self) -> bool {
+        matches!(self.at, WhitelistPlace::Descriptor { property: "request_descriptors", .. })
+    }
+
+    fn invalid(&self, field: &'static str, expected: &'static str) -> WhitelistError {
+        WhitelistError::Invalid { at: self.at.clone(), field: field.to_owned(), expected }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::whitelist::{Source, Take};
+
+    /// What a document with this operation of DynamoDB is refused for.
+    fn refusal(operation: &str) -> String {
+        message(&format!(r#"{{"services":{{"dynamodb":{{"operations":{{"scan":{operation}}}}}}}}}"#))
+    }
+
+    fn message(document: &str) -> String {
+        parse(document).expect_err(document).to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_document_is_named() {
+        for (document, want) in [
+            ("", "the whitelist is not JSON: EOF while parsing a value at line 1 column 0"),
+            (r#"{"services":"#, "the whitelist is not JSON: EOF while parsing a value at line 1 column 12"),
+            ("[]", "the whitelist is not an object"),
+            ("{}", "the whitelist lacks `services`"),
+            (r#"{"services":{},"version":1}"#, "the whitelist has the unknown property `version`"),
+            (r#"{"services":[]}"#, "`services` of the whitelist is not an object"),
+            (r#"{"services":{"s3":null}}"#, "the service `s3` is not an object"),
+            (r#"{"services":{"s3":{}}}"#, "the service `s3` lacks `operations`"),
+            (r#"{"services":{"s3":{"operation":{}}}}"#, "the service `s3` has the unknown property `operation`"),
+            (r#"{"services":{"s3":{"operations":["x"]}}}"#, "`operations` of the service `s3` is not an object"),
+            (
+                r#"{"services":{"":{"operations":{"x":{}}}}}"#,
+                "the operation `x` of `` needs a name with letters or digits as `service`",
+            ),
+            (
+                r#"{"services":{"s3":{"operations":{"":{}}}}}"#,
+                "the operation `` of `s3` needs a name that is not empty as `operation`",
+            ),
+        ] {
+            assert_eq!(message(document), want, "{document}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_operation_is_named_with_its_place() {
+        let request = "`request_descriptors` of the operation `scan` of `dynamodb`";
+        for (operation, want) in [
+            ("7", "the operation `scan` of `dynamodb` is not an object".to_owned()),
+            (
+                r#"{"request_params":[]}"#,
+                "the operation `scan` of `dynamodb` has the unknown property `request_params`".to_owned(),
+            ),
+            (
+                r#"{"request_parameters":"TableName"}"#,
+                "the operation `scan` of `dynamodb` needs an array of texts that are not empty as `request_parameters`"
+                    .to_owned(),
+            ),
+            (
+                r#"{"response_parameters":["Count",7]}"#,
+                "the operation `scan` of `dynamodb` needs an array of texts that are not empty as `response_parameters`"
+                    .to_owned(),
+            ),
+            (
+                r#"{"response_parameters":[""]}"#,
+                "the operation `scan` of `dynamodb` needs an array of texts that are not empty as `response_parameters`"
+                    .to_owned(),
+            ),
+            (r#"{"request_descriptors":[]}"#, format!("{request} is not an object")),
+            (r#"{"request_descriptors":{"A":true}}"#, format!("`A` in {request} is not an object")),
+            (
+                r#"{"request_descriptors":{"A":{"renameTo":"a"}}}"#,
+                format!("`A` in {request} has the unknown property `renameTo`"),
+            ),
+            (
+                r#"{"request_descriptors":{"A":{"list":"yes"}}}"#,
+                format!("`A` in {request} needs `true` or `false` as `list`"),
+            ),
+            (
+                r#"{"request_descriptors":{"A":{"get_keys":1}}}"#,
+                format!("`A` in {request} needs `true` or `false` as `get_keys`"),
+            ),
+            (
+                r#"{"request_descriptors":{"A":{"rename_to":""}}}"#,
+                format!("`A` in {request} needs a text that is not empty as `rename_to`"),
+            ),
+            (
+                r#"{"request_descriptors":{"A":{"rename_to":["a"]}}}"#,
+                format!("`A` in {request} needs a text that is not empty as `rename_to`"),
+            ),
+            (
+                r#"{"request_descriptors":{"A":{"header":false}}}"#,
+                format!("`A` in {request} needs a text that is not empty as `header`"),
+            ),
+            (
+                r#"{"request_descriptors":{"A":{"list":true,"get_count":true,"get_keys":true}}}"#,
+                format!("`A` in {request} needs one of `get_count`, `get_keys`, `header` and `status` as `A`"),
+            ),
+            (
+                r#"{"request_descriptors":{"A":{"status":true}}}"#,
+                format!("`A` in {request} needs no value here, since requests have no status, as `status`"),
+            ),
+            (
+                r#"{"request_descriptors":{"A":{"rename_to":"region"}}}"#,
+                "the operation `scan` of `dynamodb` needs a name that X-Ray does not use itself as `A`".to_owned(),
+            ),
+            (
+                r#"{"response_parameters":["RequestId"]}"#,
+                "the operation `scan` of `dynamodb` needs a name that X-Ray does not use itself as `RequestId`"
+                    .to_owned(),
+            ),
+        ] {
+            assert_eq!(refusal(operation), want, "{operation}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let error = Whitelist::from_file("/no/such/list.json").unwrap_err();
+        assert_eq!(error, WhitelistError::File { path: "/no/such/list.json".into(), kind: io::ErrorKind::NotFound });
+        assert_eq!(error.to_string(), "cannot read a whitelist from /no/such/list.json: entity not found");
+    }
+
+    #[test]
+    fn descriptors_say_what_is_taken() {
+        let list = parse(
+            r#"{"services":{"x":{"operations":{"y":{"request_parameters":["A"],"response_descriptors":{
+                "B":{"list":true,"get_count":true,"rename_to":"bees"},
+                "C":{"map":true,"get_keys":true},
+                "D":{"list":true},
+                "E":{"header":"x-e"},
+                "F":{"status":true},
+                "G":{}
+            }}}}}}"#,
+        )
+        .unwrap();
+        let parameters = list.find("X", "Y").unwrap();
+        let told = |parameter: &Parameter| (parameter.field().to_owned(), parameter.take(), parameter.source().clone());
+        assert_eq!(parameters.requested().map(told).collect::<Vec<_>>(), [("a".into(), Take::Value, Source::Member)]);
+        assert_eq!(
+            parameters.responded().map(told).collect::<Vec<_>>(),
+            [
+                ("bees".into(), Take::Count, Source::Member),
+                ("c".into(), Take::Keys, Source::Member),
+                ("d".into(), Take::Value, Source::Member),
+                ("e".into(), Take::Value, Source::Header("x-e".into())),
+                ("f".into(), Take::Value, Source::Status),
+                ("g".into(), Take::Value, Source::Member),
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken_or_refused(text in r#"(\{|\}|\[|\]|:|,|"services"|"operations"|"x"|"list"|true|7){0,24}"#) {
+            let _ = parse(&text);
+        }
+    }
+}

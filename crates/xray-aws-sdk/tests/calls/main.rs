@@ -1,0 +1,12 @@
+//! Real clients of the AWS SDK against real sockets on loopback: what is recorded, what is sent, what the caller sees.
+
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
+mod context;
+mod documents;
+mod http_client;
+mod moto;
+mod parameters;
+mod streams;
+mod stub;
+mod unchanged;

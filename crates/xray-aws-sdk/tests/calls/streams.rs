@@ -1,0 +1,112 @@
+//! Answers that are streamed to the application, and requests that are streamed from it.
+
+use aws_sdk_s3::primitives::ByteStream;
+use serde_json::{Value, json};
+use xray_aws_sdk::{XRayInterceptor, client};
+use xray_core::Recorder;
+use xray_core::testing::Trace;
+
+use crate::documents::JSON;
+use crate::stub::{Answer, Stub, call, recorded, reply};
+
+/// `aborted`, `fault` or neither, of a `GetObject`.
+fn end(trace: &Trace) -> String {
+    let call = call(trace);
+    assert_eq!(call["aws"]["key"], "k");
+    let marks = [("aborted", &call["metadata"]["xray"]["aborted"]), ("fault", &call["fault"])];
+    marks.into_iter().filter(|(_, mark)| **mark == true).map(|(name, _)| name).collect()
+}
+
+#[tokio::test]
+async fn a_streamed_answer_ends_the_call() {
+    let stub = Stub::answering([Answer::Halves("first", "second")]).await;
+    let s3 = client!(aws_sdk_s3, &stub.config());
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    let mut body = segment.scope(async { s3.get_object().bucket("b").key("k").send().await.unwrap().body }).await;
+    assert_eq!(body.next().await.unwrap().unwrap(), "first");
+    // The call is still open: the segment leaves it behind as a stub.
+    segment.close();
+    let before = traces.take().one();
+    assert_eq!(before.find("S3").json()["in_progress"], true);
+    stub.open_gate();
+    assert_eq!(body.next().await.unwrap().unwrap(), "second");
+    assert!(body.next().await.is_none());
+    let documents = traces.take();
+    let [late] = documents.documents() else { panic!("one document of its own") };
+    let late: Value = serde_json::from_str(late.json()).unwrap();
+    assert_eq!(late["id"], before.find("S3").json()["id"]);
+    assert_eq!((&late["http"]["response"]["content_length"], &late["metadata"]), (&json!(11), &Value::Null));
+}
+
+#[tokio::test]
+async fn an_answer_ends_in_the_way_it_does() {
+    for (answer, is_read, want) in [
+        (reply(200, &[], "ok"), true, ""),
+        (reply(200, &[], ""), true, ""),
+        // Nothing is owed of an empty body, also when nobody looks.
+        (reply(200, &[], ""), false, ""),
+        (reply(200, &[("transfer-encoding", "chunked")], "2\r\nok\r\n0\r\n\r\n"), true, ""),
+        (reply(200, &[], "ok"), false, "aborted"),
+        (Answer::Cut("part"), true, "fault"),
+        (Answer::Cut("part"), false, "aborted"),
+    ] {
+        let stub = Stub::answering([answer.clone()]).await;
+        let s3 = client!(aws_sdk_s3, &stub.config());
+        let (_, trace) = recorded(async {
+            let body = s3.get_object().bucket("b").key("k").send().await.unwrap().body;
+            match is_read {
+                true => body.collect().await.is_ok(),
+                false => false,
+            }
+        })
+        .await;
+        assert_eq!(end(&trace), want, "{answer:?} {is_read}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_may_end_with_the_head() {
+    let stub = Stub::answering([Answer::Halves("first", "second")]).await;
+    let s3 = client!(aws_sdk_s3, &stub.config(), XRayInterceptor::new().until_head(true));
+    let (body, trace) = recorded(async { s3.get_object().bucket("b").key("k").send().await.unwrap().body }).await;
+    assert_eq!(end(&trace), "");
+    assert_eq!(trace.find("S3").json().get("in_progress"), None);
+    stub.open_gate();
+    assert_eq!(body.collect().await.unwrap().into_bytes(), "firstsecond");
+}
+
+#[tokio::test]
+async fn large_answers_and_streamed_requests_arrive_whole() {
+    let large = "x".repeat(10_000_000);
+    let stub = Stub::answering([reply(200, &[], &*large)]).await;
+    let s3 = client!(aws_sdk_s3, &stub.config());
+    let get = s3.get_object().bucket("b").key("k");
+    let (body, _) = recorded(async { get.send().await.unwrap().body.collect().await.unwrap() }).await;
+    assert_eq!(body.into_bytes(), large);
+
+    // A body of the application's, in memory and as a stream; in JSON that could be taken for a request.
+    let stub = Stub::answering([reply(200, &[], "")]).await;
+    let s3 = client!(aws_sdk_s3, &stub.config());
+    let text = r#"{"Bucket":"not this","Metadata":"secret","Key":"nor this"}"#;
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("upload.json");
+    std::fs::write(&file, text).unwrap();
+    for body in [ByteStream::from_static(text.as_bytes()), ByteStream::from_path(&file).await.unwrap()] {
+        let put = s3.put_object().bucket("b").key("k").content_type("application/json").body(body);
+        let (result, trace) = recorded(put.send()).await;
+        result.unwrap();
+        let want =
+            json!({"operation": "PutObject", "region": "eu-west-1", "retries": 0, "bucket_name": "b", "key": "k"});
+        assert_eq!(call(&trace)["aws"], want);
+        let [seen] = &stub.take_seen()[..] else { panic!("one request") };
+        assert!(String::from_utf8_lossy(&seen.body).contains(text));
+    }
+
+    let many = format!(r#"{{"TableNames":["{large}"]}}"#);
+    let stub = Stub::answering([reply(200, JSON, many)]).await;
+    let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
+    let (result, trace) = recorded(dynamodb.list_tables().limit(7).send()).await;
+    assert_eq!(result.unwrap().table_names()[0].len(), large.len());
+    let aws = &call(&trace)["aws"];
+    assert_eq!((&aws["limit"], &aws["table_count"]), (&json!(7), &Value::Null));
+}
