@@ -2,10 +2,14 @@
 //! linear scan of the same rules by a case-blind matcher, and a split of the header.
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::thread;
 
 use divan::{AllocProfiler, Bencher};
-use xray_core::TraceHeader;
-use xray_core::sampling::{FixedTarget, Rate, Rule, Rules, Sampler, SamplingRequest};
+use serde_json::json;
+use xray_core::sampling::{Central, FixedTarget, MatchedRule, Rate, Rule, Rules, Sampler, SamplingRequest};
+use xray_core::{Recorder, TraceHeader};
+use xray_local::{Receiver, SamplingRules};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -14,19 +18,32 @@ fn main() {
     divan::main();
 }
 
-const RULES: [(&str, &str, &str); 8] = [
+/// Host, method and path of rules as a service might have them; the last one is for the request.
+const RULES: [(&str, &str, &str); 20] = [
     ("*", "GET", "/health"),
     ("*", "*", "/static/*"),
     ("admin.*", "*", "*"),
+    ("*.internal.example.com", "*", "/metrics*"),
     ("*.example.com", "POST", "/payments/*/refund"),
     ("shop.example.com", "PUT", "/cart/*/lines/?"),
     ("api.example.com", "GET", "/v2/users/*/profile"),
     ("partner-*.example.com", "POST", "/feed/*/ack"),
+    ("*", "DELETE", "/sessions/*"),
+    ("*", "POST", "/login*"),
+    ("shop.*", "GET", "/search*"),
+    ("*.example.com", "GET", "/images/*.png"),
+    ("api.*", "*", "/v1/*"),
+    ("*", "GET", "/reports/20??/*"),
+    ("shop-?.example.com", "*", "*"),
+    ("*", "PATCH", "*/prices"),
+    ("*.example.org", "*", "/*"),
+    ("shop.example.com", "GET", "/orders/*/invoice"),
+    ("*.example.com", "GET", "/orders/*/lines/*"),
     ("shop.example.com", "GET", "/orders/*"),
 ];
 const REQUEST: (&str, &str, &str) = ("shop.example.com", "GET", "/orders/12345");
 
-#[divan::bench]
+#[divan::bench(sample_size = 256)]
 fn rules(bencher: Bencher) {
     let rules = RULES.iter().fold(Rules::default(), |rules, (host, method, path)| {
         rules.rule(Rule::new(FixedTarget(1), Rate(0.05)).host(host).method(method).path(path))
@@ -37,7 +54,36 @@ fn rules(bencher: Bencher) {
     });
 }
 
-#[divan::bench]
+/// The same rules, come from the service.
+#[divan::bench(sample_size = 256)]
+fn central_rules(bencher: Bencher) {
+    let records = RULES.iter().enumerate().map(|(index, (host, method, path))| {
+        json!({"SamplingRule": {
+            "RuleName": format!("rule-{index}"), "Priority": index + 1, "FixedRate": 0.05, "ReservoirSize": 1,
+            "Host": host, "HTTPMethod": method, "URLPath": path, "ServiceName": "*", "ServiceType": "*",
+            "ResourceARN": "*", "Version": 1,
+        }})
+    });
+    let answer = json!({"SamplingRuleRecords": records.collect::<Vec<_>>()});
+    let rules = SamplingRules::from_json(&answer.to_string()).expect("the rules are read");
+    let receiver = Receiver::builder().rules(rules).bind("127.0.0.1:0").expect("a port");
+    let sampler = Arc::new(Central::new());
+    let recorder = Recorder::builder().daemon(receiver.address().into()).sampling(sampler.clone()).build();
+    let recorder = recorder.expect("it makes sense");
+    let (host, method, path) = REQUEST;
+    let request = SamplingRequest::new("orders").host(host).method(method).path(path);
+    // The first decision has the rules fetched.
+    sampler.decide(&request);
+    while !matches!(recorder.explain(&request).rule, MatchedRule::Named(_)) {
+        thread::yield_now();
+    }
+    bencher.bench_local(|| {
+        let (host, method, path) = black_box(REQUEST);
+        sampler.decide(&SamplingRequest::new("orders").host(host).method(method).path(path))
+    });
+}
+
+#[divan::bench(sample_size = 256)]
 fn floor_rules() -> Option<usize> {
     let (host, method, path) = black_box(REQUEST);
     RULES.iter().position(|rule| matches(rule.0, host) && matches(rule.1, method) && matches(rule.2, path))
@@ -67,12 +113,12 @@ fn matches(pattern: &str, text: &str) -> bool {
 const HEADER: &str = "Self=1-67891234-12456789abcdef012345678;Root=1-67891233-abcdef012345678912345678;\
     Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a87bd80c:1|68fd508a:5|c512fbe3:2";
 
-#[divan::bench]
+#[divan::bench(sample_size = 256)]
 fn header() -> TraceHeader<'static> {
     TraceHeader::parse(black_box(HEADER))
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 256)]
 fn floor_header() -> usize {
     black_box(HEADER)
         .split(';')
