@@ -1,11 +1,12 @@
 //! What the interceptor adds to a call of the AWS SDK: wall time beside the bare client, sampled and not, of calls to
-//! a server on loopback that always gives the same answer, in one run; and the same with an answer from memory, where
-//! less else varies. The floor is an interceptor which adds a header that is always the same.
+//! a server on loopback that always gives the same answer, in one run. A second server shares the thread of the
+//! client: no core goes idle between them, and what waking one costs is not in the figures. The third answer comes
+//! from memory, where least else varies. The floor is an interceptor which adds a header that is always the same.
 //!
 //! `cargo bench -p xray-benches --bench aws`
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::thread;
 use std::time::Instant;
 
 use aws_sdk_dynamodb::Client;
@@ -20,6 +21,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{self, Runtime};
 use xray_aws_sdk::XRayInterceptor;
 use xray_benches::recorder;
@@ -34,14 +37,22 @@ const ANSWER: &str =
 const HEADER: &str = "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Parent=53995c3f42cd8ad8;Sampled=0";
 
 fn main() -> io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let address = serve()?;
+    let runtime = one_thread()?;
     println!("µs of a GetItem: bare, and what is added; medians of {ROUNDS} rounds of {CALLS} calls");
-    let by_tcp = aws_smithy_http_client::Builder::new().build_http();
-    measure(&runtime, "loopback", by_tcp, &format!("http://{address}"));
+    let by_tcp = || aws_smithy_http_client::Builder::new().build_http();
+    let (elsewhere, url) = server()?;
+    thread::spawn(|| one_thread()?.block_on(elsewhere));
+    measure(&runtime, "loopback", by_tcp(), &url);
+    let (here, url) = server()?;
+    runtime.spawn(here);
+    measure(&runtime, "same thread", by_tcp(), &url);
     let from_memory = http_client_fn(|_, _| SharedHttpConnector::new(Memory));
     measure(&runtime, "memory", from_memory, "http://127.0.0.1:1");
     Ok(())
+}
+
+fn one_thread() -> io::Result<Runtime> {
+    runtime::Builder::new_current_thread().enable_all().build()
 }
 
 fn measure(runtime: &Runtime, name: &str, http_client: SharedHttpClient, endpoint: &str) {
@@ -76,7 +87,7 @@ fn measure(runtime: &Runtime, name: &str, http_client: SharedHttpClient, endpoin
         times.sort_by(f64::total_cmp);
         times[ROUNDS / 2]
     });
-    println!("{name:9} {bare:7.2}  floor {floor:+5.2}  not sampled {unsampled:+5.2}  sampled {sampled:+5.2}");
+    println!("{name:11} {bare:7.2}  floor {floor:+5.2}  not sampled {unsampled:+5.2}  sampled {sampled:+5.2}");
 }
 
 /// The time of one call, in µs.
@@ -94,28 +105,31 @@ fn calls(runtime: &Runtime, client: &Client, recorder: &Recorder) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / CALLS as f64
 }
 
-/// A server on a thread of its own.
-fn serve() -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || echo(stream));
+/// A server, and its address: it runs wherever this future is driven.
+fn server() -> io::Result<(impl Future<Output = io::Result<()>>, String)> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let serve = async {
+        let listener = TcpListener::from_std(listener)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            tokio::spawn(echo(stream));
         }
-    });
-    Ok(address)
+    };
+    Ok((serve, url))
 }
 
 /// Answers each request of a connection. All of them end with their JSON.
-fn echo(mut stream: TcpStream) -> io::Result<()> {
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\nx-amzn-requestid: R\r\n";
     let answer = format!("{head}content-length: {}\r\n\r\n{ANSWER}", ANSWER.len());
     stream.set_nodelay(true)?;
     let mut buffer = [0; 16 * 1024];
     loop {
-        match stream.read(&mut buffer)? {
+        match stream.read(&mut buffer).await? {
             0 => return Ok(()),
-            read if buffer[..read].ends_with(b"}") => stream.write_all(answer.as_bytes())?,
+            read if buffer[..read].ends_with(b"}") => stream.write_all(answer.as_bytes()).await?,
             _ => {}
         }
     }
