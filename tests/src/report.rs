@@ -47,14 +47,6 @@ impl<W: Write> Report<W> {
         writeln!(self.out, "  {}", text.replace('\n', " "))
     }
 
-    /// Writes why a file is not run, which neither passes nor fails.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn not_run(&mut self, name: &str, why: &str) -> io::Result<()> {
-        writeln!(self.out, "{name}: not run: {why}")
-    }
-
     /// Writes why a file is of no use, which fails the run though no case has failed.
     ///
     /// # Errors

@@ -24,16 +24,6 @@ pub struct File {
 /// Runs one case.
 pub type Check = fn(&Value) -> Verdict;
 
-/// What to do with the cases of a file.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Plan {
-    /// Each case is checked.
-    Run(Check),
-    /// The file is known, and not run for this reason.
-    NotRun(&'static str),
-}
-
 /// What a case gave, and what it should give.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -100,19 +90,18 @@ fn read(path: &Path) -> io::Result<File> {
     Ok(File { stem, json: serde_json::from_slice(&fs::read(path)?)? })
 }
 
-/// Runs the `cases` of every file by the plan that `plans` has for its name, and reports.
+/// Runs the `cases` of every file with the check that `checks` has for its name, and reports.
 ///
-/// A check that panics fails its case. A file without a plan, or without cases, fails the run.
+/// A check that panics fails its case. A file without a check, or without cases, fails the run.
 ///
 /// # Errors
 /// When the report cannot be written.
-pub fn run<W: Write>(files: &[File], plans: impl Fn(&str) -> Option<Plan>, report: &mut Report<W>) -> io::Result<()> {
+pub fn run<W: Write>(files: &[File], checks: impl Fn(&str) -> Option<Check>, report: &mut Report<W>) -> io::Result<()> {
     for File { stem, json } in files {
-        match (plans(stem), json["cases"].as_array()) {
+        match (checks(stem), json["cases"].as_array()) {
             (None, _) => report.unusable(stem, "unknown file name")?,
             (_, None) => report.unusable(stem, "no cases")?,
-            (Some(Plan::NotRun(why)), _) => report.not_run(stem, why)?,
-            (Some(Plan::Run(check)), Some(cases)) => {
+            (Some(check), Some(cases)) => {
                 report.file(stem, cases.iter().map(|case| outcome(case, check)))?;
             }
         }
@@ -180,7 +169,7 @@ mod tests {
             file("half", json!([])),
         ];
         let mut report = Report::new(Vec::new());
-        run(&files, |stem| (stem == "double").then_some(Plan::Run(double)), &mut report).unwrap();
+        run(&files, |stem| (stem == "double").then_some(double as Check), &mut report).unwrap();
         let text = String::from_utf8(report.finish().unwrap().0).unwrap();
         assert_eq!(
             text,

@@ -28,16 +28,6 @@ use crate::steps::{Scenario, Step};
 use crate::vectors::File;
 use performer::Performer;
 
-/// What came out of a golden.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It was performed, and compared.
-    Compared(Comparison),
-    /// It is known, and was not run for this reason.
-    NotRun(&'static str),
-}
-
 /// Performs every golden, and reports: for each file whether it passed, and the allowed differences it needed,
 /// each with the first place where it was used.
 ///
@@ -46,8 +36,7 @@ pub enum Outcome {
 pub fn run<W: Write>(goldens: &[File], report: &mut Report<W>) -> io::Result<()> {
     for File { stem, json, .. } in goldens {
         match panic::catch_unwind(AssertUnwindSafe(|| perform(json))) {
-            Ok(Ok(Outcome::NotRun(why))) => report.not_run(stem, why)?,
-            Ok(Ok(Outcome::Compared(comparison))) => tell(stem, &comparison, report)?,
+            Ok(Ok(comparison)) => tell(stem, &comparison, report)?,
             Ok(Err(why)) => report.file(stem, [Err(why)])?,
             Err(_) => report.file(stem, [Err("the program panicked".to_owned())])?,
         }
@@ -70,13 +59,13 @@ fn tell<W: Write>(stem: &str, comparison: &Comparison, report: &mut Report<W>) -
 ///
 /// # Errors
 /// When the scenario is not understood or cannot be performed.
-pub fn perform(golden: &Value) -> Result<Outcome, String> {
+pub fn perform(golden: &Value) -> Result<Comparison, String> {
     let input = &golden["input"];
     match golden["kind"].as_str() {
-        Some("steps") => steps(golden, input).map(Outcome::Compared),
-        Some("web") => web::perform(golden, input).map(Outcome::Compared),
-        Some("aws") => aws::perform(golden, input).map(Outcome::Compared),
-        Some("central") => central::perform(golden).map(Outcome::Compared),
+        Some("steps") => steps(golden, input),
+        Some("web") => web::perform(golden, input),
+        Some("aws") => aws::perform(golden, input),
+        Some("central") => central::perform(golden),
         other => Err(format!("unknown kind {other:?}")),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Outcome, perform};
+use super::perform;
 
 const TRACE: &str = "1-5759e988-bd862e3fe1be46a994272793";
 
@@ -30,7 +30,7 @@ fn assert_passes(steps: Value, datagrams: Value) {
 #[track_caller]
 fn assert_golden(golden: Value) {
     match perform(&golden) {
-        Ok(Outcome::Compared(comparison)) => assert!(comparison.passed(), "{comparison}"),
+        Ok(comparison) => assert!(comparison.passed(), "{comparison}"),
         other => panic!("{other:?}"),
     }
 }
