@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use super::anomaly::Anomaly;
-use super::service_rule::RuleState;
+use super::service_rule::{RuleState, ServiceRule};
 use super::{Rate, SamplingRequest};
 use crate::time::{Clock, Timestamp};
 
@@ -72,6 +72,8 @@ impl Boost {
 pub(crate) struct Watch {
     rule: Arc<RuleState>,
     anomalies: Arc<[Anomaly]>,
+    /// Whether failures are anomalies where there are no conditions.
+    by_default: bool,
 }
 
 /// Of the same rule.
@@ -90,8 +92,8 @@ impl fmt::Debug for Watch {
 }
 
 impl Watch {
-    pub(super) fn new(rule: &Arc<RuleState>, anomalies: &Arc<[Anomaly]>) -> Watch {
-        Watch { rule: rule.clone(), anomalies: anomalies.clone() }
+    pub(super) fn new(rule: &ServiceRule, anomalies: &Arc<[Anomaly]>) -> Watch {
+        Watch { rule: rule.state.clone(), anomalies: anomalies.clone(), by_default: rule.detects_anomalies }
     }
 
     /// Counts the request: once, at the root of what this process does for it.
@@ -126,7 +128,7 @@ impl Watched {
         let anomalies = &self.watch.anomalies;
         let is_candidate = |index: usize| self.candidates >> index & 1 == 1;
         let anomalous = match anomalies.is_empty() {
-            true => Anomaly::by_default(self.status, self.failed),
+            true => self.watch.by_default && Anomaly::by_default(self.status, self.failed),
             false => {
                 let mut candidates = anomalies.iter().enumerate().filter(|(index, _)| is_candidate(*index));
                 candidates.any(|(_, anomaly)| anomaly.is_met(self.status, self.failed, took))

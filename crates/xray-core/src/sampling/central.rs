@@ -115,7 +115,8 @@ impl Central {
     /// layer are counted, sampled or not, each for the rule that decided on it; one that came with its caller's
     /// decision is not.
     ///
-    /// With several calls each kind counts; without any the [default](Anomaly). From the 65th on they are ignored.
+    /// With several calls each kind counts; without any the [default](Anomaly), unless the rule says
+    /// `DisableDefaultAnomalyDetection`. From the 65th on they are ignored.
     pub fn anomaly(mut self, anomaly: Anomaly) -> Central {
         self.anomalies = self.anomalies.iter().cloned().chain([anomaly]).take(64).collect();
         self
@@ -144,23 +145,22 @@ impl Sampler for Central {
         let request = request.without_query();
         let Some(context) = self.asking() else { return self.fallback.decide(&request) };
         let fetched = self.rules.load();
-        let Some(ServiceRule { state, may_borrow, may_be_boosted, .. }) = fetched.rules.find(&request) else {
-            return self.fallback.decide(&request);
-        };
+        let Some(rule) = fetched.rules.find(&request) else { return self.fallback.decide(&request) };
+        let state = &rule.state;
         let used = state.quota.used();
         let now = context.clock.now();
         if fetched.is_expired(now) {
             return self.fallback.decide(&request);
         }
         let second = || context.clock.now().as_secs();
-        let grant = state.quota.take_after(used, now.as_secs(), second, *may_borrow);
+        let grant = state.quota.take_after(used, now.as_secs(), second, rule.may_borrow);
         let decision = match state.statistics.decide(grant, state.rate(now), || self.random.draw()) {
             true => Decision::sampled().with_rule(state.name.clone()),
             false => Decision::not_sampled(),
         };
-        decision.with_watch(may_be_boosted.then(|| {
+        decision.with_watch(rule.may_be_boosted.then(|| {
             self.rules.service.get_or_init(|| request.service.into());
-            Watch::new(state, &self.anomalies)
+            Watch::new(rule, &self.anomalies)
         }))
     }
 

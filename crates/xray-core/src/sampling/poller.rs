@@ -1,6 +1,7 @@
 //! The conversation with the X-Ray service: rules come, statistics go, quotas come.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -19,7 +20,10 @@ use crate::time::Timestamp;
 /// Between two fetches of the rules, and what is added by chance so that processes started together part ways.
 const RULES: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(5));
 
-/// The same between two reports.
+/// The longest time between two attempts at the rules while they fail.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// As [`RULES`], between two reports.
 const TARGETS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(100));
 
 /// The longest time between two reports of a rule, in periods, whatever the service says: its statistics are for an hour.
@@ -27,6 +31,9 @@ const SELDOM: u32 = 360;
 
 /// Statistics that a call may bring.
 const MOST_DOCUMENTS: usize = 25;
+
+/// Rules that are no more, and wait to be reported: more only come when each report fails.
+const MOST_LEAVING: usize = 1000;
 
 /// Pages of rules that are fetched: there are some hundred rules at most, and 100 on a page.
 const MOST_PAGES: usize = 100;
@@ -70,10 +77,23 @@ pub(super) struct Poller {
     /// By the monotonic clock.
     next_rules: Duration,
     next_targets: Duration,
-    /// Rules that report less often than at each period: how often, and periods since they did.
-    seldom: HashMap<Arc<str>, (u32, u32)>,
-    /// The last call failed.
-    away: bool,
+    /// Rules that report less often than at each period.
+    seldom: HashMap<Arc<str>, Seldom>,
+    /// Rules that are no more, and of which something is left to be reported.
+    leaving: Vec<Arc<RuleState>>,
+    /// When the rules were changed last, as far as the service has said.
+    modified: f64,
+    /// The rules could not be fetched when they were last asked for.
+    without_rules: bool,
+    /// The last report failed.
+    without_targets: bool,
+}
+
+/// When a rule reports, in periods.
+#[derive(Clone, Copy, Debug)]
+struct Seldom {
+    every: u32,
+    since: u32,
 }
 
 impl Poller {
@@ -83,7 +103,7 @@ impl Poller {
         let stop = Arc::new(Stop::default());
         let theirs = stop.clone();
         let work = move || {
-            while !theirs.wait(poller.poll()) {}
+            while !theirs.wait(poller.poll_unfailing()) {}
         };
         match thread::Builder::new().name("xray-sampling".to_owned()).spawn(work) {
             Ok(_) => Some(Running(stop)),
@@ -106,7 +126,18 @@ impl Poller {
             next_rules: now,
             next_targets: now + with_jitter(TARGETS),
             seldom: HashMap::new(),
-            away: false,
+            leaving: Vec::new(),
+            modified: f64::INFINITY,
+            without_rules: false,
+            without_targets: false,
+        })
+    }
+
+    /// As [`poll`](Poller::poll), and goes on after a panic, which nothing in it should cause.
+    fn poll_unfailing(&mut self) -> Duration {
+        catch_unwind(AssertUnwindSafe(|| self.poll())).unwrap_or_else(|_| {
+            self.context.report(Level::Error, "sampling panic", format_args!("asking for sampling rules panicked"));
+            TARGETS.0
         })
     }
 
@@ -128,22 +159,33 @@ impl Poller {
         let pause = match self.rules() {
             Ok(records) => {
                 self.patience = TARGETS.0;
-                self.answered();
+                if std::mem::take(&mut self.without_rules) {
+                    self.tell_of_return();
+                }
                 let rules = ServiceRules::compile(&records, &self.current.load().rules);
                 if !rules.is_empty() {
-                    self.seldom.retain(|name, _| rules.state(name).is_some());
-                    self.current.store(rules, asked);
+                    self.replace(rules, asked);
                 }
                 with_jitter(RULES)
             }
             Err(error) => {
-                self.failed(&error);
+                self.tell_of_failure(&error);
+                self.without_rules = true;
                 let pause = self.patience;
-                self.patience = (pause * 2).min(RULES.0);
+                self.patience = (pause * 2).min(PATIENCE);
                 pause
             }
         };
         self.next_rules = self.context.clock.elapsed() + pause;
+    }
+
+    /// Puts the rules in the place of those before.
+    fn replace(&mut self, rules: ServiceRules, asked: Timestamp) {
+        let before = self.current.load().clone();
+        self.seldom.retain(|name, _| rules.state(name).is_some());
+        self.leaving.extend(before.rules.states().filter(|rule| rules.state(&rule.name).is_none()).cloned());
+        self.leaving.truncate(MOST_LEAVING);
+        self.current.store(rules, asked);
     }
 
     /// The records of all pages.
@@ -163,35 +205,45 @@ impl Poller {
     /// Reports what became of requests, and takes what the service answers.
     fn report(&mut self) {
         let due = self.due();
+        let mut failure = None;
         for rules in due.chunks(MOST_DOCUMENTS) {
             let taken: Vec<_> = rules.iter().map(Taken::from).collect();
             match self.targets(&taken) {
-                Ok(answer) => {
-                    self.answered();
-                    self.follow(&answer, &taken);
-                }
+                Ok(answer) => self.follow(&answer, &taken),
                 Err(error) => {
                     taken.iter().for_each(Taken::add_back);
                     taken.iter().for_each(Taken::add_boost_back);
-                    return self.failed(&error);
+                    // What is wrong with these may be right with the others, if there is anybody at all.
+                    let is_absent = matches!(error, ProxyError::Exchange(_));
+                    failure = Some(error);
+                    if is_absent {
+                        break;
+                    }
                 }
             }
         }
-        for rule in due {
-            if let Some((_, since)) = self.seldom.get_mut(&rule.name) {
-                *since = 0;
+        self.leaving.retain(|rule| rule.was_used());
+        match failure {
+            Some(error) => {
+                self.tell_of_failure(&error);
+                self.without_targets = true;
             }
+            None if !due.is_empty() && std::mem::take(&mut self.without_targets) => {
+                self.tell_of_return();
+                // Not when the patience with an absent daemon ends.
+                self.next_rules = Duration::ZERO;
+            }
+            None => {}
         }
     }
 
     /// The rules that were used and whose time has come.
     fn due(&mut self) -> Vec<Arc<RuleState>> {
-        self.seldom.values_mut().for_each(|(_, since)| *since = since.saturating_add(1));
-        let is_time = |name| self.seldom.get(name).is_none_or(|(every, since)| since >= every);
+        self.seldom.values_mut().for_each(|seldom| seldom.since = seldom.since.saturating_add(1));
+        let is_time = |name| self.seldom.get(name).is_none_or(|seldom| seldom.since >= seldom.every);
         let fetched = self.current.load();
-        let was_used = |rule: &RuleState| rule.statistics.counts().requests > 0 || rule.boost.has_counted();
-        let used = fetched.rules.states().filter(|rule| was_used(rule));
-        used.filter(|rule| is_time(&rule.name)).cloned().collect()
+        let current = fetched.rules.states().filter(|rule| is_time(&rule.name));
+        current.chain(&self.leaving).filter(|rule| rule.was_used()).cloned().collect()
     }
 
     fn targets(&self, taken: &[Taken]) -> Result<Value, ProxyError> {
@@ -213,6 +265,11 @@ impl Poller {
     }
 
     fn follow(&mut self, answer: &Value, taken: &[Taken]) {
+        for taken in taken {
+            if let Some(seldom) = self.seldom.get_mut(&taken.rule.name) {
+                seldom.since = 0;
+            }
+        }
         for target in list(&answer["SamplingTargetDocuments"]) {
             let Some(rule) = target["RuleName"].as_str().and_then(|name| self.state(name)) else { continue };
             let number = |name: &str| target[name].as_f64().filter(|number| *number >= 0.0);
@@ -225,10 +282,13 @@ impl Poller {
                 rule.set_rate(Rate(rate.min(1.0)));
             }
             if let Some(seconds) = number("Interval") {
-                let periods = (seconds / TARGETS.0.as_secs_f64()).ceil() as u32;
-                match periods {
+                // The service may name rules that were not reported: those go on waiting.
+                match (seconds / TARGETS.0.as_secs_f64()).ceil() as u32 {
                     0 | 1 => drop(self.seldom.remove(&rule.name)),
-                    _ => drop(self.seldom.insert(rule.name.clone(), (periods.min(SELDOM), 0))),
+                    periods => {
+                        let every = periods.min(SELDOM);
+                        self.seldom.entry(rule.name.clone()).or_insert(Seldom { every, since: 0 }).every = every;
+                    }
                 }
             }
         }
@@ -238,16 +298,28 @@ impl Poller {
         ] {
             for refused in list(&answer[member]) {
                 let name = refused["RuleName"].as_str();
-                taken.iter().filter(|taken| Some(&*taken.rule.name) == name).for_each(add_back);
+                let refused_of = taken.iter().filter(|taken| Some(&*taken.rule.name) == name);
+                let (current, gone): (Vec<_>, _) = refused_of.partition(|taken| self.is_current(&taken.rule));
+                current.iter().copied().for_each(add_back);
+                if current.is_empty() && !gone.is_empty() {
+                    // The service knows the rule no more.
+                    continue;
+                }
                 let message = format_args!("the X-Ray service refused the statistics of a sampling rule: {refused}");
                 self.context.report(Level::Warn, "sampling statistics", message);
             }
         }
         let modified = answer["LastRuleModification"].as_f64().unwrap_or_default();
         let fetched = self.current.load().at.map_or(0.0, |at: Timestamp| at.as_micros() as f64 / 1e6);
-        if modified > fetched {
+        // The service's clock need not agree with ours: any new change counts, too.
+        if modified > fetched || modified > self.modified {
             self.next_rules = Duration::ZERO;
         }
+        self.modified = modified;
+    }
+
+    fn is_current(&self, rule: &Arc<RuleState>) -> bool {
+        self.current.load().rules.state(&rule.name).is_some_and(|current| Arc::ptr_eq(current, rule))
     }
 
     fn state(&self, name: &str) -> Option<Arc<RuleState>> {
@@ -259,17 +331,17 @@ impl Poller {
         serde_json::from_str(&answer).map_err(|_| AnswerError::Json.into())
     }
 
-    fn answered(&mut self) {
-        if std::mem::take(&mut self.away) {
+    /// One of the two operations works again, which is said when both do.
+    fn tell_of_return(&self) {
+        if !self.without_rules && !self.without_targets {
             let message = format_args!("the X-Ray service answers again: its sampling rules are followed");
             self.context.report(Level::Info, "sampling service is back", message);
-            // Not when the patience with an absent daemon ends.
-            self.next_rules = Duration::ZERO;
         }
     }
 
-    fn failed(&mut self, error: &ProxyError) {
-        if std::mem::replace(&mut self.away, true) {
+    /// Before the failure is noted: the first one is a warning.
+    fn tell_of_failure(&self, error: &ProxyError) {
+        if self.without_rules || self.without_targets {
             let message = format_args!("the X-Ray service is still not reached: {error}");
             return self.context.report(Level::Debug, "sampling service", message);
         }

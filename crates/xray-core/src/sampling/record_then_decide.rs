@@ -51,8 +51,11 @@ impl RecordThenDecide {
 
 impl Sampler for RecordThenDecide {
     fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
-        let decision = self.besides.decide(request);
-        if decision.is_sampled() { decision } else { Decision::tentative(self.slower_than) }
+        let mut decision = self.besides.decide(request);
+        match decision.is_sampled() {
+            true => decision,
+            false => Decision::tentative(self.slower_than).with_watch(decision.take_watch()),
+        }
     }
 
     fn start(&self, context: &SamplerContext) {

@@ -102,6 +102,8 @@ pub(super) struct ServiceRule {
     pub(super) may_borrow: bool,
     /// Whether its rate may be boosted.
     pub(super) may_be_boosted: bool,
+    /// Whether failures are its anomalies where the application does not say what is one.
+    pub(super) detects_anomalies: bool,
     /// `None` for the default rule, which is for all requests.
     conditions: Option<Conditions>,
     pub(super) state: Arc<RuleState>,
@@ -126,6 +128,11 @@ impl RuleState {
 
     fn own_rate(&self) -> Rate {
         Rate(f64::from_bits(self.rate.load(Relaxed)))
+    }
+
+    /// Whether there is anything to report.
+    pub(super) fn was_used(&self) -> bool {
+        self.statistics.counts().requests > 0 || self.boost.has_counted()
     }
 
     pub(super) fn set_rate(&self, rate: Rate) {
@@ -213,8 +220,11 @@ impl ServiceRule {
         };
         let may_borrow = rule["ReservoirSize"].as_f64().is_some_and(|size| size > 0.0);
         // The default rule has none.
-        let may_be_boosted = conditions.is_some() && rule["SamplingRateBoost"].is_object();
-        Some(ServiceRule { priority, may_borrow, may_be_boosted, conditions, state: Arc::new(state) })
+        let boost = &rule["SamplingRateBoost"];
+        let may_be_boosted = conditions.is_some() && boost.is_object();
+        let detects_anomalies = boost["DisableDefaultAnomalyDetection"] != true;
+        let state = Arc::new(state);
+        Some(ServiceRule { priority, may_borrow, may_be_boosted, detects_anomalies, conditions, state })
     }
 
     fn matches(&self, request: &SamplingRequest<'_>) -> bool {

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -19,6 +20,10 @@ pub(crate) enum Reply {
     Silence,
     /// It closes its sending side at once.
     HalfClosed,
+    /// So much later.
+    Late(Duration, Value),
+    /// A byte now and then, as long as the other side listens.
+    Trickle,
 }
 
 /// One call as it came.
@@ -52,6 +57,18 @@ impl Daemon {
                 let (status, body) = match reply {
                     Reply::Json(value) => (200, value.to_string()),
                     Reply::Status(status, body) => (status, body.to_owned()),
+                    Reply::Late(pause, value) => {
+                        thread::sleep(pause);
+                        (200, value.to_string())
+                    }
+                    Reply::Trickle => {
+                        let mut sent = stream.write_all(b"HTTP/1.1 200 X\r\nContent-Length: 1000000\r\n\r\n");
+                        while sent.is_ok() {
+                            sent = stream.write_all(b" ");
+                            thread::sleep(Duration::from_millis(20));
+                        }
+                        continue;
+                    }
                     Reply::Raw(bytes) => {
                         let _ = stream.write_all(bytes.as_bytes());
                         continue;

@@ -233,12 +233,14 @@ fn what_could_not_be_reported_is_reported_later() {
         Reply::Raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"LastRule"),
         Reply::HalfClosed,
         Reply::Silence,
+        Reply::Trickle,
     ];
     let bad = replies.len() as u64;
     let mut replies = replies.into_iter();
     let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
         "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", 0.0, 1)])),
-        _ => replies.next().unwrap_or_else(|| Reply::Json(targets(&json!([])))),
+        // Slow, but in time.
+        _ => replies.next().unwrap_or_else(|| Reply::Late(Duration::from_millis(50), targets(&json!([])))),
     });
     rig.poller.proxy =
         Proxy::with_timeout(rig.poller.context.daemon.as_ref().unwrap().tcp(), Duration::from_millis(300));
@@ -265,7 +267,7 @@ fn an_absent_daemon_is_asked_again_with_more_and_more_patience() {
         let pause = rig.poller.next_rules - rig.clock.elapsed();
         rig.clock.advance(pause);
     }
-    assert_eq!(asked, [0, 10, 30, 70, 150, 310, 610, 910]);
+    assert_eq!(asked, [0, 10, 30, 70, 130, 190, 250, 310]);
     assert!(!rig.decide("/"));
     assert_eq!(
         rig.explain("/"),
@@ -334,6 +336,109 @@ fn a_rule_reports_as_seldom_as_the_service_wants() {
 }
 
 #[test]
+fn a_rule_that_waits_is_not_put_off_by_reports_of_others() {
+    let (mut rig, daemon) = Rig::started(|call| match call.operation.as_str() {
+        "GetSamplingRules" => Reply::Json(rules(&[rule("a", "/a", 0.0, 0), rule("b", "/b", 0.0, 0)])),
+        _ => Reply::Json(targets(&json!([{"RuleName": "a", "Interval": 10}, {"RuleName": "b", "Interval": 30}]))),
+    });
+    let mut periods = Vec::new();
+    for _ in 0..7 {
+        rig.decide("/a");
+        rig.decide("/b");
+        daemon.calls();
+        rig.period();
+        let b = reported(&daemon.calls()).into_iter().find(|(name, _)| name == "b");
+        periods.push(b.map_or(0, |(_, counts)| counts[0]));
+    }
+    assert_eq!(periods, [1, 0, 0, 3, 0, 0, 3]);
+}
+
+#[test]
+fn what_is_left_of_a_rule_that_is_no_more_is_reported() {
+    let mut fetches = 0;
+    let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
+        "GetSamplingRules" => {
+            fetches += 1;
+            Reply::Json(rules(&[rule(if fetches == 1 { "old" } else { "new" }, "*", 0.0, 0)]))
+        }
+        _ => {
+            let mut answer = targets(&json!([]));
+            if call.body.to_string().contains("old") {
+                answer["UnprocessedStatistics"] = json!([{"RuleName": "old", "ErrorCode": "400", "Message": "none"}]);
+            }
+            Reply::Json(answer)
+        }
+    });
+    rig.decide("/");
+    rig.poller.fetch();
+    rig.decide("/");
+    daemon.calls();
+    rig.period();
+    let want = [("new".to_owned(), [1, 0, 0]), ("old".to_owned(), [1, 0, 0])];
+    assert_eq!(reported(&daemon.calls()), want);
+    rig.decide("/");
+    rig.period();
+    assert_eq!(reported(&daemon.calls()), want[..1], "nobody complains of a refusal");
+    assert_eq!(rig.log.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn one_operation_that_fails_is_told_once_and_does_not_keep_the_other_from_working() {
+    for (failing, asked_in_ten_minutes) in [("GetSamplingRules", 9..=15), ("SamplingTargets", 57..=60)] {
+        let bad = Arc::new(AtomicBool::new(false));
+        let theirs = bad.clone();
+        let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
+            operation if operation == failing && theirs.load(SeqCst) => Reply::Status(403, "{}"),
+            "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", 0.0, 0)])),
+            _ => Reply::Json(targets(&json!([]))),
+        });
+        bad.store(true, SeqCst);
+        let minutes = |rig: &mut Rig, minutes: u64| {
+            for _ in 0..minutes * 6 {
+                rig.decide("/");
+                rig.pass(Duration::from_secs(10));
+            }
+        };
+        minutes(&mut rig, 6);
+        daemon.calls();
+        minutes(&mut rig, 10);
+        let asked = daemon.operations().iter().filter(|operation| *operation == failing).count();
+        assert!(asked_in_ten_minutes.contains(&asked), "{failing}: {asked}");
+        assert_eq!(rig.log.lock().unwrap().len(), 1, "{failing}");
+        bad.store(false, SeqCst);
+        minutes(&mut rig, 6);
+        let log = rig.log.lock().unwrap();
+        assert_eq!(log.len(), 2, "{failing}: {log:?}");
+        assert!(log[1].starts_with("the X-Ray service answers again"));
+    }
+}
+
+#[test]
+fn a_change_is_followed_though_the_service_is_behind_in_time() {
+    let modified = Arc::new(AtomicU64::new(START - 100));
+    let theirs = modified.clone();
+    let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
+        "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", 0.0, 0)])),
+        _ => {
+            let mut answer = targets(&json!([]));
+            answer["LastRuleModification"] = theirs.load(SeqCst).into();
+            Reply::Json(answer)
+        }
+    });
+    for (change, want) in [
+        (0, &["GetSamplingRules", "SamplingTargets"][..]),
+        (0, &["SamplingTargets"]),
+        (1, &["SamplingTargets", "GetSamplingRules"]),
+        (0, &["SamplingTargets"]),
+    ] {
+        modified.fetch_add(change, SeqCst);
+        rig.decide("/");
+        rig.period();
+        assert_eq!(daemon.operations(), want);
+    }
+}
+
+#[test]
 fn a_report_has_at_most_25_rules() {
     let records: Vec<_> = (0..60).map(|n| rule(&format!("r{n}"), &format!("/{n}"), 0.0, 0)).collect();
     let mut calls = 0;
@@ -352,11 +457,11 @@ fn a_report_has_at_most_25_rules() {
     let sizes =
         |calls: &[Call]| calls.iter().map(|call| reported(std::slice::from_ref(call)).len()).collect::<Vec<_>>();
     let first = daemon.calls();
-    assert_eq!(sizes(&first), [25, 25]);
+    assert_eq!(sizes(&first), [25, 25, 10], "what is refused holds nothing else up");
     rig.period();
     let second: Vec<_> = daemon.calls().into_iter().filter(|call| call.operation == "SamplingTargets").collect();
-    assert_eq!(sizes(&second), [25, 10]);
-    let mut all = [reported(&first[..1]), reported(&second)].concat();
+    assert_eq!(sizes(&second), [25]);
+    let mut all = [reported(&first[..1]), reported(&first[2..]), reported(&second)].concat();
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 60);
@@ -522,8 +627,12 @@ fn serve(recorder: &crate::Recorder, target: &str, header: Option<&str>, statuse
 /// A recorder that samples by a rig's sampler.
 fn recorder(rig: &mut Rig) -> crate::Recorder {
     let central = std::mem::take(&mut rig.central);
+    recorder_by(rig, central)
+}
+
+fn recorder_by(rig: &Rig, sampler: impl Sampler) -> crate::Recorder {
     let builder = crate::Recorder::builder().environment(|_| None).emitter(crate::emit::MemoryEmitter::new());
-    builder.clock(rig.clock.clone()).sampling(central).build().unwrap()
+    builder.clock(rig.clock.clone()).sampling(sampler).build().unwrap()
 }
 
 #[test]
@@ -546,6 +655,37 @@ fn requests_of_a_rule_with_a_boost_are_watched_sampled_or_not() {
     assert_eq!(reported(&calls), [("a".to_owned(), [5, 0, 0]), ("b".to_owned(), [1, 0, 1])]);
     rig.period();
     assert_eq!(daemon.calls().len(), 0);
+}
+
+#[test]
+fn what_is_recorded_to_be_decided_later_is_watched_too() {
+    let (mut rig, daemon) = Rig::started(by(vec![boosted_rule("a", "*")]));
+    let central = std::mem::take(&mut rig.central);
+    let recorder = recorder_by(&rig, super::super::RecordThenDecide::failures().besides(central));
+    serve(&recorder, "/", None, &[Some(200), Some(500), Some(200)]);
+    daemon.calls();
+    rig.period();
+    let got = &boosts(&daemon.calls())[0];
+    let counts = ["TotalCount", "AnomalyCount", "SampledAnomalyCount"].map(|name| got[name].as_u64());
+    assert_eq!(counts, [Some(3), Some(1), Some(1)]);
+}
+
+#[test]
+fn a_rule_may_leave_anomalies_to_conditions() {
+    for (conditions, anomalies) in [(false, 0), (true, 1)] {
+        let mut record = boosted_rule("a", "*");
+        record["SamplingRule"]["SamplingRateBoost"]["DisableDefaultAnomalyDetection"] = json!(true);
+        let (mut rig, daemon) = Rig::started(by(vec![record]));
+        if conditions {
+            rig.central = std::mem::take(&mut rig.central).anomaly(super::super::Anomaly::status("5??"));
+        }
+        let recorder = recorder(&mut rig);
+        serve(&recorder, "/", None, &[Some(500)]);
+        daemon.calls();
+        rig.period();
+        let got = &boosts(&daemon.calls())[0];
+        assert_eq!((&got["TotalCount"], &got["AnomalyCount"]), (&json!(1), &json!(anomalies)));
+    }
 }
 
 #[test]
