@@ -1,14 +1,12 @@
 //! The middleware and its options.
 
-use std::fmt;
 use std::future::{Ready, ready};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{Error, HttpMessage};
-use xray_core::http::{Incoming, IncomingOptions, MatchedRoute};
+use xray_core::http::{Incoming, IncomingOptions, MatchedRoute, Question};
 use xray_core::{Naming, Recorder};
 
 use crate::body::XRayBody;
@@ -47,7 +45,8 @@ impl XRay {
     /// Segments are named by these rules.
     pub fn new(naming: impl Into<Naming>) -> XRay {
         let options = IncomingOptions::new(naming);
-        XRay { config: Arc::new(Config { options, recorder: None, ignore: None, matched_route: None }) }
+        let config = Config { options, recorder: None, ignore: None, attributes: None, matched_route: None };
+        XRay { config: Arc::new(config) }
     }
 
     /// The recorder of the segments (default: [`Recorder::global`], asked for with each request; so it may be
@@ -75,7 +74,24 @@ impl XRay {
     /// Leaves the requests alone for which `ignore` says so: no segment, no decision, and code that records
     /// something finds a context in which that does nothing. The last of several counts.
     pub fn ignore(self, ignore: impl Fn(&ServiceRequest) -> bool + Send + Sync + 'static) -> XRay {
-        self.with(|config| config.ignore = Some(Ignore(Arc::new(ignore))))
+        self.with(|config| config.ignore = Some(Question::new(ignore)))
+    }
+
+    /// What the application knows of a request, by name, for those sampling rules of the X-Ray service that ask for
+    /// `Attributes` (default: nothing, so such rules are for no request).
+    ///
+    /// ```
+    /// # use xray_actix::XRay;
+    /// let middleware = XRay::fixed("shop").sampling_attributes(|request| {
+    ///     let tier = request.headers().get("x-tier").and_then(|tier| tier.to_str().ok());
+    ///     vec![("tier", tier.unwrap_or("free").to_owned())]
+    /// });
+    /// ```
+    pub fn sampling_attributes(
+        self,
+        attributes: impl Fn(&ServiceRequest) -> Vec<(&'static str, String)> + Send + Sync + 'static,
+    ) -> XRay {
+        self.with(|config| config.attributes = Some(Question::new(attributes)))
     }
 
     /// Records the pattern of the route that matched, such as `/orders/{id}` (default: not). A request that
@@ -111,18 +127,23 @@ pub(crate) struct Config {
     options: IncomingOptions,
     /// `None`: the process's.
     recorder: Option<Recorder>,
-    ignore: Option<Ignore>,
+    ignore: Option<Question<ServiceRequest, bool>>,
+    attributes: Option<Question<ServiceRequest, Attributes>>,
     matched_route: Option<MatchedRoute>,
 }
 
 impl Config {
     /// Begins what is recorded of a request.
     pub(crate) fn begin(&self, request: &ServiceRequest) -> Incoming {
-        if self.ignores(request) {
+        if self.ignore.as_ref().and_then(|ignore| ignore.ask(request)).unwrap_or(false) {
             return Incoming::ignored();
         }
+        let attributes = self.attributes.as_ref().and_then(|attributes| attributes.ask(request)).unwrap_or_default();
+        let attributes: Vec<_> = attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut facts = request::facts(request);
+        facts.attributes = &attributes;
         let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
-        let incoming = Incoming::begin(recorder, &self.options, &request::facts(request));
+        let incoming = Incoming::begin(recorder, &self.options, &facts);
         let segment = incoming.segment();
         if segment.is_recording() {
             if let Some(route) = &self.matched_route
@@ -134,21 +155,6 @@ impl Config {
         }
         incoming
     }
-
-    fn ignores(&self, request: &ServiceRequest) -> bool {
-        // The user's code must not fail the request.
-        let asked = |ignore: &Ignore| catch_unwind(AssertUnwindSafe(|| (ignore.0)(request))).unwrap_or(false);
-        self.ignore.as_ref().is_some_and(asked)
-    }
 }
 
-type Rule = dyn Fn(&ServiceRequest) -> bool + Send + Sync;
-
-#[derive(Clone)]
-struct Ignore(Arc<Rule>);
-
-impl fmt::Debug for Ignore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ignore(..)")
-    }
-}
+type Attributes = Vec<(&'static str, String)>;

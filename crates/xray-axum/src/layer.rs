@@ -1,12 +1,10 @@
 //! The layer: what is configured once, shared by all services it makes.
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http::Request;
 use tower_layer::Layer;
-use xray_core::http::{Incoming, IncomingOptions};
+use xray_core::http::{Incoming, IncomingOptions, Question};
 use xray_core::{Naming, Recorder};
 
 use crate::extract::XRaySegment;
@@ -46,6 +44,7 @@ impl XRayLayer {
             options: IncomingOptions::new(naming),
             recorder: None,
             ignore: None,
+            attributes: None,
             #[cfg(feature = "axum")]
             matched_route: None,
         };
@@ -82,7 +81,24 @@ impl XRayLayer {
     /// let layer = XRayLayer::new("shop").ignore(|request| request.uri().path().starts_with("/internal/"));
     /// ```
     pub fn ignore(self, ignore: impl Fn(&Request<()>) -> bool + Send + Sync + 'static) -> XRayLayer {
-        self.with(|config| config.ignore = Some(Ignore(Arc::new(ignore))))
+        self.with(|config| config.ignore = Some(Question::new(ignore)))
+    }
+
+    /// What the application knows of a request, by name, for those sampling rules of the X-Ray service that ask for
+    /// `Attributes` (default: nothing, so such rules are for no request).
+    ///
+    /// ```
+    /// # use xray_axum::XRayLayer;
+    /// let layer = XRayLayer::new("shop").sampling_attributes(|request| {
+    ///     let tier = request.headers().get("x-tier").and_then(|tier| tier.to_str().ok());
+    ///     vec![("tier", tier.unwrap_or("free").to_owned())]
+    /// });
+    /// ```
+    pub fn sampling_attributes(
+        self,
+        attributes: impl Fn(&Request<()>) -> Vec<(&'static str, String)> + Send + Sync + 'static,
+    ) -> XRayLayer {
+        self.with(|config| config.attributes = Some(Question::new(attributes)))
     }
 
     /// Records the pattern of the route that matched, such as `/orders/{id}` (default: not). The router tells
@@ -118,7 +134,8 @@ pub(crate) struct Config {
     options: IncomingOptions,
     /// `None`: the process's.
     recorder: Option<Recorder>,
-    ignore: Option<Ignore>,
+    ignore: Option<Question<Request<()>, bool>>,
+    attributes: Option<Question<Request<()>, Attributes>>,
     #[cfg(feature = "axum")]
     matched_route: Option<MatchedRoute>,
 }
@@ -126,12 +143,12 @@ pub(crate) struct Config {
 impl Config {
     /// Begins what is recorded of a request, and returns the request as the inner service gets it.
     pub(crate) fn begin<B>(&self, request: Request<B>) -> (Incoming, Request<B>) {
-        let (ignored, mut request) = self.is_ignored(request);
-        if ignored {
-            return (Incoming::ignored(), request);
-        }
+        let (attributes, mut request) = self.ask(request);
+        let Some(attributes) = attributes else { return (Incoming::ignored(), request) };
+        let attributes: Vec<_> = attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
-        let facts = request::facts(request.method(), request.uri(), request.headers(), request.extensions());
+        let mut facts = request::facts(request.method(), request.uri(), request.headers(), request.extensions());
+        facts.attributes = &attributes;
         let incoming = Incoming::begin(recorder, &self.options, &facts);
         // The extensions of a request allocate: they are spared when there is nothing to record.
         if incoming.segment().is_recording() {
@@ -146,23 +163,17 @@ impl Config {
         (incoming, request)
     }
 
-    fn is_ignored<B>(&self, request: Request<B>) -> (bool, Request<B>) {
-        let Some(Ignore(ignore)) = &self.ignore else { return (false, request) };
+    /// What the application says of the request: its attributes, or `None` if it is to be ignored.
+    fn ask<B>(&self, request: Request<B>) -> (Option<Attributes>, Request<B>) {
+        if self.ignore.is_none() && self.attributes.is_none() {
+            return (Some(Attributes::new()), request);
+        }
         let (head, body) = request.into_parts();
         let head = Request::from_parts(head, ());
-        // The user's code must not fail the request.
-        let ignored = catch_unwind(AssertUnwindSafe(|| ignore(&head))).unwrap_or(false);
-        (ignored, head.map(|()| body))
+        let ignored = self.ignore.as_ref().and_then(|ignore| ignore.ask(&head)).unwrap_or(false);
+        let attributes = || self.attributes.as_ref().and_then(|attributes| attributes.ask(&head)).unwrap_or_default();
+        ((!ignored).then(attributes), head.map(|()| body))
     }
 }
 
-type Rule = dyn Fn(&Request<()>) -> bool + Send + Sync;
-
-#[derive(Clone)]
-struct Ignore(Arc<Rule>);
-
-impl fmt::Debug for Ignore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ignore(..)")
-    }
-}
+type Attributes = Vec<(&'static str, String)>;

@@ -3,10 +3,12 @@
 mod exchange;
 mod incoming;
 mod outgoing;
+mod question;
 mod route;
 
 pub use incoming::{BodyLength, Incoming, IncomingOptions, IncomingRequest};
 pub use outgoing::{Outgoing, OutgoingOptions, OutgoingRequest, header_value};
+pub use question::Question;
 pub use route::MatchedRoute;
 
 use std::borrow::Cow;

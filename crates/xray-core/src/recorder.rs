@@ -127,22 +127,37 @@ impl Recorder {
     /// let segment = recorder.begin_from("worker", &TraceHeader::parse(attribute));
     /// ```
     pub fn begin_from(&self, name: impl AsRef<str>, header: &TraceHeader<'_>) -> Segment {
-        self.begin_request(name.as_ref(), header, SamplingRequest::default()).0
+        self.begin_request(&SamplingRequest::new(name.as_ref()), header)
     }
 
-    /// Begins a segment; the sampler decides by `request`, whose service is the name, if the header does not. Its
-    /// decision may want the end of the request to be watched.
-    pub(crate) fn begin_request(
+    /// As [`begin_from`](Recorder::begin_from), with more for sampling rules to go by: where the request was sent,
+    /// and what the application knows of it. The segment has the name of the service.
+    ///
+    /// ```
+    /// # let (recorder, _) = xray_core::Recorder::in_memory();
+    /// use xray_core::TraceHeader;
+    /// use xray_core::sampling::SamplingRequest;
+    ///
+    /// let attributes = [("tier", "gold")];
+    /// let request = SamplingRequest::new("worker").path("/queues/orders").attributes(&attributes);
+    /// let segment = recorder.begin_request(&request, &TraceHeader::default());
+    /// ```
+    pub fn begin_request(&self, request: &SamplingRequest<'_>, header: &TraceHeader<'_>) -> Segment {
+        self.begin_watched(request, header).0
+    }
+
+    /// Begins a segment; the sampler decides if the header does not. Its decision may want the end of the request
+    /// to be watched.
+    pub(crate) fn begin_watched(
         &self,
-        name: &str,
+        request: &SamplingRequest<'_>,
         header: &TraceHeader<'_>,
-        request: SamplingRequest<'_>,
     ) -> (Segment, Option<Watch>) {
         if !self.0.enabled {
             return (Segment::begun(Handle::Absent), None);
         }
-        let cleaned = clean_name(name);
-        if cleaned != name {
+        let cleaned = clean_name(request.service);
+        if cleaned != request.service {
             self.counters().names_repaired.add(1);
         }
         let mut decision = match header.sampled() {
@@ -150,7 +165,7 @@ impl Recorder {
             Some(SamplingFlag::NotSampled) => Decision::not_sampled(),
             Some(SamplingFlag::Requested) | None => {
                 let service_type = request.service_type.or_else(|| self.0.about.origin());
-                self.decide(&SamplingRequest { service: &cleaned, service_type, ..request })
+                self.decide(&SamplingRequest { service: &cleaned, service_type, ..*request })
             }
         };
         let watch = decision.take_watch();

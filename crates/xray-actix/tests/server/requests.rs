@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use xray_actix::{MatchedRoute, XRay};
-use xray_core::sampling::{Always, Never, Rate};
+use xray_core::sampling::{Always, Decision, Never, Rate, Sampler, SamplingRequest};
 use xray_core::{Naming, Recorder};
 
 use crate::support::{self, Global, ask, recorder_with, serve, start, xray};
@@ -149,6 +149,28 @@ async fn ignored_requests_leave_nothing_and_complain_of_nothing() {
         assert_eq!(support::get(address, path).await.status, 200);
         assert_eq!(documents.next().await["http"]["request"]["url"], format!("http://shop.test{path}"));
     }
+}
+
+#[tokio::test]
+async fn the_application_gives_what_rules_ask_for() {
+    struct Gold;
+    impl Sampler for Gold {
+        fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
+            request.attributes.contains(&("tier", "gold")).into()
+        }
+    }
+    let (recorder, mut documents) = recorder_with(Gold);
+    let xray = XRay::fixed("shop").recorder(recorder).sampling_attributes(|request| {
+        let tier = request.headers().get("x-tier").map(|tier| tier.to_str().expect("a text").to_owned());
+        tier.into_iter().map(|tier| ("tier", tier)).collect()
+    });
+    let address = serve(xray, ok);
+    // What cannot be told is as if there were nothing, and changes no answer.
+    for tier in ["X-Tier: silver", "X-Other: gold", "X-Tier: \u{e4}", "X-Tier: gold"] {
+        assert_eq!(ask(address, "GET /", &[tier]).await.unwrap().status, 200, "{tier}");
+    }
+    documents.next().await;
+    documents.assert_empty();
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use serde_json::{Value, json};
 use xray_axum::{MatchedRoute, XRayLayer};
-use xray_core::sampling::{Always, Never};
+use xray_core::sampling::{Always, Decision, Never, Sampler, SamplingRequest};
 use xray_core::{Naming, Recorder};
 
 use crate::support::{self, Global, ask, layer, recorder_with, serve};
@@ -134,6 +134,28 @@ async fn ignored_requests_leave_nothing_and_complain_of_nothing() {
         assert_eq!(support::get(address, path).await.status, 200);
         assert_eq!(documents.next().await["http"]["request"]["url"], format!("http://shop.test{path}"));
     }
+}
+
+#[tokio::test]
+async fn the_application_gives_what_rules_ask_for() {
+    struct Gold;
+    impl Sampler for Gold {
+        fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
+            request.attributes.contains(&("tier", "gold")).into()
+        }
+    }
+    let (recorder, mut documents) = recorder_with(Gold);
+    let layer = XRayLayer::new("shop").recorder(recorder).sampling_attributes(|request| {
+        let tier = request.headers().get("x-tier").map(|tier| tier.to_str().expect("a text").to_owned());
+        tier.into_iter().map(|tier| ("tier", tier)).collect()
+    });
+    let address = serve(ok().layer(layer)).await;
+    // What cannot be told is as if there were nothing, and changes no answer.
+    for tier in ["X-Tier: silver", "X-Other: gold", "X-Tier: \u{e4}", "X-Tier: gold"] {
+        assert_eq!(ask(address, "GET /", &[tier]).await.unwrap().status, 200, "{tier}");
+    }
+    documents.next().await;
+    documents.assert_empty();
 }
 
 #[tokio::test]

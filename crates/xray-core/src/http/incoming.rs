@@ -39,6 +39,8 @@ pub struct IncomingRequest<'a> {
     pub traceparent: Option<&'a str>,
     /// The `tracestate` header.
     pub tracestate: Option<&'a str>,
+    /// What the application knows of the request, by name, for sampling rules that ask for attributes.
+    pub attributes: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> IncomingRequest<'a> {
@@ -144,9 +146,10 @@ impl Incoming {
             host,
             method: Some(request.method).filter(|method| !method.is_empty()),
             path: Some(request.target).filter(|target| !target.is_empty()),
-            ..SamplingRequest::default()
+            attributes: request.attributes,
+            ..SamplingRequest::new(name)
         };
-        let (segment, watch) = recorder.begin_request(name, &header, sampling);
+        let (segment, watch) = recorder.begin_watched(&sampling, &header);
         let watched = watch.map(|watch| watch.begin(&sampling, segment.is_sampled(), recorder.clock()));
         if segment.is_recording() {
             segment.set_http_request(&options.describe(request));
