@@ -1,1 +1,1 @@
-//! Programs to run: `cargo run --example shop`, `cargo run --example sampling`.
+//! Programs to run: `cargo run --example shop`, and in its place `sampling`, `lambda` or `aws`.

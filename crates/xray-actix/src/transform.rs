@@ -78,7 +78,8 @@ impl XRay {
     }
 
     /// What the application knows of a request, by name, for those sampling rules of the X-Ray service that ask for
-    /// `Attributes` (default: nothing, so such rules are for no request).
+    /// `Attributes` (default: nothing, so such rules are for no request). It is asked for
+    /// each request that is not ignored.
     ///
     /// ```
     /// # use xray_actix::XRay;

@@ -1,6 +1,6 @@
 //! What is recorded of an error of which only its text is known.
 
-use std::any::{Any, type_name};
+use std::any::Any;
 use std::error::Error;
 use std::fmt::Display;
 use std::io;
@@ -26,9 +26,7 @@ impl<E: Display + 'static> From<Failure<'_, E>> for Exception {
         if let Some(error) = any.downcast_ref::<axum::Error>() {
             return Exception::from(unwrapped(error));
         }
-        let path = type_name::<E>();
-        let path = path.split('<').next().unwrap_or(path);
-        Exception::new(path.rsplit("::").next().unwrap_or(path), error.to_string())
+        Exception::displayed(error)
     }
 }
 
@@ -61,5 +59,20 @@ mod tests {
         ] {
             assert_eq!((exception.kind(), exception.message()), (kind, message));
         }
+    }
+
+    #[test]
+    fn an_error_that_was_captured_is_told_once() {
+        let (recorder, traces) = xray_core::Recorder::in_memory();
+        let segment = recorder.begin("shop");
+        let entered = segment.enter();
+        let error = xray_core::try_capture("parse", |_| "x".parse::<u8>()).unwrap_err();
+        drop(entered);
+        segment.fault(Failure(&error));
+        segment.close();
+        let trace = traces.take().one();
+        let told = &trace.find("parse").json()["cause"]["exceptions"][0]["id"];
+        assert!(told.is_string());
+        assert_eq!(&trace.root().json()["cause"], told);
     }
 }

@@ -42,7 +42,7 @@
 //! `xray_core::current_segment().fault(&error)`, for instance in its error type's `IntoResponse`.
 //!
 //! A request that is not sampled allocates only if its caller asked for the decision, or sent fields of its own in
-//! the header, which are sent on.
+//! the header, which are sent on, or if the layer has sampling attributes.
 //!
 //! The client's address is taken from `X-Forwarded-For`, else from `ConnectInfo<SocketAddr>`, which is there when
 //! the router is served by `into_make_service_with_connect_info`; other servers may put a plain `SocketAddr` into

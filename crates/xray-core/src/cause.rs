@@ -67,7 +67,7 @@ pub(crate) struct Frame {
 pub(crate) enum Identity {
     /// Made by hand: clones are the same.
     Made(u64),
-    /// Made from an error value, which has no identity in Rust: the same text and type, on the way up.
+    /// Made from an error value, which has no identity in Rust: the same text, on the way up.
     Alike(u64),
 }
 
@@ -89,6 +89,16 @@ impl Exception {
             truncated: 0,
             sources: Vec::new(),
         }
+    }
+
+    /// What can be told of an error by its text alone: that, and the name of its type.
+    ///
+    /// ```
+    /// assert_eq!(xray_core::Exception::displayed(&"broken".to_owned()).kind(), "String");
+    /// ```
+    pub fn displayed<E: fmt::Display>(error: &E) -> Exception {
+        let message = error.to_string();
+        Exception::with_identity(Identity::alike(&message), type_name::<E>(), message)
     }
 
     /// What can be told of an error that does not implement [`Error`]: its text, and the type that its `Debug`
@@ -202,10 +212,15 @@ impl Identity {
 
 impl<E: Error> From<&E> for Exception {
     fn from(error: &E) -> Exception {
-        let path = std::any::type_name::<E>();
-        let path = path.split('<').next().unwrap_or(path);
-        Exception::from_error(error, path.rsplit("::").next().unwrap_or(path).to_owned())
+        Exception::from_error(error, type_name::<E>())
     }
+}
+
+/// The type's own name, without its path and parameters.
+fn type_name<E>() -> String {
+    let path = std::any::type_name::<E>();
+    let path = path.split('<').next().unwrap_or(path);
+    path.rsplit("::").next().unwrap_or(path).to_owned()
 }
 
 impl<'a> From<&'a (dyn Error + 'static)> for Exception {

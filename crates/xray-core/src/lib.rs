@@ -2,7 +2,8 @@
 //!
 //! A service begins a *segment* for each request and *subsegments* for its parts and its calls to others; when
 //! the segment closes, it is sent to the X-Ray daemon as a JSON document in a UDP datagram. Adapters do that
-//! for a framework: `xray-axum` for axum and any tower server. This crate is what they share, and what an
+//! for a framework: `xray-axum`, `xray-actix`, `xray-lambda` for what is asked of a service, `xray-reqwest`,
+//! `xray-aws-sdk` for what it asks of others. This crate is what they share, and what an
 //! application records by.
 //!
 //! ```
@@ -37,7 +38,7 @@
 //! | the root | recorder, entities, the capture functions, ids and header |
 //! | [`context`] | the current entity: guards, futures, what happens without one |
 //! | [`sampling`] | which requests are recorded: rules, or a sampler of your own |
-//! | [`http`] | the `http` blocks, and what server adapters share |
+//! | [`http`] | the `http` blocks, and what adapters of servers and clients share |
 //! | [`plugin`] | what the service runs on: EC2, ECS, EKS, Elastic Beanstalk |
 //! | [`emit`] | where documents go |
 //! | [`document`], [`diagnostics`], [`stats`], [`time`] | what is sent, what the SDK says, what it counts, its clock |

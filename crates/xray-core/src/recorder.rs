@@ -224,9 +224,9 @@ impl Recorder {
     }
 
     fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
-        // A sampler is the user's code, and must not fail the request.
         // Before it counts the request.
         let explanation = self.diagnostics().enabled(Level::Debug).then(|| self.explanation(request));
+        // A sampler is the user's code, and must not fail the request.
         let decision = catch_unwind(AssertUnwindSafe(|| self.0.sampler.decide(request))).unwrap_or_else(|_| {
             self.diagnostics().error("sampler", format_args!("the sampler panicked: the request is not sampled"));
             Decision::not_sampled()

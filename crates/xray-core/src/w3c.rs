@@ -111,7 +111,7 @@ impl Propagation {
         self
     }
 
-    /// Whether calls carry `X-Amzn-Trace-Id` (default: yes).
+    /// Whether calls carry `X-Amzn-Trace-Id` (default: yes). Those of the AWS SDK do in any case: AWS knows no other.
     #[must_use]
     pub fn send_xray(mut self, send: bool) -> Propagation {
         self.omit_xray = !send;

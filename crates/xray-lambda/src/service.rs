@@ -63,8 +63,8 @@ impl<S> XRayLambda<S> {
         XRayLambda { inner, config: Arc::new(config) }
     }
 
-    /// The recorder of the subsegments (default: [`Recorder::global`], which finds by `LAMBDA_TASK_ROOT` that it is
-    /// on Lambda, and the daemon by `AWS_XRAY_DAEMON_ADDRESS`).
+    /// The recorder of the subsegments (default: [`Recorder::global`], which finds by `LAMBDA_TASK_ROOT` or
+    /// `AWS_LAMBDA_RUNTIME_API` that it is on Lambda, and the daemon by `AWS_XRAY_DAEMON_ADDRESS`).
     pub fn recorder(self, recorder: Recorder) -> XRayLambda<S> {
         self.with(|config| config.recorder = Some(recorder))
     }

@@ -178,7 +178,7 @@ impl RecorderBuilder {
     }
 
     /// Reads the environment and makes the recorder. No thread is started and no socket opened before the first
-    /// document, but for plugins.
+    /// document, but for plugins, and for the thread of [`Central`](crate::sampling::Central) with the first decision.
     ///
     /// # Errors
     /// When something said in code makes no sense. A bad environment variable is logged, and ignored.

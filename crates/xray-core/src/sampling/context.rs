@@ -25,7 +25,7 @@ impl SamplerContext {
     }
 
     /// Says something about the sampler itself, as the recorder would: see [`diagnostics`](crate::diagnostics).
-    /// Messages of one `cause` are limited to one every 10 seconds.
+    /// Messages of one `cause` are limited to one every 10 seconds, but for those of the level `Debug`.
     pub fn report(&self, level: Level, cause: &'static str, message: fmt::Arguments<'_>) {
         self.diagnostics.report(level, cause, message);
     }
