@@ -1,9 +1,19 @@
-//! What the SDK has to say about itself: lost documents, bad configuration, misuse. Never an error for the
+//! What the SDK reports about itself: lost documents, bad configuration, misuse. Never an error for the
 //! caller, because instrumentation must not change what the application does.
 //!
-//! A message goes to the first of these that exists: the function given to the recorder's builder, the `log`
-//! facade under the target `xray` when the application has installed a logger, or standard error at the level
-//! of `AWS_XRAY_LOG_LEVEL` (`error` by default).
+//! A message goes to the first of these that exists:
+//!
+//! 1. the function given to [`on_diagnostic`](crate::RecorderBuilder::on_diagnostic): warnings and errors, and
+//!    lower levels when the [level](crate::RecorderBuilder::diagnostic_level) asks for them;
+//! 2. the `log` facade, target `xray`, when the application has installed a logger: what that logger's own
+//!    level lets through (`RUST_LOG=xray=debug` for `env_logger`);
+//! 3. standard error: errors, and lower levels when the level asks for them.
+//!
+//! `AWS_XRAY_LOG_LEVEL` and `AWS_XRAY_DEBUG_MODE` override the level set in code. A message that no one asks
+//! for costs a comparison, and its text is never formatted.
+//!
+//! At [`Level::Debug`] there is a line for each sampling decision, each document that is sent, held back or
+//! dropped, and each write that came too late, each with the id of its trace.
 
 use std::cell::Cell;
 use std::fmt;
@@ -19,7 +29,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Level {
-    /// For whoever debugs the instrumentation itself.
+    /// For debugging the instrumentation itself.
     Debug,
     /// Worth knowing, needs no action.
     Info,
@@ -52,10 +62,111 @@ impl From<Level> for log::Level {
     }
 }
 
+/// Writes each cause once: the variant, its word and its documentation.
+macro_rules! causes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal,)+) => {
+        /// What a [`Diagnostic`] is about. All messages of a kind have the same cause.
+        ///
+        /// ```
+        /// use xray_core::diagnostics::Cause;
+        ///
+        /// assert_eq!(Cause::QueueFull.as_str(), "queue_full");
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Cause {
+            $(#[doc = concat!("`", $word, "`:")] $(#[doc = $doc])+ $name,)+
+            /// A message of a [`Sampler`](crate::sampling::Sampler) from outside this crate, with its own word.
+            Custom(&'static str),
+        }
+
+        impl Cause {
+            /// The cause as one word in snake case, for logs and metrics.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Cause::$name => $word,)+
+                    Cause::Custom(word) => word,
+                }
+            }
+
+            /// All causes but the custom ones.
+            #[cfg(test)]
+            const ALL: &[Cause] = &[$(Cause::$name,)+];
+        }
+    };
+}
+
+causes! {
+    /// An annotation's key had characters that X-Ray refuses, and was changed.
+    AnnotationKey = "annotation_key",
+    /// An annotation was dropped: its entity is full.
+    AnnotationDropped = "annotation_dropped",
+    /// Code asked for the current entity where there is none.
+    ContextMissing = "context_missing",
+    /// No X-Ray daemon listens at its address.
+    DaemonAbsent = "daemon_absent",
+    /// The host name of the daemon has a new address.
+    DaemonResolved = "daemon_resolved",
+    /// The host name of the daemon has no address.
+    DaemonUnresolved = "daemon_unresolved",
+    /// A request is recorded or not, by which rule and why.
+    Decision = "decision",
+    /// A document was sent, held back or dropped.
+    Document = "document",
+    /// The emitter, which may be the application's code, panicked.
+    EmitterPanicked = "emitter_panicked",
+    /// Environment variables were not understood.
+    Environment = "environment",
+    /// An exception was dropped: the error's own code panicked.
+    Exception = "exception",
+    /// Code tried to change the segment of a Lambda function, which Lambda itself sends.
+    Facade = "facade",
+    /// A Lambda invocation has no usable trace header.
+    InvocationHeader = "invocation_header",
+    /// `install` came after the process's recorder was made.
+    LateInstall = "late_install",
+    /// Code wrote to an entity that is closed.
+    LateWrite = "late_write",
+    /// Metadata were dropped.
+    Metadata = "metadata",
+    /// The name of a segment or subsegment had characters that X-Ray refuses, and was changed.
+    Name = "name",
+    /// The thread that sends documents could not be started.
+    NoEmitterThread = "no_emitter_thread",
+    /// The thread that fetches sampling rules could not be started.
+    NoSamplingThread = "no_sampling_thread",
+    /// A document is too large for a datagram.
+    Oversize = "oversize",
+    /// A pattern can never match.
+    Pattern = "pattern",
+    /// What a plugin found, or why it found nothing.
+    Plugin = "plugin",
+    /// The queue of documents is full.
+    QueueFull = "queue_full",
+    /// The sampler, which may be the application's code, panicked.
+    SamplerPanicked = "sampler_panicked",
+    /// The X-Ray service cannot be asked for sampling rules.
+    SamplingService = "sampling_service",
+    /// The X-Ray service answers again.
+    SamplingServiceBack = "sampling_service_back",
+    /// The X-Ray service refused the statistics of a sampling rule.
+    SamplingStatistics = "sampling_statistics",
+    /// An entity was too large for a datagram and lost parts.
+    Shed = "shed",
+    /// A document could not be sent.
+    Unsent = "unsent",
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// One message of the SDK about itself. Its text is what it displays.
 pub struct Diagnostic<'a> {
     level: Level,
-    cause: &'static str,
+    cause: Cause,
     message: fmt::Arguments<'a>,
     left_out: u64,
 }
@@ -66,11 +177,11 @@ impl Diagnostic<'_> {
         self.level
     }
 
-    /// What it is about, as a short constant word such as `queue_full`: the same for all messages of a kind.
+    /// What it is about.
     ///
     /// Apart from [`Level::Debug`], a cause is reported at once the first time and then at most every 10
-    /// seconds; the text of the next message tells how many were left out.
-    pub fn cause(&self) -> &'static str {
+    /// seconds; the text of the next message says how many were left out.
+    pub fn cause(&self) -> Cause {
         self.cause
     }
 }
@@ -95,7 +206,7 @@ impl fmt::Debug for Diagnostic<'_> {
     }
 }
 
-/// A user's own sink. It receives messages of all levels.
+/// A user's own sink.
 pub(crate) type Logger = Arc<dyn Fn(&Diagnostic<'_>) + Send + Sync>;
 
 /// The built-in sink, for applications without a logger.
@@ -129,56 +240,79 @@ pub(crate) struct Diagnostics(Arc<Inner>);
 
 struct Inner {
     logger: Option<Logger>,
+    /// The least level that `logger` receives.
+    least: Level,
     stderr: Stderr,
     limit: Limit,
 }
 
 impl Diagnostics {
+    /// A `logger` receives warnings and errors in any case, and what the level of `stderr` asks for.
     pub(crate) fn new(logger: Option<Logger>, stderr: Stderr) -> Diagnostics {
-        Diagnostics(Arc::new(Inner { logger, stderr, limit: Limit::default() }))
+        let least = stderr.level.unwrap_or(Level::Warn).min(Level::Warn);
+        Diagnostics(Arc::new(Inner { logger, least, stderr, limit: Limit::default() }))
     }
 
-    pub(crate) fn error(&self, cause: &'static str, message: fmt::Arguments<'_>) {
+    pub(crate) fn error(&self, cause: Cause, message: fmt::Arguments<'_>) {
         self.report(Level::Error, cause, message);
     }
 
-    pub(crate) fn warn(&self, cause: &'static str, message: fmt::Arguments<'_>) {
+    pub(crate) fn warn(&self, cause: Cause, message: fmt::Arguments<'_>) {
         self.report(Level::Warn, cause, message);
     }
 
-    pub(crate) fn info(&self, cause: &'static str, message: fmt::Arguments<'_>) {
+    pub(crate) fn info(&self, cause: Cause, message: fmt::Arguments<'_>) {
         self.report(Level::Info, cause, message);
     }
 
-    /// Not rate-limited, and only a few loads when nobody listens.
-    pub(crate) fn debug(&self, cause: &'static str, message: fmt::Arguments<'_>) {
+    /// Not rate-limited. Where the arguments cost something, ask [`enabled`](Diagnostics::enabled) first.
+    pub(crate) fn debug(&self, cause: Cause, message: fmt::Arguments<'_>) {
         self.report(Level::Debug, cause, message);
     }
 
-    /// Whether anybody would receive a message of this level.
+    /// Whether a message of this level would reach anyone.
     pub(crate) fn enabled(&self, level: Level) -> bool {
-        if self.0.logger.is_some() {
-            true
-        } else if log::max_level() != log::LevelFilter::Off {
-            log::log_enabled!(target: "xray", level.into())
-        } else {
-            self.0.stderr.level.is_some_and(|least| level >= least)
-        }
+        self.may_pass(level) && self.guarded(|| self.passes(level)).unwrap_or(false)
     }
 
-    // The caller's thread runs the application's code from here on: no lock is held, a panic ends here, and a
-    // logger that is instrumented itself cannot call itself without end.
-    pub(crate) fn report(&self, level: Level, cause: &'static str, message: fmt::Arguments<'_>) {
-        let Some(_entered) = Reporting::enter() else { return };
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            if !self.enabled(level) {
+    pub(crate) fn report(&self, level: Level, cause: Cause, message: fmt::Arguments<'_>) {
+        if !self.may_pass(level) {
+            return;
+        }
+        self.guarded(|| {
+            if !self.passes(level) {
                 return;
             }
             let left_out = if level == Level::Debug { Some(0) } else { self.0.limit.admit(cause, Instant::now()) };
             if let Some(left_out) = left_out {
                 self.deliver(&Diagnostic { level, cause, message, left_out });
             }
-        }));
+        });
+    }
+
+    /// Rules out most messages by a comparison, without any code of the application.
+    fn may_pass(&self, level: Level) -> bool {
+        if self.0.logger.is_some() {
+            level >= self.0.least
+        } else {
+            match log::max_level() {
+                log::LevelFilter::Off => self.0.stderr.level.is_some_and(|least| level >= least),
+                most => log::Level::from(level) <= most,
+            }
+        }
+    }
+
+    /// The rest of the question: what the application's logger lets through.
+    fn passes(&self, level: Level) -> bool {
+        let by_facade = self.0.logger.is_none() && log::max_level() != log::LevelFilter::Off;
+        !by_facade || log::log_enabled!(target: "xray", level.into())
+    }
+
+    // The caller's thread runs the application's code in here: no lock is held, a panic ends here, and a
+    // logger that is instrumented itself cannot call itself without end.
+    fn guarded<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let _entered = Reporting::enter()?;
+        catch_unwind(AssertUnwindSafe(call)).ok()
     }
 
     fn deliver(&self, diagnostic: &Diagnostic<'_>) {
@@ -188,7 +322,7 @@ impl Diagnostics {
             log::log!(target: "xray", diagnostic.level.into(), "{diagnostic}");
         } else {
             let line = self.0.stderr.line(diagnostic, SystemTime::now());
-            // One write, so that lines of several threads do not mix; nobody is left to hear of its failure.
+            // One write, so that lines of several threads do not mix. Its failure can be reported to no one.
             let _ = io::stderr().write_all(line.as_bytes());
         }
     }
@@ -228,14 +362,14 @@ impl Drop for Reporting {
 struct Limit(Mutex<Vec<Seen>>);
 
 struct Seen {
-    cause: &'static str,
+    cause: Cause,
     reported: Instant,
     left_out: u64,
 }
 
 impl Limit {
     /// Whether a message may pass, and then how many of its cause did not since the last.
-    fn admit(&self, cause: &'static str, now: Instant) -> Option<u64> {
+    fn admit(&self, cause: Cause, now: Instant) -> Option<u64> {
         let mut causes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(seen) = causes.iter_mut().find(|seen| seen.cause == cause) else {
             causes.push(Seen { cause, reported: now, left_out: 0 });
@@ -284,32 +418,74 @@ mod tests {
 
     type Lines = Arc<Mutex<Vec<String>>>;
 
-    fn collecting() -> (Diagnostics, Lines) {
+    fn collecting(level: Option<Level>) -> (Diagnostics, Lines) {
         let lines = Lines::default();
         let sink = lines.clone();
         let logger: Logger = Arc::new(move |d| sink.lock().unwrap().push(format!("{} {} {d}", d.level(), d.cause())));
-        (Diagnostics::new(Some(logger), Stderr { level: None, prefix: true }), lines)
+        (Diagnostics::new(Some(logger), Stderr { level, prefix: true }), lines)
     }
 
     #[test]
-    fn a_user_function_receives_all_levels_whatever_the_environment_says() {
-        let (diagnostics, lines) = collecting();
-        diagnostics.debug("a", format_args!("one"));
-        diagnostics.info("b", format_args!("two"));
-        diagnostics.warn("c", format_args!("three"));
-        diagnostics.error("d", format_args!("four"));
-        assert_eq!(*lines.lock().unwrap(), ["DEBUG a one", "INFO b two", "WARN c three", "ERROR d four"]);
+    fn causes_are_words_in_snake_case_and_each_is_another() {
+        for cause in Cause::ALL {
+            let word = cause.as_str();
+            assert!(word.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase()), "{word}");
+            assert_eq!(Cause::ALL.iter().filter(|other| other.as_str() == word).count(), 1, "{word}");
+            assert_eq!(word.replace('_', ""), format!("{cause:?}").to_ascii_lowercase());
+        }
+        assert_eq!(Cause::Custom("my_sampler").to_string(), "my_sampler");
+    }
+
+    #[test]
+    fn a_user_function_receives_warnings_and_errors_and_below_what_the_level_asks_for() {
+        let all = ["DEBUG decision one", "INFO plugin two", "WARN name three", "ERROR oversize four"];
+        for (level, want) in [
+            (None, &all[2..]),
+            (Some(Level::Error), &all[2..]),
+            (Some(Level::Warn), &all[2..]),
+            (Some(Level::Info), &all[1..]),
+            (Some(Level::Debug), &all),
+        ] {
+            let (diagnostics, lines) = collecting(level);
+            diagnostics.debug(Cause::Decision, format_args!("one"));
+            diagnostics.info(Cause::Plugin, format_args!("two"));
+            diagnostics.warn(Cause::Name, format_args!("three"));
+            diagnostics.error(Cause::Oversize, format_args!("four"));
+            assert_eq!(*lines.lock().unwrap(), want, "{level:?}");
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_message_that_no_one_asks_for_is_not_formatted() {
+        struct Formatted;
+        impl fmt::Display for Formatted {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                unreachable!("it is formatted")
+            }
+        }
+        let calls = Arc::new(Mutex::new(0));
+        let count = calls.clone();
+        let logger: Logger = Arc::new(move |d| {
+            *count.lock().unwrap() += 1;
+            let _ = d.to_string();
+        });
+        let diagnostics = Diagnostics::new(Some(logger), Stderr::default());
+        diagnostics.debug(Cause::Decision, format_args!("{Formatted}"));
+        diagnostics.info(Cause::Plugin, format_args!("{Formatted}"));
+        assert_eq!(*calls.lock().unwrap(), 0);
+        assert!(!diagnostics.enabled(Level::Debug) && diagnostics.enabled(Level::Warn));
     }
 
     #[test]
     fn a_cause_is_reported_at_once_and_then_limited_while_others_and_debug_are_not() {
-        let (diagnostics, lines) = collecting();
+        let (diagnostics, lines) = collecting(Some(Level::Debug));
         for n in 0..3 {
-            diagnostics.warn("full", format_args!("full {n}"));
-            diagnostics.debug("detail", format_args!("{n}"));
+            diagnostics.warn(Cause::QueueFull, format_args!("full {n}"));
+            diagnostics.debug(Cause::Document, format_args!("{n}"));
         }
-        diagnostics.warn("other", format_args!("other"));
-        let want = ["WARN full full 0", "DEBUG detail 0", "DEBUG detail 1", "DEBUG detail 2", "WARN other other"];
+        diagnostics.warn(Cause::Custom("other"), format_args!("other"));
+        let want =
+            ["WARN queue_full full 0", "DEBUG document 0", "DEBUG document 1", "DEBUG document 2", "WARN other other"];
         assert_eq!(*lines.lock().unwrap(), want);
     }
 
@@ -319,15 +495,15 @@ mod tests {
         for (millis, want) in
             [(0, Some(0)), (1, None), (9_999, None), (10_000, Some(2)), (10_001, None), (60_000, Some(1))]
         {
-            assert_eq!(limit.admit("x", start + Duration::from_millis(millis)), want, "after {millis} ms");
+            assert_eq!(limit.admit(Cause::Unsent, start + Duration::from_millis(millis)), want, "after {millis} ms");
         }
-        assert_eq!(limit.admit("y", start), Some(0));
+        assert_eq!(limit.admit(Cause::Shed, start), Some(0));
     }
 
     #[test]
-    fn a_message_tells_how_many_were_left_out() {
+    fn a_message_says_how_many_were_left_out() {
         let diagnostic = |left_out| {
-            Diagnostic { level: Level::Warn, cause: "x", message: format_args!("lost"), left_out }.to_string()
+            Diagnostic { level: Level::Warn, cause: Cause::Unsent, message: format_args!("lost"), left_out }.to_string()
         };
         assert_eq!(diagnostic(0), "lost");
         assert_eq!(diagnostic(7), "lost (7 more of this kind since the last message)");
@@ -341,13 +517,13 @@ mod tests {
         let logger: Logger = Arc::new(move |_| {
             *count.lock().unwrap() += 1;
             let diagnostics = inside.lock().unwrap().clone().unwrap();
-            diagnostics.debug("again", format_args!("from the logger"));
+            diagnostics.warn(Cause::Custom("again"), format_args!("from the logger"));
             panic!("a logger's bug");
         });
         let diagnostics = Diagnostics::new(Some(logger), Stderr::default());
         *own.lock().unwrap() = Some(diagnostics.clone());
-        diagnostics.debug("x", format_args!("first"));
-        diagnostics.debug("x", format_args!("second"));
+        diagnostics.warn(Cause::Shed, format_args!("first"));
+        diagnostics.warn(Cause::Unsent, format_args!("second"));
         assert_eq!(*calls.lock().unwrap(), 2);
         own.lock().unwrap().take();
     }
@@ -357,7 +533,7 @@ mod tests {
         struct Reports(Diagnostics);
         impl Drop for Reports {
             fn drop(&mut self) {
-                self.0.error("x", format_args!("dropped"));
+                self.0.error(Cause::Unsent, format_args!("dropped"));
             }
         }
         let diagnostics = Diagnostics::new(Some(Arc::new(|_| panic!("a logger's bug"))), Stderr::default());
@@ -383,7 +559,8 @@ mod tests {
 
     #[test]
     fn lines_carry_time_and_level_except_on_lambda() {
-        let diagnostic = Diagnostic { level: Level::Error, cause: "x", message: format_args!("lost"), left_out: 0 };
+        let diagnostic =
+            Diagnostic { level: Level::Error, cause: Cause::Unsent, message: format_args!("lost"), left_out: 0 };
         let now = UNIX_EPOCH + Duration::from_millis(1_780_000_000_042);
         let line = Stderr::default().line(&diagnostic, now);
         assert_eq!(line, "2026-05-28 20:26:40.042 +00:00 [ERROR] lost\n");

@@ -17,8 +17,8 @@ pub(crate) struct Environment {
     pub(crate) context_missing: Option<ContextMissing>,
     /// `AWS_XRAY_TRACING_NAME`.
     pub(crate) tracing_name: Option<String>,
-    /// `AWS_XRAY_DEBUG_MODE`, `AWS_XRAY_LOG_LEVEL`.
-    pub(crate) log: LogLevel,
+    /// `AWS_XRAY_DEBUG_MODE`, `AWS_XRAY_LOG_LEVEL`: `Some(None)` is `silent`.
+    pub(crate) log: Option<Option<Level>>,
     /// `AWS_XRAY_COLLECT_SQL_QUERIES`.
     pub(crate) collect_sql: bool,
     /// `AWS_LOG_GROUP`.
@@ -28,16 +28,6 @@ pub(crate) struct Environment {
     pub(crate) lambda: bool,
     /// Variables that were not understood.
     pub(crate) problems: Vec<String>,
-}
-
-/// What the SDK's own logger prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LogLevel(pub(crate) Option<Level>);
-
-impl Default for LogLevel {
-    fn default() -> LogLevel {
-        LogLevel(Some(Level::Error))
-    }
 }
 
 impl Environment {
@@ -73,18 +63,17 @@ impl Environment {
                 .map_err(|error| problem("AWS_XRAY_CONTEXT_MISSING", &value, &format!("{error}"), "it is ignored"))
                 .ok()
         });
-        let level = get("AWS_XRAY_LOG_LEVEL").map_or(LogLevel::default(), |value| {
-            LogLevel(match value.to_ascii_lowercase().as_str() {
-                "debug" => Some(Level::Debug),
-                "info" => Some(Level::Info),
-                "warn" => Some(Level::Warn),
-                "error" => Some(Level::Error),
-                "silent" => None,
-                _ => {
-                    problem("AWS_XRAY_LOG_LEVEL", &value, "expected debug, info, warn, error or silent", "it is error");
-                    Some(Level::Error)
-                }
-            })
+        let level = get("AWS_XRAY_LOG_LEVEL").and_then(|value| match value.to_ascii_lowercase().as_str() {
+            "debug" => Some(Some(Level::Debug)),
+            "info" => Some(Some(Level::Info)),
+            "warn" => Some(Some(Level::Warn)),
+            "error" => Some(Some(Level::Error)),
+            "silent" => Some(None),
+            _ => {
+                let accepts = "expected debug, info, warn, error or silent";
+                problem("AWS_XRAY_LOG_LEVEL", &value, accepts, "it is ignored");
+                None
+            }
         });
 
         Environment {
@@ -92,7 +81,7 @@ impl Environment {
             daemon,
             context_missing,
             tracing_name: get("AWS_XRAY_TRACING_NAME"),
-            log: if is_on("AWS_XRAY_DEBUG_MODE") { LogLevel(Some(Level::Debug)) } else { level },
+            log: if is_on("AWS_XRAY_DEBUG_MODE") { Some(Some(Level::Debug)) } else { level },
             collect_sql: is_on("AWS_XRAY_COLLECT_SQL_QUERIES"),
             log_group: get("AWS_LOG_GROUP"),
             lambda: get("LAMBDA_TASK_ROOT").or_else(|| get("AWS_LAMBDA_RUNTIME_API")).is_some(),
@@ -158,14 +147,14 @@ mod tests {
     #[test]
     fn debug_mode_beats_the_log_level() {
         for (variables, level) in [
-            (&[][..], Some(Level::Error)),
-            (&[("AWS_XRAY_LOG_LEVEL", "Warn")], Some(Level::Warn)),
-            (&[("AWS_XRAY_LOG_LEVEL", "silent")], None),
-            (&[("AWS_XRAY_LOG_LEVEL", "loud")], Some(Level::Error)),
-            (&[("AWS_XRAY_LOG_LEVEL", "silent"), ("AWS_XRAY_DEBUG_MODE", "TRUE")], Some(Level::Debug)),
-            (&[("AWS_XRAY_LOG_LEVEL", "warn"), ("AWS_XRAY_DEBUG_MODE", "false")], Some(Level::Warn)),
+            (&[][..], None),
+            (&[("AWS_XRAY_LOG_LEVEL", "Warn")], Some(Some(Level::Warn))),
+            (&[("AWS_XRAY_LOG_LEVEL", "silent")], Some(None)),
+            (&[("AWS_XRAY_LOG_LEVEL", "loud")], None),
+            (&[("AWS_XRAY_LOG_LEVEL", "silent"), ("AWS_XRAY_DEBUG_MODE", "TRUE")], Some(Some(Level::Debug))),
+            (&[("AWS_XRAY_LOG_LEVEL", "warn"), ("AWS_XRAY_DEBUG_MODE", "false")], Some(Some(Level::Warn))),
         ] {
-            assert_eq!(environment(variables).log, LogLevel(level), "{variables:?}");
+            assert_eq!(environment(variables).log, level, "{variables:?}");
         }
     }
 

@@ -54,7 +54,7 @@
 //! | `AWS_XRAY_TRACING_NAME` | the name of segments, in the place of the layer's |
 //! | `AWS_XRAY_CONTEXT_MISSING` | `LOG_ERROR` (default), `RUNTIME_ERROR`, `IGNORE_ERROR` |
 //! | `AWS_XRAY_SDK_ENABLED`, `AWS_XRAY_SDK_DISABLED` | `false`, `true`: turns the SDK off |
-//! | `AWS_XRAY_DEBUG_MODE`, `AWS_XRAY_LOG_LEVEL` | what the SDK's own logger prints: `debug`, `info`, `warn`, `error` (default), `silent` |
+//! | `AWS_XRAY_DEBUG_MODE`, `AWS_XRAY_LOG_LEVEL` | the least level that the SDK prints, or passes to `on_diagnostic`: `debug`, `info`, `warn`, `error`, `silent` |
 //! | `AWS_XRAY_COLLECT_SQL_QUERIES` | records the text of queries, literals replaced |
 //! | `AWS_LOG_GROUP` | the group of CloudWatch logs that segments refer to, in the place of those that plugins find |
 

@@ -12,7 +12,7 @@ pub use flush::FlushedFuture;
 
 use crate::about::About;
 use crate::context::{ContextMissing, MissingContext};
-use crate::diagnostics::{Diagnostics, Level};
+use crate::diagnostics::{Cause, Diagnostics, Level};
 use crate::document::{Document, HEADER, MAX_DOCUMENT};
 use crate::emit::{Emitter, Flushed, MemoryEmitter};
 use crate::entity::{Beginning, Facade, Handle, Kind, Node, Passive, Segment};
@@ -104,7 +104,7 @@ impl Recorder {
     pub fn install(self) -> Installed {
         if GLOBAL.set(self.clone()).is_err() {
             self.diagnostics().error(
-                "install",
+                Cause::LateInstall,
                 format_args!("a recorder was installed or used before this one: it stays the process's recorder"),
             );
         }
@@ -197,7 +197,7 @@ impl Recorder {
             _ => {
                 let cause = "Root, Parent and Sampled are not all there and readable";
                 self.diagnostics().error(
-                    "invocation header",
+                    Cause::InvocationHeader,
                     format_args!("an invocation is not recorded: in its trace header {cause} ({header})"),
                 );
                 Handle::Absent
@@ -228,12 +228,13 @@ impl Recorder {
         let explanation = self.diagnostics().enabled(Level::Debug).then(|| self.explanation(request));
         // A sampler is the user's code, and must not fail the request.
         let decision = catch_unwind(AssertUnwindSafe(|| self.0.sampler.decide(request))).unwrap_or_else(|_| {
-            self.diagnostics().error("sampler", format_args!("the sampler panicked: the request is not sampled"));
+            self.diagnostics()
+                .error(Cause::SamplerPanicked, format_args!("the sampler panicked: the request is not sampled"));
             Decision::not_sampled()
         });
         if let Some(explanation) = explanation {
             let explanation = explanation.decided(&decision);
-            self.diagnostics().debug("sampling", format_args!("{request}: {explanation}"));
+            self.diagnostics().debug(Cause::Decision, format_args!("{request}: {explanation}"));
         }
         decision
     }
@@ -271,7 +272,7 @@ impl Recorder {
             self.counters().dropped_oversize.add(1);
             let start = document.json().chars().take(80).collect::<String>();
             return self.diagnostics().error(
-                "oversize",
+                Cause::Oversize,
                 format_args!("a document of {size} bytes does not fit into a datagram and was dropped: {start}…"),
             );
         }
@@ -283,7 +284,8 @@ impl Recorder {
     fn call_emitter<T>(&self, call: impl FnOnce(&dyn Emitter) -> T) -> Option<T> {
         let called = catch_unwind(AssertUnwindSafe(|| call(&*self.0.emitter)));
         if called.is_err() {
-            self.diagnostics().error("emitter", format_args!("the emitter panicked: documents may be lost"));
+            self.diagnostics()
+                .error(Cause::EmitterPanicked, format_args!("the emitter panicked: documents may be lost"));
         }
         called.ok()
     }
@@ -315,7 +317,7 @@ impl Recorder {
 
     /// Lets the context-missing strategy act for a call that goes out whatever happens: a panic is a log line.
     pub(crate) fn context_missing_in_call(&self, what: &str) {
-        let log = || self.diagnostics().error("context missing", format_args!("{}", MissingContext { what }));
+        let log = || self.diagnostics().error(Cause::ContextMissing, format_args!("{}", MissingContext { what }));
         match &self.0.context_missing {
             ContextMissing::Panic if self.0.enabled => log(),
             // A user's function may panic as well.
@@ -335,7 +337,7 @@ impl Recorder {
         }
         let missing = MissingContext { what };
         match &self.0.context_missing {
-            ContextMissing::Log => self.diagnostics().error("context missing", format_args!("{missing}")),
+            ContextMissing::Log => self.diagnostics().error(Cause::ContextMissing, format_args!("{missing}")),
             ContextMissing::Panic => panic!("{missing}"),
             ContextMissing::Ignore => {}
             ContextMissing::Call(function) => function(&missing),

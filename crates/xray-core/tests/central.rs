@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use xray_core::diagnostics::Level;
+use xray_core::diagnostics::{Cause, Level};
 use xray_core::emit::MemoryEmitter;
 use xray_core::sampling::{Central, FixedTarget, Rate, RecordThenDecide, Rules, SamplingRequest};
 use xray_core::{Recorder, RecorderBuilder};
@@ -131,8 +131,9 @@ fn each_decision_is_explained_at_debug_level() {
         .environment(|_| None)
         .emitter(MemoryEmitter::new())
         .sampling(Rules::new(FixedTarget(1), Rate(0.0)))
+        .diagnostic_level(Level::Debug)
         .on_diagnostic(move |diagnostic| {
-            if diagnostic.level() == Level::Debug && diagnostic.cause() == "sampling" {
+            if diagnostic.level() == Level::Debug && diagnostic.cause() == Cause::Decision {
                 sink.lock().unwrap().push(diagnostic.to_string());
             }
         })

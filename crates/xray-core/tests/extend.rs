@@ -126,7 +126,7 @@ fn an_emitter_that_panics_harms_nobody() {
     drop(segment);
     recorder.flush(Duration::ZERO);
     assert!(is_ready(recorder.flushed()));
-    assert!(lines.lock().unwrap().iter().any(|line| line.starts_with("emitter: ")), "{lines:?}");
+    assert!(lines.lock().unwrap().iter().any(|line| line.starts_with("emitter_panicked: ")), "{lines:?}");
 }
 
 /// Forgets those who wait for a flush.
@@ -175,7 +175,7 @@ fn a_sampler_from_outside_decides_and_its_panic_is_a_no() {
     assert_eq!(documents.len(), 2);
     let traced: Value = documents[0].json().parse().unwrap();
     assert_eq!(traced["aws"]["xray"]["sampling_rule_name"], "by service");
-    assert!(lines.lock().unwrap().iter().any(|line| line.starts_with("sampler: ")), "{lines:?}");
+    assert!(lines.lock().unwrap().iter().any(|line| line.starts_with("sampler_panicked: ")), "{lines:?}");
 }
 
 struct Wraps<S>(S);

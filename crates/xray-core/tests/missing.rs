@@ -37,7 +37,7 @@ fn install(strategy: ContextMissing) -> Arc<Mutex<Vec<String>>> {
     let told = Arc::new(Mutex::new(Vec::new()));
     let sink = told.clone();
     let builder = Recorder::builder().context_missing(strategy).on_diagnostic(move |diagnostic| {
-        if diagnostic.cause() == "context missing" {
+        if diagnostic.cause() == xray_core::diagnostics::Cause::ContextMissing {
             sink.lock().unwrap().push(format!("{} {diagnostic}", diagnostic.level()));
         }
     });

@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use xray_core::diagnostics::{Cause, Diagnostic, Level};
 use xray_core::emit::MemoryEmitter;
 use xray_core::plugin::{Ec2, Ecs, Eks, ElasticBeanstalk, Host, Plugin};
 use xray_core::sampling::{Always, Decision, Sampler, SamplingRequest};
@@ -29,13 +30,14 @@ const DOCUMENT: &str =
 /// A recorder whose documents can be foretold, them, and what it says about plugins.
 fn builder() -> (RecorderBuilder, MemoryEmitter, Receiver<String>) {
     let (emitter, (tell, told)) = (MemoryEmitter::new(), mpsc::channel());
-    let log = move |diagnostic: &xray_core::diagnostics::Diagnostic<'_>| {
-        if diagnostic.cause().starts_with("plugin") {
+    let log = move |diagnostic: &Diagnostic<'_>| {
+        if diagnostic.cause() == Cause::Plugin {
             let _ = tell.send(format!("{} {diagnostic}", diagnostic.level()));
         }
     };
     let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
-    let builder = Recorder::builder().sampling(Always).emitter(emitter.clone()).on_diagnostic(log);
+    let builder =
+        Recorder::builder().sampling(Always).emitter(emitter.clone()).on_diagnostic(log).diagnostic_level(Level::Debug);
     (builder.seed(7).clock(clock).service("shop"), emitter, told)
 }
 

@@ -6,6 +6,7 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use xray_core::diagnostics::Cause;
 use xray_core::emit::{DaemonAddress, Flushed, MemoryEmitter};
 use xray_core::sampling::Always;
 use xray_core::stats::Stats;
@@ -35,7 +36,7 @@ fn the_first_installation_counts_and_later_ones_are_told_of() {
     let [first, second] = ["first", "second"].map(|name| {
         let (emitter, told) = (MemoryEmitter::new(), told.clone());
         let log = move |diagnostic: &xray_core::diagnostics::Diagnostic<'_>| {
-            if diagnostic.cause() == "install" {
+            if diagnostic.cause() == Cause::LateInstall {
                 told.lock().unwrap().push(name);
             }
         };

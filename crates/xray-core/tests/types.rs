@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use xray_core::context::{Entered, InEntity, InSubsegment, MissingContext, ParseContextMissingError, TryInSubsegment};
-use xray_core::diagnostics::{Diagnostic, Level};
+use xray_core::diagnostics::{Cause, Diagnostic, Level};
 use xray_core::document::Document;
 use xray_core::emit::{DaemonAddress, Emitter, Endpoint, Flushed, MemoryEmitter, ParseAddressError};
 use xray_core::http::{BodyLength, HttpRequest, HttpResponse, Incoming, IncomingOptions, Outgoing, OutgoingOptions};
@@ -41,7 +41,7 @@ fn public_types_cross_threads_and_can_be_printed() {
     shared::<(EntityId, TraceId, TraceHeader<'_>, SamplingFlag)>();
     shared::<(ContextMissing, MissingContext<'_>, Propagation, TraceParent)>();
     shared::<(InEntity<()>, InSubsegment<()>, TryInSubsegment<()>)>();
-    shared::<(Level, Document, Stats, Clock, Timestamp)>();
+    shared::<(Cause, Level, Document, Stats, Clock, Timestamp)>();
     shared::<(DaemonAddress, Endpoint, Flushed, MemoryEmitter)>();
     shared::<(BodyLength, HttpRequest<'_>, HttpResponse, IncomingOptions, OutgoingOptions)>();
     shared::<(Always, Never, Rate, FixedTarget, Rule, Rules, Decision, SamplingRequest<'_>)>();

@@ -15,7 +15,7 @@ use super::pace::Pace;
 use super::queue::{Pushed, Queue};
 use super::socket::{Sent, Socket};
 use super::{Emitter, Flushed};
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Cause, Diagnostics};
 use crate::document::Document;
 use crate::stats::Counters;
 
@@ -92,7 +92,7 @@ impl BackgroundEmitter {
 
     fn fall_back(&self, error: &io::Error) {
         let why = format_args!("documents are sent by the threads that finish them: no thread to send them: {error}");
-        self.diagnostics.warn("no_emitter_thread", why);
+        self.diagnostics.warn(Cause::NoEmitterThread, why);
         let inline = self
             .inline
             .get_or_init(|| InlineEmitter::new(self.endpoint.clone(), self.counters.clone(), self.diagnostics.clone()));
@@ -111,7 +111,7 @@ impl Emitter for BackgroundEmitter {
             Pushed::Wake => self.wake(),
             Pushed::Full => {
                 self.counters.dropped_queue_full.add(1);
-                self.diagnostics.warn("queue_full", format_args!("a document was dropped: the queue is full"));
+                self.diagnostics.warn(Cause::QueueFull, format_args!("a document was dropped: the queue is full"));
                 self.start();
             }
         }

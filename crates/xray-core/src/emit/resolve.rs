@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::address::Endpoint;
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Cause, Diagnostics};
 
 /// How long an answer serves: the usual time to live in container networks is a minute or less.
 const FRESH: Duration = Duration::from_secs(60);
@@ -150,9 +150,11 @@ impl Name {
         let endpoint = &self.endpoint;
         match chosen {
             Ok(Some(address)) if before == Some(address) => {}
-            Ok(Some(address)) => self.diagnostics.info("daemon_resolved", format_args!("{endpoint} is at {address}")),
-            Ok(None) => self.diagnostics.warn("daemon_unresolved", format_args!("{endpoint} has no address")),
-            Err(error) => self.diagnostics.warn("daemon_unresolved", format_args!("{endpoint} not found: {error}")),
+            Ok(Some(address)) => {
+                self.diagnostics.info(Cause::DaemonResolved, format_args!("{endpoint} is at {address}"))
+            }
+            Ok(None) => self.diagnostics.warn(Cause::DaemonUnresolved, format_args!("{endpoint} has no address")),
+            Err(error) => self.diagnostics.warn(Cause::DaemonUnresolved, format_args!("{endpoint} not found: {error}")),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::address::Endpoint;
 use super::resolve::{Resolved, Resolver};
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Cause, Diagnostics};
 use crate::document::Document;
 use crate::stats::Counters;
 
@@ -54,7 +54,7 @@ impl Socket {
     /// Gives a document up.
     pub(super) fn give_up(&self, why: &str) {
         self.counters.dropped_unsent.add(1);
-        self.diagnostics.warn("unsent", format_args!("a document for {} was dropped: {why}", self.endpoint));
+        self.diagnostics.warn(Cause::Unsent, format_args!("a document for {} was dropped: {why}", self.endpoint));
     }
 
     fn send_to(&self, resolved: Resolved, document: &Document) -> Sent {
@@ -76,7 +76,8 @@ impl Socket {
             Err(error) if error.raw_os_error() == Some(MESSAGE_TOO_LARGE) => {
                 self.counters.dropped_oversize.add(1);
                 let size = datagram.len();
-                self.diagnostics.error("oversize", format_args!("a document of {size} bytes is too large to send"));
+                self.diagnostics
+                    .error(Cause::Oversize, format_args!("a document of {size} bytes is too large to send"));
             }
             Err(error) => self.fail(&error),
         }
@@ -89,7 +90,8 @@ impl Socket {
             // so the next call sends again: no reason to close, the daemon may be back any time.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
                 self.counters.refused.add(1);
-                self.diagnostics.warn("daemon_absent", format_args!("no X-Ray daemon listens at {}", self.endpoint));
+                self.diagnostics
+                    .warn(Cause::DaemonAbsent, format_args!("no X-Ray daemon listens at {}", self.endpoint));
                 socket.send(datagram)
             }
             result => result,

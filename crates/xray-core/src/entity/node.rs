@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::buffer;
 use crate::cause::Exception;
+use crate::diagnostics::Cause;
 use crate::document::json;
 use crate::header::{Carried, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
@@ -241,9 +242,10 @@ impl Node {
     fn refuse(&self) {
         let recorder = self.recorder();
         match self.kind() {
-            Kind::Facade => recorder
-                .diagnostics()
-                .warn("facade", format_args!("the segment of a Lambda function cannot be changed: use a subsegment")),
+            Kind::Facade => recorder.diagnostics().warn(
+                Cause::Facade,
+                format_args!("the segment of a Lambda function cannot be changed: use a subsegment"),
+            ),
             _ => recorder.counters().late_writes.add(1),
         }
     }
@@ -260,13 +262,13 @@ impl Node {
         match self.edit(|body| body.annotate(key, value)) {
             None | Some(Annotated::AsGiven) => {}
             Some(Annotated::Renamed) => recorder.diagnostics().warn(
-                "annotation key",
+                Cause::AnnotationKey,
                 format_args!("annotation key {key:?}: characters other than letters, digits and _ became _"),
             ),
             Some(Annotated::Dropped) => {
                 recorder.counters().annotations_dropped.add(1);
                 recorder.diagnostics().warn(
-                    "annotation dropped",
+                    Cause::AnnotationDropped,
                     format_args!("annotation {key:?} was dropped: an entity has at most 50, and 52 KiB of them"),
                 );
             }
@@ -277,7 +279,7 @@ impl Node {
         let diagnostics = self.recorder().diagnostics();
         if namespace.starts_with("AWS.") {
             return diagnostics.warn(
-                "metadata namespace",
+                Cause::Metadata,
                 format_args!("metadata {key:?} was dropped: X-Ray reserves the namespace {namespace:?}"),
             );
         }
@@ -292,9 +294,10 @@ impl Node {
                 self.edit(|body| body.metadata(namespace, key, encoded));
             }
             Ok(Err(error)) => diagnostics
-                .warn("metadata", format_args!("metadata {key:?} was dropped: it does not serialise: {error}")),
+                .warn(Cause::Metadata, format_args!("metadata {key:?} was dropped: it does not serialise: {error}")),
             Err(_) => {
-                diagnostics.warn("metadata", format_args!("metadata {key:?} was dropped: its serialisation panicked"));
+                diagnostics
+                    .warn(Cause::Metadata, format_args!("metadata {key:?} was dropped: its serialisation panicked"));
             }
         });
     }
@@ -306,7 +309,7 @@ impl Node {
             Err(_) => {
                 self.mark(flag);
                 let message = format_args!("an exception was dropped: the error's own text panicked");
-                self.recorder().diagnostics().warn("exception", message);
+                self.recorder().diagnostics().warn(Cause::Exception, message);
             }
         }
     }
@@ -409,7 +412,7 @@ impl Node {
             let recorder = self.recorder();
             recorder.counters().shed.add(1);
             let message = format_args!("entity {} was too large for a datagram and lost: {shed}", self.id());
-            recorder.diagnostics().warn("shed", message);
+            recorder.diagnostics().warn(Cause::Shed, message);
         }
     }
 

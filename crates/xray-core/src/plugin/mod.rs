@@ -54,7 +54,7 @@ pub use self::ecs::Ecs;
 pub use self::eks::Eks;
 pub use self::host::Host;
 pub(crate) use self::host::{Surroundings, write_log_groups};
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Cause, Diagnostics};
 
 /// Finds out what the process runs on.
 ///
@@ -102,16 +102,16 @@ pub(crate) fn start(
     let work = move || {
         let hosts: Vec<Host> = plugins.iter().filter_map(|plugin| ask(&**plugin, &diagnostics)).collect();
         if hosts.is_empty() {
-            return diagnostics.debug("plugins", format_args!("detection has ended: nothing was found"));
+            return diagnostics.debug(Cause::Plugin, format_args!("detection has ended: nothing was found"));
         }
         let surroundings = Surroundings::of(&hosts, log_groups);
         let origin = surroundings.origin().unwrap_or("none").to_owned();
         // Nobody else sets it.
         let _ = found.set(surroundings);
-        diagnostics.debug("plugins", format_args!("detection has ended: the origin is {origin}"));
+        diagnostics.debug(Cause::Plugin, format_args!("detection has ended: the origin is {origin}"));
     };
     if let Err(error) = thread::Builder::new().name("xray-plugins".to_owned()).spawn(work) {
-        told.debug("plugins", format_args!("no thread to ask the plugins: {error}"));
+        told.debug(Cause::Plugin, format_args!("no thread to ask the plugins: {error}"));
     }
 }
 
@@ -120,13 +120,13 @@ fn ask(plugin: &dyn Plugin, diagnostics: &Diagnostics) -> Option<Host> {
     let asked = catch_unwind(AssertUnwindSafe(|| {
         let host = plugin.detect().and_then(|host| host.check().map(|()| host).map_err(Into::into));
         match &host {
-            Ok(host) => diagnostics.debug("plugin", format_args!("{} found {host:?}", plugin.name())),
-            Err(error) => diagnostics.debug("plugin", format_args!("{} found nothing: {error}", plugin.name())),
+            Ok(host) => diagnostics.debug(Cause::Plugin, format_args!("{} found {host:?}", plugin.name())),
+            Err(error) => diagnostics.debug(Cause::Plugin, format_args!("{} found nothing: {error}", plugin.name())),
         }
         host.ok()
     }));
     asked.unwrap_or_else(|_| {
-        diagnostics.debug("plugin", format_args!("a plugin panicked: it found nothing"));
+        diagnostics.debug(Cause::Plugin, format_args!("a plugin panicked: it found nothing"));
         None
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Inner, Recorder};
 use crate::about::About;
 use crate::context::ContextMissing;
-use crate::diagnostics::{Diagnostic, Diagnostics, Logger, Stderr};
+use crate::diagnostics::{Cause, Diagnostic, Diagnostics, Level, Logger, Stderr};
 use crate::emit::{BackgroundEmitter, DaemonAddress, Emitter, InlineEmitter};
 use crate::env::Environment;
 use crate::id::IdSource;
@@ -36,6 +36,7 @@ pub struct RecorderBuilder {
     sampler: Option<Arc<dyn Sampler>>,
     emitter: Option<Arc<dyn Emitter>>,
     logger: Option<Logger>,
+    level: Option<Level>,
     plugins: Vec<Box<dyn Plugin>>,
     clock: Clock,
     ids: IdSource,
@@ -56,6 +57,7 @@ impl RecorderBuilder {
             sampler: None,
             emitter: None,
             logger: None,
+            level: None,
             plugins: Vec::new(),
             clock: Clock::system(),
             ids: IdSource::default(),
@@ -151,10 +153,32 @@ impl RecorderBuilder {
         self
     }
 
-    /// Receives what the SDK has to say about itself (default: the `log` facade under the target `xray`, or
-    /// standard error when the application has installed no logger).
+    /// Calls `logger` with the messages of the SDK about itself (default: the `log` facade under the target `xray`,
+    /// or standard error when the application has installed no logger). Calling this again replaces the function.
+    ///
+    /// It receives warnings and errors, at most one of each [cause](crate::diagnostics::Cause) every ten seconds;
+    /// [`diagnostic_level`](RecorderBuilder::diagnostic_level) adds the lower levels.
+    ///
+    /// ```
+    /// # use xray_core::Recorder;
+    /// let recorder = Recorder::builder()
+    ///     .on_diagnostic(|diagnostic| eprintln!("{} {}: {diagnostic}", diagnostic.level(), diagnostic.cause()))
+    ///     .build()?;
+    /// # Ok::<(), xray_core::ConfigError>(())
+    /// ```
     pub fn on_diagnostic(mut self, logger: impl Fn(&Diagnostic<'_>) + Send + Sync + 'static) -> RecorderBuilder {
         self.logger = Some(Arc::new(logger));
+        self
+    }
+
+    /// Sets the least level of messages (default: `Warn` for a function given to
+    /// [`on_diagnostic`](RecorderBuilder::on_diagnostic), which receives warnings and errors in any case, and
+    /// `Error` for standard error). An application's own logger decides by its own level.
+    /// `AWS_XRAY_LOG_LEVEL` and `AWS_XRAY_DEBUG_MODE` override it.
+    ///
+    /// At `Debug` there are several lines for each request: see [`diagnostics`](crate::diagnostics).
+    pub fn diagnostic_level(mut self, level: Level) -> RecorderBuilder {
+        self.level = Some(level);
         self
     }
 
@@ -191,11 +215,12 @@ impl RecorderBuilder {
 
     pub(super) fn build_valid(self) -> Recorder {
         let environment = self.environment.unwrap_or_else(Environment::read);
-        let stderr = Stderr { level: environment.log.0, prefix: !environment.lambda };
+        let level = environment.log.unwrap_or(self.level.or(Stderr::default().level));
+        let stderr = Stderr { level, prefix: !environment.lambda };
         let diagnostics = Diagnostics::new(self.logger, stderr);
         if !environment.problems.is_empty() {
             // In one message: a second one of the same cause would be held back.
-            diagnostics.error("environment", format_args!("{}", environment.problems.join("; ")));
+            diagnostics.error(Cause::Environment, format_args!("{}", environment.problems.join("; ")));
         }
         let counters = Arc::new(Counters::default());
         let daemon = environment.daemon.unwrap_or(self.daemon);

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::diagnostics::{Diagnostics, Level};
+use crate::diagnostics::{Cause, Diagnostics, Level};
 use crate::emit::DaemonAddress;
 use crate::time::Clock;
 
@@ -24,9 +24,10 @@ impl SamplerContext {
         self.daemon.as_ref()
     }
 
-    /// Says something about the sampler itself, as the recorder would: see [`diagnostics`](crate::diagnostics).
-    /// Messages of one `cause` are limited to one every 10 seconds, but for those of the level `Debug`.
+    /// Reports something about the sampler itself, as the recorder would, with a word in snake case for
+    /// [`Cause::Custom`]: see [`diagnostics`](crate::diagnostics). Messages of one cause are limited to one every
+    /// 10 seconds, except at `Debug`.
     pub fn report(&self, level: Level, cause: &'static str, message: fmt::Arguments<'_>) {
-        self.diagnostics.report(level, cause, message);
+        self.diagnostics.report(level, Cause::Custom(cause), message);
     }
 }

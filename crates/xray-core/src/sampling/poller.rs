@@ -14,7 +14,7 @@ use super::proxy::{Proxy, ProxyError};
 use super::service_rule::{AnswerError, RuleState, ServiceRules, records};
 use super::statistics::Counts;
 use super::{Rate, SamplerContext};
-use crate::diagnostics::Level;
+use crate::diagnostics::{Cause, Level};
 use crate::time::Timestamp;
 
 /// Between two fetches of the rules, and what is added by chance so that processes started together part ways.
@@ -109,7 +109,7 @@ impl Poller {
             Ok(_) => Some(Running(stop)),
             Err(error) => {
                 let message = format_args!("local sampling rules decide: no thread to fetch others: {error}");
-                context.report(Level::Warn, "no_sampling_thread", message);
+                context.diagnostics.report(Level::Warn, Cause::NoSamplingThread, message);
                 None
             }
         }
@@ -136,7 +136,11 @@ impl Poller {
     /// As [`poll`](Poller::poll), and goes on after a panic, which nothing in it should cause.
     fn poll_unfailing(&mut self) -> Duration {
         catch_unwind(AssertUnwindSafe(|| self.poll())).unwrap_or_else(|_| {
-            self.context.report(Level::Error, "sampling panic", format_args!("asking for sampling rules panicked"));
+            self.context.diagnostics.report(
+                Level::Error,
+                Cause::SamplerPanicked,
+                format_args!("asking for sampling rules panicked"),
+            );
             TARGETS.0
         })
     }
@@ -306,7 +310,7 @@ impl Poller {
                     continue;
                 }
                 let message = format_args!("the X-Ray service refused the statistics of a sampling rule: {refused}");
-                self.context.report(Level::Warn, "sampling statistics", message);
+                self.context.diagnostics.report(Level::Warn, Cause::SamplingStatistics, message);
             }
         }
         let modified = answer["LastRuleModification"].as_f64().unwrap_or_default();
@@ -335,7 +339,7 @@ impl Poller {
     fn tell_of_return(&self) {
         if !self.without_rules && !self.without_targets {
             let message = format_args!("the X-Ray service answers again: its sampling rules are followed");
-            self.context.report(Level::Info, "sampling service is back", message);
+            self.context.diagnostics.report(Level::Info, Cause::SamplingServiceBack, message);
         }
     }
 
@@ -343,13 +347,13 @@ impl Poller {
     fn tell_of_failure(&self, error: &ProxyError) {
         if self.without_rules || self.without_targets {
             let message = format_args!("the X-Ray service is still not reached: {error}");
-            return self.context.report(Level::Debug, "sampling service", message);
+            return self.context.diagnostics.report(Level::Debug, Cause::SamplingService, message);
         }
         let message = format_args!(
             "the X-Ray service is not reached through the daemon: {error}. What is known of its sampling rules counts \
              for an hour, then local rules"
         );
-        self.context.report(Level::Warn, "sampling service", message);
+        self.context.diagnostics.report(Level::Warn, Cause::SamplingService, message);
     }
 }
 

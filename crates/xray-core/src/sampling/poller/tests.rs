@@ -26,13 +26,9 @@ impl Rig {
     fn new(to: &DaemonAddress) -> Rig {
         let log = Arc::new(Mutex::new(Vec::new()));
         let sink = log.clone();
-        let logger: Logger = Arc::new(move |diagnostic| {
-            if diagnostic.level() > Level::Debug {
-                sink.lock().unwrap().push(diagnostic.to_string());
-            }
-        });
+        let logger: Logger = Arc::new(move |diagnostic| sink.lock().unwrap().push(diagnostic.to_string()));
         let clock = Clock::manual(Timestamp::from_micros(START * 1_000_000));
-        let diagnostics = Diagnostics::new(Some(logger), Stderr::default());
+        let diagnostics = Diagnostics::new(Some(logger), Stderr { level: Some(Level::Info), ..Stderr::default() });
         let context = SamplerContext { clock: clock.clone(), daemon: Some(to.clone()), diagnostics };
         let fallback = Rules::new(FixedTarget(0), Rate(0.0)).with_clock(clock.clone());
         let (central, poller) = Central::driven(context, fallback);
