@@ -16,7 +16,9 @@
 //! dropped, and each write that came too late, each with the id of its trace.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +26,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The shortest time between two messages of one cause: a daemon that is down must not fill the log.
 const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Subjects, of all causes together, that are remembered for [`Diagnostics::warn_once`]: what comes from outside
+/// may have a new one with each request.
+const MAX_SUBJECTS: usize = 200;
 
 /// How much a [`Diagnostic`] matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -244,13 +250,14 @@ struct Inner {
     least: Level,
     stderr: Stderr,
     limit: Limit,
+    once: Once,
 }
 
 impl Diagnostics {
     /// A `logger` receives warnings and errors in any case, and what the level of `stderr` asks for.
     pub(crate) fn new(logger: Option<Logger>, stderr: Stderr) -> Diagnostics {
         let least = stderr.level.unwrap_or(Level::Warn).min(Level::Warn);
-        Diagnostics(Arc::new(Inner { logger, least, stderr, limit: Limit::default() }))
+        Diagnostics(Arc::new(Inner { logger, least, stderr, limit: Limit::default(), once: Once::default() }))
     }
 
     pub(crate) fn error(&self, cause: Cause, message: fmt::Arguments<'_>) {
@@ -268,6 +275,18 @@ impl Diagnostics {
     /// Not rate-limited. Where the arguments cost something, ask [`enabled`](Diagnostics::enabled) first.
     pub(crate) fn debug(&self, cause: Cause, message: fmt::Arguments<'_>) {
         self.report(Level::Debug, cause, message);
+    }
+
+    /// Warns once for each `subject`, such as a key, whatever was reported before: no rate limit hides the second
+    /// of two wrong keys. From the 200th subject on nothing is reported.
+    pub(crate) fn warn_once(&self, cause: Cause, subject: &str, message: fmt::Arguments<'_>) {
+        if self.may_pass(Level::Warn) && self.0.once.is_first(cause, subject) {
+            self.guarded(|| {
+                if self.passes(Level::Warn) {
+                    self.deliver(&Diagnostic { level: Level::Warn, cause, message, left_out: 0 });
+                }
+            });
+        }
     }
 
     /// Whether a message of this level would reach anyone.
@@ -381,6 +400,19 @@ impl Limit {
         }
         seen.reported = now;
         Some(std::mem::take(&mut seen.left_out))
+    }
+}
+
+/// What was reported once, by hash.
+#[derive(Default)]
+struct Once(Mutex<HashSet<u64>>);
+
+impl Once {
+    fn is_first(&self, cause: Cause, subject: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (cause, subject).hash(&mut hasher);
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.len() < MAX_SUBJECTS && seen.insert(hasher.finish())
     }
 }
 
@@ -498,6 +530,23 @@ mod tests {
             assert_eq!(limit.admit(Cause::Unsent, start + Duration::from_millis(millis)), want, "after {millis} ms");
         }
         assert_eq!(limit.admit(Cause::Shed, start), Some(0));
+    }
+
+    #[test]
+    fn each_subject_is_reported_once_and_their_number_is_bounded() {
+        let (diagnostics, lines) = collecting(None);
+        for key in ["a", "b", "a", "b"] {
+            diagnostics.warn_once(Cause::AnnotationKey, key, format_args!("key {key}"));
+        }
+        diagnostics.warn_once(Cause::Name, "a", format_args!("name a"));
+        assert_eq!(
+            *lines.lock().unwrap(),
+            ["WARN annotation_key key a", "WARN annotation_key key b", "WARN name name a"]
+        );
+        for n in 0..2 * MAX_SUBJECTS {
+            diagnostics.warn_once(Cause::Name, &n.to_string(), format_args!("name"));
+        }
+        assert_eq!(lines.lock().unwrap().len(), MAX_SUBJECTS);
     }
 
     #[test]

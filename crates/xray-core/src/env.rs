@@ -1,6 +1,8 @@
 //! The environment: every variable the SDK knows, read once, when a recorder is built. Plugins read those of
 //! their platforms when they are made.
 
+use std::fmt;
+
 use crate::context::ContextMissing;
 use crate::diagnostics::Level;
 use crate::emit::DaemonAddress;
@@ -27,7 +29,22 @@ pub(crate) struct Environment {
     /// Lambda function.
     pub(crate) lambda: bool,
     /// Variables that were not understood.
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// A variable that was not understood, and is as if unset.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) variable: &'static str,
+    value: String,
+    /// What the variable accepts.
+    expected: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={:?} is not understood ({})", self.variable, self.value, self.expected)
+    }
 }
 
 impl Environment {
@@ -38,30 +55,30 @@ impl Environment {
 
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Environment {
         let get = |name: &str| lookup(name).and_then(set);
-        let is_on = |name: &str| get(name).is_some_and(|value| !is_no(&value));
         let mut problems = Vec::new();
-        let mut problem = |name: &str, value: &str, accepts: &str, then: &str| {
-            problems.push(format!("{name}={value:?} is not understood ({accepts}): {then}"));
+        let mut problem = |variable, value: &str, expected: &dyn fmt::Display| {
+            problems.push(Problem { variable, value: value.to_owned(), expected: expected.to_string() });
+        };
+        let mut switch = |variable| {
+            let value = get(variable)?;
+            let on = read_switch(&value);
+            if on.is_none() {
+                problem(variable, &value, &"expected true or false");
+            }
+            on
         };
 
-        let enabled = get("AWS_XRAY_SDK_ENABLED").is_none_or(|value| {
-            let no = is_no(&value) || is_letter(&value, 'n', 'f');
-            if !no && !is_yes(&value) {
-                problem("AWS_XRAY_SDK_ENABLED", &value, "expected true or false", "the SDK is enabled");
-            }
-            !no
-        });
+        let enabled = switch("AWS_XRAY_SDK_ENABLED").unwrap_or(true);
+        let disabled = switch("AWS_XRAY_SDK_DISABLED").unwrap_or(false);
+        let debug = switch("AWS_XRAY_DEBUG_MODE").unwrap_or(false);
+        let collect_sql = switch("AWS_XRAY_COLLECT_SQL_QUERIES").unwrap_or(false);
         let daemon = get("AWS_XRAY_DAEMON_ADDRESS").and_then(|value| {
             let parsed = value.parse();
-            parsed
-                .map_err(|error| problem("AWS_XRAY_DAEMON_ADDRESS", &value, &format!("{error}"), "it is ignored"))
-                .ok()
+            parsed.map_err(|error| problem("AWS_XRAY_DAEMON_ADDRESS", &value, &error)).ok()
         });
         let context_missing = get("AWS_XRAY_CONTEXT_MISSING").and_then(|value| {
             let parsed = value.parse();
-            parsed
-                .map_err(|error| problem("AWS_XRAY_CONTEXT_MISSING", &value, &format!("{error}"), "it is ignored"))
-                .ok()
+            parsed.map_err(|error| problem("AWS_XRAY_CONTEXT_MISSING", &value, &error)).ok()
         });
         let level = get("AWS_XRAY_LOG_LEVEL").and_then(|value| match value.to_ascii_lowercase().as_str() {
             "debug" => Some(Some(Level::Debug)),
@@ -70,19 +87,18 @@ impl Environment {
             "error" => Some(Some(Level::Error)),
             "silent" => Some(None),
             _ => {
-                let accepts = "expected debug, info, warn, error or silent";
-                problem("AWS_XRAY_LOG_LEVEL", &value, accepts, "it is ignored");
+                problem("AWS_XRAY_LOG_LEVEL", &value, &"expected debug, info, warn, error or silent");
                 None
             }
         });
 
         Environment {
-            disabled: !enabled || is_on("AWS_XRAY_SDK_DISABLED"),
+            disabled: disabled || !enabled,
             daemon,
             context_missing,
             tracing_name: get("AWS_XRAY_TRACING_NAME"),
-            log: if is_on("AWS_XRAY_DEBUG_MODE") { Some(Some(Level::Debug)) } else { level },
-            collect_sql: is_on("AWS_XRAY_COLLECT_SQL_QUERIES"),
+            log: if debug { Some(Some(Level::Debug)) } else { level },
+            collect_sql,
             log_group: get("AWS_LOG_GROUP"),
             lambda: get("LAMBDA_TASK_ROOT").or_else(|| get("AWS_LAMBDA_RUNTIME_API")).is_some(),
             problems,
@@ -99,19 +115,13 @@ fn set(value: String) -> Option<String> {
     Some(value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
-/// What leaves every switch unset.
-fn is_no(value: &str) -> bool {
-    ["0", "false", "no", "off"].iter().any(|no| value.eq_ignore_ascii_case(no))
-}
-
-fn is_yes(value: &str) -> bool {
-    ["1", "true", "yes", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes)) || is_letter(value, 'y', 't')
-}
-
-/// The short forms that `AWS_XRAY_SDK_ENABLED` takes as well.
-fn is_letter(value: &str, one: char, other: char) -> bool {
-    let mut letters = value.chars().map(|letter| letter.to_ascii_lowercase());
-    letters.next().is_some_and(|letter| letter == one || letter == other) && letters.next().is_none()
+/// A switch, in any case. Other words are none.
+fn read_switch(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" | "t" | "y" => Some(true),
+        "0" | "false" | "no" | "off" | "f" | "n" => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -159,14 +169,23 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_told_with_its_variable_and_leaves_the_default() {
-        for name in
-            ["AWS_XRAY_DAEMON_ADDRESS", "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_LOG_LEVEL", "AWS_XRAY_SDK_ENABLED"]
-        {
-            let bad = environment(&[(name, "nonsense")]);
-            assert_eq!(bad.problems.len(), 1, "{:?}", bad.problems);
-            assert!(bad.problems[0].starts_with(&format!("{name}=\"nonsense\"")), "{:?}", bad.problems);
-            assert!(bad.daemon.is_none() && bad.context_missing.is_none() && !bad.disabled);
+    fn a_bad_value_is_reported_with_its_variable_and_leaves_the_default() {
+        for name in [
+            "AWS_XRAY_DAEMON_ADDRESS",
+            "AWS_XRAY_CONTEXT_MISSING",
+            "AWS_XRAY_LOG_LEVEL",
+            "AWS_XRAY_SDK_ENABLED",
+            "AWS_XRAY_SDK_DISABLED",
+            "AWS_XRAY_DEBUG_MODE",
+            "AWS_XRAY_COLLECT_SQL_QUERIES",
+        ] {
+            for value in ["nonsense", "ture", "2", "enabled", "\u{1}"] {
+                let bad = environment(&[(name, value)]);
+                let [problem] = &bad.problems[..] else { panic!("{:?}", bad.problems) };
+                assert!(problem.to_string().starts_with(&format!("{name}={value:?} is not understood (")), "{problem}");
+                assert!(bad.daemon.is_none());
+                assert!(bad.context_missing.is_none() && !bad.disabled && bad.log.is_none() && !bad.collect_sql);
+            }
         }
     }
 }

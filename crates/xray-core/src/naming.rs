@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::diagnostics::{Cause, Diagnostics};
 use crate::sampling::Wildcard;
+use crate::stats::Counters;
 
 /// Characters of a name that are kept.
 const LIMIT: usize = 200;
@@ -26,6 +28,20 @@ pub fn clean_name(name: &str) -> Cow<'_, str> {
         same if same == name => Cow::Borrowed(name),
         _ => Cow::Owned(cleaned),
     }
+}
+
+/// As [`clean_name`], for an entity that is recorded: a name that has to be changed is counted, and reported once.
+pub(crate) fn repair_name<'a>(name: &'a str, counters: &Counters, diagnostics: &Diagnostics) -> Cow<'a, str> {
+    let cleaned = clean_name(name);
+    if cleaned != name {
+        counters.names_repaired.add(1);
+        let message = format_args!(
+            "name {name:?} recorded as {cleaned:?}: X-Ray allows letters, numbers, blanks and _ . : / % & # = + - @, \
+             and {LIMIT} characters"
+        );
+        diagnostics.warn_once(Cause::Name, name, message);
+    }
+    cleaned
 }
 
 fn clean(character: char) -> Option<char> {

@@ -17,8 +17,8 @@ use crate::document::{Document, HEADER, MAX_DOCUMENT};
 use crate::emit::{Emitter, Flushed, MemoryEmitter};
 use crate::entity::{Beginning, Facade, Handle, Kind, Node, Passive, Segment};
 use crate::header::{SamplingFlag, TraceHeader};
-use crate::id::IdSource;
-use crate::naming::clean_name;
+use crate::id::{IdSource, TraceId};
+use crate::naming::repair_name;
 use crate::sampling::{Decision, Explanation, Outcome, Sampler, SamplingRequest, Watch};
 use crate::stats::{Counters, Stats};
 use crate::testing::Traces;
@@ -156,20 +156,20 @@ impl Recorder {
         if !self.0.enabled {
             return (Segment::begun(Handle::Absent), None);
         }
-        let cleaned = clean_name(request.service);
-        if cleaned != request.service {
-            self.counters().names_repaired.add(1);
-        }
-        let mut decision = match header.sampled() {
-            Some(SamplingFlag::Sampled) => Decision::sampled(),
-            Some(SamplingFlag::NotSampled) => Decision::not_sampled(),
-            Some(SamplingFlag::Requested) | None => {
-                let service_type = request.service_type.or_else(|| self.0.about.origin());
-                self.decide(&SamplingRequest { service: &cleaned, service_type, ..*request })
-            }
+        let cleaned = repair_name(request.service, self.counters(), self.diagnostics());
+        let service_type = request.service_type.or_else(|| self.0.about.origin());
+        let request = SamplingRequest { service: &cleaned, service_type, ..*request };
+        let (mut decision, explanation) = match header.sampled() {
+            Some(SamplingFlag::Sampled) => (Decision::sampled(), None),
+            Some(SamplingFlag::NotSampled) => (Decision::not_sampled(), None),
+            Some(SamplingFlag::Requested) | None => self.decide(&request),
         };
         let watch = decision.take_watch();
-        (Segment::begun(self.begin_decided(Kind::Segment, &cleaned, header, &decision)), watch)
+        let segment = Segment::begun(self.begin_decided(Kind::Segment, &cleaned, header, &decision));
+        if self.diagnostics().enabled(Level::Debug) {
+            self.report_decision(segment.trace_id(), &request, &decision, explanation);
+        }
+        (segment, watch)
     }
 
     /// The facade of a Lambda invocation whose header is given: subsegments begun below it belong to the
@@ -184,9 +184,12 @@ impl Recorder {
             return Facade::new(Handle::Absent);
         }
         Facade::new(match (header.trace_id(), header.parent(), header.sampled()) {
-            (Some(_), Some(_), Some(sampled)) => {
+            (Some(trace_id), Some(_), Some(sampled)) => {
                 let sampled = sampled == SamplingFlag::Sampled;
                 let decision = if sampled { Decision::sampled() } else { Decision::not_sampled() };
+                let said = if sampled { "sampled" } else { "not sampled" };
+                let message = format_args!("trace {trace_id}: an invocation of this function: {said} by Lambda");
+                self.diagnostics().debug(Cause::Decision, message);
                 self.begin_decided(Kind::Facade, "facade", header, &decision)
             }
             (Some(_), None, None) => Handle::Absent,
@@ -223,7 +226,8 @@ impl Recorder {
         Handle::Recorded(Node::begin(self, Beginning { kind, name, trace_id, parent, carried, anchor, decision }))
     }
 
-    fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
+    /// Decides, and explains it when someone wants to know.
+    fn decide(&self, request: &SamplingRequest<'_>) -> (Decision, Option<Explanation>) {
         // Before it counts the request.
         let explanation = self.diagnostics().enabled(Level::Debug).then(|| self.explanation(request));
         // A sampler is the user's code, and must not fail the request.
@@ -232,11 +236,26 @@ impl Recorder {
                 .error(Cause::SamplerPanicked, format_args!("the sampler panicked: the request is not sampled"));
             Decision::not_sampled()
         });
-        if let Some(explanation) = explanation {
-            let explanation = explanation.decided(&decision);
-            self.diagnostics().debug(Cause::Decision, format_args!("{request}: {explanation}"));
+        let explanation = explanation.map(|explanation| explanation.decided(&decision));
+        (decision, explanation)
+    }
+
+    /// Logs a decision; without an explanation it is the caller's.
+    fn report_decision(
+        &self,
+        trace_id: Option<TraceId>,
+        request: &SamplingRequest<'_>,
+        decision: &Decision,
+        explanation: Option<Explanation>,
+    ) {
+        let Some(trace_id) = trace_id else { return };
+        let caller = format_args!("{} by its caller", if decision.is_sampled() { "sampled" } else { "not sampled" });
+        match explanation {
+            Some(explanation) => {
+                self.diagnostics().debug(Cause::Decision, format_args!("trace {trace_id}: {request}: {explanation}"));
+            }
+            None => self.diagnostics().debug(Cause::Decision, format_args!("trace {trace_id}: {request}: {caller}")),
         }
-        decision
     }
 
     /// What the sampler would decide on a request now, by which rule and why. The request is not counted.
@@ -270,12 +289,11 @@ impl Recorder {
         let size = document.datagram().len();
         if size > HEADER.len() + MAX_DOCUMENT {
             self.counters().dropped_oversize.add(1);
-            let start = document.json().chars().take(80).collect::<String>();
-            return self.diagnostics().error(
-                Cause::Oversize,
-                format_args!("a document of {size} bytes does not fit into a datagram and was dropped: {start}…"),
-            );
+            let content = document.content();
+            let message = format_args!("dropped {content}: it does not fit into a datagram");
+            return self.diagnostics().error(Cause::Oversize, message);
         }
+        self.diagnostics().debug(Cause::Document, format_args!("sending {}", document.content()));
         self.call_emitter(|emitter| emitter.emit(document));
     }
 

@@ -140,12 +140,10 @@ fn each_decision_is_explained_at_debug_level() {
         .build()
         .unwrap();
     // Two in one second, which may end in between.
-    recorder.begin("shop").close();
+    let trace_id = recorder.begin("shop").trace_id().unwrap();
     recorder.begin("shop").close();
     let lines = lines.lock().unwrap();
-    assert_eq!(
-        lines[0],
-        "\"shop\": sampled by the default local rule: 0 of the 1 for certain in this second were taken"
-    );
+    let explained = "sampled by the default local rule: 0 of the 1 for certain in this second were taken";
+    assert_eq!(lines[0], format!("trace {trace_id}: \"shop\": {explained}"));
     assert_eq!(lines.len(), 2);
 }

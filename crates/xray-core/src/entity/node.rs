@@ -15,7 +15,7 @@ use crate::document::json;
 use crate::header::{Carried, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::ledger::{Departures, Ledger, SlotRef};
-use crate::naming::clean_name;
+use crate::naming::repair_name;
 use crate::recorder::Recorder;
 use crate::sampling::Decision;
 use crate::time::{Anchor, Timestamp};
@@ -25,7 +25,7 @@ use super::failure::{LastFailure, Telling, tell};
 use super::passive::Passive;
 use super::shed::{MAX_TAIL, shed};
 use super::undecided::Undecided;
-use super::value::AnnotationValue;
+use super::value::{AnnotationValue, clean_key};
 
 /// An entity that is recorded. Clones are the same entity.
 #[derive(Clone)]
@@ -205,11 +205,7 @@ impl Node {
     }
 
     fn clean<'a>(&self, name: &'a str) -> std::borrow::Cow<'a, str> {
-        let cleaned = clean_name(name);
-        if cleaned != name {
-            self.recorder().counters().names_repaired.add(1);
-        }
-        cleaned
+        repair_name(name, self.recorder().counters(), self.recorder().diagnostics())
     }
 
     /// An entity that is not recorded, under this one.
@@ -246,7 +242,13 @@ impl Node {
                 Cause::Facade,
                 format_args!("the segment of a Lambda function cannot be changed: use a subsegment"),
             ),
-            _ => recorder.counters().late_writes.add(1),
+            kind => {
+                recorder.counters().late_writes.add(1);
+                let kind = if kind == Kind::Segment { "segment" } else { "subsegment" };
+                let (id, trace_id) = (self.id(), self.trace_id());
+                let message = format_args!("ignored a write to {kind} {id} of trace {trace_id}: it is closed");
+                recorder.diagnostics().debug(Cause::LateWrite, message);
+            }
         }
     }
 
@@ -261,9 +263,13 @@ impl Node {
         let recorder = self.recorder();
         match self.edit(|body| body.annotate(key, value)) {
             None | Some(Annotated::AsGiven) => {}
-            Some(Annotated::Renamed) => recorder.diagnostics().warn(
+            Some(Annotated::Renamed) => recorder.diagnostics().warn_once(
                 Cause::AnnotationKey,
-                format_args!("annotation key {key:?}: characters other than letters, digits and _ became _"),
+                key,
+                format_args!(
+                    "annotation key {key:?} recorded as {:?}: only letters a to z, digits and _ are allowed",
+                    clean_key(key)
+                ),
             ),
             Some(Annotated::Dropped) => {
                 recorder.counters().annotations_dropped.add(1);
@@ -457,7 +463,13 @@ impl Trace {
                 self.recorder.emit(document);
                 continue;
             };
-            for document in undecided.hold(document) {
+            let content = document.content();
+            let leaving = undecided.hold(document);
+            if leaving.is_empty() {
+                let message = format_args!("holding back {content}: until its segment closes");
+                self.recorder.diagnostics().debug(Cause::Document, message);
+            }
+            for document in leaving {
                 // The verdict may have come while this one was on its way.
                 if !self.discarded.load(Ordering::Acquire) {
                     self.recorder.emit(document);
@@ -483,6 +495,8 @@ impl Trace {
         let took = Duration::from_micros(end.as_micros() - self.core.start.as_micros());
         if !undecided.is_worth_it(took) {
             self.recorder.counters().not_kept.add(1);
+            let message = format_args!("dropping trace {}: nothing in it failed, and it was not slow", self.id);
+            self.recorder.diagnostics().debug(Cause::Document, message);
             self.discard();
         }
         for document in undecided.decide() {

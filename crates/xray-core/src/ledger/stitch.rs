@@ -1,7 +1,7 @@
 //! From held fragments to a document.
 
 use crate::buffer;
-use crate::document::{Document, HEADER, json};
+use crate::document::{Content, Document, HEADER, json};
 
 use super::{Ledger, NONE, Slot};
 
@@ -18,7 +18,7 @@ impl Ledger {
         out.extend_from_slice(HEADER);
         self.open(&mut out, &slots[top], !is_segment);
         out.extend_from_slice(self.arena.get(slots[top].tail));
-        let mut at = top;
+        let (mut at, mut entities) = (top, 1);
         loop {
             if slots[at].first_child != NONE {
                 json::raw(&mut out, ",\"subsegments\":[");
@@ -30,11 +30,12 @@ impl Ledger {
                     at = slots[at].parent;
                 }
                 if at == top {
-                    return Document::from_datagram(out);
+                    return Document::new(out, self.content(&slots[top], is_segment, entities));
                 }
                 out.push(b',');
                 at = slots[at].next;
             }
+            entities += 1;
             self.open(&mut out, &slots[at], false);
             out.extend_from_slice(self.arena.get(slots[at].tail));
         }
@@ -47,7 +48,11 @@ impl Ledger {
         self.open(&mut out, slot, !is_segment);
         out.extend_from_slice(tail);
         out.push(b'}');
-        Document::from_datagram(out)
+        Document::new(out, self.content(slot, is_segment, 1))
+    }
+
+    fn content(&self, top: &Slot, is_segment: bool, entities: usize) -> Content {
+        Content { trace_id: self.trace_id, id: top.id, is_segment, entities, bytes: 0 }
     }
 
     fn open(&self, out: &mut Vec<u8>, slot: &Slot, standalone: bool) {

@@ -218,12 +218,19 @@ impl RecorderBuilder {
         let level = environment.log.unwrap_or(self.level.or(Stderr::default().level));
         let stderr = Stderr { level, prefix: !environment.lambda };
         let diagnostics = Diagnostics::new(self.logger, stderr);
+        let daemon = environment.daemon.unwrap_or(self.daemon);
+        let context_missing = environment.context_missing.unwrap_or(self.context_missing);
         if !environment.problems.is_empty() {
+            let problems = environment.problems.iter().map(|problem| match problem.variable {
+                "AWS_XRAY_DAEMON_ADDRESS" => format!("{problem}: documents are sent to {daemon}"),
+                "AWS_XRAY_CONTEXT_MISSING" => format!("{problem}: the strategy is {context_missing:?}"),
+                _ => format!("{problem}: it is ignored"),
+            });
             // In one message: a second one of the same cause would be held back.
-            diagnostics.error(Cause::Environment, format_args!("{}", environment.problems.join("; ")));
+            let problems: Vec<_> = problems.collect();
+            diagnostics.error(Cause::Environment, format_args!("{}", problems.join("; ")));
         }
         let counters = Arc::new(Counters::default());
-        let daemon = environment.daemon.unwrap_or(self.daemon);
         let emitter = self.emitter.unwrap_or_else(|| {
             let endpoint = daemon.udp().clone();
             match environment.lambda {
@@ -254,7 +261,7 @@ impl RecorderBuilder {
             tracing_name: environment.tracing_name,
             propagation: self.propagation,
             threshold: self.threshold.unwrap_or(default_threshold),
-            context_missing: environment.context_missing.unwrap_or(self.context_missing),
+            context_missing,
             backtraces: self.backtraces,
             collect_sql: environment.collect_sql,
             sampler,
@@ -304,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_bad_variables_are_told() {
+    fn all_bad_variables_are_reported_with_what_is_used_instead() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let sink = told.clone();
         let logger = move |diagnostic: &Diagnostic<'_>| sink.lock().unwrap().push(diagnostic.to_string());
@@ -312,6 +319,9 @@ mod tests {
         let recorder = Recorder::builder().environment(bad).on_diagnostic(logger).build().unwrap();
         assert_eq!(recorder.tracing_name(), Some("nonsense"));
         let told = told.lock().unwrap().concat();
+        assert!(told.contains("AWS_XRAY_SDK_DISABLED=\"nonsense\""), "{told}");
+        assert!(told.contains(": documents are sent to 127.0.0.1:2000"), "{told}");
+        assert!(told.contains(": the strategy is Log"), "{told}");
         for name in ["AWS_XRAY_DAEMON_ADDRESS", "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_LOG_LEVEL"] {
             assert!(told.contains(name), "{name}: {told}");
         }

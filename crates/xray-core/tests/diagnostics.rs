@@ -1,0 +1,199 @@
+//! What the SDK reports about itself, and who receives it.
+
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
+use std::sync::{Arc, Mutex};
+
+use xray_core::diagnostics::{Cause, Level};
+use xray_core::emit::MemoryEmitter;
+use xray_core::sampling::{Always, FixedTarget, Rate, RecordThenDecide, Rules, Sampler};
+use xray_core::{Recorder, RecorderBuilder, TraceHeader};
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+/// A recorder that reads no environment, and all that it reports, with the cause of each line.
+fn reporting(sampler: impl Sampler, level: Option<Level>) -> (Recorder, MemoryEmitter, Lines) {
+    let (lines, emitter) = (Lines::default(), MemoryEmitter::new());
+    let sink = lines.clone();
+    let builder =
+        Recorder::builder().environment(|_| None).sampling(sampler).emitter(emitter.clone()).on_diagnostic(
+            move |diagnostic| sink.lock().unwrap().push(format!("{}: {diagnostic}", diagnostic.cause())),
+        );
+    let builder = level.into_iter().fold(builder, RecorderBuilder::diagnostic_level);
+    (builder.build().unwrap(), emitter, lines)
+}
+
+fn taken(lines: &Lines) -> Vec<String> {
+    std::mem::take(&mut lines.lock().unwrap())
+}
+
+#[test]
+fn a_request_makes_no_line_unless_a_level_asks_for_it() {
+    for (level, want) in [(None, 0), (Some(Level::Error), 0), (Some(Level::Warn), 0), (Some(Level::Debug), 3)] {
+        let (recorder, _, lines) = reporting(Always, level);
+        let segment = recorder.begin("shop");
+        segment.subsegment("load").close();
+        segment.close();
+        segment.annotate("late", 1);
+        assert_eq!(taken(&lines).len(), want, "{level:?}");
+    }
+}
+
+#[test]
+fn the_environment_asks_for_lines_as_the_builder_does() {
+    for (variable, value, want) in [
+        ("AWS_XRAY_LOG_LEVEL", "debug", 2),
+        ("AWS_XRAY_DEBUG_MODE", "1", 2),
+        ("AWS_XRAY_LOG_LEVEL", "warn", 0),
+        ("AWS_XRAY_LOG_LEVEL", "silent", 0),
+    ] {
+        let lines = Lines::default();
+        let sink = lines.clone();
+        let recorder = Recorder::builder()
+            .environment(|name| (name == variable).then(|| value.to_owned()))
+            .sampling(Always)
+            .emitter(MemoryEmitter::new())
+            .on_diagnostic(move |diagnostic| sink.lock().unwrap().push(diagnostic.to_string()))
+            .build()
+            .unwrap();
+        recorder.begin("shop").close();
+        assert_eq!(taken(&lines).len(), want, "{variable}={value}");
+    }
+}
+
+#[test]
+fn each_decision_is_a_line_with_its_trace_and_why() {
+    let (recorder, _, lines) = reporting(Rules::new(FixedTarget(0), Rate(0.0)), Some(Level::Debug));
+    let root = "1-5759e988-bd862e3fe1be46a994272793";
+    let segment = recorder.begin("shop");
+    let own = segment.trace_id().unwrap();
+    for (header, want) in [
+        (format!("Root={root};Sampled=1"), format!("decision: trace {root}: \"shop\": sampled by its caller")),
+        (format!("Root={root};Sampled=0"), format!("decision: trace {root}: \"shop\": not sampled by its caller")),
+    ] {
+        lines.lock().unwrap().clear();
+        let _segment = recorder.begin_from("shop", &TraceHeader::parse(&header));
+        assert_eq!(taken(&lines)[0], want);
+    }
+    let want = format!("decision: trace {own}: \"shop\": not sampled by the default local rule: by its rate alone");
+    let segment = recorder.begin("shop");
+    let own_again = segment.trace_id().unwrap();
+    assert_eq!(taken(&lines), [want.replace(&own.to_string(), &own_again.to_string())]);
+}
+
+#[test]
+fn each_decision_of_lambda_is_a_line() {
+    let (recorder, _, lines) = reporting(Always, Some(Level::Debug));
+    let root = "1-5759e988-bd862e3fe1be46a994272793";
+    for (sampled, want) in [(1, "sampled"), (0, "not sampled")] {
+        let header = format!("Root={root};Parent=53995c3f42cd8ad8;Sampled={sampled}");
+        let _facade = recorder.facade(&TraceHeader::parse(&header));
+        assert_eq!(
+            taken(&lines),
+            [format!("decision: trace {root}: an invocation of this function: {want} by Lambda")]
+        );
+    }
+}
+
+#[test]
+fn each_document_is_a_line_with_its_trace_entity_size_and_number_of_entities() {
+    let (recorder, emitter, lines) = reporting(Always, Some(Level::Debug));
+    let segment = recorder.begin("shop");
+    let trace = segment.trace_id().unwrap();
+    let late = segment.subsegment("late");
+    for _ in 0..2 {
+        segment.subsegment("load").close();
+    }
+    segment.close();
+    late.close();
+    let documents = emitter.take();
+    let sizes: Vec<_> = documents.iter().map(|document| document.datagram().len()).collect();
+    let ids = [segment.id().unwrap(), late.id().unwrap()];
+    let want = [
+        format!("document: sending segment {} of trace {trace} ({} bytes, 4 entities)", ids[0], sizes[0]),
+        format!("document: sending subsegment {} of trace {trace} ({} bytes, 1 entity)", ids[1], sizes[1]),
+    ];
+    assert_eq!(taken(&lines)[1..], want);
+}
+
+#[test]
+fn each_document_that_is_held_back_or_dropped_is_a_line_that_says_why() {
+    let (recorder, _, lines) = reporting(RecordThenDecide::failures(), Some(Level::Debug));
+    let segment = recorder.begin("shop");
+    let trace = segment.trace_id().unwrap();
+    // More than a trace holds before the complete ones are sent.
+    for _ in 0..101 {
+        segment.subsegment("load").close();
+    }
+    let lines_before_the_end = taken(&lines);
+    let held = lines_before_the_end.last().unwrap();
+    assert!(held.starts_with("document: holding back subsegment "), "{held}");
+    assert!(held.contains(&trace.to_string()) && held.ends_with(": until its segment closes"), "{held}");
+    segment.close();
+    let dropped = format!("document: dropping trace {trace}: nothing in it failed, and it was not slow");
+    assert_eq!(taken(&lines), [dropped]);
+}
+
+#[test]
+fn each_write_that_came_too_late_is_a_line() {
+    let (recorder, _, lines) = reporting(Always, Some(Level::Debug));
+    let segment = recorder.begin("shop");
+    let subsegment = segment.subsegment("load");
+    subsegment.close();
+    taken(&lines);
+    subsegment.annotate("n", 1);
+    let (id, trace) = (subsegment.id().unwrap(), subsegment.trace_id().unwrap());
+    assert_eq!(
+        taken(&lines),
+        [format!("late_write: ignored a write to subsegment {id} of trace {trace}: it is closed")]
+    );
+    assert_eq!(recorder.stats().late_writes, 1);
+}
+
+#[test]
+fn each_bad_key_and_name_is_reported_once_with_what_became_of_it() {
+    let (recorder, _, lines) = reporting(Always, None);
+    for _ in 0..2 {
+        let segment = recorder.begin("shop (eu)");
+        segment.annotate("order.id", 1).annotate("cart-size", 2).annotate("fine", 3);
+        segment.subsegment("GET /{id}").close();
+    }
+    let keys = "only letters a to z, digits and _ are allowed";
+    let names = "X-Ray allows letters, numbers, blanks and _ . : / % & # = + - @, and 200 characters";
+    assert_eq!(
+        taken(&lines),
+        [
+            format!("name: name \"shop (eu)\" recorded as \"shop eu\": {names}"),
+            format!("annotation_key: annotation key \"order.id\" recorded as \"order_id\": {keys}"),
+            format!("annotation_key: annotation key \"cart-size\" recorded as \"cart_size\": {keys}"),
+            format!("name: name \"GET /{{id}}\" recorded as \"GET /id\": {names}"),
+        ]
+    );
+    assert_eq!(recorder.stats().names_repaired, 4);
+}
+
+#[test]
+fn what_outsiders_send_does_not_fill_the_log() {
+    let (recorder, _, lines) = reporting(Always, None);
+    for n in 0..1_000 {
+        recorder.begin(format!("host<{n}>")).close();
+    }
+    assert!(taken(&lines).len() <= 200);
+    assert_eq!(recorder.stats().names_repaired, 1_000);
+}
+
+#[test]
+fn causes_of_a_sampler_from_outside_have_its_own_word() {
+    struct Speaks;
+    impl Sampler for Speaks {
+        fn decide(&self, _: &xray_core::sampling::SamplingRequest<'_>) -> xray_core::sampling::Decision {
+            xray_core::sampling::Decision::not_sampled()
+        }
+        fn start(&self, context: &xray_core::sampling::SamplerContext) {
+            context.report(Level::Warn, "my_sampler", format_args!("no table"));
+        }
+    }
+    let (_, _, lines) = reporting(Speaks, None);
+    assert_eq!(taken(&lines), ["my_sampler: no table"]);
+    assert_eq!(Cause::Custom("my_sampler").as_str(), "my_sampler");
+}
