@@ -65,4 +65,5 @@ pub use extract::XRaySegment;
 pub use future::ResponseFuture;
 pub use service::XRayService;
 pub use transform::XRay;
+pub use xray_core::Naming;
 pub use xray_core::http::MatchedRoute;

@@ -55,7 +55,7 @@ mod tests {
             (Exception::from(Failure(&parse())), "ParseIntError", "invalid digit found in string"),
             (Exception::from(Failure(&boxed)), "ParseIntError", "invalid digit found in string"),
             (Exception::from(Failure(&io::Error::other("broken"))), "io::Error", "broken"),
-            (Exception::from(Failure(&"text")), "&str", "text"),
+            (Exception::from(Failure(&"text")), "str", "text"),
         ] {
             assert_eq!((exception.kind(), exception.message()), (kind, message));
         }
@@ -68,7 +68,7 @@ mod tests {
         let entered = segment.enter();
         let error = xray_core::try_capture("parse", |_| "x".parse::<u8>()).unwrap_err();
         drop(entered);
-        segment.fault(Failure(&error));
+        segment.fault(Exception::from(Failure(&error)));
         segment.close();
         let trace = traces.take().one();
         let told = &trace.find("parse").json()["cause"]["exceptions"][0]["id"];

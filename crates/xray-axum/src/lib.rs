@@ -85,6 +85,7 @@ pub use extract::XRaySegment;
 pub use future::ResponseFuture;
 pub use layer::XRayLayer;
 pub use service::XRayService;
+pub use xray_core::Naming;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use xray_core::http::MatchedRoute;

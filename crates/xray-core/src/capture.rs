@@ -1,11 +1,11 @@
 //! Functions recorded as subsegments: begin, enter, run, note a failure, close.
 
-use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::cause::panic_exception;
 use crate::context::{Entered, InSubsegment, current_or_missing, enter_recorded_child};
-use crate::entity::Subsegment;
+use crate::entity::{Flag, Subsegment};
+use crate::to_exception::ToException;
 
 /// Runs `f` in a subsegment of the current entity. A panic is recorded as a fault and goes on.
 ///
@@ -30,14 +30,40 @@ pub fn capture<T>(name: impl AsRef<str>, f: impl FnOnce(&Subsegment) -> T) -> T 
 /// assert!(port.is_err());
 /// ```
 ///
+/// The error may be anything that [`fault`](Subsegment::fault) takes: an `Error`, a `Box<dyn Error>`, a report of
+/// `anyhow` or `eyre`, a text.
+///
 /// # Errors
 /// What `f` returns.
-pub fn try_capture<T, E: Error>(name: impl AsRef<str>, f: impl FnOnce(&Subsegment) -> Result<T, E>) -> Result<T, E> {
-    run_in_current(name.as_ref(), f, |subsegment, result| {
-        if let Err(error) = result {
-            subsegment.fault(error);
-        }
-    })
+pub fn try_capture<T, E: ToException<M>, M>(
+    name: impl AsRef<str>,
+    f: impl FnOnce(&Subsegment) -> Result<T, E>,
+) -> Result<T, E> {
+    run_in_current(name.as_ref(), f, |subsegment, result| note(subsegment, Flag::Fault, result))
+}
+
+/// As [`try_capture`], for failures that the caller has to answer for, such as bad input: an `Err` sets the error
+/// flag instead of the fault flag.
+///
+/// ```
+/// let quantity = xray_core::try_capture_error("read quantity", |_| "two".parse::<u8>());
+/// assert!(quantity.is_err());
+/// ```
+///
+/// # Errors
+/// What `f` returns.
+pub fn try_capture_error<T, E: ToException<M>, M>(
+    name: impl AsRef<str>,
+    f: impl FnOnce(&Subsegment) -> Result<T, E>,
+) -> Result<T, E> {
+    run_in_current(name.as_ref(), f, |subsegment, result| note(subsegment, Flag::Error, result))
+}
+
+/// Records a failure.
+pub(crate) fn note<T, E: ToException<M>, M>(subsegment: &Subsegment, flag: Flag, result: &Result<T, E>) {
+    if let Err(error) = result {
+        subsegment.handle().describe(flag, error);
+    }
 }
 
 /// Runs an async closure in a subsegment of the entity that is current when this function is called.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::document::json;
 use crate::http::without_url_secrets;
+use crate::to_exception::{is_io_error, own_name};
 
 /// Errors of a `source()` chain that are described.
 const MAX_CHAIN: usize = 10;
@@ -18,6 +19,9 @@ const MAX_MESSAGE: usize = 4096;
 const MAX_TYPE: usize = 200;
 /// Stack frames of an exception that are kept.
 const MAX_FRAMES: usize = 100;
+
+/// What `std::io::Error` is called: `Error` alone says little, and its `Debug` text begins with its variant.
+const IO_ERROR: &str = "io::Error";
 
 /// A failure as documents describe it: type, message, whether it happened downstream, and what caused it.
 ///
@@ -98,7 +102,11 @@ impl Exception {
     /// ```
     pub fn displayed<E: fmt::Display>(error: &E) -> Exception {
         let message = error.to_string();
-        Exception::with_identity(Identity::alike(&message), type_name::<E>(), message)
+        Exception::with_identity(
+            Identity::alike(&message),
+            own_name(std::any::type_name::<E>()).unwrap_or_default().to_owned(),
+            message,
+        )
     }
 
     /// What can be told of an error that does not implement [`Error`]: its text, and the type that its `Debug`
@@ -187,6 +195,16 @@ impl Exception {
         self
     }
 
+    /// An error of a type that the compiler knows, which may be a pointer to a `dyn Error`.
+    pub(crate) fn typed<E: Error>(error: &E) -> Exception {
+        let kind = match own_name(std::any::type_name::<E>()) {
+            Some(name) => name.to_owned(),
+            None if is_io_error(error) => IO_ERROR.to_owned(),
+            None => leading_path(error),
+        };
+        Exception::from_error(error, kind)
+    }
+
     fn from_error(error: &dyn Error, kind: String) -> Exception {
         let message = error.to_string();
         let mut exception = Exception::with_identity(Identity::alike(&message), kind, message);
@@ -212,15 +230,8 @@ impl Identity {
 
 impl<E: Error> From<&E> for Exception {
     fn from(error: &E) -> Exception {
-        Exception::from_error(error, type_name::<E>())
+        Exception::typed(error)
     }
-}
-
-/// The type's own name, without its path and parameters.
-fn type_name<E>() -> String {
-    let path = std::any::type_name::<E>();
-    let path = path.split('<').next().unwrap_or(path);
-    path.rsplit("::").next().unwrap_or(path).to_owned()
 }
 
 impl<'a> From<&'a (dyn Error + 'static)> for Exception {
@@ -269,7 +280,7 @@ fn shortened(text: String, limit: usize) -> String {
 /// A `dyn Error` does not tell its type; its `Debug` text nearly always begins with its name or its variant's,
 /// some (`hyper::Error`, `reqwest::Error`) with a path.
 fn type_by_debug(error: &(dyn Error + 'static)) -> String {
-    if error.is::<std::io::Error>() { "io::Error".to_owned() } else { leading_path(error) }
+    if error.is::<std::io::Error>() { IO_ERROR.to_owned() } else { leading_path(error) }
 }
 
 fn leading_path<T: fmt::Debug + ?Sized>(value: &T) -> String {

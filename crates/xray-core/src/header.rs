@@ -1,6 +1,8 @@
 //! The `X-Amzn-Trace-Id` header: how a trace crosses from service to service.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::id::{EntityId, TraceId};
@@ -263,6 +265,25 @@ impl fmt::Display for TraceHeader<'_> {
             separator = ";";
         }
         Ok(())
+    }
+}
+
+/// As [`TraceHeader::parse`], which borrows the text, for a header that outlives it: the trace, the parent and the
+/// decision. Fields that X-Ray does not reserve stay behind, so a header to send on is better parsed in place.
+///
+/// ```
+/// use xray_core::TraceHeader;
+///
+/// let header: TraceHeader = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1".parse()?;
+/// assert_eq!(header.to_string(), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1");
+/// # Ok::<(), std::convert::Infallible>(())
+/// ```
+impl FromStr for TraceHeader<'static> {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<TraceHeader<'static>, Infallible> {
+        let TraceHeader { trace_id, parent, sampled, .. } = TraceHeader::parse(text);
+        Ok(TraceHeader { trace_id, parent, sampled, ..TraceHeader::default() })
     }
 }
 

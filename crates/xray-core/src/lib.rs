@@ -83,10 +83,11 @@ mod sql;
 pub mod stats;
 pub mod testing;
 pub mod time;
+mod to_exception;
 mod w3c;
 
 pub use aws::Aws;
-pub use capture::{capture, capture_async, capture_callback, try_capture};
+pub use capture::{capture, capture_async, capture_callback, try_capture, try_capture_error};
 pub use cause::Exception;
 pub use context::{ContextMissing, FutureExt, annotate, current, current_segment, in_current, subsegment, try_current};
 pub use entity::{AnnotationValue, Entity, Facade, Flag, Namespace, Segment, Subsegment};
@@ -95,6 +96,9 @@ pub use id::{EntityId, ParseIdError, TraceId};
 pub use naming::{Naming, clean_name};
 pub use recorder::{ConfigError, FlushedFuture, Installed, Recorder, RecorderBuilder};
 pub use sql::Sql;
+pub use to_exception::ToException;
+#[doc(hidden)]
+pub use to_exception::form;
 pub use w3c::{Propagation, TRACEPARENT, TRACESTATE, TraceParent};
 /// What metadata is serialised with: for crates that need no other use of serde.
 pub use {serde, serde_json};

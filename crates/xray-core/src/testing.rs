@@ -51,6 +51,11 @@ impl Taken {
         &self.documents
     }
 
+    /// Whether nothing was sent.
+    pub fn is_empty(&self) -> bool {
+        self.documents.is_empty()
+    }
+
     /// The traces, in the order of their first document.
     pub fn traces(self) -> Vec<Trace> {
         let mut order: Vec<String> = Vec::new();
@@ -90,8 +95,7 @@ fn flatten(document: Value, entities: &mut Vec<Recorded>) {
     while let Some((mut json, parent)) = work.pop() {
         let children = json.as_object_mut().and_then(|members| members.remove("subsegments"));
         let id = json["id"].as_str().unwrap_or_default().to_owned();
-        let is_part = parent.is_some() || json["type"] == "subsegment";
-        let parent = parent.or_else(|| json["parent_id"].as_str().map(str::to_owned)).filter(|_| is_part);
+        let parent = parent.or_else(|| json["parent_id"].as_str().map(str::to_owned));
         if let Some(Value::Array(children)) = children {
             work.extend(children.into_iter().rev().map(|child| (child, Some(id.clone()))));
         }
@@ -111,7 +115,8 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The segment, or what has no parent among the entities.
+    /// The entity that all others are below: the segment of the service that was called first. The segment of a
+    /// called service is below the subsegment of the call, if both are in the trace.
     ///
     /// # Panics
     /// When there is none.
@@ -142,7 +147,8 @@ impl Trace {
         children
     }
 
-    /// All as indented text, a line each: name, namespace, status, flags, annotations.
+    /// All as indented text, a line each: name, namespace, status, flags, annotations. The segment of a called
+    /// service stands below the subsegment of the call.
     pub fn tree(&self) -> String {
         let mut text = String::new();
         let mut work: Vec<_> = self.roots().map(|root| (root, 0)).collect();

@@ -58,7 +58,7 @@ fn messages(of: &Recorded) -> Vec<&str> {
 #[test]
 fn a_chain_of_sources_is_linked_by_cause() {
     let trace = traced(|segment| {
-        segment.fault(&failed("refused").within("no connection").within("no order"));
+        segment.fault(failed("refused").within("no connection").within("no order"));
     });
     let all = exceptions(trace.root());
     assert_eq!(messages(trace.root()), ["no order", "no connection", "refused"]);
@@ -77,7 +77,7 @@ fn an_error_is_described_once_and_referred_to_on_its_way_up() {
         let result = try_capture("handler", |_| {
             try_capture("service", |_| try_capture("query", |_| Err::<(), _>(failed("refused"))))
         });
-        segment.fault(&result.unwrap_err());
+        segment.fault(result.unwrap_err());
     });
     assert_eq!(trace.tree(), "shop fault\n  handler fault\n    service fault\n      query fault\n");
     let [described] = exceptions(trace.find("query")) else { panic!("{}", trace.find("query").json()) };
@@ -90,7 +90,7 @@ fn an_error_is_described_once_and_referred_to_on_its_way_up() {
 fn an_error_that_wraps_a_described_one_refers_to_it() {
     let trace = traced(|segment| {
         let inner = try_capture("query", |_| Err::<(), _>(failed("refused"))).unwrap_err();
-        segment.fault(&inner.within("no connection").within("no order"));
+        segment.fault(inner.within("no connection").within("no order"));
     });
     let query = &exceptions(trace.find("query"))[0];
     let [order, connection] = exceptions(trace.root()) else { panic!("{}", trace.root().json()) };
@@ -170,7 +170,7 @@ fn backtraces_are_taken_when_asked_for() {
         let emitter = xray_core::emit::MemoryEmitter::new();
         let builder = Recorder::builder().sampling(xray_core::sampling::Always).emitter(emitter.clone());
         let segment = builder.capture_backtraces(asked).build().unwrap().begin("shop");
-        segment.fault(&failed("refused"));
+        segment.fault(failed("refused"));
         segment.close();
         let document: Value = emitter.take()[0].json().parse().unwrap();
         let stack = document["cause"]["exceptions"][0]["stack"].as_array().unwrap();

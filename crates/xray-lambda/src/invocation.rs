@@ -43,7 +43,7 @@ impl Invocation {
     pub(crate) fn end<T, E: fmt::Debug + 'static>(&mut self, result: &Result<T, E>) {
         if let Some(subsegment) = self.subsegment.take() {
             if let Err(error) = result {
-                subsegment.fault(Failure(error));
+                subsegment.fault(Exception::from(Failure(error)));
             }
             subsegment.close();
         }

@@ -1,16 +1,18 @@
 //! Futures that have a current entity of their own.
 
 use std::any::Any;
-use std::error::Error;
 use std::fmt;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::capture::note;
 use crate::cause::panic_exception;
-use crate::entity::{Handle, Subsegment};
+use crate::entity::{Flag, Handle, Subsegment};
+use crate::to_exception::{ToException, form};
 
 use super::{current_or_missing, peek, swap};
 
@@ -37,13 +39,23 @@ pub trait FutureExt: Future + Sized {
     }
 
     /// As [`in_subsegment`](FutureExt::in_subsegment), and an `Err` is recorded as a fault with its `source()`
-    /// chain before it is returned.
-    fn try_in_subsegment<T, E>(self, name: impl Into<String>) -> TryInSubsegment<Self>
+    /// chain before it is returned. The error may be anything that [`fault`](Subsegment::fault) takes.
+    fn try_in_subsegment<T, E, M>(self, name: impl Into<String>) -> TryInSubsegment<Self, M>
     where
         Self: Future<Output = Result<T, E>>,
-        E: Error,
+        E: ToException<M>,
     {
-        TryInSubsegment { inner: self.in_subsegment(name) }
+        TryInSubsegment { inner: self.in_subsegment(name), flag: Flag::Fault, form: PhantomData }
+    }
+
+    /// As [`try_in_subsegment`](FutureExt::try_in_subsegment), for failures that the caller has to answer for: an
+    /// `Err` sets the error flag instead of the fault flag.
+    fn try_in_subsegment_error<T, E, M>(self, name: impl Into<String>) -> TryInSubsegment<Self, M>
+    where
+        Self: Future<Output = Result<T, E>>,
+        E: ToException<M>,
+    {
+        TryInSubsegment { inner: self.in_subsegment(name), flag: Flag::Error, form: PhantomData }
     }
 
     /// Carries the current entity along, to a task that is spawned for example.
@@ -217,25 +229,26 @@ impl<F: Future> Future for InSubsegment<F> {
 pin_project! {
     /// A fallible future recorded as a subsegment: see [`FutureExt::try_in_subsegment`].
     #[must_use = "futures do nothing unless polled"]
-    pub struct TryInSubsegment<F> {
+    pub struct TryInSubsegment<F, M = form::Typed> {
         #[pin]
         inner: InSubsegment<F>,
+        flag: Flag,
+        form: PhantomData<fn() -> M>,
     }
 }
 
-impl<F, T, E> Future for TryInSubsegment<F>
+impl<F, T, E, M> Future for TryInSubsegment<F, M>
 where
     F: Future<Output = Result<T, E>>,
-    E: Error,
+    E: ToException<M>,
 {
     type Output = Result<T, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
-        let (output, subsegment) = ready!(self.project().inner.poll_running(cx));
+        let this = self.project();
+        let (output, subsegment) = ready!(this.inner.poll_running(cx));
         if let Some(subsegment) = subsegment {
-            if let Err(error) = &output {
-                subsegment.fault(error);
-            }
+            note(&subsegment, *this.flag, &output);
             subsegment.close();
         }
         Poll::Ready(output)
@@ -251,4 +264,10 @@ macro_rules! debug {
         })*
     };
 }
-debug!(InEntity, InSubsegment, TryInSubsegment);
+debug!(InEntity, InSubsegment);
+
+impl<F, M> fmt::Debug for TryInSubsegment<F, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryInSubsegment").finish_non_exhaustive()
+    }
+}

@@ -64,19 +64,26 @@ pub trait Emitter: Send + Sync + 'static {
     }
 }
 
-impl<E: Emitter + ?Sized> Emitter for Arc<E> {
-    fn emit(&self, document: Document) {
-        (**self).emit(document);
-    }
+/// An emitter behind a pointer is that emitter.
+macro_rules! forward {
+    ($pointer:ident) => {
+        impl<E: Emitter + ?Sized> Emitter for $pointer<E> {
+            fn emit(&self, document: Document) {
+                (**self).emit(document);
+            }
 
-    fn flush(&self, timeout: Duration) -> Flushed {
-        (**self).flush(timeout)
-    }
+            fn flush(&self, timeout: Duration) -> Flushed {
+                (**self).flush(timeout)
+            }
 
-    fn when_flushed(&self, then: Box<dyn FnOnce() + Send>) {
-        (**self).when_flushed(then);
-    }
+            fn when_flushed(&self, then: Box<dyn FnOnce() + Send>) {
+                (**self).when_flushed(then);
+            }
+        }
+    };
 }
+forward!(Arc);
+forward!(Box);
 
 /// How a flush ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cause::Exception;
 use crate::header::{Carried, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
+use crate::to_exception::ToException;
 use crate::w3c::{Propagation, TraceParent};
 
 use super::body::{Body, Flag};
@@ -69,7 +70,10 @@ impl Handle {
 
     pub(super) fn annotate<'v>(&self, key: &str, value: impl Into<AnnotationValue<'v>>) {
         if let Some(node) = self.recorded() {
-            node.annotate(key, &value.into());
+            let value = value.into();
+            if !value.is_absent() {
+                node.annotate(key, &value);
+            }
         }
     }
 
@@ -79,9 +83,17 @@ impl Handle {
         }
     }
 
-    pub(super) fn record(&self, flag: Flag, exception: impl Into<Exception>) {
+    /// Records a failure. The error is the user's code, and is described only if it is recorded.
+    pub(crate) fn fail<M>(&self, flag: Flag, error: impl ToException<M>) {
         if let Some(node) = self.recorded() {
-            node.record_with(flag, || exception.into());
+            node.record_with(flag, || error.into_exception());
+        }
+    }
+
+    /// As `fail`, for an error that is still in use.
+    pub(crate) fn describe<M>(&self, flag: Flag, error: &impl ToException<M>) {
+        if let Some(node) = self.recorded() {
+            node.record_with(flag, || error.to_exception());
         }
     }
 
@@ -210,8 +222,8 @@ impl Drop for Owner {
 macro_rules! shared_methods {
     ($name:ident) => {
         impl $name {
-            /// Adds an annotation, which X-Ray indexes for search: a text, a boolean or a number. The same key
-            /// again replaces the value. Characters of the key other than letters, digits and `_` become `_`;
+            /// Adds an annotation, which X-Ray indexes for search: a text, a boolean or a number, or a reference
+            /// to one; `None` adds nothing. The same key again replaces the value. Characters of the key other than letters, digits and `_` become `_`;
             /// from the 51st key on annotations are dropped and counted.
             pub fn annotate<'v>(&self, key: &str, value: impl Into<crate::AnnotationValue<'v>>) -> &Self {
                 self.handle().annotate(key, value);
@@ -240,15 +252,17 @@ macro_rules! shared_methods {
 
             /// Records a failure of this side, as a 5xx: sets the fault flag and describes the exception with
             /// its `source()` chain. The same error recorded again on the way up is referred to by id.
-            pub fn fault(&self, error: impl Into<crate::Exception>) -> &Self {
-                self.handle().record(crate::Flag::Fault, error);
+            ///
+            /// Takes errors, references to them, `Box<dyn Error>`, reports of `anyhow` and `eyre`, and text.
+            pub fn fault<M>(&self, error: impl crate::ToException<M>) -> &Self {
+                self.handle().fail(crate::Flag::Fault, error);
                 self
             }
 
             /// Records a failure that the caller has to answer for, as a 4xx: sets the error flag and describes
-            /// the exception.
-            pub fn error(&self, error: impl Into<crate::Exception>) -> &Self {
-                self.handle().record(crate::Flag::Error, error);
+            /// the exception. Takes what [`fault`](Self::fault) takes.
+            pub fn error<M>(&self, error: impl crate::ToException<M>) -> &Self {
+                self.handle().fail(crate::Flag::Error, error);
                 self
             }
 

@@ -9,12 +9,24 @@ const MAX_TEXT: usize = 1000;
 
 /// The value of an annotation: a text, a boolean or a number.
 ///
+/// Made from values and from references to them. An `Option` is what it holds; `None` records nothing.
+///
 /// JSON knows no infinity: a number that is not finite is written as text (`NaN`, `Infinity`, `-Infinity`).
+///
+/// ```
+/// # let (recorder, traces) = xray_core::Recorder::in_memory();
+/// # let segment = recorder.begin("shop");
+/// let (count, coupon): (&u32, Option<&str>) = (&7, None);
+/// segment.annotate("count", count).annotate("coupon", coupon);
+/// # segment.close();
+/// # assert_eq!(traces.take().one().tree(), "shop [count=7]\n");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnotationValue<'a>(Value<'a>);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Value<'a> {
+    Absent,
     Text(Cow<'a, str>),
     Boolean(bool),
     Unsigned(u64),
@@ -23,8 +35,13 @@ enum Value<'a> {
 }
 
 impl AnnotationValue<'_> {
+    pub(super) fn is_absent(&self) -> bool {
+        self.0 == Value::Absent
+    }
+
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match &self.0 {
+            Value::Absent => json::raw(out, "null"),
             Value::Text(text) => json::string(out, json::cut(text, MAX_TEXT)),
             Value::Boolean(value) => json::boolean(out, *value),
             Value::Unsigned(number) => json::unsigned(out, *number),
@@ -48,7 +65,9 @@ macro_rules! from {
 
 from! {
     &'a str => |value| Value::Text(Cow::Borrowed(value)),
+    &'a &str => |value| Value::Text(Cow::Borrowed(value)),
     &'a String => |value| Value::Text(Cow::Borrowed(value)),
+    &'a Cow<'_, str> => |value| Value::Text(Cow::Borrowed(value)),
     String => |value| Value::Text(Cow::Owned(value)),
     Cow<'a, str> => |value| Value::Text(value),
     bool => |value| Value::Boolean(value),
@@ -65,6 +84,60 @@ from! {
     f32 => |value| Value::Float(value.into()),
     f64 => |value| Value::Float(value),
 }
+
+impl<'a> AnnotationValue<'a> {
+    fn from_option(value: Option<impl Into<AnnotationValue<'a>>>) -> AnnotationValue<'a> {
+        value.map_or(AnnotationValue(Value::Absent), Into::into)
+    }
+}
+
+/// References to values that are copied. Options are spelled out for each type: a rule for all of them would have
+/// no end, and the compiler would follow it.
+macro_rules! from_copied {
+    ($($type:ty),*) => {
+        $(impl<'a> From<&$type> for AnnotationValue<'a> {
+            fn from(value: &$type) -> AnnotationValue<'a> {
+                AnnotationValue::from(*value)
+            }
+        }
+
+        impl<'a> From<Option<&$type>> for AnnotationValue<'a> {
+            fn from(value: Option<&$type>) -> AnnotationValue<'a> {
+                AnnotationValue::from_option(value.copied())
+            }
+        }
+
+        impl<'a> From<&Option<$type>> for AnnotationValue<'a> {
+            fn from(value: &Option<$type>) -> AnnotationValue<'a> {
+                AnnotationValue::from_option(*value)
+            }
+        })*
+    };
+}
+from_copied!(bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64);
+
+macro_rules! from_option {
+    ($($type:ty),*) => {
+        $(impl<'a> From<Option<$type>> for AnnotationValue<'a> {
+            fn from(value: Option<$type>) -> AnnotationValue<'a> {
+                AnnotationValue::from_option(value)
+            }
+        })*
+    };
+}
+from_option!(bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64);
+from_option!(&'a str, &'a String, String, Cow<'a, str>, &'a Cow<'_, str>);
+
+macro_rules! from_option_reference {
+    ($($type:ty),*) => {
+        $(impl<'a> From<&'a Option<$type>> for AnnotationValue<'a> {
+            fn from(value: &'a Option<$type>) -> AnnotationValue<'a> {
+                AnnotationValue::from_option(value.as_deref())
+            }
+        })*
+    };
+}
+from_option_reference!(&str, String, Cow<'_, str>);
 
 /// The key as X-Ray takes it: characters outside `[A-Za-z0-9_]` become `_`, 500 are kept.
 pub(crate) fn clean_key(key: &str) -> Cow<'_, str> {
@@ -97,6 +170,26 @@ mod tests {
             value.write(&mut out);
             assert_eq!(String::from_utf8(out).unwrap(), want);
         }
+    }
+
+    #[test]
+    fn references_and_options_are_what_they_hold() {
+        let (text, owned, cow) = ("a", "a".to_owned(), Cow::Borrowed("a"));
+        for value in [
+            AnnotationValue::from(&text),
+            (&owned).into(),
+            (&cow).into(),
+            Some("a").into(),
+            Some(&owned).into(),
+            (&Some("a")).into(),
+            (&Some(owned.clone())).into(),
+        ] {
+            assert_eq!(value, AnnotationValue::from("a"));
+        }
+        assert_eq!(AnnotationValue::from(&7_u16), AnnotationValue::from(7_u16));
+        assert_eq!(AnnotationValue::from(Some(&true)), AnnotationValue::from(true));
+        assert_eq!(AnnotationValue::from(&Some(0.5)), AnnotationValue::from(0.5));
+        assert!(AnnotationValue::from(None::<u8>).is_absent() && AnnotationValue::from(&None::<String>).is_absent());
     }
 
     #[test]

@@ -259,7 +259,7 @@ impl Incoming {
 
     /// The inner service or the body failed instead of going on.
     pub fn failed(&mut self, error: impl Into<Exception>) {
-        self.segment.fault(error);
+        self.segment.fault(error.into());
         self.watch_failure();
         self.end();
     }

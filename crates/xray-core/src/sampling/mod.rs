@@ -114,24 +114,30 @@ pub trait Sampler: Send + Sync + 'static {
     }
 }
 
-/// A sampler that others hold as well, for instance a test that looks into it.
-impl<S: Sampler + ?Sized> Sampler for Arc<S> {
-    fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
-        (**self).decide(request)
-    }
+/// A sampler behind a pointer is that sampler: chosen at run time, or held by others as well.
+macro_rules! forward {
+    ($pointer:ident) => {
+        impl<S: Sampler + ?Sized> Sampler for $pointer<S> {
+            fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
+                (**self).decide(request)
+            }
 
-    fn validate(&self) -> Result<(), ParseRulesError> {
-        (**self).validate()
-    }
+            fn validate(&self) -> Result<(), ParseRulesError> {
+                (**self).validate()
+            }
 
-    fn start(&self, context: &SamplerContext) {
-        (**self).start(context);
-    }
+            fn start(&self, context: &SamplerContext) {
+                (**self).start(context);
+            }
 
-    fn explain(&self, request: &SamplingRequest<'_>) -> Explanation {
-        (**self).explain(request)
-    }
+            fn explain(&self, request: &SamplingRequest<'_>) -> Explanation {
+                (**self).explain(request)
+            }
+        }
+    };
 }
+forward!(Arc);
+forward!(Box);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,296 @@
+//! What `fault`, `error` and the `try_` forms take: errors of every common form.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use crate::cause::Exception;
+
+/// What can be recorded as an [`Exception`]: any [`Error`] and references to it, a boxed `dyn Error`, the reports of
+/// `anyhow` and `eyre`, and text.
+///
+/// The exception has the name of the error's own type where the compiler knows it. Of a `dyn Error` it is the name
+/// that its `Debug` text begins with.
+///
+/// ```
+/// # use std::error::Error;
+/// # let (recorder, _) = xray_core::Recorder::in_memory();
+/// # let segment = recorder.begin("shop");
+/// let error = "x".parse::<u8>().unwrap_err();
+/// segment.fault(&error);
+/// segment.fault(error);
+/// let boxed: Box<dyn Error + Send + Sync> = "disk full".into();
+/// segment.fault(&boxed);
+/// segment.fault("no such order");
+/// ```
+///
+/// For a type that has text and no more, use [`Exception::displayed`] or [`Exception::shown`]. The parameter `M`
+/// says which form an error has; the compiler finds it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be recorded as an exception",
+    label = "neither an `Error` nor text",
+    note = "errors, references to errors, `Box<dyn Error>`, `anyhow::Error`, `eyre::Report`, `&str` and `String` are \
+            recorded as they are",
+    note = "of a type that only implements `Display`, record `xray_core::Exception::displayed(&value)`; \
+            of a value of another kind, record `xray_core::Exception::new(\"Type\", \"message\")`"
+)]
+pub trait ToException<M> {
+    /// The exception that describes this error.
+    fn to_exception(&self) -> Exception;
+
+    /// As [`to_exception`](ToException::to_exception), without a copy where possible.
+    fn into_exception(self) -> Exception
+    where
+        Self: Sized,
+    {
+        self.to_exception()
+    }
+}
+
+/// The forms of errors, for the parameter of [`ToException`].
+pub mod form {
+    /// An [`Exception`](crate::Exception) made by hand.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum Made {}
+    /// An [`Error`](std::error::Error), or a reference to one.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum Typed {}
+    /// A boxed `dyn Error`.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum Boxed {}
+    /// A report, which gives access to the error that it holds: of `anyhow` or `eyre`.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum Report {}
+    /// Text.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum Text {}
+}
+
+impl ToException<form::Made> for Exception {
+    fn to_exception(&self) -> Exception {
+        self.clone()
+    }
+
+    fn into_exception(self) -> Exception {
+        self
+    }
+}
+
+impl ToException<form::Made> for &Exception {
+    fn to_exception(&self) -> Exception {
+        (*self).clone()
+    }
+}
+
+impl<E: Error> ToException<form::Typed> for E {
+    fn to_exception(&self) -> Exception {
+        Exception::typed(self)
+    }
+}
+
+impl ToException<form::Boxed> for Box<dyn Error> {
+    fn to_exception(&self) -> Exception {
+        Exception::from(&**self)
+    }
+}
+
+impl ToException<form::Boxed> for &Box<dyn Error> {
+    fn to_exception(&self) -> Exception {
+        Exception::from(&***self)
+    }
+}
+
+impl ToException<form::Boxed> for Box<dyn Error + Send> {
+    fn to_exception(&self) -> Exception {
+        let error: &(dyn Error + 'static) = &**self;
+        Exception::from(error)
+    }
+}
+
+impl ToException<form::Boxed> for &Box<dyn Error + Send> {
+    fn to_exception(&self) -> Exception {
+        let error: &(dyn Error + 'static) = &***self;
+        Exception::from(error)
+    }
+}
+
+impl ToException<form::Boxed> for Box<dyn Error + Send + Sync> {
+    fn to_exception(&self) -> Exception {
+        Exception::from(&**self)
+    }
+}
+
+impl ToException<form::Boxed> for &Box<dyn Error + Send + Sync> {
+    fn to_exception(&self) -> Exception {
+        Exception::from(&***self)
+    }
+}
+
+/// Both bounds: an `Arc<dyn Error + Send + Sync>` has one of them, and is an `Error` itself.
+impl<R> ToException<form::Report> for R
+where
+    R: AsRef<dyn Error> + AsRef<dyn Error + Send + Sync>,
+{
+    fn to_exception(&self) -> Exception {
+        let error: &dyn Error = self.as_ref();
+        Exception::from(error)
+    }
+}
+
+macro_rules! text {
+    ($($type:ty),*) => {
+        $(impl ToException<form::Text> for $type {
+            fn to_exception(&self) -> Exception {
+                let text: &str = self.as_ref();
+                Exception::from(text)
+            }
+        })*
+    };
+}
+text!(&str, &&str, String, &String, Cow<'_, str>, &Cow<'_, str>, Box<str>);
+
+/// The name of a type without its path and parameters, behind references and smart pointers. `None` for a
+/// `dyn Error`, whose name does not say what it is.
+pub(crate) fn own_name(path: &'static str) -> Option<&'static str> {
+    let mut path = path;
+    loop {
+        let inner = path.strip_prefix('&').map(|path| path.strip_prefix("mut ").unwrap_or(path)).or_else(|| {
+            let pointers = ["alloc::boxed::Box<", "alloc::sync::Arc<", "alloc::rc::Rc<"];
+            pointers.iter().find_map(|pointer| path.strip_prefix(pointer))
+        });
+        match inner {
+            Some(inner) => path = inner,
+            None if path.starts_with("dyn ") => return None,
+            None => break,
+        }
+    }
+    let end = path.find(['<', '>', ',']).unwrap_or(path.len());
+    path[..end].rsplit("::").next()
+}
+
+/// Whether the `Debug` text is that of an `io::Error`, which does not begin with its name.
+pub(crate) fn is_io_error(error: &dyn Error) -> bool {
+    /// Compares with the beginnings, then stops the formatting.
+    struct Beginning(String);
+    impl fmt::Write for Beginning {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.push_str(text);
+            if self.0.len() < 16 { Ok(()) } else { Err(fmt::Error) }
+        }
+    }
+    let mut beginning = Beginning(String::new());
+    // An error means that enough is known.
+    let _ = fmt::Write::write_fmt(&mut beginning, format_args!("{error:?}"));
+    ["Os { code: ", "Custom { kind: ", "Kind("].iter().any(|known| beginning.0.starts_with(known))
+}
+
+#[cfg(test)]
+#[expect(clippy::needless_borrows_for_generic_args, reason = "references are what is tested")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Jam;
+    impl fmt::Display for Jam {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("paper jam")
+        }
+    }
+    impl Error for Jam {}
+
+    fn kind<M>(error: impl ToException<M>) -> (String, String) {
+        let exception = error.into_exception();
+        (exception.kind().to_owned(), exception.message().to_owned())
+    }
+
+    #[test]
+    fn every_form_of_an_error_has_its_own_type_and_text() {
+        let jam = ("Jam".to_owned(), "paper jam".to_owned());
+        assert_eq!(kind(Jam), jam);
+        assert_eq!(kind(&Jam), jam);
+        assert_eq!(kind(&&Jam), jam);
+        assert_eq!(kind(Box::new(Jam)), jam);
+        assert_eq!(kind(&Box::new(Jam)), jam);
+        assert_eq!(kind(Arc::new(Jam)), jam);
+        let plain: Box<dyn Error> = Box::new(Jam);
+        assert_eq!(kind(&*plain), jam);
+        assert_eq!(kind(&plain), jam);
+        assert_eq!(kind(plain), jam);
+        let sent: Box<dyn Error + Send> = Box::new(Jam);
+        assert_eq!(kind(&*sent), jam);
+        assert_eq!(kind(&sent), jam);
+        assert_eq!(kind(sent), jam);
+        let shared: Box<dyn Error + Send + Sync> = Box::new(Jam);
+        assert_eq!(kind(&*shared), jam);
+        assert_eq!(kind(&shared), jam);
+        assert_eq!(kind(shared), jam);
+        let counted: Arc<dyn Error + Send + Sync> = Arc::new(Jam);
+        assert_eq!(kind(&*counted), jam);
+        assert_eq!(kind(&counted), jam);
+        assert_eq!(kind(counted), jam);
+        assert_eq!(kind(Exception::new("Jam", "paper jam")), jam);
+        assert_eq!(kind(&Exception::new("Jam", "paper jam")), jam);
+    }
+
+    #[test]
+    fn reports_are_the_errors_that_they_hold() {
+        let jam = ("Jam".to_owned(), "paper jam".to_owned());
+        assert_eq!(kind(anyhow::Error::new(Jam)), jam);
+        assert_eq!(kind(&anyhow::Error::new(Jam)), jam);
+        assert_eq!(kind(&*anyhow::Error::new(Jam)), jam);
+        assert_eq!(kind(eyre::Report::new(Jam)), jam);
+        assert_eq!(kind(&eyre::Report::new(Jam)), jam);
+        let context = anyhow::Error::new(Jam).context("printing failed");
+        let exception = context.to_exception();
+        assert_eq!(exception.message(), "printing failed");
+        let [source] = exception.sources() else { panic!("{exception:?}") };
+        assert_eq!((&*source.kind, &*source.message), ("Jam", "paper jam"));
+    }
+
+    #[test]
+    fn text_has_no_type() {
+        let text = (String::new(), "jam".to_owned());
+        let owned = "jam".to_owned();
+        assert_eq!(kind("jam"), text);
+        assert_eq!(kind(&"jam"), text);
+        assert_eq!(kind(&owned), text);
+        assert_eq!(kind(&*owned), text);
+        assert_eq!(kind(Cow::Borrowed("jam")), text);
+        assert_eq!(kind(owned.into_boxed_str()), text);
+        assert_eq!(kind(String::from("jam")), text);
+    }
+
+    #[test]
+    fn an_io_error_is_known_behind_any_pointer() {
+        use std::io::{Error as Io, ErrorKind};
+        let not_found = || Io::from(ErrorKind::NotFound);
+        for io in [not_found(), Io::other("jam"), Io::from_raw_os_error(2)] {
+            let boxed: Box<dyn Error + Send + Sync> = Box::new(io);
+            assert_eq!(kind(&*boxed).0, "io::Error", "{boxed:?}");
+            assert_eq!(kind(&boxed).0, "io::Error", "{boxed:?}");
+        }
+        assert_eq!(kind(not_found()).0, "Error");
+    }
+
+    #[test]
+    fn names_lose_paths_parameters_and_pointers() {
+        for (path, name) in [
+            ("app::Jam", Some("Jam")),
+            ("&app::Jam", Some("Jam")),
+            ("&mut app::Jam<app::Paper>", Some("Jam")),
+            ("alloc::boxed::Box<app::Jam>", Some("Jam")),
+            ("&alloc::sync::Arc<alloc::boxed::Box<app::Jam<u8>>>", Some("Jam")),
+            ("&dyn core::error::Error", None),
+            ("alloc::sync::Arc<dyn core::error::Error + core::marker::Send>", None),
+        ] {
+            assert_eq!(own_name(path), name, "{path}");
+        }
+    }
+}
