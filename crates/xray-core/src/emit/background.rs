@@ -7,13 +7,13 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::address::Endpoint;
 use super::inline::InlineEmitter;
-use super::pace::Pace;
 use super::queue::{Pushed, Queue};
-use super::socket::{Sent, Socket};
+use super::sender::{Patience, Sender};
+use super::socket::Socket;
 use super::{Emitter, Flushed};
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::document::Document;
@@ -25,11 +25,11 @@ const CAPACITY: usize = 8 << 20;
 /// How long the thread may go on sending after the emitter is dropped: time for most of a full queue.
 const DRAIN: Duration = Duration::from_millis(300);
 
-/// How often a document is tried again, a millisecond apart, while the kernel's send buffer is full.
-const PATIENCE: usize = 50;
-
 /// How long the thread waits for the daemon's name before it looks whether it should end.
 const LOOKUP: Duration = Duration::from_millis(20);
+
+/// Why a document is given up when the emitter is dropped.
+const NO_TIME: &str = "no time was left";
 
 /// Hands documents to the thread `xray-emitter`, which sends them at a pace that the daemon can follow.
 ///
@@ -80,12 +80,10 @@ impl BackgroundEmitter {
         if home == here || self.home.compare_exchange(home, here, Relaxed, Relaxed).is_err() {
             return;
         }
-        let sender = Sender {
-            queue: self.queue.clone(),
-            socket: Socket::new(self.endpoint.clone(), self.counters.clone(), self.diagnostics.clone()),
-            pace: Pace::new(Instant::now()),
-        };
-        if let Err(error) = thread::Builder::new().name("xray-emitter".to_owned()).spawn(move || sender.run()) {
+        let queue = self.queue.clone();
+        let socket = Socket::new(self.endpoint.clone(), self.counters.clone(), self.diagnostics.clone());
+        let work = move || run(&queue, &Sender::new(socket));
+        if let Err(error) = thread::Builder::new().name("xray-emitter".to_owned()).spawn(work) {
             self.fall_back(&error);
         }
     }
@@ -135,49 +133,35 @@ impl Drop for BackgroundEmitter {
     }
 }
 
-/// What runs on the thread.
-struct Sender {
-    queue: Arc<Queue>,
-    socket: Socket,
-    pace: Pace,
+/// What the thread does: sends what is queued, until the queue is closed.
+fn run(queue: &Queue, sender: &Sender) {
+    let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
+    while queue.take(&mut batch) {
+        for document in batch.drain(..) {
+            // Nothing in here should panic; should it, then at the cost of a document, not of all to come.
+            if catch_unwind(AssertUnwindSafe(|| sender.deliver(&document, queue))).is_err() {
+                sender.give_up("sending it panicked");
+            }
+            spent.push(document.into_datagram());
+        }
+        queue.recycle(&mut spent);
+    }
+    for _ in queue.leave() {
+        sender.give_up(NO_TIME);
+    }
 }
 
-impl Sender {
-    fn run(mut self) {
-        let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
-        while self.queue.take(&mut batch) {
-            for document in batch.drain(..) {
-                // Nothing in here should panic; should it, then at the cost of a document, not of all to come.
-                if catch_unwind(AssertUnwindSafe(|| self.deliver(&document))).is_err() {
-                    self.socket.give_up("sending it panicked");
-                }
-                spent.push(document.into_datagram());
-            }
-            self.queue.recycle(&mut spent);
-        }
-        for _ in self.queue.leave() {
-            self.socket.give_up("no time was left");
-        }
+impl Patience for Queue {
+    fn is_urgent(&self) -> bool {
+        Queue::is_urgent(self)
     }
 
-    fn deliver(&mut self, document: &Document) {
-        let size = document.datagram().len();
-        while let Err(pause) = self.pace.admit(size, Instant::now(), || self.queue.pressure()) {
-            thread::sleep(pause);
-        }
-        let mut patience = PATIENCE;
-        loop {
-            match self.socket.send_within(LOOKUP, document) {
-                Sent::Settled => return,
-                Sent::Full if patience > 0 => {
-                    patience -= 1;
-                    thread::sleep(Duration::from_millis(1));
-                }
-                Sent::Full => return self.socket.give_up("the send buffer is full"),
-                Sent::Unresolved if self.queue.expired() => return self.socket.give_up("no time was left"),
-                Sent::Unresolved => {}
-            }
-        }
+    fn lookup(&self) -> Duration {
+        LOOKUP
+    }
+
+    fn is_over(&self) -> Option<&'static str> {
+        self.expired().then_some(NO_TIME)
     }
 }
 
@@ -212,16 +196,29 @@ mod tests {
         (emitter, counters)
     }
 
-    /// Whether all documents of a burst, flushed or not, reach a plain reader, in order.
-    fn arrives_whole(documents: usize, size: usize, flush: bool) -> bool {
-        let daemon = receiver();
+    /// Reads up to `documents`, each time all that has come, and then not for as long as `starved`: the numbers.
+    fn read(daemon: &UdpSocket, documents: usize, starved: Duration) -> Vec<usize> {
+        let (mut buffer, mut numbers) = (vec![0; 65_536], Vec::new());
         daemon.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        while numbers.len() < documents {
+            // Until the first of the next ones comes, and then as long as there are any.
+            let Ok(length) = daemon.recv(&mut buffer) else { break };
+            numbers.push(number(&buffer[..length]));
+            daemon.set_nonblocking(true).unwrap();
+            while let Ok(length) = daemon.recv(&mut buffer) {
+                numbers.push(number(&buffer[..length]));
+            }
+            daemon.set_nonblocking(false).unwrap();
+            thread::sleep(starved);
+        }
+        numbers
+    }
+
+    /// Whether all documents of a burst, flushed or not, reach a reader in order.
+    fn arrives_whole(documents: usize, size: usize, flush: bool, starved: Duration) -> bool {
+        let daemon = receiver();
         let (emitter, counters) = emitter(&daemon);
-        let reader = thread::spawn(move || {
-            let mut buffer = vec![0; 65_536];
-            let next = |_| daemon.recv(&mut buffer).ok().map(|length| number(&buffer[..length]));
-            (0..documents).map_while(next).collect::<Vec<_>>()
-        });
+        let reader = thread::spawn(move || read(&daemon, documents, starved));
         for n in 0..documents {
             emitter.emit(document(n, size));
         }
@@ -232,15 +229,42 @@ mod tests {
         reader.join().unwrap() == Vec::from_iter(0..documents)
     }
 
+    // A reader that a loaded machine does not schedule at all loses documents at any pace: these try again.
+
     #[test]
     fn bursts_of_any_size_arrive_whole() {
-        for (documents, size) in [(1_500, 200), (1_500, 1_700), (60, 65_507)] {
+        for (documents, size) in [(1_500, 200), (500, 1_700), (60, 65_507)] {
             for flush in [false, true] {
-                // A reader that a loaded machine does not schedule loses documents at any pace: try again.
-                let whole = (0..5).any(|_| arrives_whole(documents, size, flush));
+                let whole = (0..5).any(|_| arrives_whole(documents, size, flush, Duration::ZERO));
                 assert!(whole, "{documents} of {size} bytes, flush: {flush}");
             }
         }
+    }
+
+    #[test]
+    fn a_burst_reaches_a_starved_reader_whole() {
+        for (documents, size) in [(1_000, 250), (200, 1_700)] {
+            let whole = (0..5).any(|_| arrives_whole(documents, size, true, Duration::from_millis(12)));
+            assert!(whole, "{documents} of {size} bytes");
+        }
+    }
+
+    #[test]
+    fn a_full_queue_does_not_lift_the_windows() {
+        let whole = (0..5).any(|_| {
+            let daemon = receiver();
+            let counters = Arc::new(Counters::default());
+            let endpoint = daemon.local_addr().unwrap().to_string().parse().unwrap();
+            let emitter = BackgroundEmitter::with_capacity(300_000, endpoint, counters.clone(), quiet());
+            let reader = thread::spawn(move || read(&daemon, usize::MAX, Duration::from_millis(2)));
+            (0..5_000).for_each(|n| emitter.emit(document(n, 250)));
+            assert_eq!(emitter.flush(SOON), Flushed::All);
+            let (stats, read) = (counters.snapshot(), reader.join().unwrap());
+            assert_eq!(stats.emitted + stats.dropped_queue_full, 5_000);
+            assert!(stats.dropped_queue_full > 0);
+            read.len() as u64 == stats.emitted
+        });
+        assert!(whole, "what was sent did not arrive");
     }
 
     #[test]

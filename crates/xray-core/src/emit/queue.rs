@@ -11,7 +11,6 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Flushed;
-use super::pace::Pressure;
 use crate::buffer;
 use crate::document::Document;
 
@@ -27,6 +26,9 @@ const BATCH_BYTES: usize = 32 << 10;
 
 /// Bytes of the buffers of sent documents that are kept for further ones: enough for the burst that a flush ends.
 const SPARES: usize = 1 << 20;
+
+/// The time of a flush that sets itself none.
+const LEISURE: Duration = Duration::from_secs(1);
 
 /// Called when a flush is complete.
 type Callback = Box<dyn FnOnce() + Send>;
@@ -50,8 +52,8 @@ struct State {
     taken: usize,
     /// Documents ever accepted.
     pushed: u64,
-    /// A flush waits for the documents up to this one.
-    hurry: u64,
+    /// What a flush waits for.
+    hurry: Option<Hurry>,
     /// What threads wait for: that the documents up to this one are settled, or that the sender is gone.
     awaited: Vec<u64>,
     /// Buffers of sent documents, on their way back to the threads that push.
@@ -61,6 +63,13 @@ struct State {
     callbacks: Vec<(u64, Callback)>,
     sender: Activity,
     closing: Option<Instant>,
+}
+
+/// The documents up to `target` are urgent from that moment on: half of the time that a flush gives them.
+#[derive(Clone, Copy)]
+struct Hurry {
+    target: u64,
+    from: Instant,
 }
 
 /// What the sender is doing.
@@ -91,6 +100,15 @@ impl State {
     /// Documents accepted and no longer here: sent, or given up.
     fn settled(&self) -> u64 {
         self.pushed - (self.documents.len() + self.taken) as u64
+    }
+
+    /// Gives the documents up to `target` that much time.
+    fn hurry(&mut self, target: u64, time: Duration) {
+        let now = Instant::now();
+        let from = now.checked_add(time / 2).unwrap_or_else(|| now + LEISURE);
+        let settled = self.settled();
+        let before = self.hurry.filter(|hurry| hurry.target > settled);
+        self.hurry = Some(Hurry { target, from: before.map_or(from, |before| before.from.min(from)) });
     }
 
     /// Whether the sender must be woken; it counts as awake from now on.
@@ -174,16 +192,12 @@ impl Queue {
         true
     }
 
-    /// How little the sender may spare the daemon.
-    pub(super) fn pressure(&self) -> Pressure {
+    /// Whether what waits here would be lost sooner than what the daemon has not read yet: the queue fills up, or
+    /// a flush runs out of time.
+    pub(super) fn is_urgent(&self) -> bool {
         let state = self.lock();
-        if state.bytes > self.capacity / 4 * 3 {
-            Pressure::Overflow
-        } else if state.settled() < state.hurry || state.bytes > self.capacity / 4 || state.closing.is_some() {
-            Pressure::Hurry
-        } else {
-            Pressure::None
-        }
+        let is_late = |hurry: Hurry| state.settled() < hurry.target && Instant::now() >= hurry.from;
+        state.bytes > self.capacity / 4 || state.hurry.is_some_and(is_late)
     }
 
     /// Whether the queue is closed and its time is over.
@@ -198,7 +212,7 @@ impl Queue {
         if state.settled() == target {
             return Flushed::All;
         }
-        state.hurry = target;
+        state.hurry(target, timeout);
         state.rouse();
         drop(state);
         wake();
@@ -217,7 +231,7 @@ impl Queue {
             drop(state);
             return then();
         }
-        state.hurry = target;
+        state.hurry(target, LEISURE);
         state.callbacks.push((target, then));
         state.rouse();
         drop(state);
@@ -228,6 +242,7 @@ impl Queue {
     pub(super) fn close(&self, timeout: Duration) {
         let mut state = self.lock();
         state.closing = Some(Instant::now() + timeout);
+        state.hurry(u64::MAX, timeout);
         state.rouse();
         drop(state);
         self.wake();
@@ -375,13 +390,13 @@ mod tests {
         let mut woken = false;
         assert_eq!(queue.flush(Duration::ZERO, || woken = true), Flushed::TimedOut { left: 4 });
         assert!(woken);
-        assert_eq!(queue.pressure(), Pressure::Hurry);
+        assert!(queue.is_urgent(), "the flush had no time");
         batch.clear();
         queue.take(&mut batch);
         assert_eq!(queue.flush(Duration::ZERO, || {}), Flushed::TimedOut { left: 1 });
         drop(queue.settle());
         assert_eq!(queue.flush(Duration::ZERO, || unreachable!()), Flushed::All);
-        assert_eq!(queue.pressure(), Pressure::None);
+        assert!(!queue.is_urgent());
     }
 
     #[test]
@@ -420,13 +435,24 @@ mod tests {
     }
 
     #[test]
-    fn a_filling_queue_presses_more_and_more() {
+    fn a_queue_that_fills_up_is_urgent() {
         let queue = Queue::new(1_000);
-        for (size, pressure) in
-            [(250, Pressure::None), (100, Pressure::Hurry), (400, Pressure::Hurry), (100, Pressure::Overflow)]
-        {
+        for (size, urgent) in [(250, false), (100, true), (600, true)] {
             queue.push(document(0, size));
-            assert_eq!(queue.pressure(), pressure);
+            assert_eq!(queue.is_urgent(), urgent);
+        }
+    }
+
+    #[test]
+    fn a_flush_is_urgent_in_the_second_half_of_its_time() {
+        for (time, urgent) in [(Duration::from_secs(3600), false), (Duration::MAX, false), (Duration::ZERO, true)] {
+            let queue = Queue::new(1_000);
+            queue.push(document(0, 100));
+            queue.lock().hurry(1, time);
+            assert_eq!(queue.is_urgent(), urgent, "{time:?}");
+            // A flush with more time does not slow down one with less.
+            queue.lock().hurry(1, Duration::from_secs(7200));
+            assert_eq!(queue.is_urgent(), urgent, "{time:?}");
         }
     }
 

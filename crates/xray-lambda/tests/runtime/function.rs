@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::env::var_os;
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
@@ -44,6 +45,7 @@ async fn handler(event: LambdaEvent<Value>) -> Result<Value, Error> {
                 });
             }
         }
+        "burst" => burst(&event.payload).await,
         "write" => {
             xray_core::annotate("tenant", "acme");
             xray_core::current_segment().set_user("john123").fault("refused");
@@ -82,6 +84,22 @@ async fn handler(event: LambdaEvent<Value>) -> Result<Value, Error> {
         _ => {}
     }
     Ok(json!({"header": xray_core::current().trace_header().map(|header| header.to_string())}))
+}
+
+/// `times` subsegments, in turn or together, each with `bytes` of metadata and `micros` of work.
+async fn burst(payload: &Value) {
+    let number = |name: &str| payload[name].as_u64().unwrap_or_default();
+    let (times, micros, metadata) = (number("times"), number("micros"), "x".repeat(number("bytes") as usize));
+    let step = || {
+        xray_core::current().metadata("text", &metadata);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_micros(micros) {}
+    };
+    if payload["together"] == true {
+        futures_util::future::join_all((0..times).map(|_| async { step() }.in_subsegment("step"))).await;
+    } else {
+        (0..times).for_each(|_| xray_core::capture("step", |_| step()));
+    }
 }
 
 async fn failing() -> Result<(), std::num::ParseIntError> {

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bursts;
 mod function;
 mod invocations;
 #[path = "../support/platform.rs"]
