@@ -17,8 +17,8 @@ use crate::to_exception::ToException;
 /// });
 /// ```
 ///
-/// Without a current entity the [context-missing strategy](crate::ContextMissing) has its say, and `f` runs
-/// with a subsegment that records nothing.
+/// Without a current entity the [context-missing strategy](crate::ContextMissing) applies, and `f` runs with a subsegment that records nothing.
+#[track_caller]
 pub fn capture<T>(name: impl AsRef<str>, f: impl FnOnce(&Subsegment) -> T) -> T {
     run_in_current(name.as_ref(), f, |_, _| {})
 }
@@ -35,6 +35,7 @@ pub fn capture<T>(name: impl AsRef<str>, f: impl FnOnce(&Subsegment) -> T) -> T 
 ///
 /// # Errors
 /// What `f` returns.
+#[track_caller]
 pub fn try_capture<T, E: ToException<M>, M>(
     name: impl AsRef<str>,
     f: impl FnOnce(&Subsegment) -> Result<T, E>,
@@ -52,6 +53,7 @@ pub fn try_capture<T, E: ToException<M>, M>(
 ///
 /// # Errors
 /// What `f` returns.
+#[track_caller]
 pub fn try_capture_error<T, E: ToException<M>, M>(
     name: impl AsRef<str>,
     f: impl FnOnce(&Subsegment) -> Result<T, E>,
@@ -81,6 +83,7 @@ pub(crate) fn note<T, E: ToException<M>, M>(subsegment: &Subsegment, flag: Flag,
 /// .await;
 /// # }
 /// ```
+#[track_caller]
 pub fn capture_async<T, F>(name: impl AsRef<str>, f: F) -> impl Future<Output = T>
 where
     F: AsyncFnOnce(&Subsegment) -> T,
@@ -102,6 +105,7 @@ where
 /// let on_done = xray_core::capture_callback("done", |result| finish(result));
 /// on_done(7);
 /// ```
+#[track_caller]
 pub fn capture_callback<A, T>(name: impl Into<String>, f: impl FnOnce(A) -> T) -> impl FnOnce(A) -> T {
     let name = name.into();
     let parent = current_or_missing(&name);
@@ -112,6 +116,7 @@ pub fn capture_callback<A, T>(name: impl Into<String>, f: impl FnOnce(A) -> T) -
     }
 }
 
+#[track_caller]
 fn run_in_current<T>(name: &str, f: impl FnOnce(&Subsegment) -> T, note: impl FnOnce(&Subsegment, &T)) -> T {
     match enter_recorded_child(name) {
         Some((subsegment, entered)) => run(subsegment, entered, f, note),

@@ -3,7 +3,8 @@
 mod builder;
 mod flush;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -26,7 +27,28 @@ use crate::time::{Anchor, Clock};
 use crate::w3c::Propagation;
 
 /// The recorder of the process, once there is one.
-static GLOBAL: OnceLock<Recorder> = OnceLock::new();
+static GLOBAL: OnceLock<Global> = OnceLock::new();
+
+/// The recorder of the process, and which line made it so.
+struct Global {
+    recorder: Recorder,
+    made: Made,
+}
+
+enum Made {
+    Installed(&'static Location<'static>),
+    /// Something asked for it before any was installed.
+    FirstUse(&'static Location<'static>),
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Made::Installed(location) => write!(f, "installed at {location}"),
+            Made::FirstUse(location) => write!(f, "made with the default configuration by the first use at {location}"),
+        }
+    }
+}
 
 /// How long the guard of [`Recorder::install`] waits for documents to leave.
 const FLUSH_AT_EXIT: Duration = Duration::from_secs(1);
@@ -79,8 +101,11 @@ impl Recorder {
 
     /// The recorder of the process: the one [installed](Recorder::install), else one that is configured by the
     /// environment alone, made now.
+    #[track_caller]
     pub fn global() -> &'static Recorder {
-        GLOBAL.get_or_init(|| Recorder::builder().build().unwrap_or_else(|_| Recorder::disabled()))
+        let made = Made::FirstUse(Location::caller());
+        let make = || Global { recorder: Recorder::builder().build().unwrap_or_else(|_| Recorder::disabled()), made };
+        &GLOBAL.get_or_init(make).recorder
     }
 
     /// A recorder that does nothing: no thread, no socket, no header, as under `AWS_XRAY_SDK_ENABLED=false`.
@@ -101,14 +126,24 @@ impl Recorder {
     /// installation counts; so does the first use of [`Recorder::global`]: install at the start of `main`.
     ///
     /// The guard flushes when it is dropped: hold it until `main` ends.
+    #[track_caller]
     pub fn install(self) -> Installed {
-        if GLOBAL.set(self.clone()).is_err() {
-            self.diagnostics().error(
-                Cause::LateInstall,
-                format_args!("a recorder was installed or used before this one: it stays the process's recorder"),
-            );
+        let made = Made::Installed(Location::caller());
+        if GLOBAL.set(Global { recorder: self.clone(), made }).is_err() {
+            self.report_late_install(Location::caller());
         }
         Installed { recorder: self }
+    }
+
+    fn report_late_install(&self, location: &Location<'_>) {
+        let Some(Global { made, .. }) = GLOBAL.get() else { return };
+        self.diagnostics().error(
+            Cause::LateInstall,
+            format_args!(
+                "`install()` at {location} comes too late: the process already has a recorder, {made}. The sampling \
+                 rules, the daemon's address and all else of this one are not used. Install it first in `main`"
+            ),
+        );
     }
 
     /// Begins a segment of a new trace, if it is sampled.
@@ -194,7 +229,7 @@ impl Recorder {
             }
             (Some(_), None, None) => Handle::Absent,
             (None, None, None) if header.root().is_none() => {
-                self.context_missing_in_call("an invocation without a trace header (is active tracing on?)");
+                self.context_missing_in_call(&MissingContext::in_invocation());
                 Handle::Absent
             }
             _ => {
@@ -334,31 +369,31 @@ impl Recorder {
     }
 
     /// Lets the context-missing strategy act for a call that goes out whatever happens: a panic is a log line.
-    pub(crate) fn context_missing_in_call(&self, what: &str) {
-        let log = || self.diagnostics().error(Cause::ContextMissing, format_args!("{}", MissingContext { what }));
+    pub(crate) fn context_missing_in_call(&self, missing: &MissingContext<'_>) {
+        let log = || self.diagnostics().error(Cause::ContextMissing, format_args!("{missing}"));
         match &self.0.context_missing {
             ContextMissing::Panic if self.0.enabled => log(),
             // A user's function may panic as well.
             ContextMissing::Call(_) => {
-                if catch_unwind(AssertUnwindSafe(|| self.context_missing(what))).is_err() {
+                if catch_unwind(AssertUnwindSafe(|| self.context_missing(missing))).is_err() {
                     log();
                 }
             }
-            _ => self.context_missing(what),
+            _ => self.context_missing(missing),
         }
     }
 
     /// Lets the context-missing strategy act.
-    pub(crate) fn context_missing(&self, what: &str) {
+    #[track_caller]
+    pub(crate) fn context_missing(&self, missing: &MissingContext<'_>) {
         if !self.0.enabled {
             return;
         }
-        let missing = MissingContext { what };
         match &self.0.context_missing {
             ContextMissing::Log => self.diagnostics().error(Cause::ContextMissing, format_args!("{missing}")),
             ContextMissing::Panic => panic!("{missing}"),
             ContextMissing::Ignore => {}
-            ContextMissing::Call(function) => function(&missing),
+            ContextMissing::Call(function) => function(missing),
         }
     }
 
@@ -403,8 +438,8 @@ impl Recorder {
     }
 }
 
-impl std::fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder")
             .field("enabled", &self.0.enabled)
             .field("streaming_threshold", &self.0.threshold)

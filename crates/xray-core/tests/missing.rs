@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use xray_core::context::{ContextMissing, current_for_call};
 use xray_core::{FutureExt, Recorder, TraceHeader, annotate, capture, capture_async, capture_callback, current};
-use xray_core::{current_segment, in_current, subsegment, try_capture, try_current};
+use xray_core::{current_segment, in_current, subsegment, try_capture, try_capture_error, try_current};
 
 #[path = "support/child.rs"]
 mod child;
@@ -15,7 +15,7 @@ mod child;
 type Asking = (&'static str, fn());
 
 /// All that asks for the current entity, by what it is told as.
-const ASKING: [Asking; 9] = [
+const ASKING: [Asking; 11] = [
     ("current()", || {
         current().annotate("n", 1);
     }),
@@ -28,9 +28,11 @@ const ASKING: [Asking; 9] = [
     ("step", || subsegment("step").close()),
     ("capture", || capture("capture", |_| {})),
     ("try", || drop(try_capture("try", |_| "x".parse::<u8>()))),
+    ("try error", || drop(try_capture_error("try error", |_| "x".parse::<u8>()))),
     ("async", || drop(capture_async("async", async |_| {}))),
     ("callback", || drop(capture_callback("callback", |()| {}))),
     ("future", || drop(async {}.in_subsegment("future"))),
+    ("try future", || drop(async { "x".parse::<u8>() }.try_in_subsegment("try future"))),
 ];
 
 fn install(strategy: ContextMissing) -> Arc<Mutex<Vec<String>>> {
@@ -67,7 +69,14 @@ fn log_tells_once_and_goes_on() {
     assert_eq!(current_for_call("a call").trace_header(), None);
     let told = told.lock().unwrap();
     let [line] = &told[..] else { panic!("{told:?}") };
-    assert_eq!(line, "ERROR no current segment or subsegment for current(): this code runs outside a traced request");
+    let file = file!();
+    assert!(
+        line.starts_with(&format!("ERROR no current segment or subsegment for \"current()\" at {file}:")),
+        "{line}"
+    );
+    let advice = "this code runs outside a traced request, or in a task or thread that does not have its context. Carry \
+                  it there by `future.in_current()` or `in_current(|| ..)`";
+    assert!(line.ends_with(advice), "{line}");
 }
 
 #[test]
@@ -78,11 +87,18 @@ fn panic_panics_where_the_user_asked_but_not_in_calls() {
     }
     let told = install(ContextMissing::Panic);
     ask_quietly();
+    let line = Arc::new(Mutex::new(String::new()));
+    let panicked_at = line.clone();
+    std::panic::set_hook(Box::new(move |info| *panicked_at.lock().unwrap() = info.location().unwrap().to_string()));
     for (what, ask) in ASKING {
         let panic = catch_unwind(ask).expect_err(what);
         let message = panic.downcast_ref::<String>().unwrap();
-        assert!(message.starts_with(&format!("no current segment or subsegment for {what}:")), "{message}");
+        let line = line.lock().unwrap();
+        assert!(line.starts_with(file!()), "the panic of {what} points at {line}");
+        let want = format!("no current segment or subsegment for {what:?} at {line}: ");
+        assert!(message.starts_with(&want), "{message}");
     }
+    drop(std::panic::take_hook());
     assert!(told.lock().unwrap().is_empty());
     assert!(!current_for_call("a call").is_recording());
     assert_eq!(told.lock().unwrap().len(), 1, "a call goes out, and the panic is a log line");
@@ -114,7 +130,8 @@ fn call_hands_each_case_to_the_function() {
     let sink = cases.clone();
     let told = install(ContextMissing::Call(Arc::new(move |missing| {
         sink.lock().unwrap().push(missing.what().to_owned());
-        assert!(missing.to_string().contains(missing.what()));
+        assert!(missing.to_string().contains(&format!("{:?}", missing.what())));
+        assert_eq!(missing.location().is_some(), missing.what() != "a call");
         // It may use the SDK, and even fail where a call must go out.
         assert!(try_current().is_none());
         assert_ne!(missing.what(), "a call");

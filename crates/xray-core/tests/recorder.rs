@@ -37,7 +37,7 @@ fn the_first_installation_counts_and_later_ones_are_told_of() {
         let (emitter, told) = (MemoryEmitter::new(), told.clone());
         let log = move |diagnostic: &xray_core::diagnostics::Diagnostic<'_>| {
             if diagnostic.cause() == Cause::LateInstall {
-                told.lock().unwrap().push(name);
+                told.lock().unwrap().push(format!("{name}: {diagnostic}"));
             }
         };
         (Recorder::builder().sampling(Always).emitter(emitter.clone()).on_diagnostic(log).build().unwrap(), emitter)
@@ -45,7 +45,14 @@ fn the_first_installation_counts_and_later_ones_are_told_of() {
     let installed = first.0.install();
     assert!(told.lock().unwrap().is_empty());
     let ineffective = second.0.install();
-    assert_eq!(*told.lock().unwrap(), ["second"]);
+    {
+        let told = told.lock().unwrap();
+        let [line] = &told[..] else { panic!("{told:?}") };
+        let file = file!();
+        assert!(line.starts_with(&format!("second: `install()` at {file}:")), "{line}");
+        assert!(line.contains(&format!("the process already has a recorder, installed at {file}:")), "{line}");
+        assert!(line.contains("rules, the daemon's address and all else of this one are not used"), "{line}");
+    }
     Recorder::global().begin("shop").close();
     assert_eq!((first.1.take().len(), second.1.take().len()), (1, 0));
     // The guard is the recorder as well, installed or not.
@@ -151,4 +158,20 @@ fn recorders_are_independent_and_their_clones_are_not() {
     segment.close();
     assert_eq!(of_one.take().traces().iter().map(|trace| trace.tree()).collect::<Vec<_>>(), ["one\n", "one again\n"]);
     assert_eq!(of_other.take().one().tree(), "other\n  part\n");
+}
+
+#[test]
+fn an_installation_after_the_first_use_says_where_that_was() {
+    if !child::is_child() {
+        child::run("an_installation_after_the_first_use_says_where_that_was", &[]);
+        return;
+    }
+    let line = line!() + 1;
+    Recorder::global().begin("shop").close();
+    let told = Arc::new(Mutex::new(String::new()));
+    let sink = told.clone();
+    let builder = Recorder::builder().on_diagnostic(move |diagnostic| *sink.lock().unwrap() = diagnostic.to_string());
+    let _late = builder.build().unwrap().install();
+    let want = format!("made with the default configuration by the first use at {}:{line}:5", file!());
+    assert!(told.lock().unwrap().contains(&want), "{}", told.lock().unwrap());
 }

@@ -33,6 +33,7 @@ pub trait FutureExt: Future + Sized {
     /// let row = fetch(7).in_subsegment("fetch row").await;
     /// # }
     /// ```
+    #[track_caller]
     fn in_subsegment(self, name: impl Into<String>) -> InSubsegment<Self> {
         let name = name.into();
         InSubsegment::new(current_or_missing(&name), name, self)
@@ -40,6 +41,7 @@ pub trait FutureExt: Future + Sized {
 
     /// As [`in_subsegment`](FutureExt::in_subsegment), and an `Err` is recorded as a fault with its `source()`
     /// chain before it is returned. The error may be anything that [`fault`](Subsegment::fault) takes.
+    #[track_caller]
     fn try_in_subsegment<T, E, M>(self, name: impl Into<String>) -> TryInSubsegment<Self, M>
     where
         Self: Future<Output = Result<T, E>>,
@@ -50,6 +52,7 @@ pub trait FutureExt: Future + Sized {
 
     /// As [`try_in_subsegment`](FutureExt::try_in_subsegment), for failures that the caller has to answer for: an
     /// `Err` sets the error flag instead of the fault flag.
+    #[track_caller]
     fn try_in_subsegment_error<T, E, M>(self, name: impl Into<String>) -> TryInSubsegment<Self, M>
     where
         Self: Future<Output = Result<T, E>>,

@@ -1,6 +1,7 @@
 //! What happens when the current entity is asked for and there is none.
 
 use std::fmt;
+use std::panic::Location;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub enum ContextMissing {
     /// Log an error, at most one in ten seconds (`LOG_ERROR`, the default).
     #[default]
     Log,
-    /// Panic in the code that asked (`RUNTIME_ERROR`).
+    /// Panic in the code that asked, at its line (`RUNTIME_ERROR`).
     Panic,
     /// Do nothing (`IGNORE_ERROR`).
     Ignore,
@@ -22,22 +23,53 @@ pub enum ContextMissing {
     Call(Arc<dyn Fn(&MissingContext<'_>) + Send + Sync>),
 }
 
-/// Tells a [`ContextMissing::Call`] function what was asked for.
+/// What a [`ContextMissing::Call`] function learns: what was asked for, where, and what mends it.
 #[derive(Clone, Copy, Debug)]
 pub struct MissingContext<'a> {
-    pub(crate) what: &'a str,
+    what: &'a str,
+    location: Option<&'static Location<'static>>,
+    advice: &'static str,
 }
 
-impl MissingContext<'_> {
+/// Why code finds no current entity, and the way out.
+const CARRY: &str = "this code runs outside a traced request, or in a task or thread that does not have its context. \
+                     Carry it there by `future.in_current()` or `in_current(|| ..)`";
+
+impl<'a> MissingContext<'a> {
+    /// Code asked at `location`.
+    pub(crate) fn at(location: &'static Location<'static>, what: &'a str) -> MissingContext<'a> {
+        MissingContext { what, location: Some(location), advice: CARRY }
+    }
+
+    /// An instrumented call asked.
+    pub(crate) fn in_call(what: &'a str) -> MissingContext<'a> {
+        MissingContext { what, location: None, advice: CARRY }
+    }
+
+    /// A Lambda function was invoked without a trace.
+    pub(crate) fn in_invocation() -> MissingContext<'a> {
+        let advice = "it came without a trace header. Turn on active tracing of the function";
+        MissingContext { what: "an invocation", location: None, advice }
+    }
+
     /// The operation that found no current entity: a subsegment's name, or what was to be recorded.
     pub fn what(&self) -> &str {
         self.what
+    }
+
+    /// The line of the application that asked. `None` for calls of instrumented clients.
+    pub fn location(&self) -> Option<&'static Location<'static>> {
+        self.location
     }
 }
 
 impl fmt::Display for MissingContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no current segment or subsegment for {}: this code runs outside a traced request", self.what)
+        write!(f, "no current segment or subsegment for {:?}", self.what)?;
+        if let Some(location) = self.location {
+            write!(f, " at {location}")?;
+        }
+        write!(f, ": {}", self.advice)
     }
 }
 

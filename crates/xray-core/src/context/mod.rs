@@ -10,6 +10,7 @@ mod guard;
 mod missing;
 
 use std::cell::RefCell;
+use std::panic::Location;
 
 pub(crate) use future::Exchanged;
 pub use future::{FutureExt, InEntity, InSubsegment, TryInSubsegment};
@@ -41,12 +42,16 @@ fn peek() -> Option<Handle> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
-/// The current handle; if there is none, the context-missing strategy has its say.
+/// The current handle; if there is none, the context-missing strategy applies to the caller's line.
+#[track_caller]
 pub(crate) fn current_or_missing(what: &str) -> Handle {
-    peek().unwrap_or_else(|| {
-        Recorder::global().context_missing(what);
-        Handle::Absent
-    })
+    match peek() {
+        Some(handle) => handle,
+        None => {
+            Recorder::global().context_missing(&MissingContext::at(Location::caller(), what));
+            Handle::Absent
+        }
+    }
 }
 
 /// The current segment or subsegment. Outside any, the recorder's
@@ -54,6 +59,7 @@ pub(crate) fn current_or_missing(what: &str) -> Handle {
 ///
 /// # Panics
 /// With [`ContextMissing::Panic`] when there is no current entity.
+#[track_caller]
 pub fn current() -> Entity {
     Entity::new(current_or_missing("current()"))
 }
@@ -64,7 +70,7 @@ pub fn current() -> Entity {
 /// missing context is logged. `what` says what was to be recorded.
 pub fn current_for_call(what: &str) -> Entity {
     Entity::new(peek().unwrap_or_else(|| {
-        Recorder::global().context_missing_in_call(what);
+        Recorder::global().context_missing_in_call(&MissingContext::in_call(what));
         Handle::Absent
     }))
 }
@@ -82,6 +88,7 @@ pub fn try_current() -> Option<Entity> {
 ///
 /// # Panics
 /// As [`current`].
+#[track_caller]
 pub fn current_segment() -> Segment {
     Segment::borrowed(current_or_missing("current_segment()").root())
 }
@@ -90,6 +97,7 @@ pub fn current_segment() -> Segment {
 ///
 /// # Panics
 /// As [`current`].
+#[track_caller]
 pub fn annotate<'v>(key: &str, value: impl Into<AnnotationValue<'v>>) {
     Entity::new(current_or_missing(key)).annotate(key, value);
 }
@@ -99,6 +107,7 @@ pub fn annotate<'v>(key: &str, value: impl Into<AnnotationValue<'v>>) {
 /// # Panics
 /// As [`current`].
 #[must_use = "a subsegment closes when its last handle is dropped"]
+#[track_caller]
 pub fn subsegment(name: impl AsRef<str>) -> Subsegment {
     let name = name.as_ref();
     Subsegment::begun(current_or_missing(name).begin_child(name))
