@@ -93,7 +93,7 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// The text is not such a document: the error names the rule and the field.
+    /// The text is not such a document: the error names the rule, the field and its value.
     pub fn from_json(text: &str) -> Result<Rules, ParseRulesError> {
         manifest::parse(text)
     }
@@ -108,6 +108,7 @@ impl Rules {
         let text = fs::read_to_string(path)
             .map_err(|error| ParseRulesError::File { path: path.to_owned(), kind: error.kind() })?;
         Rules::from_json(&text)
+            .map_err(|error| ParseRulesError::InFile { path: path.to_owned(), error: Box::new(error) })
     }
 
     /// Adds a rule after those that are there: earlier rules come first.
@@ -183,7 +184,9 @@ impl Sampler for Rules {
     fn validate(&self) -> Result<(), ParseRulesError> {
         self.default.rule.check(RulePlace::Default)?;
         let mut rules = self.rules.iter().enumerate();
-        rules.try_for_each(|(index, limited)| limited.rule.check(RulePlace::Rule(index)))
+        rules.try_for_each(|(index, Limited { rule, .. })| {
+            rule.check(RulePlace::Rule(index, rule.description().map(Into::into)))
+        })
     }
 }
 
@@ -256,10 +259,10 @@ mod tests {
 
     #[test]
     fn a_rate_out_of_range_is_named() {
-        let bad = |at| Err(ParseRulesError::Invalid { at, field: "rate", expected: "a number from 0 to 1" });
+        let bad = |at, found| Err(ParseRulesError::invalid(at, "rate", "a number from 0 to 1", found));
         let rule = |rate| Rule::new(FixedTarget(1), Rate(rate));
-        assert_eq!(Rules::default().rule(rule(1.0)).rule(rule(5.0)).validate(), bad(RulePlace::Rule(1)));
-        assert_eq!(Rules::new(FixedTarget(1), Rate(-1.0)).validate(), bad(RulePlace::Default));
+        assert_eq!(Rules::default().rule(rule(1.0)).rule(rule(5.0)).validate(), bad(RulePlace::Rule(1, None), 5.0));
+        assert_eq!(Rules::new(FixedTarget(1), Rate(-1.0)).validate(), bad(RulePlace::Default, -1.0));
         assert_eq!(Rules::default().rule(rule(0.0)).validate(), Ok(()));
     }
 
@@ -268,6 +271,16 @@ mod tests {
         let error = Rules::from_file("no/such/rules.json").unwrap_err();
         let kind = std::io::ErrorKind::NotFound;
         assert_eq!(error, ParseRulesError::File { path: "no/such/rules.json".into(), kind });
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_named() {
+        let path = std::env::temp_dir().join(format!("xray-rules-{}.json", std::process::id()));
+        fs::write(&path, r#"{"version": 2, "default": {"fixed_target": 1, "rate": 7}}"#).unwrap();
+        let error = Rules::from_file(&path).unwrap_err().to_string();
+        fs::remove_file(&path).unwrap();
+        let want = "the default sampling rule: `rate` is 7, and must be a number from 0 to 1";
+        assert_eq!(error, format!("{}: {want}", path.display()));
     }
 
     #[test]

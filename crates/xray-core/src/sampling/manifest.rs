@@ -9,6 +9,9 @@ const LIMITS: [&str; 2] = ["fixed_target", "rate"];
 pub(super) fn parse(text: &str) -> Result<Rules, ParseRulesError> {
     let document: Value =
         serde_json::from_str(text).map_err(|error| ParseRulesError::Json { message: error.to_string() })?;
+    if document.get("SamplingRuleRecords").is_some() || document.get("SamplingRule").is_some() {
+        return Err(ParseRulesError::ServiceAnswer);
+    }
     let document = Members::of(&document, RulePlace::Document)?;
     let host = match document.get("version")?.as_f64() {
         Some(1.0) => "service_name",
@@ -20,7 +23,8 @@ pub(super) fn parse(text: &str) -> Result<Rules, ParseRulesError> {
     default.allow(&LIMITS)?;
     let mut rules = Rules::new(default.target()?, default.rate()?);
     for (index, rule) in document.array("rules")?.iter().enumerate() {
-        rules = rules.rule(parse_rule(Members::of(rule, RulePlace::Rule(index))?, host)?);
+        let description = rule["description"].as_str().map(Into::into);
+        rules = rules.rule(parse_rule(Members::of(rule, RulePlace::Rule(index, description))?, host)?);
     }
     rules.validate()?;
     Ok(rules)
@@ -46,20 +50,22 @@ struct Members<'a> {
 
 impl<'a> Members<'a> {
     fn of(value: &'a Value, at: RulePlace) -> Result<Members<'a>, ParseRulesError> {
-        let members = value.as_object().ok_or(ParseRulesError::NotAnObject { at })?;
-        Ok(Members { at, members })
+        match value.as_object() {
+            Some(members) => Ok(Members { at, members }),
+            None => Err(ParseRulesError::NotAnObject { at }),
+        }
     }
 
     /// Misspelt conditions would otherwise make a rule for everything.
     fn allow(&self, fields: &[&str]) -> Result<(), ParseRulesError> {
         match self.members.keys().find(|key| !fields.contains(&key.as_str())) {
-            Some(key) => Err(ParseRulesError::Unknown { at: self.at, field: key.clone() }),
+            Some(key) => Err(ParseRulesError::Unknown { at: self.at.clone(), field: key.clone() }),
             None => Ok(()),
         }
     }
 
     fn get(&self, field: &'static str) -> Result<&'a Value, ParseRulesError> {
-        self.members.get(field).ok_or(ParseRulesError::Missing { at: self.at, field })
+        self.members.get(field).ok_or_else(|| ParseRulesError::Missing { at: self.at.clone(), field })
     }
 
     /// No array is an empty one.
@@ -89,7 +95,8 @@ impl<'a> Members<'a> {
     }
 
     fn invalid(&self, field: &'static str, expected: &'static str) -> ParseRulesError {
-        ParseRulesError::Invalid { at: self.at, field, expected }
+        let found = self.members.get(field).unwrap_or(&Value::Null);
+        ParseRulesError::invalid(self.at.clone(), field, expected, found)
     }
 }
 
@@ -105,11 +112,54 @@ mod tests {
         match parse(text) {
             Ok(_) => "ok".into(),
             Err(ParseRulesError::Json { .. }) => "json".into(),
-            Err(ParseRulesError::NotAnObject { at }) => format!("{at:?} object"),
-            Err(ParseRulesError::Missing { at, field }) => format!("{at:?} lacks {field}"),
-            Err(ParseRulesError::Unknown { at, field }) => format!("{at:?} unknown {field}"),
-            Err(ParseRulesError::Invalid { at, field, .. }) => format!("{at:?} {field}"),
+            Err(ParseRulesError::ServiceAnswer) => "service".into(),
+            Err(ParseRulesError::NotAnObject { at }) => format!("{} object", place(&at)),
+            Err(ParseRulesError::Missing { at, field }) => format!("{} lacks {field}", place(&at)),
+            Err(ParseRulesError::Unknown { at, field }) => format!("{} unknown {field}", place(&at)),
+            Err(ParseRulesError::Invalid { at, field, .. }) => format!("{} {field}", place(&at)),
             Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn place(at: &RulePlace) -> String {
+        match at {
+            RulePlace::Rule(index, _) => format!("Rule({index})"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_rule_the_field_and_the_value() {
+        let long = "x".repeat(100);
+        for (rule, want) in [
+            (json!({"rate": 1.5}), "`rate` is 1.5, and must be a number from 0 to 1"),
+            (json!({"rate": "5 %"}), "`rate` is \"5 %\", and must be a number from 0 to 1"),
+            (json!({"fixed_target": -1}), "`fixed_target` is -1, and must be an integer from 0"),
+            (json!({"host": ""}), "`host` is \"\", and must be a text that is not empty"),
+            (json!({"http_method": [long]}), "xxx…, and must be a text that is not empty"),
+        ] {
+            let mut whole = json!({
+                "description": "Sign-in", "host": "*", "http_method": "*", "url_path": "*", "fixed_target": 1, "rate": 0.1
+            });
+            whole.as_object_mut().unwrap().extend(rule.as_object().unwrap().clone());
+            let document = json!({"version": 2, "default": {"fixed_target": 1, "rate": 0.1}, "rules": [whole]});
+            let message = parse(&document.to_string()).unwrap_err().to_string();
+            assert!(message.starts_with("sampling rule 0 (\"Sign-in\"): `"), "{message}");
+            assert!(message.ends_with(want), "{message}");
+            assert!(message.chars().count() < 200, "{message}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_the_service_is_known_as_one() {
+        for document in [
+            json!({"SamplingRuleRecords": []}),
+            json!({"SamplingRuleRecords": [{"SamplingRule": {"RuleName": "Default"}}], "NextToken": null}),
+            json!({"SamplingRule": {"RuleName": "orders"}}),
+        ] {
+            let error = parse(&document.to_string()).unwrap_err();
+            assert_eq!(error, ParseRulesError::ServiceAnswer);
+            assert!(error.to_string().starts_with("this looks like the answer of GetSamplingRules"), "{error}");
         }
     }
 

@@ -338,7 +338,7 @@ impl Poller {
     /// One of the two operations works again, which is said when both do.
     fn tell_of_return(&self) {
         if !self.without_rules && !self.without_targets {
-            let message = format_args!("the X-Ray service answers again: its sampling rules are followed");
+            let message = format_args!("reached the X-Ray service again: its sampling rules apply");
             self.context.diagnostics.report(Level::Info, Cause::SamplingServiceBack, message);
         }
     }
@@ -346,12 +346,12 @@ impl Poller {
     /// Before the failure is noted: the first one is a warning.
     fn tell_of_failure(&self, error: &ProxyError) {
         if self.without_rules || self.without_targets {
-            let message = format_args!("the X-Ray service is still not reached: {error}");
+            let message = format_args!("still cannot reach the X-Ray service through the daemon: {error}");
             return self.context.diagnostics.report(Level::Debug, Cause::SamplingService, message);
         }
         let message = format_args!(
-            "the X-Ray service is not reached through the daemon: {error}. What is known of its sampling rules counts \
-             for an hour, then local rules"
+            "cannot reach the X-Ray service through the daemon: {error}. Sampling rules that were fetched apply for an \
+             hour, then local rules"
         );
         self.context.diagnostics.report(Level::Warn, Cause::SamplingService, message);
     }

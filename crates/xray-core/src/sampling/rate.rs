@@ -22,7 +22,7 @@ impl Rate {
     pub(super) fn check(self, at: RulePlace) -> Result<(), ParseRulesError> {
         match self.0 {
             0.0..=1.0 => Ok(()),
-            _ => Err(ParseRulesError::Invalid { at, field: "rate", expected: "a number from 0 to 1" }),
+            _ => Err(ParseRulesError::invalid(at, "rate", "a number from 0 to 1", self.0)),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Rule {
     pub(super) fn check(&self, at: RulePlace) -> Result<(), ParseRulesError> {
         let patterns = [("http_method", &self.method), ("host", &self.host), ("url_path", &self.path)];
         match patterns.iter().find(|(_, pattern)| pattern.as_str().is_empty()) {
-            Some(&(field, _)) => Err(ParseRulesError::Invalid { at, field, expected: "a text that is not empty" }),
+            Some(&(field, _)) => Err(ParseRulesError::invalid(at, field, "a text that is not empty", "\"\"")),
             None => self.rate.check(at),
         }
     }
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_a_document_may_not_say_is_refused_in_code_too() {
-        let at = RulePlace::Rule(3);
+        let at = RulePlace::Rule(3, None);
         for (rule, field) in [
             (rule(), None),
             (rule().describe(""), None),
@@ -127,9 +127,9 @@ mod tests {
             (rule().path(""), Some("url_path")),
             (Rule::new(FixedTarget(1), Rate(1.5)), Some("rate")),
         ] {
-            let refused = match rule.check(at) {
+            let refused = match rule.check(at.clone()) {
                 Ok(()) => None,
-                Err(ParseRulesError::Invalid { at: RulePlace::Rule(3), field, .. }) => Some(field),
+                Err(ParseRulesError::Invalid { at: RulePlace::Rule(3, None), field, .. }) => Some(field),
                 Err(other) => panic!("{other}"),
             };
             assert_eq!(refused, field, "{rule:?}");

@@ -91,7 +91,12 @@ impl ServiceRules {
 
 /// The records of an answer to `GetSamplingRules`.
 pub(super) fn records(answer: &Value) -> Result<&[Value], AnswerError> {
-    answer["SamplingRuleRecords"].as_array().map(Vec::as_slice).ok_or(AnswerError::Field("SamplingRuleRecords"))
+    answer["SamplingRuleRecords"].as_array().map(Vec::as_slice).ok_or_else(|| {
+        match answer.get("version").is_some() && answer.get("default").is_some() {
+            true => AnswerError::LocalDocument,
+            false => AnswerError::Field("SamplingRuleRecords"),
+        }
+    })
 }
 
 /// One rule: what never changes of it, and what does.
@@ -248,6 +253,8 @@ impl ServiceRule {
 pub enum AnswerError {
     /// It is not JSON.
     Json,
+    /// It is a local sampling document, which [`Rules::from_json`](super::Rules::from_json) reads.
+    LocalDocument,
     /// This member is missing, or not of the type it should have.
     Field(&'static str),
     /// The service goes on giving pages.
@@ -257,9 +264,12 @@ pub enum AnswerError {
 impl fmt::Display for AnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AnswerError::Json => f.write_str("the answer is not JSON"),
-            AnswerError::Field(name) => write!(f, "the answer has no proper `{name}`"),
-            AnswerError::Pages => f.write_str("the answer has no last page"),
+            AnswerError::Json => f.write_str("invalid response: not JSON"),
+            AnswerError::LocalDocument => f.write_str(
+                "this looks like a local sampling document, which `Rules` reads, not like the answer of GetSamplingRules",
+            ),
+            AnswerError::Field(name) => write!(f, "invalid response: missing or malformed `{name}`"),
+            AnswerError::Pages => f.write_str("invalid response: no last page"),
         }
     }
 }
@@ -356,6 +366,7 @@ mod tests {
         for (answer, want) in [
             ("", AnswerError::Json),
             ("<html>", AnswerError::Json),
+            (r#"{"version":2,"default":{"fixed_target":1,"rate":0.5}}"#, AnswerError::LocalDocument),
             ("[]", AnswerError::Field("SamplingRuleRecords")),
             (r#"{"SamplingRuleRecords":{}}"#, AnswerError::Field("SamplingRuleRecords")),
         ] {

@@ -19,6 +19,15 @@ pub enum RulesError {
         /// The parser's message, with line and column.
         message: String,
     },
+    /// What is in a file cannot be used.
+    InFile {
+        /// The file's path, as given.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<RulesError>,
+    },
+    /// The document is one of local sampling rules, which an SDK reads itself.
+    LocalDocument,
     /// The document has no list `SamplingRuleRecords`.
     Records,
     /// A rule lacks a field that it needs.
@@ -43,6 +52,8 @@ pub enum RulesError {
         field: &'static str,
         /// What is accepted.
         expected: &'static str,
+        /// The value, as JSON.
+        found: String,
     },
 }
 
@@ -61,10 +72,17 @@ impl fmt::Display for RulesError {
         match self {
             Self::File { path, kind } => write!(f, "cannot read sampling rules from {}: {kind}", path.display()),
             Self::Json { message } => write!(f, "sampling rules are not JSON: {message}"),
-            Self::Records => f.write_str("sampling rules stand in a list `SamplingRuleRecords`, which is missing"),
+            Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::LocalDocument => f.write_str(
+                "this looks like a local sampling document, which an SDK reads itself, not like the answer of \
+                 GetSamplingRules",
+            ),
+            Self::Records => f.write_str("sampling rules are in a list `SamplingRuleRecords`, which is missing"),
             Self::Missing { rule, field } => write!(f, "{rule} lacks `{field}`"),
             Self::Misspelt { rule, field } => write!(f, "{rule} has `{field}` in other letters"),
-            Self::Invalid { rule, field, expected } => write!(f, "{rule} needs {expected} as `{field}`"),
+            Self::Invalid { rule, field, expected, found } => {
+                write!(f, "{rule}: `{field}` is {found}, and must be {expected}")
+            }
         }
     }
 }
@@ -76,4 +94,11 @@ impl fmt::Display for RulePlace {
     }
 }
 
-impl Error for RulesError {}
+impl Error for RulesError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::InFile { error, .. } => Some(&**error),
+            _ => None,
+        }
+    }
+}

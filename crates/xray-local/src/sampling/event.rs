@@ -106,7 +106,7 @@ mod tests {
             (SamplingEvent::RulesChanged(2), "the rules file was changed: 2 rules are in use"),
             (
                 SamplingEvent::RulesRefused(RulesError::Records),
-                "the rules file was changed, but the last good rules stay: sampling rules stand in a list \
+                "the rules file was changed, but the last good rules stay: sampling rules are in a list \
                  `SamplingRuleRecords`, which is missing",
             ),
         ] {

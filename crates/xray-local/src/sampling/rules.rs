@@ -70,7 +70,7 @@ impl SamplingRules {
     pub fn from_file(path: impl AsRef<Path>) -> Result<SamplingRules, RulesError> {
         let path = path.as_ref();
         let text = read(path).map_err(|kind| RulesError::File { path: path.to_owned(), kind })?;
-        let rules = SamplingRules::from_json(&text)?;
+        let rules = SamplingRules::from_json(&text).map_err(|error| in_file(path, error))?;
         let followed = path.is_file().then(|| Followed { path: path.to_owned(), seen: Ok(text) });
         Ok(SamplingRules { followed, ..rules })
     }
@@ -111,7 +111,7 @@ impl SamplingRules {
             return None;
         }
         let rules = match &seen {
-            Ok(text) => parse(text, now),
+            Ok(text) => parse(text, now).map_err(|error| in_file(&followed.path, error)),
             Err(kind) => Err(RulesError::File { path: followed.path.clone(), kind: *kind }),
         };
         followed.seen = seen;
@@ -131,6 +131,10 @@ impl Default for SamplingRules {
     }
 }
 
+fn in_file(path: &Path, error: RulesError) -> RulesError {
+    RulesError::InFile { path: path.to_owned(), error: Box::new(error) }
+}
+
 fn read(path: &Path) -> Result<String, io::ErrorKind> {
     let mut text = String::new();
     let file = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
@@ -143,13 +147,19 @@ fn read(path: &Path) -> Result<String, io::ErrorKind> {
 fn parse(text: &str, now: Duration) -> Result<Vec<Rule>, RulesError> {
     let document: Value =
         serde_json::from_str(text).map_err(|error| RulesError::Json { message: error.to_string() })?;
-    let records = document["SamplingRuleRecords"].as_array().ok_or(RulesError::Records)?;
+    let records = document["SamplingRuleRecords"].as_array().ok_or_else(|| {
+        match document.get("version").is_some() && document.get("default").is_some() {
+            true => RulesError::LocalDocument,
+            false => RulesError::Records,
+        }
+    })?;
     let mut rules: Vec<Rule> = Vec::with_capacity(records.len() + 1);
     for (index, record) in records.iter().enumerate() {
         let rule = Rule::read(index, record, now)?;
         if rules.iter().any(|other| other.name == rule.name) {
+            let found = json!(rule.name).to_string();
             let place = RulePlace { index, name: Some(rule.name) };
-            return Err(RulesError::Invalid { rule: place, field: "RuleName", expected: "a name of its own" });
+            return Err(RulesError::Invalid { rule: place, field: "RuleName", expected: "a name of its own", found });
         }
         rules.push(rule);
     }
@@ -176,7 +186,8 @@ impl Rule {
     fn read(index: usize, record: &Value, now: Duration) -> Result<Rule, RulesError> {
         let unnamed = RulePlace { index, name: None };
         let Some(mut rule) = record["SamplingRule"].as_object().cloned() else {
-            return Err(RulesError::Invalid { rule: unnamed, field: "SamplingRule", expected: "an object" });
+            let found = record["SamplingRule"].to_string();
+            return Err(RulesError::Invalid { rule: unnamed, field: "SamplingRule", expected: "an object", found });
         };
         let name = rule.get("RuleName").and_then(Value::as_str).map(str::to_owned);
         let place = || RulePlace { name: name.clone(), ..unnamed.clone() };
@@ -188,7 +199,9 @@ impl Rule {
         }
         complete(&mut rule);
         let field = |field: &'static str, expected: &'static str| match rule.get(field) {
-            Some(value) => Ok((value, RulesError::Invalid { rule: place(), field, expected })),
+            Some(value) => {
+                Ok((value, RulesError::Invalid { rule: place(), field, expected, found: value.to_string() }))
+            }
             None => Err(RulesError::Missing { rule: place(), field }),
         };
 
@@ -283,29 +296,49 @@ mod tests {
         let set = |field: &'static str, value: Value| document(|rule| rule[field] = value);
         for (text, want) in [
             ("{".to_owned(), "sampling rules are not JSON: EOF while parsing an object at line 1 column 1"),
-            ("[]".to_owned(), "sampling rules stand in a list `SamplingRuleRecords`, which is missing"),
-            (r#"{"SamplingRuleRecords": [{}]}"#.to_owned(), "sampling rule 0 needs an object as `SamplingRule`"),
+            ("[]".to_owned(), "sampling rules are in a list `SamplingRuleRecords`, which is missing"),
+            (
+                r#"{"version": 2, "default": {"fixed_target": 1, "rate": 0.1}}"#.to_owned(),
+                "this looks like a local sampling document, which an SDK reads itself, not like the answer of \
+                 GetSamplingRules",
+            ),
+            (
+                r#"{"SamplingRuleRecords": [{}]}"#.to_owned(),
+                "sampling rule 0: `SamplingRule` is null, and must be an object",
+            ),
             (
                 document(|rule| _ = rule.as_object_mut().unwrap().remove("FixedRate")),
                 "sampling rule 0 \"orders\" lacks `FixedRate`",
             ),
             (document(|rule| _ = rule.as_object_mut().unwrap().remove("RuleName")), "sampling rule 0 lacks `RuleName`"),
             (set("UrlPath", json!("/a")), "sampling rule 0 \"orders\" has `URLPath` in other letters"),
-            (set("RuleName", json!("")), "sampling rule 0 \"\" needs a text of 1 to 32 characters as `RuleName`"),
-            (set("Priority", json!(0)), "sampling rule 0 \"orders\" needs a whole number from 1 to 9999 as `Priority`"),
+            (
+                set("RuleName", json!("")),
+                "sampling rule 0 \"\": `RuleName` is \"\", and must be a text of 1 to 32 characters",
+            ),
+            (
+                set("Priority", json!(0)),
+                "sampling rule 0 \"orders\": `Priority` is 0, and must be a whole number from 1 to 9999",
+            ),
             (
                 set("Priority", json!(1.5)),
-                "sampling rule 0 \"orders\" needs a whole number from 1 to 9999 as `Priority`",
+                "sampling rule 0 \"orders\": `Priority` is 1.5, and must be a whole number from 1 to 9999",
             ),
-            (set("RuleName", json!("Default")), "sampling rule 0 \"Default\" needs 10000 as `Priority`"),
-            (set("FixedRate", json!(5)), "sampling rule 0 \"orders\" needs a number from 0 to 1 as `FixedRate`"),
+            (set("RuleName", json!("Default")), "sampling rule 0 \"Default\": `Priority` is 1, and must be 10000"),
+            (
+                set("FixedRate", json!(5)),
+                "sampling rule 0 \"orders\": `FixedRate` is 5, and must be a number from 0 to 1",
+            ),
             (
                 set("ReservoirSize", json!(-1)),
-                "sampling rule 0 \"orders\" needs a whole number, 0 or more as `ReservoirSize`",
+                "sampling rule 0 \"orders\": `ReservoirSize` is -1, and must be a whole number, 0 or more",
             ),
-            (set("Version", json!(2)), "sampling rule 0 \"orders\" needs 1 as `Version`"),
-            (set("Attributes", json!({"a": 1})), "sampling rule 0 \"orders\" needs an object of texts as `Attributes`"),
-            (set("Host", json!("")), "sampling rule 0 \"orders\" needs a text, such as \"*\" as `Host`"),
+            (set("Version", json!(2)), "sampling rule 0 \"orders\": `Version` is 2, and must be 1"),
+            (
+                set("Attributes", json!({"a": 1})),
+                "sampling rule 0 \"orders\": `Attributes` is {\"a\":1}, and must be an object of texts",
+            ),
+            (set("Host", json!("")), "sampling rule 0 \"orders\": `Host` is \"\", and must be a text, such as \"*\""),
         ] {
             assert_eq!(SamplingRules::from_json(&text).unwrap_err().to_string(), want, "{text}");
         }
@@ -313,6 +346,9 @@ mod tests {
         let record = twice["SamplingRuleRecords"][0].clone();
         twice["SamplingRuleRecords"].as_array_mut().unwrap().push(record);
         let error = SamplingRules::from_json(&twice.to_string()).unwrap_err();
-        assert_eq!(error.to_string(), "sampling rule 1 \"orders\" needs a name of its own as `RuleName`");
+        assert_eq!(
+            error.to_string(),
+            "sampling rule 1 \"orders\": `RuleName` is \"orders\", and must be a name of its own"
+        );
     }
 }

@@ -248,8 +248,8 @@ fn what_could_not_be_reported_is_reported_later() {
     }
     let log = rig.log.lock().unwrap();
     assert_eq!(log.len(), 2, "{log:?}");
-    assert!(log[0].starts_with("the X-Ray service is not reached through the daemon: it answers with status 500"));
-    assert!(log[1].starts_with("the X-Ray service answers again"));
+    assert!(log[0].starts_with("cannot reach the X-Ray service through the daemon: it answers with status 500"));
+    assert!(log[1].starts_with("reached the X-Ray service again"));
 }
 
 #[test]
@@ -405,7 +405,7 @@ fn one_operation_that_fails_is_told_once_and_does_not_keep_the_other_from_workin
         minutes(&mut rig, 6);
         let log = rig.log.lock().unwrap();
         assert_eq!(log.len(), 2, "{failing}: {log:?}");
-        assert!(log[1].starts_with("the X-Ray service answers again"));
+        assert!(log[1].starts_with("reached the X-Ray service again"));
     }
 }
 
