@@ -24,10 +24,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::env::Environment;
+
 /// The shortest time between two messages of one cause: a daemon that is down must not fill the log.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Subjects, of all causes together, that are remembered for [`Diagnostics::warn_once`]: what comes from outside
+/// Subjects, of all causes together, that are remembered for [`Diagnostics::report_once`]: what comes from outside
 /// may have a new one with each request.
 const MAX_SUBJECTS: usize = 200;
 
@@ -231,6 +233,12 @@ impl Default for Stderr {
 }
 
 impl Stderr {
+    /// `level`: what code says; the environment overrides it.
+    pub(crate) fn new(environment: &Environment, level: Option<Level>) -> Stderr {
+        let level = environment.log.unwrap_or(level.or(Stderr::default().level));
+        Stderr { level, prefix: !environment.lambda }
+    }
+
     fn line(self, diagnostic: &Diagnostic<'_>, now: SystemTime) -> String {
         if self.prefix {
             format!("{} [{}] {diagnostic}\n", Stamp(now), diagnostic.level)
@@ -260,6 +268,11 @@ impl Diagnostics {
         Diagnostics(Arc::new(Inner { logger, least, stderr, limit: Limit::default(), once: Once::default() }))
     }
 
+    /// Without a function of the user and a level set in code.
+    pub(crate) fn by_environment(environment: &Environment) -> Diagnostics {
+        Diagnostics::new(None, Stderr::new(environment, None))
+    }
+
     pub(crate) fn error(&self, cause: Cause, message: fmt::Arguments<'_>) {
         self.report(Level::Error, cause, message);
     }
@@ -277,16 +290,20 @@ impl Diagnostics {
         self.report(Level::Debug, cause, message);
     }
 
-    /// Warns once for each `subject`, such as a key, whatever was reported before: no rate limit hides the second
+    /// Reports once for each `subject`, such as a key, whatever was reported before: no rate limit hides the second
     /// of two wrong keys. From the 200th subject on nothing is reported.
-    pub(crate) fn warn_once(&self, cause: Cause, subject: &str, message: fmt::Arguments<'_>) {
-        if self.may_pass(Level::Warn) && self.0.once.is_first(cause, subject) {
+    pub(crate) fn report_once(&self, level: Level, cause: Cause, subject: &str, message: fmt::Arguments<'_>) {
+        if self.may_pass(level) && self.0.once.is_first(cause, subject) {
             self.guarded(|| {
-                if self.passes(Level::Warn) {
-                    self.deliver(&Diagnostic { level: Level::Warn, cause, message, left_out: 0 });
+                if self.passes(level) {
+                    self.deliver(&Diagnostic { level, cause, message, left_out: 0 });
                 }
             });
         }
+    }
+
+    pub(crate) fn warn_once(&self, cause: Cause, subject: &str, message: fmt::Arguments<'_>) {
+        self.report_once(Level::Warn, cause, subject, message);
     }
 
     /// Whether a message of this level would reach anyone.

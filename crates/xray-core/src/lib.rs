@@ -72,6 +72,7 @@ mod endpoint;
 mod entity;
 mod env;
 mod header;
+mod host_pattern;
 pub mod http;
 mod id;
 mod ledger;

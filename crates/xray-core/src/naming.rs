@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use crate::diagnostics::{Cause, Diagnostics};
+use crate::host_pattern;
+use crate::recorder::diagnostics_of_process;
 use crate::sampling::Wildcard;
 use crate::stats::Counters;
 
@@ -87,7 +89,11 @@ pub struct Naming {
 enum Hosts {
     None,
     All,
-    Matching(Wildcard),
+    /// `never`: no host should match.
+    Matching {
+        pattern: Wildcard,
+        never: bool,
+    },
 }
 
 impl Naming {
@@ -105,11 +111,24 @@ impl Naming {
     }
 
     /// Takes only hosts (port included) that match the pattern: `*` any run of characters, `?` exactly one,
-    /// case ignored. An empty pattern takes all.
+    /// case ignored. An empty pattern takes all. One that no host can match, such as a regular expression or a url,
+    /// is reported as an error.
     #[must_use]
     pub fn matching(mut self, pattern: &str) -> Naming {
-        self.hosts = if pattern.is_empty() { Hosts::All } else { Hosts::Matching(Wildcard::new(pattern)) };
+        host_pattern::check(pattern, &diagnostics_of_process());
+        self.hosts = match pattern {
+            "" => Hosts::All,
+            _ => Hosts::Matching { pattern: Wildcard::new(pattern), never: host_pattern::why_never(pattern).is_some() },
+        };
         self
+    }
+
+    /// Reports a pattern that never matches to this recorder, which may not have been there when it was set.
+    #[inline]
+    pub(crate) fn check(&self, diagnostics: &Diagnostics) {
+        if let Hosts::Matching { pattern, never: true } = &self.hosts {
+            host_pattern::check(pattern.as_str(), diagnostics);
+        }
     }
 
     /// The name for a request to `host`, before it is cleaned.
@@ -117,7 +136,7 @@ impl Naming {
         let host = host.filter(|host| match &self.hosts {
             Hosts::None => false,
             Hosts::All => !host.is_empty(),
-            Hosts::Matching(pattern) => !host.is_empty() && pattern.matches(host),
+            Hosts::Matching { pattern, .. } => !host.is_empty() && pattern.matches(host),
         });
         host.or(environment).unwrap_or(&self.default)
     }

@@ -17,6 +17,7 @@ use crate::diagnostics::{Cause, Diagnostics, Level};
 use crate::document::{Document, HEADER, MAX_DOCUMENT};
 use crate::emit::{Emitter, Flushed, MemoryEmitter};
 use crate::entity::{Beginning, Facade, Handle, Kind, Node, Passive, Segment};
+use crate::env::Environment;
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::id::{IdSource, TraceId};
 use crate::naming::repair_name;
@@ -91,6 +92,16 @@ struct Inner {
     ids: IdSource,
     diagnostics: Diagnostics,
     counters: Arc<Counters>,
+}
+
+/// Where to report what no recorder has to do with: to the process's one if it is there, which this does not make,
+/// else as a recorder does that is configured by the environment alone.
+pub(crate) fn diagnostics_of_process() -> Diagnostics {
+    static WITHOUT_RECORDER: OnceLock<Diagnostics> = OnceLock::new();
+    match GLOBAL.get() {
+        Some(global) => global.recorder.diagnostics().clone(),
+        None => WITHOUT_RECORDER.get_or_init(|| Diagnostics::by_environment(&Environment::read())).clone(),
+    }
 }
 
 impl Recorder {

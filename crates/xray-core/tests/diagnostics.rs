@@ -6,8 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use xray_core::diagnostics::{Cause, Level};
 use xray_core::emit::MemoryEmitter;
-use xray_core::sampling::{Always, FixedTarget, Rate, RecordThenDecide, Rules, Sampler};
-use xray_core::{Recorder, RecorderBuilder, TraceHeader};
+use xray_core::http::{Incoming, IncomingOptions, IncomingRequest};
+use xray_core::sampling::{Always, FixedTarget, Rate, RecordThenDecide, Rule, Rules, Sampler};
+use xray_core::{Naming, Recorder, RecorderBuilder, TraceHeader};
+
+#[path = "support/child.rs"]
+mod child;
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
@@ -196,4 +200,49 @@ fn causes_of_a_sampler_from_outside_have_its_own_word() {
     let (_, _, lines) = reporting(Speaks, None);
     assert_eq!(taken(&lines), ["my_sampler: no table"]);
     assert_eq!(Cause::Custom("my_sampler").as_str(), "my_sampler");
+}
+
+#[test]
+fn a_host_pattern_that_never_matches_is_reported_once() {
+    let regular = "host pattern \"^api\\\\..*$\" never matches: it looks like a regular expression, and patterns know * \
+                   and ? only. Write a host with * and ?, such as \"*.example.com\"";
+    let rules = Rules::default()
+        .rule(Rule::new(FixedTarget(0), Rate(0.0)).host(r"^api\..*$"))
+        .rule(Rule::new(FixedTarget(0), Rate(0.0)).host("https://*.example.com"))
+        .rule(Rule::new(FixedTarget(0), Rate(0.0)).host("*.example.com:443"));
+    let (recorder, _, lines) = reporting(rules, None);
+    let said = taken(&lines);
+    assert_eq!(said[0], format!("pattern: {regular}"));
+    assert!(said[1].contains("\"https://*.example.com\" never matches: it has a scheme"), "{said:?}");
+    assert_eq!(said.len(), 2);
+
+    // A layer's own, by the recorder that it uses.
+    let options = IncomingOptions::new(Naming::dynamic("shop").matching("api.example.com/v1"));
+    for _ in 0..2 {
+        let incoming = Incoming::begin(&recorder, &options, &IncomingRequest::default());
+        drop(incoming);
+    }
+    let said = taken(&lines);
+    assert!(said[0].contains("\"api.example.com/v1\" never matches: it has a path"), "{said:?}");
+    assert_eq!(said.len(), 1);
+}
+
+#[test]
+fn a_host_pattern_is_reported_when_it_is_set_without_making_a_recorder() {
+    if !child::is_child() {
+        let test = "a_host_pattern_is_reported_when_it_is_set_without_making_a_recorder";
+        let (_, err) = child::run(test, &[]);
+        assert!(err.contains("[ERROR] host pattern \"https://*.example.com\" never matches"), "{err}");
+        assert!(!err.contains("too late"), "{err}");
+        return;
+    }
+    let _naming = Naming::dynamic("shop").matching("https://*.example.com");
+    let lines = Lines::default();
+    let sink = lines.clone();
+    let recorder =
+        Recorder::builder().on_diagnostic(move |diagnostic| sink.lock().unwrap().push(diagnostic.to_string()));
+    let _flush = recorder.build().unwrap().install();
+    assert!(lines.lock().unwrap().is_empty());
+    let _another = Naming::dynamic("shop").matching("https://*.example.com");
+    assert_eq!(taken(&lines).len(), 1, "the process's recorder has a function now");
 }

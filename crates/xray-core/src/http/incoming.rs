@@ -141,6 +141,7 @@ impl Incoming {
         }
         let header = request.header(recorder.propagation());
         let host = request.host.map(without_user).filter(|host| !host.is_empty());
+        options.naming.check(recorder.diagnostics());
         let name = options.naming.resolve(host, recorder.tracing_name());
         let sampling = SamplingRequest {
             host,

@@ -215,9 +215,7 @@ impl RecorderBuilder {
 
     pub(super) fn build_valid(self) -> Recorder {
         let environment = self.environment.unwrap_or_else(Environment::read);
-        let level = environment.log.unwrap_or(self.level.or(Stderr::default().level));
-        let stderr = Stderr { level, prefix: !environment.lambda };
-        let diagnostics = Diagnostics::new(self.logger, stderr);
+        let diagnostics = Diagnostics::new(self.logger, Stderr::new(&environment, self.level));
         let daemon = environment.daemon.unwrap_or(self.daemon);
         let context_missing = environment.context_missing.unwrap_or(self.context_missing);
         if !environment.problems.is_empty() {

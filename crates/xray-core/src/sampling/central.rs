@@ -171,6 +171,7 @@ impl Sampler for Central {
     fn start(&self, context: &SamplerContext) {
         // A sampler that two recorders share belongs to the first.
         let _ = self.context.set(context.clone());
+        self.fallback.start(context);
     }
 
     fn explain(&self, request: &SamplingRequest<'_>) -> Explanation {

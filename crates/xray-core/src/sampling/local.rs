@@ -5,8 +5,9 @@ use std::path::Path;
 use super::reservoir::Reservoir;
 use super::{
     Decision, Explanation, FixedTarget, MatchedRule, Outcome, ParseRulesError, Rate, Reason, Rule, RulePlace, Sampler,
-    SamplingRequest, manifest,
+    SamplerContext, SamplingRequest, manifest,
 };
+use crate::host_pattern;
 use crate::time::Clock;
 
 /// Local sampling rules: the first rule that matches a request decides, else the default rule.
@@ -178,6 +179,13 @@ impl Sampler for Rules {
                 let outcome = if taken < target { Outcome::Sampled } else { by_rate };
                 Explanation::new(outcome).by(matched, Reason::Target { taken, target })
             }
+        }
+    }
+
+    /// Reports the rules whose host no request can have.
+    fn start(&self, context: &SamplerContext) {
+        for Limited { rule, .. } in &self.rules {
+            host_pattern::check(rule.host_pattern(), &context.diagnostics);
         }
     }
 

@@ -64,6 +64,10 @@ impl Rule {
         self.description.as_deref()
     }
 
+    pub(super) fn host_pattern(&self) -> &str {
+        self.host.as_str()
+    }
+
     pub(super) fn target(&self) -> FixedTarget {
         self.target
     }

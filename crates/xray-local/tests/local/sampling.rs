@@ -218,8 +218,11 @@ fn a_broken_edit_leaves_the_last_good_rules_and_is_told_once() {
     }
     assert_eq!(
         next(&events).to_string(),
-        "the rules file was changed, but the last good rules stay: sampling rule 0 \"bad\" needs a number from 0 to 1 \
-         as `FixedRate`"
+        format!(
+            "the rules file was changed, but the last good rules stay: {}: sampling rule 0 \"bad\": `FixedRate` is 50, \
+             and must be a number from 0 to 1",
+            file.0.display()
+        )
     );
     fs::remove_file(&file.0).unwrap();
     assert_eq!(names(&receiver), ["good", "Default"]);
