@@ -1,6 +1,5 @@
 //! Trace ids and entity ids: their text form, and where new ones come from.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
@@ -9,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fastrand::Rng;
 
 use crate::document::json;
+use crate::random;
 use crate::time::Timestamp;
 
 /// Names one trace in all services it crosses: `1-<8 hex: epoch seconds>-<24 hex: random>`.
@@ -171,10 +171,6 @@ pub(crate) enum IdSource {
     Seeded(Arc<Mutex<Rng>>),
 }
 
-thread_local! {
-    static GENERATOR: RefCell<Rng> = RefCell::new(Rng::new());
-}
-
 impl IdSource {
     pub(crate) fn seeded(seed: u64) -> IdSource {
         IdSource::Seeded(Arc::new(Mutex::new(Rng::with_seed(seed))))
@@ -187,7 +183,7 @@ impl IdSource {
     /// the copies part ways at their next entity, on every thread.
     pub(crate) fn stir(&self, entropy: u64) {
         if let IdSource::Thread = self {
-            GENERATOR.with_borrow_mut(|rng| {
+            random::with(|rng| {
                 let stirred = rng.u64(..) ^ entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 rng.seed(stirred);
             });
@@ -197,7 +193,7 @@ impl IdSource {
     /// A new trace id that began at `start`.
     pub(crate) fn trace_id(&self, start: Timestamp) -> TraceId {
         let random = match self {
-            IdSource::Thread => GENERATOR.with_borrow_mut(|rng| rng.u128(..)),
+            IdSource::Thread => random::with(|rng| rng.u128(..)),
             IdSource::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).u128(..),
         };
         TraceId::from_u128(random).with_epoch_seconds(start.as_secs() as u32)
@@ -206,14 +202,14 @@ impl IdSource {
     /// 128 random bits, without the time: nothing that is recorded bears them.
     pub(crate) fn unrecorded_trace_id(&self) -> TraceId {
         TraceId::from_u128(match self {
-            IdSource::Thread => GENERATOR.with_borrow_mut(|rng| rng.u128(..)),
+            IdSource::Thread => random::with(|rng| rng.u128(..)),
             IdSource::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).u128(..),
         })
     }
 
     pub(crate) fn entity_id(&self) -> EntityId {
         let bits = match self {
-            IdSource::Thread => GENERATOR.with_borrow_mut(|rng| rng.u64(1..)),
+            IdSource::Thread => random::with(|rng| rng.u64(1..)),
             IdSource::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).u64(1..),
         };
         EntityId::from_u64(bits).unwrap_or(EntityId(NonZeroU64::MIN))
@@ -289,7 +285,7 @@ mod tests {
     fn a_copied_generator_parts_ways_at_the_next_trace() {
         let start = Timestamp::from_micros(1_700_000_000_000_000);
         let after = |entropy| {
-            GENERATOR.with_borrow_mut(|rng| rng.seed(7));
+            random::with(|rng| rng.seed(7));
             IdSource::Thread.stir(entropy);
             (IdSource::Thread.trace_id(start), IdSource::Thread.entity_id())
         };
@@ -309,7 +305,7 @@ mod tests {
             let recorder = builder.clock(Clock::manual(Timestamp::from_micros(micros))).build().unwrap();
             let facade = recorder.facade(&TraceHeader::parse(header));
             // Whatever the trace's beginning has stirred is not on the thread that goes on with it.
-            GENERATOR.with_borrow_mut(|rng| rng.seed(7));
+            random::with(|rng| rng.seed(7));
             facade.subsegment("work").id().unwrap()
         };
         assert_eq!(copy_at(1), copy_at(1));

@@ -78,6 +78,7 @@ mod id;
 mod ledger;
 mod naming;
 pub mod plugin;
+mod random;
 mod recorder;
 pub mod sampling;
 mod sql;

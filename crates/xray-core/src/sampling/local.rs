@@ -73,7 +73,7 @@ impl Random {
     }
 
     pub(super) fn draw(&self) -> f64 {
-        self.0.as_ref().map_or_else(fastrand::f64, |random| random())
+        self.0.as_ref().map_or_else(crate::random::share, |random| random())
     }
 }
 

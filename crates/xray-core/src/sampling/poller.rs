@@ -15,6 +15,7 @@ use super::service_rule::{AnswerError, RuleState, ServiceRules, records};
 use super::statistics::Counts;
 use super::{Rate, SamplerContext};
 use crate::diagnostics::{Cause, Level};
+use crate::random;
 use crate::time::Timestamp;
 
 /// Between two fetches of the rules, and what is added by chance so that processes started together part ways.
@@ -121,7 +122,7 @@ impl Poller {
             proxy: Proxy::new(context.daemon.as_ref()?.tcp()),
             context: context.clone(),
             current,
-            client_id: format!("{:024x}", fastrand::u128(..) >> 32),
+            client_id: format!("{:024x}", random::with(|rng| rng.u128(..)) >> 32),
             patience: TARGETS.0,
             next_rules: now,
             next_targets: now + with_jitter(TARGETS),
@@ -414,7 +415,7 @@ fn list(value: &Value) -> &[Value] {
 }
 
 fn with_jitter((period, jitter): (Duration, Duration)) -> Duration {
-    period + jitter.mul_f64(fastrand::f64())
+    period + jitter.mul_f64(random::share())
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl Rate {
 
 impl Sampler for Rate {
     fn decide(&self, _: &SamplingRequest<'_>) -> Decision {
-        self.takes(fastrand::f64).into()
+        self.takes(crate::random::share).into()
     }
 
     fn explain(&self, _: &SamplingRequest<'_>) -> Explanation {
