@@ -92,9 +92,10 @@ const TRACESTATE_BUDGET: usize = 512;
 const FIELD_BUDGET: usize = 256;
 
 impl<'a> TraceHeader<'a> {
-    /// A header that continues the trace `trace_id`.
+    /// A header that continues the trace `trace_id`, unless all bits of the id are zero: other SDKs write that where
+    /// there is no trace.
     pub fn new(trace_id: TraceId) -> TraceHeader<'a> {
-        TraceHeader { trace_id: Some(trace_id), ..TraceHeader::default() }
+        TraceHeader { trace_id: joinable(trace_id), ..TraceHeader::default() }
     }
 
     /// Sets the entity that makes the call.
@@ -132,7 +133,9 @@ impl<'a> TraceHeader<'a> {
             let end = at + bytes[at..].iter().position(|byte| *byte == b';').unwrap_or(bytes.len() - at);
             if let Some((key, value)) = split(&text[at..end]) {
                 match Key::of(key) {
-                    Key::Root => (header.root, header.trace_id) = (Some(value), value.parse().ok()),
+                    Key::Root => {
+                        (header.root, header.trace_id) = (Some(value), value.parse().ok().and_then(joinable));
+                    }
                     Key::Parent => header.parent = value.parse().ok(),
                     Key::Sampled => header.sampled = SamplingFlag::parse(value.as_bytes()),
                     Key::Own => {}
@@ -155,7 +158,7 @@ impl<'a> TraceHeader<'a> {
         };
         match rest[0] {
             b'R' => {
-                self.trace_id = Some(TraceId::parse_bytes(value(b"Root=", TraceId::LEN)?)?);
+                self.trace_id = joinable(TraceId::parse_bytes(value(b"Root=", TraceId::LEN)?)?);
                 self.root = text.get(at + 5..at + 5 + TraceId::LEN);
                 Some(at + 5 + TraceId::LEN)
             }
@@ -176,7 +179,7 @@ impl<'a> TraceHeader<'a> {
         self.root
     }
 
-    /// The trace to continue: `Root`, when it is a trace id.
+    /// The trace to continue: `Root`, when it is a trace id and not all zero.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.trace_id
     }
@@ -309,6 +312,12 @@ impl Key {
     }
 }
 
+/// The id of a trace that can be continued. Some SDKs (Go, Python) send zeros where they record nothing: all such
+/// requests would end up in one trace.
+fn joinable(trace_id: TraceId) -> Option<TraceId> {
+    Some(trace_id).filter(|trace_id| trace_id.to_u128() != 0)
+}
+
 /// A pair's key and value, when both are there.
 fn split(pair: &str) -> Option<(&str, &str)> {
     let (key, value) = pair.split_once('=')?;
@@ -329,6 +338,23 @@ mod tests {
         let text = format!("Root={ROOT};Root=nonsense");
         assert_eq!(TraceHeader::parse(&text).trace_id(), None);
         assert_eq!(TraceHeader::parse(&text).root(), Some("nonsense"));
+    }
+
+    #[test]
+    fn ids_of_zeros_are_as_if_absent() {
+        let (zeros, no_parent) = ("1-00000000-000000000000000000000000", "0000000000000000");
+        for text in [
+            format!("Root={zeros}"),
+            format!("root = {zeros}"),
+            format!("Root={zeros};Parent=53995c3f42cd8ad8;Sampled=1"),
+            format!("Root={ROOT};Root={zeros}"),
+        ] {
+            let header = TraceHeader::parse(&text);
+            assert_eq!((header.trace_id(), header.root()), (None, Some(zeros)), "{text}");
+        }
+        assert_eq!(TraceHeader::new(TraceId::from_u128(0)), TraceHeader::default());
+        let header = format!("Root={ROOT};Parent={no_parent}");
+        assert_eq!((TraceHeader::parse(&header).root(), TraceHeader::parse(&header).parent()), (Some(ROOT), None));
     }
 
     #[test]
@@ -353,7 +379,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_printed_is_parsed_back(trace: u128, parent in 1u64.., sampled: bool) {
+        fn what_is_printed_is_parsed_back(trace in 1u128.., parent in 1u64.., sampled: bool) {
             let header = TraceHeader::new(TraceId::from_u128(trace))
                 .with_parent(EntityId::from_u64(parent).unwrap())
                 .with_sampled(sampled)
