@@ -43,7 +43,8 @@ impl ServiceRules {
     }
 
     /// Compiles records, in the order in which they are asked: by priority, then by name, `Default` last. A rule
-    /// that was there `before`, under the same name, keeps its quota and counts.
+    /// that was there `before`, under the same name, keeps its quota and counts, and the rate of its last target
+    /// unless the rule itself says another rate than before.
     pub(super) fn compile(records: &[Value], before: &ServiceRules) -> ServiceRules {
         let mut rules: Vec<_> =
             records.iter().filter_map(|record| ServiceRule::read(&record["SamplingRule"])).collect();
@@ -54,7 +55,7 @@ impl ServiceRules {
         });
         for rule in &mut rules {
             if let Some(state) = before.state(&rule.state.name) {
-                state.set_rate(rule.state.own_rate());
+                state.take_over_rate(&rule.state);
                 rule.state = state.clone();
             }
         }
@@ -121,8 +122,10 @@ pub(super) struct RuleState {
     pub(super) quota: Quota,
     pub(super) statistics: Statistics,
     pub(super) boost: Boost,
-    /// The bits of the number.
+    /// The bits of the rate that counts: the rule's, or that of its last target.
     rate: AtomicU64,
+    /// The bits of the rate that the rule itself says.
+    stated: AtomicU64,
 }
 
 impl RuleState {
@@ -142,6 +145,15 @@ impl RuleState {
 
     pub(super) fn set_rate(&self, rate: Rate) {
         self.rate.store(rate.0.to_bits(), Relaxed);
+    }
+
+    /// Takes the rate of the rule as it was fetched again, if somebody has changed it. Otherwise the rate that the
+    /// service assigned to this process stays, since a fetch says nothing about that.
+    fn take_over_rate(&self, fetched: &RuleState) {
+        let stated = fetched.stated.load(Relaxed);
+        if self.stated.swap(stated, Relaxed) != stated {
+            self.rate.store(stated, Relaxed);
+        }
     }
 }
 
@@ -222,6 +234,7 @@ impl ServiceRule {
             statistics: Statistics::default(),
             boost: Boost::default(),
             rate: AtomicU64::new(rate.to_bits()),
+            stated: AtomicU64::new(rate.to_bits()),
         };
         let may_borrow = rule["ReservoirSize"].as_f64().is_some_and(|size| size > 0.0);
         // The default rule has none.
@@ -359,6 +372,26 @@ mod tests {
         assert!(Arc::ptr_eq(before.state("a").unwrap(), after.state("a").unwrap()));
         assert_eq!(after.state("a").unwrap().own_rate(), Rate(0.25));
         assert_eq!(after.names().collect::<Vec<_>>(), ["a", "c"]);
+    }
+
+    #[test]
+    fn the_rate_of_a_target_stays_until_the_rule_says_another() {
+        let with = |rate: f64, priority: u32| {
+            [rule("a", |rule| (rule["FixedRate"], rule["Priority"]) = (json!(rate), json!(priority)))]
+        };
+        let fetched = compile(&with(0.5, 10));
+        fetched.state("a").unwrap().set_rate(Rate(0.9));
+        let rate_after = |records: &[Value], before| {
+            let rules = ServiceRules::compile(records, before);
+            (rules.state("a").unwrap().own_rate().0, rules)
+        };
+        let (rate, again) = rate_after(&with(0.5, 10), &fetched);
+        assert_eq!(rate, 0.9, "the same rule");
+        let (rate, again) = rate_after(&with(0.5, 20), &again);
+        assert_eq!(rate, 0.9, "its rate is the same");
+        let (rate, again) = rate_after(&with(0.25, 20), &again);
+        assert_eq!(rate, 0.25);
+        assert_eq!(rate_after(&with(0.25, 20), &again).0, 0.25);
     }
 
     #[test]

@@ -507,6 +507,19 @@ fn a_rule_keeps_quota_and_counts_when_the_rules_are_fetched_again() {
 }
 
 /// The service's side of a reservoir: all clients that report share it.
+#[test]
+fn the_rate_that_the_service_assigned_outlives_the_next_fetch() {
+    let (mut rig, _daemon) = Rig::started(|call| match call.operation.as_str() {
+        "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", 0.0, 0)])),
+        _ => Reply::Json(targets(&json!([{"RuleName": "a", "FixedRate": 1.0}]))),
+    });
+    assert!(!rig.decide("/"));
+    rig.period();
+    assert!(rig.decide("/"), "the target's rate");
+    rig.poller.fetch();
+    assert!(rig.decide("/"));
+}
+
 fn shared_reservoir(size: u64) -> impl FnMut(&Call) -> Reply {
     let mut clients = BTreeMap::<String, u64>::new();
     move |call| {
