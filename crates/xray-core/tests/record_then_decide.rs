@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use xray_core::emit::MemoryEmitter;
 use xray_core::sampling::{Always, RecordThenDecide, Sampler};
@@ -171,6 +171,48 @@ fn threads_that_close_while_the_verdict_is_given_lose_and_leak_nothing() {
         let ended = documents.iter().map(|document| document.json().matches("\"end_time\"").count()).sum::<usize>();
         assert_eq!(ended, 41, "each once");
     }
+}
+
+#[test]
+fn threads_that_close_one_segment_decide_once_and_keep_the_trace_whole() {
+    const ROUNDS: u64 = 600;
+    let (emitter, clock) = (MemoryEmitter::new(), Clock::manual(Timestamp::from_micros(1_700_000_000_000_000)));
+    let bound = Duration::from_millis(1);
+    let recorder = Recorder::builder().sampling(RecordThenDecide::failures().slower_than(bound));
+    let recorder = recorder.emitter(emitter.clone()).clock(clock).streaming_threshold(2).build().unwrap();
+    let mut dropped = 0;
+    for round in 0..ROUNDS {
+        let segment = recorder.begin("shop");
+        (0..6).for_each(|_| segment.subsegment("step").close());
+        let open = segment.subsegment("open");
+        let start = Barrier::new(3);
+        let now = segment.clone();
+        let at_once = SystemTime::UNIX_EPOCH;
+        let later = at_once + Duration::from_secs(1_700_000_001);
+        thread::scope(|scope| {
+            // Each thread would decide otherwise than the other: the first one counts.
+            scope.spawn(|| {
+                start.wait();
+                now.close_at(at_once);
+            });
+            scope.spawn(|| {
+                start.wait();
+                if round % 2 == 0 { segment.close_at(later) } else { segment.close() }
+            });
+            start.wait();
+            open.close();
+        });
+        let documents = emitter.take();
+        let kept: HashSet<_> = documents.iter().flat_map(|document| ids(document.json())).collect();
+        dropped += u64::from(documents.is_empty());
+        assert_eq!(recorder.stats().not_kept, dropped, "round {round}: counted once, and nothing of it is sent");
+        if !documents.is_empty() {
+            assert_eq!((round % 2, kept.len()), (0, 8), "round {round}: kept as a whole");
+            let ended: usize = documents.iter().map(|document| document.json().matches("\"end_time\"").count()).sum();
+            assert_eq!(ended, 8, "round {round}: each once");
+        }
+    }
+    assert!(dropped >= ROUNDS / 2);
 }
 
 fn ids(json: &str) -> Vec<String> {

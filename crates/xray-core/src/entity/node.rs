@@ -24,7 +24,7 @@ use super::body::{Annotated, Body, Flag};
 use super::failure::{LastFailure, Telling, tell};
 use super::passive::Passive;
 use super::shed::{MAX_TAIL, shed};
-use super::undecided::Undecided;
+use super::undecided::{Undecided, Verdict};
 use super::value::{AnnotationValue, clean_key};
 
 /// An entity that is recorded. Clones are the same entity.
@@ -346,30 +346,29 @@ impl Node {
         }
     }
 
-    /// Closes the entity. What is closed already stays as it is.
+    /// Closes the entity. What is closed already stays as it is: whoever takes the body, and no other, closes.
     pub(super) fn close(&self, end: Option<Timestamp>) {
         if !self.is_open() {
             return;
         }
         let trace = self.trace();
+        let body = {
+            let mut open = lock(&self.core().body);
+            self.core().open.store(false, Ordering::Relaxed);
+            open.take()
+        };
+        let Some(mut body) = body else { return };
         let end = end.unwrap_or_else(|| trace.now()).max(self.core().start);
         if self.kind() == Kind::Segment {
             trace.judge(end);
         }
+        if self.is_discarded() {
+            return;
+        }
         let mut out = Departures::default();
         buffer::with(|tail| {
-            let shed = {
-                let mut open = lock(&self.core().body);
-                let Some(body) = open.as_mut() else { return };
-                let shed = if self.is_discarded() { None } else { self.write_tail(tail, body, Some(end)) };
-                *open = None;
-                self.core().open.store(false, Ordering::Relaxed);
-                shed
-            };
+            let shed = self.write_tail(tail, &mut body, Some(end));
             self.report(shed);
-            if self.is_discarded() {
-                return;
-            }
             let mut ledger = lock(&trace.ledger);
             match self.kind() {
                 Kind::Subsegment => ledger.close(self.core().slot, tail, &mut out),
@@ -470,10 +469,7 @@ impl Trace {
                 self.recorder.diagnostics().debug(Cause::Document, message);
             }
             for document in leaving {
-                // The verdict may have come while this one was on its way.
-                if !self.discarded.load(Ordering::Acquire) {
-                    self.recorder.emit(document);
-                }
+                self.recorder.emit(document);
             }
         }
     }
@@ -491,17 +487,18 @@ impl Trace {
 
     /// Decides whether the trace is kept, if that is open. Its segment ends at `end`.
     fn judge(&self, end: Timestamp) {
-        let Some(undecided) = self.undecided.as_ref().filter(|undecided| undecided.is_pending()) else { return };
+        let Some(undecided) = self.undecided.as_ref().filter(|_| !self.discarded.load(Ordering::Relaxed)) else {
+            return;
+        };
         let took = Duration::from_micros(end.as_micros() - self.core.start.as_micros());
-        if !undecided.is_worth_it(took) {
-            self.recorder.counters().not_kept.add(1);
-            let message = format_args!("dropping trace {}: nothing in it failed, and it was not slow", self.id);
-            self.recorder.diagnostics().debug(Cause::Document, message);
-            self.discard();
-        }
-        for document in undecided.decide() {
-            if !self.discarded.load(Ordering::Relaxed) {
-                self.recorder.emit(document);
+        match undecided.decide(took) {
+            None => {}
+            Some(Verdict::Kept(documents)) => documents.into_iter().for_each(|document| self.recorder.emit(document)),
+            Some(Verdict::Dropped) => {
+                self.recorder.counters().not_kept.add(1);
+                let message = format_args!("dropping trace {}: nothing in it failed, and it was not slow", self.id);
+                self.recorder.diagnostics().debug(Cause::Document, message);
+                self.discard();
             }
         }
     }

@@ -12,23 +12,32 @@ const MOST_WAITING: usize = 256 * 1024;
 
 /// What is known of the trace until its segment closes. The verdict is given once.
 pub(super) struct Undecided {
-    /// A segment that takes so long is worth it.
+    /// A segment that takes at least this long is worth it.
     slower_than: Duration,
     /// So is one in whose trace something failed.
     failed: AtomicBool,
-    /// Documents that would have left. `None` after the verdict.
-    waiting: Mutex<Option<Waiting>>,
+    state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct Waiting {
-    documents: Vec<Document>,
-    bytes: usize,
+/// The verdict and what depends on it, behind one lock: no document is sent or dropped against it.
+enum State {
+    /// Documents that would have been sent, and their bytes.
+    Waiting(Vec<Document>, usize),
+    Kept,
+    Dropped,
+}
+
+/// How a trace was decided.
+pub(super) enum Verdict {
+    /// Sends these, which have waited for it.
+    Kept(Vec<Document>),
+    Dropped,
 }
 
 impl Undecided {
     pub(super) fn new(slower_than: Duration) -> Undecided {
-        Undecided { slower_than, failed: AtomicBool::new(false), waiting: Mutex::new(Some(Waiting::default())) }
+        let state = Mutex::new(State::Waiting(Vec::new(), 0));
+        Undecided { slower_than, failed: AtomicBool::new(false), state }
     }
 
     /// Something has failed in the trace.
@@ -36,34 +45,42 @@ impl Undecided {
         self.failed.store(true, Relaxed);
     }
 
+    /// Whether calls to other services leave the decision to them.
     pub(super) fn is_pending(&self) -> bool {
-        self.lock().is_some()
+        !matches!(*self.lock(), State::Kept)
     }
 
-    /// Whether a trace is worth keeping whose segment took so long.
-    pub(super) fn is_worth_it(&self, took: Duration) -> bool {
-        self.failed.load(Relaxed) || took >= self.slower_than
-    }
-
-    /// Keeps a document until the verdict. What comes back leaves now: after the verdict, or since all together
-    /// became too much, which is a verdict as well.
+    /// Keeps a document until the verdict. Returns what is to be sent now: the document after the verdict, or all
+    /// that wait when they exceed [`MOST_WAITING`], which is a verdict as well.
     pub(super) fn hold(&self, document: Document) -> Vec<Document> {
-        let mut guard = self.lock();
-        let Some(waiting) = guard.as_mut() else { return vec![document] };
-        waiting.bytes += document.datagram().len();
-        waiting.documents.push(document);
-        match waiting.bytes > MOST_WAITING {
-            true => guard.take().unwrap_or_default().documents,
-            false => vec![],
+        let mut state = self.lock();
+        match &mut *state {
+            State::Kept => vec![document],
+            State::Dropped => vec![],
+            State::Waiting(documents, bytes) => {
+                *bytes += document.datagram().len();
+                documents.push(document);
+                if *bytes <= MOST_WAITING {
+                    return vec![];
+                }
+                let all = std::mem::take(documents);
+                *state = State::Kept;
+                all
+            }
         }
     }
 
-    /// The trace is kept, or forgotten: what waited for the verdict.
-    pub(super) fn decide(&self) -> Vec<Document> {
-        self.lock().take().unwrap_or_default().documents
+    /// Decides on the trace of a segment that took this long. `None`: the verdict was given before.
+    pub(super) fn decide(&self, took: Duration) -> Option<Verdict> {
+        let mut state = self.lock();
+        let State::Waiting(documents, _) = &mut *state else { return None };
+        let documents = std::mem::take(documents);
+        let is_worth_it = self.failed.load(Relaxed) || took >= self.slower_than;
+        *state = if is_worth_it { State::Kept } else { State::Dropped };
+        Some(if is_worth_it { Verdict::Kept(documents) } else { Verdict::Dropped })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
