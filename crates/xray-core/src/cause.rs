@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::document::json;
-use crate::http::without_url_secrets;
+use crate::redact::{redacted, redacted_except_queries, without_values};
 use crate::to_exception::{is_io_error, own_name};
 
 /// Errors of a `source()` chain that are described.
@@ -45,6 +45,7 @@ pub struct Exception {
     kind: String,
     message: String,
     remote: bool,
+    holds_values: bool,
     stack: Vec<Frame>,
     truncated: usize,
     /// The errors that caused this one, nearest first.
@@ -84,11 +85,17 @@ impl Exception {
     }
 
     fn with_identity(identity: Identity, kind: String, message: String) -> Exception {
+        Exception::with(identity, kind, &redacted(&message))
+    }
+
+    /// The message is redacted already.
+    fn with(identity: Identity, kind: String, message: &str) -> Exception {
         Exception {
             identity,
             kind: shortened(kind, MAX_TYPE),
-            message: shortened(message, MAX_MESSAGE),
+            message: json::cut(message, MAX_MESSAGE).to_owned(),
             remote: false,
+            holds_values: false,
             stack: Vec::new(),
             truncated: 0,
             sources: Vec::new(),
@@ -184,12 +191,35 @@ impl Exception {
         (self.stack, self.truncated)
     }
 
-    /// Cuts the urls in all messages down to what a document may show. It stays the same exception.
-    pub(crate) fn without_url_secrets(mut self) -> Exception {
-        let sources = self.sources.iter_mut().map(|source| &mut source.message);
-        for message in std::iter::once(&mut self.message).chain(sources) {
-            if let Cow::Owned(shown) = without_url_secrets(message) {
-                *message = shown;
+    /// Describes an error whose messages may show the query strings of URLs, as the application asked.
+    pub(crate) fn keeping_queries(error: &(dyn Error + 'static)) -> Exception {
+        Exception::from_error_with(error, type_by_debug(error), redacted_except_queries)
+    }
+
+    /// Says that the messages may hold values of the application, as those of databases do. Unless the recorder
+    /// collects queries (`AWS_XRAY_COLLECT_SQL_QUERIES`), what is quoted or in parentheses, and numbers, are
+    /// replaced by `?`.
+    ///
+    /// ```
+    /// # let (recorder, traces) = xray_core::Recorder::in_memory();
+    /// # let segment = recorder.begin("shop");
+    /// let duplicate = xray_core::Exception::new("23505", "Key (email)=(joe@example.com) already exists");
+    /// segment.error(duplicate.holding_values());
+    /// # segment.close();
+    /// # assert!(traces.take().one().root().json()["cause"].to_string().contains("Key (?) already exists"));
+    /// ```
+    #[must_use]
+    pub fn holding_values(mut self) -> Exception {
+        self.holds_values = true;
+        self
+    }
+
+    /// Replaces the values that the messages may hold.
+    pub(crate) fn without_values(mut self) -> Exception {
+        if self.holds_values {
+            self.message = without_values(&self.message);
+            for source in &mut self.sources {
+                source.message = without_values(&source.message);
             }
         }
         self
@@ -206,13 +236,17 @@ impl Exception {
     }
 
     fn from_error(error: &dyn Error, kind: String) -> Exception {
+        Exception::from_error_with(error, kind, redacted)
+    }
+
+    fn from_error_with(error: &dyn Error, kind: String, redact: fn(&str) -> Cow<'_, str>) -> Exception {
         let message = error.to_string();
-        let mut exception = Exception::with_identity(Identity::alike(&message), kind, message);
+        let mut exception = Exception::with(Identity::alike(&message), kind, &redact(&message));
         let mut next = error.source();
         while let Some(source) = next.filter(|_| exception.sources.len() + 1 < MAX_CHAIN) {
             exception.sources.push(Source {
                 kind: shortened(type_by_debug(source), MAX_TYPE),
-                message: shortened(source.to_string(), MAX_MESSAGE),
+                message: shortened(redact(&source.to_string()).into_owned(), MAX_MESSAGE),
             });
             next = source.source();
         }
@@ -283,23 +317,42 @@ fn type_by_debug(error: &(dyn Error + 'static)) -> String {
     if error.is::<std::io::Error>() { IO_ERROR.to_owned() } else { leading_path(error) }
 }
 
+/// Returns the type's name that a `Debug` text begins with, or `Error`.
+///
+/// A `Debug` text may be anything, a secret too: a path counts only in the form that derived code gives it, before `(`
+/// or ` {`, or alone as the name of a unit type.
 fn leading_path<T: fmt::Debug + ?Sized>(value: &T) -> String {
-    /// Takes the path or identifier that the text begins with, then stops the formatting.
-    struct Leading(String);
-    impl fmt::Write for Leading {
+    /// Takes the beginning of the text, then stops the formatting.
+    struct Beginning(String);
+    impl fmt::Write for Beginning {
         fn write_str(&mut self, text: &str) -> fmt::Result {
-            let end = text.find(|c: char| !matches!(c, '_' | ':') && !c.is_alphanumeric()).unwrap_or(text.len());
-            self.0.push_str(&text[..end]);
-            if end == text.len() && self.0.len() < MAX_TYPE { Ok(()) } else { Err(fmt::Error) }
+            self.0.push_str(text);
+            if self.0.len() <= MAX_TYPE { Ok(()) } else { Err(fmt::Error) }
         }
     }
-    let mut leading = Leading(String::new());
-    // An error means that the identifier has ended.
-    let _ = write!(leading, "{value:?}");
-    match leading.0.trim_end_matches(':') {
-        "" => "Error".to_owned(),
-        name => name.to_owned(),
+    let mut beginning = Beginning(String::new());
+    // An error means that enough is known.
+    let _ = write!(beginning, "{value:?}");
+    let text = beginning.0;
+    let end = text.find(|c: char| !matches!(c, '_' | ':') && !c.is_ascii_alphanumeric()).unwrap_or(text.len());
+    let (path, rest) = text.split_at(end);
+    if is_type(path, rest.is_empty()) && (rest.is_empty() || rest.starts_with('(') || rest.starts_with(" {")) {
+        path.to_owned()
+    } else {
+        "Error".to_owned()
     }
+}
+
+/// Whether a text is the path of a type. One that is `bare`, without fields, must look like words: letters only.
+fn is_type(path: &str, bare: bool) -> bool {
+    let mut parts = path.rsplit("::");
+    let is_name = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !part.contains(':');
+    let is_type_name = |name: &str| {
+        let is_word =
+            name.bytes().all(|byte| byte.is_ascii_alphabetic()) && name.bytes().any(|byte| byte.is_ascii_lowercase());
+        name.starts_with(|c: char| c.is_ascii_uppercase()) && is_name(name) && (!bare || (is_word && name.len() <= 60))
+    };
+    parts.next().is_some_and(is_type_name) && parts.all(is_name)
 }
 
 /// Reads the text of a backtrace, lines `N: label` each followed by `at path:line:column` where known. The

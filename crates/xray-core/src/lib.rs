@@ -80,12 +80,14 @@ mod naming;
 pub mod plugin;
 mod random;
 mod recorder;
+mod redact;
 pub mod sampling;
 mod sql;
 pub mod stats;
 pub mod testing;
 pub mod time;
 mod to_exception;
+mod url;
 mod w3c;
 
 pub use aws::Aws;

@@ -326,6 +326,7 @@ impl Node {
             true => exception.backtrace(&Backtrace::force_capture()),
             false => exception,
         };
+        let exception = if recorder.collects_sql() { exception } else { exception.without_values() };
         let above = if self.kind() == Kind::Segment { None } else { self.core().parent };
         let telling = tell(&mut lock(&self.trace().last_failure), exception, (self.id(), above), recorder.ids());
         let told = self.edit(|body| {

@@ -72,8 +72,8 @@ impl Subsegment {
     /// Describes the database query that is made.
     pub fn set_sql(&self, sql: &Sql) -> &Subsegment {
         let Some(node) = self.handle().recorded() else { return self };
-        let with_query = node.recorder().collects_sql();
-        node.edit(|body| body.set_sql(|out| sql.write(out, with_query)));
+        let query = if node.recorder().collects_sql() { sql.sanitised_query() } else { None };
+        node.edit(|body| body.set_sql(|out| sql.write(out, query.as_deref())));
         self
     }
 

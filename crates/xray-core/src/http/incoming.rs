@@ -13,7 +13,7 @@ use crate::sampling::{SamplingRequest, Watched};
 use crate::w3c::{Propagation, TraceParent};
 
 use super::exchange::Exchange;
-use super::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, without_user};
+use super::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, parse_ip, without_user};
 
 /// What an adapter knows of a request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -298,9 +298,9 @@ impl IncomingOptions {
                 .keep_query(self.keep_query)
                 .user_agent(request.user_agent.unwrap_or_default());
         let forwarded = request.forwarded_for.filter(|_| self.trust_forwarded_for);
-        let client = forwarded.and_then(|list| list.split(',').next()).map(str::trim).filter(|ip| !ip.is_empty());
-        if let Some(client) = client {
-            described = described.client_ip(client).forwarded(true);
+        // The first entry is the client. What is no address counts as absent.
+        if let Some(client) = forwarded.and_then(|list| parse_ip(list.split(',').next()?)) {
+            described = described.peer(client).forwarded(true);
         } else if let Some(peer) = request.peer {
             described = described.peer(peer);
         }

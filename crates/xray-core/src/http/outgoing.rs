@@ -12,10 +12,11 @@ use crate::entity::{Entity, Namespace, Subsegment};
 use crate::header::SamplingFlag::Sampled;
 use crate::header::{TRACE_HEADER, TraceHeader};
 use crate::id::TraceId;
+use crate::url::without_user;
 use crate::w3c::{TRACEPARENT, TRACESTATE, TraceParent};
 
 use super::exchange::Exchange;
-use super::{BodyLength, HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, without_user};
+use super::{BodyLength, HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status};
 
 /// The name of a call that has no host.
 const UNKNOWN: &str = "unknown";
@@ -217,8 +218,11 @@ impl Outgoing {
             if !answered && is_refused(error) {
                 self.unreached();
             }
-            let exception = Exception::from(error).remote(answered);
-            self.subsegment.fault(if self.options.keep_query { exception } else { exception.without_url_secrets() });
+            let exception = match self.options.keep_query {
+                true => Exception::keeping_queries(error),
+                false => Exception::from(error),
+            };
+            self.subsegment.fault(exception.remote(answered));
         }
         self.end();
     }

@@ -1,0 +1,124 @@
+//! URLs as the world writes them: where user info ends, also when a password was not percent-encoded.
+
+use std::borrow::Cow;
+
+use memchr::{memchr3, memrchr};
+
+/// Returns an absolute URL in three parts: the scheme with `://`, the authority without user info, and what follows.
+pub(crate) fn split(url: &str) -> Option<[&str; 3]> {
+    let scheme = url.as_bytes().iter().position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'))?;
+    let (scheme, rest) = url.split_at_checked(scheme + 3).filter(|(start, _)| start.ends_with("://"))?;
+    let end = memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    Some([scheme, without_user(authority), target])
+}
+
+/// Returns an authority without its user info.
+pub(crate) fn without_user(authority: &str) -> &str {
+    memrchr(b'@', authority.as_bytes()).map_or(authority, |at| &authority[at + 1..])
+}
+
+/// Splits what follows `scheme://` into user info and the rest, where people wrote the URL by hand.
+///
+/// A password may then hold `/`, `?`, `#` and `@`. Where two readings are possible, more counts as user info, since a
+/// wrong host is a smaller fault than a password that is shown.
+pub(crate) fn split_user(rest: &str) -> (Option<&str>, &str) {
+    match user_end(rest) {
+        Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
+        None => (None, rest),
+    }
+}
+
+fn user_end(rest: &str) -> Option<usize> {
+    let authority = &rest[..rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len())];
+    let has_user = authority.contains('@');
+    // Without a colon there is no password: an `@` further on belongs to the path.
+    if !has_user && !authority.contains(':') {
+        return None;
+    }
+    let is_host_and_port = || authority.rsplit_once(':').is_some_and(|(_, port)| is_number(port));
+    let end = match rest.find('?') {
+        Some(query) if is_query(&rest[query + 1..]) => {
+            let plain = has_user || (is_host_and_port() && rest[..query].contains('/'));
+            if plain { query } else { rest.len() }
+        }
+        _ => rest.len(),
+    };
+    memrchr(b'@', &rest.as_bytes()[..end])
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a text reads as parameters, none of which hides an `@host` that would end user info.
+fn is_query(text: &str) -> bool {
+    text.split('&').all(|pair| match pair.split_once('=') {
+        Some((key, value)) => {
+            let is_key =
+                !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-[]".contains(&byte));
+            is_key && value.split_once('@').is_none_or(|(_, host)| !host.contains(['/', ':']))
+        }
+        None => !pair.contains('@'),
+    })
+}
+
+/// Decodes `%41` and the like. Bytes that are not UTF-8 become replacement characters.
+pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let hex = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match (byte, hex(bytes.get(at + 1)), hex(bytes.get(at + 2))) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_info_ends_at_the_last_at_sign_that_can_end_it() {
+        for (rest, user, after) in [
+            ("h/p", None, "h/p"),
+            ("u:p@h/d", Some("u:p"), "h/d"),
+            ("u:p@ss@h/d", Some("u:p@ss"), "h/d"),
+            ("u:p/w@h/d", Some("u:p/w"), "h/d"),
+            ("u:p?w@h/d", Some("u:p?w"), "h/d"),
+            ("u:2024#w@h/d", Some("u:2024#w"), "h/d"),
+            ("u:p@s/w@h/d", Some("u:p@s/w"), "h/d"),
+            ("h/@scope/package", None, "h/@scope/package"),
+            ("h/d?user=a@b", None, "h/d?user=a@b"),
+            ("h:80/d?user=a@b", None, "h:80/d?user=a@b"),
+            ("u:5/d?x=a@h/d", Some("u:5/d?x=a"), "h/d"),
+            ("u:p@h/d?application_name=a@b", Some("u:p"), "h/d?application_name=a@b"),
+            ("[::1]:80/p", None, "[::1]:80/p"),
+            ("token@h/p", Some("token"), "h/p"),
+        ] {
+            assert_eq!(split_user(rest), (user, after), "{rest}");
+        }
+    }
+
+    #[test]
+    fn percent_signs_are_decoded_where_two_digits_follow() {
+        for (text, want) in
+            [("a", "a"), ("us%40er", "us@er"), ("%", "%"), ("%4", "%4"), ("%zz", "%zz"), ("%C3%9C", "Ü")]
+        {
+            assert_eq!(decoded(text), want);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `client_ip`: from `X-Forwarded-For` and the peer's address to the members of `http.request`.
+
+use serde_json::{Value, json};
+use xray_core::Recorder;
+use xray_core::http::{Incoming, IncomingOptions, IncomingRequest};
+
+use crate::vectors::Verdict;
+
+pub(super) fn check(case: &Value) -> Verdict {
+    let (recorder, traces) = Recorder::in_memory();
+    let mut options = IncomingOptions::new("svc");
+    options.set_trust_forwarded_for(case["trust"].as_bool().expect("`trust` is a boolean"));
+    let mut request = IncomingRequest::default();
+    (request.method, request.target, request.host) = ("GET", "/", Some("svc"));
+    request.forwarded_for = case["header"].as_str();
+    request.peer = case["peer"].as_str().map(|peer| peer.parse().expect("`peer` is an address"));
+    drop(Incoming::begin(&recorder, &options, &request));
+    let trace = traces.take().one();
+    let request = &trace.root().json()["http"]["request"];
+    let forwarded = request["x_forwarded_for"].as_bool().unwrap_or_default();
+    Verdict::new(json!({"client_ip": request["client_ip"], "x_forwarded_for": forwarded}), case["expected"].clone())
+}
