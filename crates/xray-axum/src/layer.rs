@@ -18,7 +18,7 @@ use xray_core::http::MatchedRoute;
 /// ```
 /// use axum::Router;
 /// use xray_axum::XRayLayer;
-/// use xray_core::Naming;
+/// use xray_axum::Naming;
 ///
 /// let fixed = XRayLayer::new("shop");
 /// let by_host = XRayLayer::new(Naming::dynamic("shop").matching("*.example.com"))

@@ -17,6 +17,9 @@ use crate::to_exception::ToException;
 /// });
 /// ```
 ///
+/// What `f` returns cannot borrow the subsegment. Where a chain of calls is all that `f` does, a semicolon ends it:
+/// `|subsegment| { subsegment.annotate("items", 3); }`.
+///
 /// Without a current entity the [context-missing strategy](crate::ContextMissing) applies, and `f` runs with a subsegment that records nothing.
 #[track_caller]
 pub fn capture<T>(name: impl AsRef<str>, f: impl FnOnce(&Subsegment) -> T) -> T {

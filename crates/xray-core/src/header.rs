@@ -1,5 +1,6 @@
 //! The `X-Amzn-Trace-Id` header: how a trace crosses from service to service.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
@@ -62,14 +63,14 @@ impl From<bool> for SamplingFlag {
 /// assert_eq!(header.to_string(), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=?;Lineage=a87bd80c:1");
 /// assert_eq!(TraceHeader::parse("garbage"), TraceHeader::default());
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceHeader<'a> {
     root: Option<&'a str>,
     trace_id: Option<TraceId>,
     parent: Option<EntityId>,
     sampled: Option<SamplingFlag>,
     /// Header text that holds unreserved fields, perhaps among reserved ones; empty when there are none.
-    fields: &'a str,
+    fields: Cow<'a, str>,
     /// It came as `traceparent`, with this `tracestate` (or an empty one).
     w3c: Option<&'a str>,
 }
@@ -115,7 +116,7 @@ impl<'a> TraceHeader<'a> {
     /// Adds the unreserved fields of `text`, written as in a header: `key=value;key=value`.
     #[must_use]
     pub fn with_fields(mut self, text: &'a str) -> TraceHeader<'a> {
-        self.fields = text;
+        self.fields = Cow::Borrowed(text);
         self
     }
 
@@ -139,7 +140,7 @@ impl<'a> TraceHeader<'a> {
                     Key::Parent => header.parent = value.parse().ok(),
                     Key::Sampled => header.sampled = SamplingFlag::parse(value.as_bytes()),
                     Key::Own => {}
-                    Key::Other => header.fields = text,
+                    Key::Other => header.fields = Cow::Borrowed(text),
                 }
             }
             at = end + 1;
@@ -197,7 +198,7 @@ impl<'a> TraceHeader<'a> {
 
     /// The unreserved fields, in order, as far as their keys and values together have at most 256
     /// characters: a field that does not fit any more is left out.
-    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut left = FIELD_BUDGET;
         self.fields.split(';').filter_map(split).filter(|(key, _)| matches!(Key::of(key), Key::Other)).filter(
             move |(key, value)| {
@@ -219,7 +220,7 @@ impl<'a> TraceHeader<'a> {
 
     /// Takes the unreserved fields of another header over.
     pub(crate) fn with_fields_of(self, other: &TraceHeader<'a>) -> TraceHeader<'a> {
-        self.with_fields(other.fields)
+        TraceHeader { fields: other.fields.clone(), ..self }
     }
 
     /// What every exit sends on; `None` when there is nothing of the kind.
@@ -271,22 +272,22 @@ impl fmt::Display for TraceHeader<'_> {
     }
 }
 
-/// As [`TraceHeader::parse`], which borrows the text, for a header that outlives it: the trace, the parent and the
-/// decision. Fields that X-Ray does not reserve stay behind, so a header to send on is better parsed in place.
+/// As [`TraceHeader::parse`], which borrows the text and never allocates, for a header that outlives its text.
 ///
 /// ```
 /// use xray_core::TraceHeader;
 ///
-/// let header: TraceHeader = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1".parse()?;
-/// assert_eq!(header.to_string(), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1");
+/// let header: TraceHeader = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1;Lineage=a87bd80c:1".parse()?;
+/// assert_eq!(header.to_string(), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1;Lineage=a87bd80c:1");
 /// # Ok::<(), std::convert::Infallible>(())
 /// ```
 impl FromStr for TraceHeader<'static> {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<TraceHeader<'static>, Infallible> {
-        let TraceHeader { trace_id, parent, sampled, .. } = TraceHeader::parse(text);
-        Ok(TraceHeader { trace_id, parent, sampled, ..TraceHeader::default() })
+        let TraceHeader { trace_id, parent, sampled, fields, .. } = TraceHeader::parse(text);
+        let fields = Cow::Owned(fields.into_owned());
+        Ok(TraceHeader { trace_id, parent, sampled, fields, ..TraceHeader::default() })
     }
 }
 
@@ -367,11 +368,18 @@ mod tests {
     #[test]
     fn fields_past_the_budget_are_left_out_and_smaller_ones_still_fit() {
         let text = format!("a={};b={};c=1", "x".repeat(200), "y".repeat(60));
-        let keys: Vec<_> = TraceHeader::parse(&text).fields().map(|(key, _)| key).collect();
+        let header = TraceHeader::parse(&text);
+        let keys: Vec<_> = header.fields().map(|(key, _)| key).collect();
         assert_eq!(keys, ["a", "c"]);
     }
 
     proptest! {
+        #[test]
+        fn a_header_that_owns_its_text_says_the_same(text in "(Root=|Parent=|Sampled=|[a-zA-Z=;? é0-9-]){0,12}") {
+            let owned: TraceHeader<'static> = text.parse().unwrap();
+            prop_assert_eq!(owned.to_string(), TraceHeader::parse(&text).to_string());
+        }
+
         #[test]
         fn parsing_never_fails_and_printing_is_stable(text in "(Root=|Parent=|Sampled=|[a-zA-Z=;? é0-9-]){0,12}") {
             let printed = TraceHeader::parse(&text).to_string();

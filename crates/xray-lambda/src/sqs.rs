@@ -37,7 +37,7 @@ const ATTRIBUTE: &str = "AWSTraceHeader";
 ///     }
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqsRecord<'a> {
     header: TraceHeader<'a>,
 }
@@ -55,7 +55,7 @@ impl<'a> SqsRecord<'a> {
 
     /// The sender's trace header; without a trace if the message has none.
     pub fn trace_header(&self) -> TraceHeader<'a> {
-        self.header
+        self.header.clone()
     }
 
     /// Whether the sender's trace is sampled.
@@ -79,7 +79,7 @@ impl<'a> SqsRecord<'a> {
             return xray_core::current().unsampled_subsegment();
         }
         let subsegment = xray_core::subsegment(name);
-        SqsRecord::link(&subsegment, [*self]);
+        SqsRecord::link(&subsegment, [self.clone()]);
         subsegment
     }
 
@@ -129,7 +129,7 @@ impl<'a> SqsRecord<'a> {
     /// ```
     #[must_use = "a segment closes when its last handle is dropped"]
     pub fn begin(&self, recorder: &Recorder, name: impl AsRef<str>) -> Segment {
-        recorder.begin_from(name, &self.header.with_sampled(self.is_sampled()))
+        recorder.begin_from(name, &self.header.clone().with_sampled(self.is_sampled()))
     }
 }
 

@@ -22,7 +22,7 @@ fn header(case: &Value) -> TraceHeader<'_> {
 fn parsed(case: &Value) -> Value {
     let header = header(case);
     let data: Map<_, _> = header.fields().map(|(key, value)| (key.to_owned(), value.into())).collect();
-    let segment = segment_of(header);
+    let segment = segment_of(&header);
     let continued = header.trace_id().is_some_and(|trace_id| segment["trace_id"] == trace_id.to_string());
     json!({
         "root": header.root(),
@@ -35,9 +35,9 @@ fn parsed(case: &Value) -> Value {
 }
 
 /// The document of a segment that continues the header's trace. It is recorded whatever the header decides.
-fn segment_of(header: TraceHeader<'_>) -> Value {
+fn segment_of(header: &TraceHeader<'_>) -> Value {
     let (recorder, traces) = Recorder::in_memory();
-    recorder.begin_from("svc", &header.with_sampled(true)).close();
+    recorder.begin_from("svc", &header.clone().with_sampled(true)).close();
     traces.take().one().root().json().clone()
 }
 

@@ -5,9 +5,10 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use xray_actix::Naming;
 use xray_actix::{MatchedRoute, XRay};
+use xray_core::Recorder;
 use xray_core::sampling::{Always, Decision, Never, Rate, Sampler, SamplingRequest};
-use xray_core::{Naming, Recorder};
 
 use crate::support::{self, Global, ask, recorder_with, serve, start, xray};
 

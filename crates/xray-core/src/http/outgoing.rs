@@ -150,7 +150,7 @@ impl Outgoing {
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         let (propagation, carried) = self.subsegment.handle().propagation();
         let header = self.subsegment.trace_header();
-        let xray = header.filter(|_| propagation.sends_xray()).map(|header| Cow::Owned(header_value(&header)));
+        let xray = header.as_ref().filter(|_| propagation.sends_xray()).map(|header| Cow::Owned(header_value(header)));
         let came = carried.is_some_and(|carried| carried.w3c);
         // From the same header: both must name the same trace.
         let w3c = header.filter(|_| propagation.sends_w3c(came) && !self.has_traceparent).and_then(|header| {

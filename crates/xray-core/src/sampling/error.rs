@@ -120,7 +120,7 @@ impl fmt::Display for RulePlace {
             Self::Document => f.write_str("the sampling document"),
             Self::Default => f.write_str("the default sampling rule"),
             Self::Rule(index, None) => write!(f, "sampling rule {index}"),
-            Self::Rule(index, Some(description)) => write!(f, "sampling rule {index} ({description:?})"),
+            Self::Rule(index, Some(description)) => write!(f, "sampling rule {index} {description:?}"),
         }
     }
 }
@@ -150,7 +150,7 @@ mod tests {
             (E::Missing { at: Document, field: "default" }, "the sampling document lacks `default`"),
             (
                 E::Unknown { at: Rule(0, Some("Sign-in".into())), field: "hosts".into() },
-                "sampling rule 0 (\"Sign-in\") has the unknown field `hosts`",
+                "sampling rule 0 \"Sign-in\" has the unknown field `hosts`",
             ),
             (
                 E::invalid(Default, "rate", "a number from 0 to 1", 1.5),
