@@ -119,6 +119,8 @@ causes! {
     DaemonUnresolved = "daemon_unresolved",
     /// A request is recorded or not, by which rule and why.
     Decision = "decision",
+    /// Documents were lost, and are sent again.
+    DeliveryResumed = "delivery_resumed",
     /// A document was sent, held back or dropped.
     Document = "document",
     /// The emitter, which may be the application's code, panicked.

@@ -78,6 +78,7 @@ mod id;
 mod ledger;
 mod naming;
 pub mod plugin;
+mod process;
 mod random;
 mod recorder;
 mod redact;

@@ -129,6 +129,30 @@ fn a_daemon_that_is_absent_costs_documents_only() {
 }
 
 #[test]
+fn documents_that_nothing_receives_are_one_line_at_default_settings() {
+    let test = "documents_that_nothing_receives_are_one_line_at_default_settings";
+    if child::is_child() {
+        let recorder = Recorder::builder().sampling(Always).build().unwrap();
+        for _ in 0..20 {
+            recorder.begin("shop").close();
+            assert_eq!(recorder.flush(Duration::from_secs(20)), Flushed::All);
+        }
+        return;
+    }
+    let (socket, address) = daemon();
+    drop(socket);
+    for (address, line) in [
+        (address.to_string(), format!("no X-Ray daemon listens at {address}: ")),
+        ("no-such-host.invalid:2000".to_owned(), "no-such-host.invalid:2000 does not resolve (".to_owned()),
+    ] {
+        let (_, printed) = child::run(test, &[("AWS_XRAY_DAEMON_ADDRESS", &address)]);
+        assert_eq!(printed.lines().filter(|printed| printed.contains(&line)).count(), 1, "{printed}");
+        assert_eq!(printed.lines().count(), 1, "{printed}");
+        assert!(printed.contains("[ERROR]") && printed.contains("AWS_XRAY_DAEMON_ADDRESS"), "{printed}");
+    }
+}
+
+#[test]
 fn counts_tell_what_was_repaired_and_ignored() {
     let (recorder, _traces) = Recorder::in_memory();
     assert_eq!(recorder.stats(), Stats::default());

@@ -2,22 +2,25 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use super::address::Endpoint;
 use super::inline::InlineEmitter;
+use super::outage::Outage;
 use super::queue::{Pushed, Queue};
 use super::sender::{Patience, Sender};
 use super::socket::Socket;
 use super::{Emitter, Flushed};
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::document::Document;
+use crate::process::{Owned, PerProcess};
 use crate::stats::Counters;
+use crate::time::Clock;
 
 /// Bytes of documents that may wait: some 8,000 traces, more than a second of a busy service.
 const CAPACITY: usize = 8 << 20;
@@ -31,24 +34,44 @@ const LOOKUP: Duration = Duration::from_millis(20);
 /// Why a document is given up when the emitter is dropped.
 const NO_TIME: &str = "no time was left";
 
+/// How long the queue must not be full before that counts as over.
+const FULL_QUIET: Duration = Duration::from_secs(10);
+
 /// Hands documents to the thread `xray-emitter`, which sends them at a pace that the daemon can follow.
 ///
 /// The thread starts with the first document. If it cannot be started, documents are sent by the callers'
 /// threads. Dropping the emitter stops it, after it has sent what is queued, within 0.3 seconds.
 ///
-/// A forked child has the queue but not the thread: it starts its own as soon as a push finds the thread
-/// asleep or the queue full, or at a flush. What was queued at the fork is then sent by both, under the same
-/// ids, which X-Ray takes for one document.
+/// A forked child has a queue and a thread of its own from its first document on. What is queued at the fork is
+/// sent by the parent.
 #[derive(Debug)]
 pub(crate) struct BackgroundEmitter {
+    capacity: usize,
     endpoint: Endpoint,
     counters: Arc<Counters>,
     diagnostics: Diagnostics,
+    worker: PerProcess<Worker>,
+}
+
+/// The queue and the thread of a process.
+#[derive(Debug)]
+struct Worker {
     queue: Arc<Queue>,
-    /// The process that has the thread; 0, which no process has, before it is started.
-    home: AtomicU32,
+    is_started: AtomicBool,
     /// Set when the thread could not be started.
     inline: OnceLock<InlineEmitter>,
+    full: Outage,
+}
+
+impl Worker {
+    fn new(capacity: usize, diagnostics: &Diagnostics) -> Worker {
+        Worker {
+            queue: Arc::new(Queue::new(capacity)),
+            is_started: AtomicBool::new(false),
+            inline: OnceLock::new(),
+            full: Outage::new(Cause::QueueFull, diagnostics.clone(), Clock::system()),
+        }
+    }
 }
 
 impl BackgroundEmitter {
@@ -64,71 +87,87 @@ impl BackgroundEmitter {
         counters: Arc<Counters>,
         diagnostics: Diagnostics,
     ) -> BackgroundEmitter {
-        let queue = Arc::new(Queue::new(capacity));
-        BackgroundEmitter { endpoint, counters, diagnostics, queue, home: AtomicU32::new(0), inline: OnceLock::new() }
+        let worker = PerProcess::new(Worker::new(capacity, &diagnostics));
+        BackgroundEmitter { capacity, endpoint, counters, diagnostics, worker }
+    }
+
+    fn worker(&self) -> impl Deref<Target = Arc<Owned<Worker>>> {
+        self.worker.get(|| Worker::new(self.capacity, &self.diagnostics))
     }
 
     /// Wakes the thread, or starts it.
-    fn wake(&self) {
-        self.start();
-        self.queue.wake();
+    fn wake(&self, worker: &Worker) {
+        if !worker.is_started.swap(true, Relaxed) {
+            self.start(worker);
+        }
+        worker.queue.wake();
     }
 
-    /// Starts the thread unless this process has it.
-    fn start(&self) {
-        let (home, here) = (self.home.load(Relaxed), process::id());
-        if home == here || self.home.compare_exchange(home, here, Relaxed, Relaxed).is_err() {
-            return;
-        }
-        let queue = self.queue.clone();
+    fn start(&self, worker: &Worker) {
+        let queue = worker.queue.clone();
         let socket = Socket::new(self.endpoint.clone(), self.counters.clone(), self.diagnostics.clone());
         let work = move || run(&queue, &Sender::new(socket));
         if let Err(error) = thread::Builder::new().name("xray-emitter".to_owned()).spawn(work) {
-            self.fall_back(&error);
+            self.fall_back(worker, &error);
         }
     }
 
-    fn fall_back(&self, error: &io::Error) {
+    fn fall_back(&self, worker: &Worker, error: &io::Error) {
         let why = format_args!("documents are sent by the threads that finish them: no thread to send them: {error}");
         self.diagnostics.warn(Cause::NoEmitterThread, why);
-        let inline = self
+        let inline = worker
             .inline
             .get_or_init(|| InlineEmitter::new(self.endpoint.clone(), self.counters.clone(), self.diagnostics.clone()));
-        self.queue.leave().into_iter().for_each(|document| inline.emit(document));
+        worker.queue.leave().into_iter().for_each(|document| inline.emit(document));
     }
 }
 
 impl Emitter for BackgroundEmitter {
     /// Costs a lock and a move; the first document after a pause costs a wake as well, 3 to 12 µs.
     fn emit(&self, document: Document) {
-        if let Some(inline) = self.inline.get() {
+        let worker = self.worker();
+        if let Some(inline) = worker.inline.get() {
             return inline.emit(document);
         }
-        match self.queue.push(document) {
-            Pushed::Queued => {}
-            Pushed::Wake => self.wake(),
+        match worker.queue.push(document) {
+            Pushed::Queued => worker.full.over_after(FULL_QUIET, format_args!("the queue of documents has room again")),
+            Pushed::Wake => self.wake(&worker),
             Pushed::Full => {
                 self.counters.dropped_queue_full.add(1);
-                self.diagnostics.warn(Cause::QueueFull, format_args!("a document was dropped: the queue is full"));
-                self.start();
+                let message = format_args!(
+                    "a document was dropped: {} MiB of them wait to be sent to {}, which takes no more at a time. New \
+                     documents are dropped until there is room; sample fewer requests",
+                    self.capacity >> 20,
+                    self.endpoint
+                );
+                worker.full.lost(1, message);
+            }
+            Pushed::Gone => {
+                self.counters.dropped_unsent.add(1);
+                self.diagnostics.error(Cause::Unsent, format_args!("a document was dropped: {NO_TIME}"));
             }
         }
     }
 
     fn flush(&self, timeout: Duration) -> Flushed {
-        self.queue.flush(timeout, || self.wake())
+        let worker = self.worker();
+        worker.queue.flush(timeout, || self.wake(&worker))
     }
 
     /// `then` runs on the sending thread.
     fn when_flushed(&self, then: Box<dyn FnOnce() + Send>) {
-        self.queue.when_flushed(then, || self.wake());
+        let worker = self.worker();
+        worker.queue.when_flushed(then, || self.wake(&worker));
     }
 }
 
 impl Drop for BackgroundEmitter {
     fn drop(&mut self) {
-        if *self.home.get_mut() == process::id() && self.inline.get().is_none() {
-            self.queue.close(DRAIN);
+        if let Some(worker) = self.worker.existing()
+            && worker.is_started.load(Relaxed)
+            && worker.inline.get().is_none()
+        {
+            worker.queue.close(DRAIN);
         }
     }
 }
@@ -140,14 +179,16 @@ fn run(queue: &Queue, sender: &Sender) {
         for document in batch.drain(..) {
             // Nothing in here should panic; should it, then at the cost of a document, not of all to come.
             if catch_unwind(AssertUnwindSafe(|| sender.deliver(&document, queue))).is_err() {
-                sender.give_up("sending it panicked");
+                sender.give_up(1, "sending it panicked");
             }
             spent.push(document.into_datagram());
         }
         queue.recycle(&mut spent);
+        sender.check();
     }
-    for _ in queue.leave() {
-        sender.give_up(NO_TIME);
+    match queue.leave().len() {
+        0 => {}
+        left => sender.give_up(left as u64, NO_TIME),
     }
 }
 
@@ -187,12 +228,12 @@ mod tests {
         (BackgroundEmitter::new(endpoint, counters.clone(), quiet()), counters)
     }
 
-    /// An emitter whose thread never runs, as in a child forked while it napped.
+    /// An emitter whose thread never runs.
     fn threadless(capacity: usize) -> (BackgroundEmitter, Arc<Counters>) {
         let counters = Arc::new(Counters::default());
         let endpoint = "127.0.0.1:9".parse().unwrap();
         let emitter = BackgroundEmitter::with_capacity(capacity, endpoint, counters.clone(), quiet());
-        emitter.home.store(process::id(), Relaxed);
+        emitter.worker().is_started.store(true, Relaxed);
         (emitter, counters)
     }
 
@@ -303,7 +344,7 @@ mod tests {
             emitter.emit(document(n, 300));
         }
         assert_eq!(counters.snapshot(), Stats { dropped_queue_full: 4, ..Stats::default() });
-        assert_eq!(emitter.queue.leave(), [0, 1, 2].map(|n| document(n, 300)));
+        assert_eq!(emitter.worker().queue.leave(), [0, 1, 2].map(|n| document(n, 300)));
     }
 
     #[test]
@@ -313,7 +354,7 @@ mod tests {
         emitter.emit(document(0, 300));
         emitter.emit(document(1, 300));
         assert_eq!(emitter.flush(Duration::from_millis(1)), Flushed::TimedOut { left: 2 });
-        emitter.queue.leave();
+        emitter.worker().queue.leave();
     }
 
     #[test]
@@ -353,40 +394,22 @@ mod tests {
     fn dropping_the_emitter_sends_what_is_queued_and_ends_the_thread() {
         let daemon = receiver();
         let (emitter, counters) = emitter(&daemon);
-        let queue = emitter.queue.clone();
+        let queue = emitter.worker().queue.clone();
         for n in 0..1_000 {
             emitter.emit(document(n, 100));
         }
         drop(emitter);
         assert_eq!(counters.snapshot().emitted, 1_000);
-        assert_eq!(queue.push(document(0, 100)), Pushed::Full, "nobody would send it");
-    }
-
-    #[test]
-    fn a_forked_child_starts_its_own_thread() {
-        for inherited in [0, 1] {
-            let daemon = receiver();
-            let (emitter, _) = emitter(&daemon);
-            for n in 0..inherited {
-                // The parent's thread had been woken for this one, so no push will wake it again.
-                assert_eq!(emitter.queue.push(document(n, 100)), Pushed::Wake);
-            }
-            emitter.home.store(u32::MAX, Relaxed);
-            emitter.emit(document(inherited, 100));
-            assert_eq!(emitter.flush(SOON), Flushed::All);
-            for n in 0..=inherited {
-                assert_eq!(number(&receive(&daemon)), n);
-            }
-        }
+        assert_eq!(queue.push(document(0, 100)), Pushed::Gone);
     }
 
     #[test]
     fn without_a_thread_documents_are_sent_by_the_caller() {
         let daemon = receiver();
         let (emitter, counters) = emitter(&daemon);
-        emitter.home.store(process::id(), Relaxed);
+        emitter.worker().is_started.store(true, Relaxed);
         emitter.emit(document(1, 100));
-        emitter.fall_back(&io::ErrorKind::OutOfMemory.into());
+        emitter.fall_back(&emitter.worker(), &io::ErrorKind::OutOfMemory.into());
         assert_eq!(number(&receive(&daemon)), 1);
         emitter.emit(document(2, 100));
         assert_eq!(counters.snapshot().emitted, 2);

@@ -1,5 +1,6 @@
 //! Sending on the caller's own thread: for Lambda, where nothing may be left behind when the process freezes.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::socket::Socket;
 use super::{Emitter, Flushed};
 use crate::diagnostics::Diagnostics;
 use crate::document::Document;
+use crate::process::{Owned, PerProcess};
 use crate::stats::Counters;
 
 /// How long the first document waits for the daemon's name. On Lambda the address is numeric, and none waits.
@@ -19,6 +21,15 @@ const LOOKUP: Duration = Duration::from_millis(100);
 /// for a millisecond, since what is not read is lost: 1,000 documents at once take some 35 ms.
 #[derive(Debug)]
 pub(crate) struct InlineEmitter {
+    endpoint: Endpoint,
+    counters: Arc<Counters>,
+    diagnostics: Diagnostics,
+    own: PerProcess<Own>,
+}
+
+/// What belongs to a process.
+#[derive(Debug)]
+struct Own {
     sender: Sender,
     waited: AtomicBool,
 }
@@ -26,13 +37,24 @@ pub(crate) struct InlineEmitter {
 impl InlineEmitter {
     /// Opens no socket yet.
     pub(crate) fn new(endpoint: Endpoint, counters: Arc<Counters>, diagnostics: Diagnostics) -> InlineEmitter {
-        let sender = Sender::new(Socket::new(endpoint, counters, diagnostics));
-        InlineEmitter { sender, waited: AtomicBool::new(false) }
+        let own = PerProcess::new(Own::new(&endpoint, &counters, &diagnostics));
+        InlineEmitter { endpoint, counters, diagnostics, own }
+    }
+
+    fn own(&self) -> impl Deref<Target = Arc<Owned<Own>>> {
+        self.own.get(|| Own::new(&self.endpoint, &self.counters, &self.diagnostics))
+    }
+}
+
+impl Own {
+    fn new(endpoint: &Endpoint, counters: &Arc<Counters>, diagnostics: &Diagnostics) -> Own {
+        let socket = Socket::new(endpoint.clone(), counters.clone(), diagnostics.clone());
+        Own { sender: Sender::new(socket), waited: AtomicBool::new(false) }
     }
 }
 
 /// The caller waits: nothing but the windows may hold it up, and only the first document waits for a name.
-impl Patience for InlineEmitter {
+impl Patience for Own {
     fn is_urgent(&self) -> bool {
         true
     }
@@ -48,11 +70,13 @@ impl Patience for InlineEmitter {
 
 impl Emitter for InlineEmitter {
     fn emit(&self, document: Document) {
-        self.sender.deliver(&document, self);
+        let own = self.own();
+        own.sender.deliver(&document, &***own);
     }
 
     /// Always [`Flushed::All`].
     fn flush(&self, _timeout: Duration) -> Flushed {
+        self.own().sender.check();
         Flushed::All
     }
 }

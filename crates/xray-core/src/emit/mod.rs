@@ -10,6 +10,7 @@ mod address;
 mod background;
 mod inline;
 mod memory;
+mod outage;
 mod pace;
 mod queue;
 mod resolve;

@@ -94,6 +94,8 @@ pub(super) enum Pushed {
     Wake,
     /// Dropped: the queue is full.
     Full,
+    /// Dropped: the sender is gone.
+    Gone,
 }
 
 impl State {
@@ -130,7 +132,10 @@ impl Queue {
     pub(super) fn push(&self, document: Document) -> Pushed {
         let bytes = document.datagram().len();
         let mut state = self.lock();
-        if state.bytes + bytes > self.capacity || state.sender == Activity::Gone {
+        if state.sender == Activity::Gone {
+            return Pushed::Gone;
+        }
+        if state.bytes + bytes > self.capacity {
             return Pushed::Full;
         }
         state.bytes += bytes;
@@ -495,7 +500,7 @@ mod tests {
         queue.lock().closing = Some(Instant::now());
         assert!(!queue.take(&mut batch) && queue.expired());
         assert_eq!(queue.leave(), [document(1, 100)]);
-        assert_eq!(queue.push(document(2, 100)), Pushed::Full);
+        assert_eq!(queue.push(document(2, 100)), Pushed::Gone);
         assert_eq!(queue.flush(SOON, || unreachable!()), Flushed::All);
     }
 

@@ -1,26 +1,27 @@
-//! The daemon's host name, looked up again and again: a sidecar or service that moves is followed.
+//! Re-resolves the daemon's host name, so that a sidecar or service that moves is found.
 //!
-//! A lookup may hang for seconds, so it runs on a thread of its own that lives as long as the lookup. Whoever
-//! sends meanwhile uses the last good answer.
+//! A lookup may hang for seconds, so it runs on a thread of its own that lives as long as the lookup. Documents
+//! are sent to the last good answer meanwhile, unless nothing listens there.
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::address::Endpoint;
 use crate::diagnostics::{Cause, Diagnostics};
+use crate::time::Clock;
 
 /// How long an answer serves: the usual time to live in container networks is a minute or less.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// How long after a failed lookup the next one starts.
+/// How long after a failed lookup, or after one whose answer did not serve, the next one starts.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// The system's resolver, or a test's.
-type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+pub(super) type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 /// Knows the socket address of an endpoint.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub(super) enum Resolver {
 pub(super) enum Resolved {
     /// The last good answer.
     Known(SocketAddr),
-    /// The first lookup is under way.
+    /// The first lookup is under way, or one because nothing listens at the last good answer.
     Pending,
     /// No lookup has succeeded yet, and the first has failed.
     Unknown,
@@ -45,15 +46,21 @@ pub(super) enum Resolved {
 impl Resolver {
     pub(super) fn new(endpoint: &Endpoint, diagnostics: Diagnostics) -> Resolver {
         let lookup = |host: &str, port| (host, port).to_socket_addrs().map(Iterator::collect);
-        Resolver::with_lookup(endpoint, diagnostics, Box::new(lookup))
+        Resolver::with_lookup(endpoint, diagnostics, Clock::system(), Box::new(lookup))
     }
 
-    fn with_lookup(endpoint: &Endpoint, diagnostics: Diagnostics, lookup: Box<Lookup>) -> Resolver {
+    pub(super) fn with_lookup(
+        endpoint: &Endpoint,
+        diagnostics: Diagnostics,
+        clock: Clock,
+        lookup: Box<Lookup>,
+    ) -> Resolver {
         match endpoint.socket_address() {
             Some(address) => Resolver::Fixed(address),
             None => Resolver::Name(Arc::new(Name {
                 endpoint: endpoint.clone(),
                 lookup,
+                clock,
                 diagnostics,
                 state: Mutex::default(),
                 answered: Condvar::new(),
@@ -65,7 +72,7 @@ impl Resolver {
     pub(super) fn resolve(&self) -> Resolved {
         match self {
             Resolver::Fixed(address) => Resolved::Known(*address),
-            Resolver::Name(name) => name.resolve(Instant::now()),
+            Resolver::Name(name) => name.resolve(),
         }
     }
 
@@ -76,12 +83,30 @@ impl Resolver {
             (resolved, _) => resolved,
         }
     }
+
+    /// Looks a name up again, since nothing listens at its address: at once, unless it was looked up in the last
+    /// five seconds. Returns whether a lookup is under way for that reason.
+    pub(super) fn doubt(&self) -> bool {
+        match self {
+            Resolver::Fixed(_) => false,
+            Resolver::Name(name) => name.doubt(),
+        }
+    }
+
+    /// Why the last lookup failed.
+    pub(super) fn failure(&self) -> String {
+        match self {
+            Resolver::Fixed(_) => String::new(),
+            Resolver::Name(name) => name.lock().failure.clone(),
+        }
+    }
 }
 
 /// A host's name and what is known about it.
 pub(super) struct Name {
     endpoint: Endpoint,
     lookup: Box<Lookup>,
+    clock: Clock,
     diagnostics: Diagnostics,
     state: Mutex<State>,
     answered: Condvar,
@@ -91,13 +116,19 @@ pub(super) struct Name {
 struct State {
     address: Option<SocketAddr>,
     asking: bool,
+    /// Nothing listens at the address: the lookup under way is waited for.
+    doubted: bool,
+    /// When the last lookup began.
+    asked: Duration,
     /// When to ask next; `None` before the first answer of any kind.
-    due: Option<Instant>,
+    due: Option<Duration>,
+    failure: String,
 }
 
 impl State {
     fn resolved(&self) -> Resolved {
         match (self.address, self.due) {
+            (Some(_), _) if self.doubted => Resolved::Pending,
             (Some(address), _) => Resolved::Known(address),
             (None, None) => Resolved::Pending,
             (None, Some(_)) => Resolved::Unknown,
@@ -106,15 +137,26 @@ impl State {
 }
 
 impl Name {
-    fn resolve(self: &Arc<Name>, now: Instant) -> Resolved {
+    fn resolve(self: &Arc<Name>) -> Resolved {
+        let now = self.clock.elapsed();
         let mut state = self.lock();
         if !state.asking && state.due.is_none_or(|due| now >= due) {
-            state.asking = true;
-            drop(state);
-            self.ask();
-            state = self.lock();
+            state = self.ask(state, now);
         }
         state.resolved()
+    }
+
+    fn doubt(self: &Arc<Name>) -> bool {
+        let now = self.clock.elapsed();
+        let mut state = self.lock();
+        let soon = state.asked + RETRY;
+        if !state.asking && now >= soon {
+            state.doubted = true;
+            drop(self.ask(state, now));
+            return true;
+        }
+        state.due = state.due.map(|due| due.min(soon));
+        state.doubted
     }
 
     fn wait(&self, timeout: Duration) -> Resolved {
@@ -123,38 +165,48 @@ impl Name {
         waited.unwrap_or_else(PoisonError::into_inner).0.resolved()
     }
 
-    fn ask(self: &Arc<Name>) {
+    /// Starts a lookup. The lock is not held meanwhile.
+    fn ask<'a>(self: &'a Arc<Name>, mut state: MutexGuard<'a, State>, now: Duration) -> MutexGuard<'a, State> {
+        state.asking = true;
+        state.asked = now;
+        drop(state);
         let name = self.clone();
         let work = move || name.learn((name.lookup)(name.endpoint.host(), name.endpoint.port()));
         if let Err(error) = thread::Builder::new().name("xray-resolver".to_owned()).spawn(work) {
             self.learn(Err(error));
         }
+        self.lock()
     }
 
     fn learn(&self, answer: io::Result<Vec<SocketAddr>>) {
+        let now = self.clock.elapsed();
         let mut state = self.lock();
-        let (before, chosen) = (state.address, answer.map(|found| choose(state.address, &found)));
+        let before = state.address;
+        let chosen = answer.map(|found| choose(before, &found));
         state.asking = false;
+        state.doubted = false;
         if let Ok(Some(address)) = chosen {
             state.address = Some(address);
-            state.due = Some(Instant::now() + FRESH);
+            state.due = Some(now + FRESH);
         } else {
-            state.due = Some(Instant::now() + RETRY);
+            state.due = Some(now + RETRY);
+            state.failure = chosen.as_ref().map_or_else(io::Error::to_string, |_| "it has no address".to_owned());
         }
+        let failure = state.failure.clone();
         drop(state);
         self.answered.notify_all();
-        self.report(before, chosen);
-    }
-
-    fn report(&self, before: Option<SocketAddr>, chosen: io::Result<Option<SocketAddr>>) {
         let endpoint = &self.endpoint;
-        match chosen {
-            Ok(Some(address)) if before == Some(address) => {}
-            Ok(Some(address)) => {
-                self.diagnostics.info(Cause::DaemonResolved, format_args!("{endpoint} is at {address}"))
+        match (chosen, before) {
+            (Ok(Some(address)), before) if before == Some(address) => {}
+            (Ok(Some(address)), _) => {
+                self.diagnostics.info(Cause::DaemonResolved, format_args!("{endpoint} is at {address}"));
             }
-            Ok(None) => self.diagnostics.warn(Cause::DaemonUnresolved, format_args!("{endpoint} has no address")),
-            Err(error) => self.diagnostics.warn(Cause::DaemonUnresolved, format_args!("{endpoint} not found: {error}")),
+            (_, Some(before)) => {
+                let message = format_args!("{endpoint} is not found ({failure}): documents are sent to {before} still");
+                self.diagnostics.info(Cause::DaemonUnresolved, message);
+            }
+            // The documents that are lost by it report it.
+            (_, None) => {}
         }
     }
 
@@ -183,6 +235,7 @@ mod tests {
 
     use super::*;
     use crate::diagnostics::Stderr;
+    use crate::time::Timestamp;
 
     const SOON: Duration = Duration::from_secs(10);
 
@@ -191,15 +244,16 @@ mod tests {
     }
 
     /// A resolver for `daemon:2000` whose every lookup waits for the next answer from the test.
-    fn scripted() -> (Arc<Name>, mpsc::Sender<io::Result<Vec<SocketAddr>>>) {
+    fn scripted() -> (Arc<Name>, Clock, mpsc::Sender<io::Result<Vec<SocketAddr>>>) {
         let (answers, next) = mpsc::channel();
         let next = Mutex::new(next);
         let lookup = move |host: &str, port: u16| {
             assert_eq!((host, port), ("daemon", 2000));
             next.lock().unwrap().recv().unwrap()
         };
-        match Resolver::with_lookup(&"daemon:2000".parse().unwrap(), quiet(), Box::new(lookup)) {
-            Resolver::Name(name) => (name, answers),
+        let clock = Clock::manual(Timestamp::from_micros(0));
+        match Resolver::with_lookup(&"daemon:2000".parse().unwrap(), quiet(), clock.clone(), Box::new(lookup)) {
+            Resolver::Name(name) => (name, clock, answers),
             Resolver::Fixed(_) => unreachable!(),
         }
     }
@@ -228,42 +282,69 @@ mod tests {
 
     #[test]
     fn a_hanging_lookup_holds_nobody_and_the_last_good_answer_stays() {
-        let (name, answers) = scripted();
-        let start = Instant::now();
-        assert_eq!(name.resolve(start), Resolved::Pending);
-        assert_eq!(name.resolve(start), Resolved::Pending);
+        let (name, clock, answers) = scripted();
+        assert_eq!(name.resolve(), Resolved::Pending);
+        assert_eq!(name.resolve(), Resolved::Pending);
         answers.send(Ok(vec![address("10.0.0.1:2000")])).unwrap();
         assert_eq!(name.wait(SOON), Resolved::Known(address("10.0.0.1:2000")));
         settle(&name);
 
-        let stale = Instant::now() + FRESH;
-        assert_eq!(name.resolve(stale), Resolved::Known(address("10.0.0.1:2000")), "while the second one hangs");
+        clock.advance(FRESH);
+        assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.1:2000")), "while the second one hangs");
         assert!(name.lock().asking);
         answers.send(Err(io::ErrorKind::TimedOut.into())).unwrap();
         settle(&name);
-        assert_eq!(name.resolve(Instant::now()), Resolved::Known(address("10.0.0.1:2000")), "after it failed");
+        assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.1:2000")), "after it failed");
         assert!(!name.lock().asking);
 
-        assert_eq!(name.resolve(Instant::now() + RETRY), Resolved::Known(address("10.0.0.1:2000")));
+        clock.advance(RETRY);
+        assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.1:2000")));
         answers.send(Ok(vec![address("10.0.0.2:2000")])).unwrap();
         settle(&name);
-        assert_eq!(name.resolve(Instant::now()), Resolved::Known(address("10.0.0.2:2000")), "it has moved");
+        assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.2:2000")), "it has moved");
     }
 
     #[test]
     fn a_name_that_is_not_found_is_unknown_and_asked_for_again() {
-        let (name, answers) = scripted();
-        assert_eq!(name.resolve(Instant::now()), Resolved::Pending);
+        let (name, clock, answers) = scripted();
+        assert_eq!(name.resolve(), Resolved::Pending);
         answers.send(Err(io::ErrorKind::NotFound.into())).unwrap();
         assert_eq!(name.wait(SOON), Resolved::Unknown);
         settle(&name);
-        assert_eq!(name.resolve(Instant::now() + RETRY), Resolved::Unknown);
+        clock.advance(RETRY);
+        assert_eq!(name.resolve(), Resolved::Unknown);
         answers.send(Ok(vec![])).unwrap();
         settle(&name);
-        assert_eq!(name.resolve(Instant::now() + RETRY), Resolved::Unknown);
+        assert_eq!(name.lock().failure, "it has no address");
+        clock.advance(RETRY);
+        assert_eq!(name.resolve(), Resolved::Unknown);
         answers.send(Ok(vec![address("[::1]:2000")])).unwrap();
         settle(&name);
-        assert_eq!(name.resolve(Instant::now()), Resolved::Known(address("[::1]:2000")));
+        assert_eq!(name.resolve(), Resolved::Known(address("[::1]:2000")));
+    }
+
+    #[test]
+    fn a_doubted_address_is_looked_up_at_once_but_not_twice_in_five_seconds() {
+        let (name, clock, answers) = scripted();
+        answers.send(Ok(vec![address("10.0.0.1:2000")])).unwrap();
+        name.resolve();
+        settle(&name);
+        // The answer is fresh: the doubt waits until five seconds are over.
+        clock.advance(RETRY / 2);
+        assert!(!name.doubt() && !name.lock().asking);
+        assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.1:2000")));
+        clock.advance(RETRY / 2);
+        assert!(name.doubt() && name.doubt());
+        assert_eq!(name.resolve(), Resolved::Pending, "documents wait for the answer");
+        answers.send(Ok(vec![address("10.0.0.2:2000")])).unwrap();
+        assert_eq!(name.wait(SOON), Resolved::Known(address("10.0.0.2:2000")));
+        settle(&name);
+        // One that fails leaves the last good answer.
+        clock.advance(RETRY);
+        assert!(name.doubt());
+        answers.send(Err(io::ErrorKind::TimedOut.into())).unwrap();
+        settle(&name);
+        assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.2:2000")));
     }
 
     #[test]

@@ -46,19 +46,24 @@ impl Sender {
                     retries -= 1;
                     thread::sleep(Duration::from_millis(1));
                 }
-                Sent::Full => return self.socket.give_up("the send buffer is full"),
+                Sent::Full => return self.give_up(1, "the kernel's send buffer is full"),
                 Sent::Unresolved => {
                     if let Some(why) = patience.is_over() {
-                        return self.socket.give_up(why);
+                        return self.give_up(1, why);
                     }
                 }
             }
         }
     }
 
-    /// Gives a document up.
-    pub(super) fn give_up(&self, why: &str) {
-        self.socket.give_up(why);
+    /// Gives documents up.
+    pub(super) fn give_up(&self, documents: u64, why: &str) {
+        self.socket.give_up(documents, format_args!("{why}"));
+    }
+
+    /// Learns what became of the documents sent so far, before a pause.
+    pub(super) fn check(&self) {
+        self.socket.check();
     }
 
     /// Waits until the pace admits a document of that size. The lock is not held while waiting.

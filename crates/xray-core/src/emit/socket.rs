@@ -1,25 +1,42 @@
 //! The socket: sends one document, and knows what the kernel's answers mean.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::address::Endpoint;
+use super::outage::Outage;
 use super::resolve::{Resolved, Resolver};
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::document::Document;
 use crate::stats::Counters;
+use crate::time::Clock;
+
+/// How long a daemon on another host must not refuse anything before it counts as back: reports of refused
+/// datagrams come late from there, and only once a second.
+const REMOTE_QUIET: Duration = Duration::from_secs(2);
+
+/// As [`REMOTE_QUIET`], for documents that are given up for other reasons: those come and go.
+const UNSENT_QUIET: Duration = Duration::from_secs(10);
 
 /// A UDP socket to the daemon, opened at the first document and again when the daemon has moved.
 ///
-/// It is connected: only so does the kernel tell that nobody listens.
+/// It is connected: only so does the kernel report that nothing listens.
 #[derive(Debug)]
 pub(super) struct Socket {
     endpoint: Endpoint,
     resolver: Resolver,
     open: Mutex<Option<Open>>,
+    /// A datagram was sent after the last report of the kernel: no report now means that it arrived.
+    unreported: AtomicBool,
     counters: Arc<Counters>,
+    /// The ways in which documents are lost here.
+    absent: Outage,
+    unresolved: Outage,
+    unsent: Outage,
     diagnostics: Diagnostics,
 }
 
@@ -36,75 +53,160 @@ pub(super) enum Sent {
     Settled,
     /// Not yet: the kernel's send buffer is full.
     Full,
-    /// Not yet: the daemon's name is being looked up for the first time.
+    /// Not yet: the daemon's name is being looked up.
     Unresolved,
 }
 
 impl Socket {
     pub(super) fn new(endpoint: Endpoint, counters: Arc<Counters>, diagnostics: Diagnostics) -> Socket {
         let resolver = Resolver::new(&endpoint, diagnostics.clone());
-        Socket { endpoint, resolver, open: Mutex::default(), counters, diagnostics }
+        Socket::with_resolver(resolver, endpoint, counters, diagnostics, Clock::system())
     }
 
-    /// Sends a document, giving the first lookup of the daemon's name some time.
+    fn with_resolver(
+        resolver: Resolver,
+        endpoint: Endpoint,
+        counters: Arc<Counters>,
+        diagnostics: Diagnostics,
+        clock: Clock,
+    ) -> Socket {
+        let outage = |cause| Outage::new(cause, diagnostics.clone(), clock.clone());
+        Socket {
+            endpoint,
+            resolver,
+            open: Mutex::default(),
+            unreported: AtomicBool::new(false),
+            counters,
+            absent: outage(Cause::DaemonAbsent),
+            unresolved: outage(Cause::DaemonUnresolved),
+            unsent: outage(Cause::Unsent),
+            diagnostics,
+        }
+    }
+
+    /// Sends a document, giving a lookup of the daemon's name some time.
     pub(super) fn send_within(&self, timeout: Duration, document: &Document) -> Sent {
-        self.send_to(self.resolver.resolve_within(timeout), document)
-    }
-
-    /// Gives a document up.
-    pub(super) fn give_up(&self, why: &str) {
-        self.counters.dropped_unsent.add(1);
-        self.diagnostics.warn(Cause::Unsent, format_args!("a document for {} was dropped: {why}", self.endpoint));
-    }
-
-    fn send_to(&self, resolved: Resolved, document: &Document) -> Sent {
-        let to = match resolved {
+        let endpoint = &self.endpoint;
+        let to = match self.resolver.resolve_within(timeout) {
             Resolved::Known(to) => to,
             Resolved::Pending => return Sent::Unresolved,
             Resolved::Unknown => {
-                self.counters.dropped_unsent.add(1); // the resolver has told why
+                self.counters.dropped_unsent.add(1);
+                let why = self.resolver.failure();
+                let message = format_args!(
+                    "the host name of the X-Ray daemon at {endpoint} does not resolve ({why}): documents are dropped, \
+                     and the name is looked up every 5 s. Check AWS_XRAY_DAEMON_ADDRESS"
+                );
+                self.unresolved.lost(1, message);
                 return Sent::Settled;
             }
         };
-        let datagram = document.datagram();
-        match self.socket(to).and_then(|socket| self.transmit(&socket, datagram)) {
+        self.unresolved.over_after(Duration::ZERO, format_args!("{endpoint} resolves again"));
+        match self.transmit(to, document.datagram()) {
+            Ok(sent) => sent,
+            Err(error) => {
+                self.give_up(1, format_args!("{error}"));
+                Sent::Settled
+            }
+        }
+    }
+
+    /// Gives documents up.
+    pub(super) fn give_up(&self, documents: u64, why: fmt::Arguments<'_>) {
+        self.counters.dropped_unsent.add(documents);
+        let endpoint = &self.endpoint;
+        self.unsent.lost(documents, format_args!("a document for {endpoint} was dropped: {why}"));
+    }
+
+    /// Asks the kernel whether what was sent last has been refused, so that the last document before a pause is
+    /// not lost in silence.
+    pub(super) fn check(&self) {
+        let Some(open) = self.lock().as_ref().map(|open| (open.to, open.socket.clone())) else { return };
+        match open.1.take_error() {
+            Ok(Some(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+                self.refused();
+                self.resolver.doubt();
+            }
+            Ok(None) if self.unreported.load(Relaxed) => self.arrived(open.0),
+            _ => {}
+        }
+    }
+
+    fn transmit(&self, to: SocketAddr, datagram: &[u8]) -> io::Result<Sent> {
+        let sent = match self.socket(to)?.send(datagram) {
             Ok(_) => {
+                if self.unreported.swap(true, Relaxed) {
+                    self.arrived(to);
+                }
+                Ok(())
+            }
+            Err(error) if is_full(&error) => return Ok(Sent::Full),
+            Err(error) if error.raw_os_error() == Some(MESSAGE_TOO_LARGE) => return Ok(self.oversize(datagram)),
+            // This is the answer to an earlier datagram; the present one was not sent. The socket stays good: the
+            // daemon may be back any time.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                self.refused();
+                if self.resolver.doubt() {
+                    return Ok(Sent::Unresolved);
+                }
+                self.again(to, datagram)
+            }
+            // This may be an answer as well. Or the local address that a connected socket keeps is gone, since the
+            // host changed networks.
+            Err(_) => {
+                *self.lock() = None;
+                self.again(to, datagram)
+            }
+        };
+        match sent {
+            Ok(()) => {
                 self.counters.emitted.add(1);
                 self.counters.bytes.add(datagram.len() as u64);
+                self.unsent.over_after(UNSENT_QUIET, format_args!("documents are sent to {} again", self.endpoint));
+                Ok(Sent::Settled)
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Sent::Full,
-            Err(error) if error.raw_os_error() == Some(MESSAGE_TOO_LARGE) => {
-                self.counters.dropped_oversize.add(1);
-                let size = datagram.len();
-                self.diagnostics
-                    .error(Cause::Oversize, format_args!("a document of {size} bytes is too large to send"));
+            Err(error) if is_full(&error) => Ok(Sent::Full),
+            Err(error) => {
+                *self.lock() = None;
+                Err(error)
             }
-            Err(error) => self.fail(&error),
         }
+    }
+
+    /// Sends a datagram for the second time.
+    fn again(&self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
+        let sent = self.socket(to)?.send(datagram).map(drop);
+        self.unreported.store(sent.is_ok(), Relaxed);
+        sent
+    }
+
+    /// An earlier document did not arrive.
+    fn refused(&self) {
+        self.unreported.store(false, Relaxed);
+        self.counters.refused.add(1);
+        let message = format_args!(
+            "no X-Ray daemon listens at {}: documents are lost until one does. Start the daemon, or set \
+             AWS_XRAY_DAEMON_ADDRESS; AWS_XRAY_SDK_DISABLED=true turns tracing off",
+            self.endpoint
+        );
+        self.absent.lost(1, message);
+    }
+
+    /// Earlier documents arrived, as far as the kernel knows.
+    fn arrived(&self, to: SocketAddr) {
+        let quiet = if to.ip().is_loopback() { Duration::ZERO } else { REMOTE_QUIET };
+        self.absent.over_after(quiet, format_args!("the X-Ray daemon at {} listens again", self.endpoint));
+    }
+
+    fn oversize(&self, datagram: &[u8]) -> Sent {
+        self.counters.dropped_oversize.add(1);
+        let size = datagram.len();
+        let message = format_args!(
+            "a document of {size} bytes was dropped: the network to {} takes no datagram of that size",
+            self.endpoint
+        );
+        self.diagnostics.error(Cause::Oversize, message);
         Sent::Settled
-    }
-
-    fn transmit(&self, socket: &UdpSocket, datagram: &[u8]) -> io::Result<usize> {
-        match socket.send(datagram) {
-            // This is the answer to an earlier datagram; the present one was not sent. It has now been told,
-            // so the next call sends again: no reason to close, the daemon may be back any time.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                self.counters.refused.add(1);
-                self.diagnostics
-                    .warn(Cause::DaemonAbsent, format_args!("no X-Ray daemon listens at {}", self.endpoint));
-                socket.send(datagram)
-            }
-            result => result,
-        }
-    }
-
-    fn fail(&self, error: &io::Error) {
-        // A connected socket keeps the local address it chose first. That may be gone when the host changed
-        // networks, so the next document tries a new socket.
-        if error.kind() != ErrorKind::ConnectionRefused {
-            *self.lock() = None;
-        }
-        self.give_up(&error.to_string());
     }
 
     /// The socket for this address. It is cloned out, so that nothing is locked while sending and reporting.
@@ -134,6 +236,20 @@ fn connect(to: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// Whether the kernel has no room for a datagram now.
+fn is_full(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(NO_BUFFERS)
+}
+
+/// `ENOBUFS`, for which `std` has no name.
+const NO_BUFFERS: i32 = if cfg!(windows) {
+    10_055
+} else if cfg!(any(target_os = "linux", target_os = "android")) {
+    105
+} else {
+    55
+};
+
 /// `EMSGSIZE`, for which `std` has no name.
 const MESSAGE_TOO_LARGE: i32 = if cfg!(windows) {
     10_040
@@ -149,6 +265,7 @@ mod tests {
     use super::*;
     use crate::diagnostics::{Logger, Stderr};
     use crate::stats::Stats;
+    use crate::time::Timestamp;
 
     fn socket(to: &str) -> (Socket, Arc<Counters>, Arc<Mutex<Vec<String>>>) {
         let (counters, lines) = (Arc::new(Counters::default()), Arc::new(Mutex::new(Vec::new())));
@@ -181,7 +298,9 @@ mod tests {
         }
         let stats = counters.snapshot();
         assert_eq!((stats.emitted, stats.dropped_unsent, stats.refused), (4, 0, 3));
-        assert_eq!(*lines.lock().unwrap(), [format!("no X-Ray daemon listens at {at}")]);
+        let reported = std::mem::take(&mut *lines.lock().unwrap());
+        let [line] = &reported[..] else { panic!("{reported:?}") };
+        assert!(line.starts_with(&format!("no X-Ray daemon listens at {at}: documents are lost")), "{line}");
 
         let daemon = UdpSocket::bind(at).unwrap();
         daemon.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -190,6 +309,70 @@ mod tests {
         }
         assert_eq!([(); 3].map(|()| number(&receive(&daemon))), [10, 11, 12]);
         assert_eq!(counters.snapshot().refused, 4, "one report was left");
+        let lines = lines.lock().unwrap();
+        assert_eq!(*lines, [format!("the X-Ray daemon at {at} listens again: 4 documents were lost in 0 s")]);
+    }
+
+    #[test]
+    fn the_last_document_before_a_pause_is_not_lost_in_silence() {
+        let daemon = receiver();
+        let at = daemon.local_addr().unwrap();
+        let (socket, counters, lines) = socket(&at.to_string());
+        socket.check();
+        socket.send_within(Duration::ZERO, &document(1, 100));
+        socket.check();
+        assert_eq!((counters.snapshot().refused, lines.lock().unwrap().len()), (0, 0));
+        drop(daemon);
+        socket.send_within(Duration::ZERO, &document(2, 100));
+        socket.check();
+        assert_eq!((counters.snapshot().refused, lines.lock().unwrap().len()), (1, 1));
+        // What follows a report proves nothing by itself.
+        socket.send_within(Duration::ZERO, &document(3, 100));
+        assert_eq!(lines.lock().unwrap().len(), 1);
+        let daemon = UdpSocket::bind(at).unwrap();
+        socket.send_within(Duration::ZERO, &document(4, 100));
+        socket.check();
+        assert_eq!(lines.lock().unwrap().len(), 2, "{lines:?}");
+        drop(daemon);
+    }
+
+    #[test]
+    fn a_refused_document_finds_a_daemon_that_has_moved() {
+        let (first, second) = (receiver(), receiver());
+        let at = Arc::new(Mutex::new(first.local_addr().unwrap()));
+        let (counters, clock) = (Arc::new(Counters::default()), Clock::manual(Timestamp::from_micros(0)));
+        let quiet = Diagnostics::new(None, Stderr { level: None, prefix: false });
+        let (endpoint, asked): (Endpoint, _) = ("daemon:2000".parse().unwrap(), at.clone());
+        let lookup = Box::new(move |_: &str, _| Ok(vec![*asked.lock().unwrap()]));
+        let resolver = Resolver::with_lookup(&endpoint, quiet.clone(), clock.clone(), lookup);
+        let socket = Socket::with_resolver(resolver, endpoint, counters.clone(), quiet, clock.clone());
+        let send = |number| {
+            while socket.send_within(Duration::from_secs(10), &document(number, 100)) == Sent::Unresolved {}
+        };
+        send(1);
+        assert_eq!(number(&receive(&first)), 1);
+
+        *at.lock().unwrap() = second.local_addr().unwrap();
+        drop(first);
+        clock.advance(Duration::from_secs(5));
+        send(2); // which is lost: the kernel took it before it knew
+        send(3);
+        send(4);
+        assert_eq!([(); 2].map(|()| number(&receive(&second))), [3, 4]);
+        let stats = counters.snapshot();
+        assert_eq!((stats.emitted, stats.refused, stats.dropped_unsent), (4, 1, 0));
+    }
+
+    #[test]
+    fn a_name_that_does_not_resolve_is_one_error_and_each_document_is_counted() {
+        let (socket, counters, lines) = socket("no-such-host.invalid:2000");
+        for number in 0..20 {
+            while socket.send_within(Duration::from_secs(10), &document(number, 100)) == Sent::Unresolved {}
+        }
+        assert_eq!(counters.snapshot(), Stats { dropped_unsent: 20, ..Stats::default() });
+        let [line] = &lines.lock().unwrap()[..] else { panic!("{lines:?}") };
+        let start = "the host name of the X-Ray daemon at no-such-host.invalid:2000 does not resolve (";
+        assert!(line.starts_with(start) && line.ends_with("Check AWS_XRAY_DAEMON_ADDRESS"), "{line}");
     }
 
     #[test]
@@ -200,7 +383,13 @@ mod tests {
         assert_eq!(socket.send_within(Duration::ZERO, &document(2, 65_507)), Sent::Settled);
         let want = Stats { emitted: 1, bytes: 65_507, dropped_oversize: 1, ..Stats::default() };
         assert_eq!(counters.snapshot(), want);
-        assert_eq!(*lines.lock().unwrap(), ["a document of 65508 bytes is too large to send"]);
+        assert_eq!(
+            *lines.lock().unwrap(),
+            [format!(
+                "a document of 65508 bytes was dropped: the network to {} takes no datagram of that size",
+                daemon.local_addr().unwrap()
+            )]
+        );
         assert_eq!(number(&receive(&daemon)), 2);
     }
 
