@@ -136,6 +136,11 @@ fn each_document_that_is_held_back_or_dropped_is_a_line_that_says_why() {
     segment.close();
     let dropped = format!("document: dropping trace {trace}: nothing in it failed, and it was not slow");
     assert_eq!(taken(&lines), [dropped]);
+    let segment = recorder.begin("shop");
+    let trace = segment.trace_id().unwrap();
+    taken(&lines);
+    segment.discard();
+    assert_eq!(taken(&lines), [format!("document: dropping trace {trace}: `discard()` was called")]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::body::{Annotated, Body, Flag};
 use super::failure::{LastFailure, Telling, tell};
 use super::passive::Passive;
 use super::shed::{MAX_TAIL, shed};
-use super::undecided::{Undecided, Verdict};
+use super::undecided::{Held, Undecided, Verdict};
 use super::value::{AnnotationValue, clean_key};
 
 /// An entity that is recorded. Clones are the same entity.
@@ -424,6 +424,8 @@ impl Node {
 
     /// Forgets the whole trace, as far as it was not sent.
     pub(super) fn discard(&self) {
+        let message = format_args!("dropping trace {}: `discard()` was called", self.trace_id());
+        self.recorder().diagnostics().debug(Cause::Document, message);
         self.trace().discard();
     }
 
@@ -464,13 +466,17 @@ impl Trace {
                 continue;
             };
             let content = document.content();
-            let leaving = undecided.hold(document);
-            if leaving.is_empty() {
-                let message = format_args!("holding back {content}: until its segment closes");
-                self.recorder.diagnostics().debug(Cause::Document, message);
-            }
-            for document in leaving {
-                self.recorder.emit(document);
+            let diagnostics = self.recorder.diagnostics();
+            match undecided.hold(document) {
+                Held::Released(documents) => documents.into_iter().for_each(|document| self.recorder.emit(document)),
+                Held::Waiting => {
+                    let message = format_args!("holding back {content}: until its segment closes");
+                    diagnostics.debug(Cause::Document, message);
+                }
+                Held::Dropped => {
+                    let message = format_args!("dropping {content}: its trace is not kept");
+                    diagnostics.debug(Cause::Document, message);
+                }
             }
         }
     }

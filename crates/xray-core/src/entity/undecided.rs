@@ -34,6 +34,16 @@ pub(super) enum Verdict {
     Dropped,
 }
 
+/// What happens to a document of a trace that was undecided.
+pub(super) enum Held {
+    /// It waits for the verdict.
+    Waiting,
+    /// The verdict was against the trace.
+    Dropped,
+    /// These are to be sent now.
+    Released(Vec<Document>),
+}
+
 impl Undecided {
     pub(super) fn new(slower_than: Duration) -> Undecided {
         let state = Mutex::new(State::Waiting(Vec::new(), 0));
@@ -50,22 +60,22 @@ impl Undecided {
         !matches!(*self.lock(), State::Kept)
     }
 
-    /// Keeps a document until the verdict. Returns what is to be sent now: the document after the verdict, or all
-    /// that wait when they exceed [`MOST_WAITING`], which is a verdict as well.
-    pub(super) fn hold(&self, document: Document) -> Vec<Document> {
+    /// Keeps a document until the verdict. Releases the document after the verdict, or all that wait when they exceed
+    /// [`MOST_WAITING`], which is a verdict as well.
+    pub(super) fn hold(&self, document: Document) -> Held {
         let mut state = self.lock();
         match &mut *state {
-            State::Kept => vec![document],
-            State::Dropped => vec![],
+            State::Kept => Held::Released(vec![document]),
+            State::Dropped => Held::Dropped,
             State::Waiting(documents, bytes) => {
                 *bytes += document.datagram().len();
                 documents.push(document);
                 if *bytes <= MOST_WAITING {
-                    return vec![];
+                    return Held::Waiting;
                 }
                 let all = std::mem::take(documents);
                 *state = State::Kept;
-                all
+                Held::Released(all)
             }
         }
     }
