@@ -66,6 +66,7 @@ fn the_lines_of_the_guide_are_those_that_are_printed() {
     sampling(&log);
     lambda(&log);
     plugins(&log);
+    sending(&log);
 
     let printed = log.0.lock().unwrap();
     let guide = include_str!("../../../docs/troubleshooting.md");
@@ -190,4 +191,25 @@ impl Plugin for Nowhere {
 fn plugins(log: &Log) {
     log.builder().plugin(Nowhere).build().unwrap();
     log.wait_for("detection has ended", || ());
+}
+
+fn sending(log: &Log) {
+    let at = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (daemon, line) in
+        [(at.to_string(), "no X-Ray daemon listens"), ("xray.invalid:2000".to_owned(), "does not resolve")]
+    {
+        let sink = log.clone();
+        let recorder = Recorder::builder()
+            .environment(|_| None)
+            .sampling(Always)
+            .daemon(daemon.parse().unwrap())
+            .diagnostic_level(Level::Debug)
+            .on_diagnostic(move |diagnostic| sink.add(diagnostic.to_string()))
+            .build()
+            .unwrap();
+        log.wait_for(line, || {
+            recorder.begin("shop").close();
+            recorder.flush(Duration::from_millis(100));
+        });
+    }
 }

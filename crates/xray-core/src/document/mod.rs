@@ -4,6 +4,7 @@ pub(crate) mod json;
 
 use std::fmt;
 
+use crate::diagnostics::{Cause, Diagnostics};
 use crate::id::{EntityId, TraceId};
 
 /// The line before each document: its format, for the daemon.
@@ -30,6 +31,13 @@ pub(crate) struct Content {
     pub(crate) entities: usize,
     /// Of the datagram.
     pub(crate) bytes: usize,
+}
+
+impl Content {
+    /// Logs at debug that the document is dropped.
+    pub(crate) fn dropped(&self, diagnostics: &Diagnostics, why: fmt::Arguments<'_>) {
+        diagnostics.debug(Cause::Document, format_args!("dropping {self}: {why}"));
+    }
 }
 
 impl fmt::Display for Content {

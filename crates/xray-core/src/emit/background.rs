@@ -129,6 +129,7 @@ impl Emitter for BackgroundEmitter {
         if let Some(inline) = worker.inline.get() {
             return inline.emit(document);
         }
+        let content = document.content();
         match worker.queue.push(document) {
             Pushed::Queued => worker.full.over_after(FULL_QUIET, format_args!("the queue of documents has room again")),
             Pushed::Wake => self.wake(&worker),
@@ -141,10 +142,12 @@ impl Emitter for BackgroundEmitter {
                     self.endpoint
                 );
                 worker.full.lost(1, message);
+                content.dropped(&self.diagnostics, format_args!("the queue is full"));
             }
             Pushed::Gone => {
                 self.counters.dropped_unsent.add(1);
                 self.diagnostics.error(Cause::Unsent, format_args!("a document was dropped: {NO_TIME}"));
+                content.dropped(&self.diagnostics, format_args!("{NO_TIME}"));
             }
         }
     }
@@ -179,7 +182,7 @@ fn run(queue: &Queue, sender: &Sender) {
         for document in batch.drain(..) {
             // Nothing in here should panic; should it, then at the cost of a document, not of all to come.
             if catch_unwind(AssertUnwindSafe(|| sender.deliver(&document, queue))).is_err() {
-                sender.give_up(1, "sending it panicked");
+                sender.give_up(&document, "sending it panicked");
             }
             spent.push(document.into_datagram());
         }
@@ -188,7 +191,7 @@ fn run(queue: &Queue, sender: &Sender) {
     }
     match queue.leave().len() {
         0 => {}
-        left => sender.give_up(left as u64, NO_TIME),
+        left => sender.give_up_all(left as u64, NO_TIME),
     }
 }
 

@@ -46,19 +46,24 @@ impl Sender {
                     retries -= 1;
                     thread::sleep(Duration::from_millis(1));
                 }
-                Sent::Full => return self.give_up(1, "the kernel's send buffer is full"),
+                Sent::Full => return self.give_up(document, "the kernel's send buffer is full"),
                 Sent::Unresolved => {
                     if let Some(why) = patience.is_over() {
-                        return self.give_up(1, why);
+                        return self.give_up(document, why);
                     }
                 }
             }
         }
     }
 
-    /// Gives documents up.
-    pub(super) fn give_up(&self, documents: u64, why: &str) {
-        self.socket.give_up(documents, format_args!("{why}"));
+    /// Gives a document up.
+    pub(super) fn give_up(&self, document: &Document, why: &str) {
+        self.socket.give_up(document, format_args!("{why}"));
+    }
+
+    /// Gives up what is queued.
+    pub(super) fn give_up_all(&self, documents: u64, why: &str) {
+        self.socket.give_up_all(documents, format_args!("{why}"));
     }
 
     /// Learns what became of the documents sent so far, before a pause.

@@ -98,21 +98,28 @@ impl Socket {
                      and the name is looked up every 5 s. Check AWS_XRAY_DAEMON_ADDRESS"
                 );
                 self.unresolved.lost(1, message);
+                document.content().dropped(&self.diagnostics, format_args!("{endpoint} does not resolve"));
                 return Sent::Settled;
             }
         };
         self.unresolved.over_after(Duration::ZERO, format_args!("{endpoint} resolves again"));
-        match self.transmit(to, document.datagram()) {
+        match self.transmit(to, document) {
             Ok(sent) => sent,
             Err(error) => {
-                self.give_up(1, format_args!("{error}"));
+                self.give_up(document, format_args!("{error}"));
                 Sent::Settled
             }
         }
     }
 
+    /// Gives a document up.
+    pub(super) fn give_up(&self, document: &Document, why: fmt::Arguments<'_>) {
+        self.give_up_all(1, why);
+        document.content().dropped(&self.diagnostics, why);
+    }
+
     /// Gives documents up.
-    pub(super) fn give_up(&self, documents: u64, why: fmt::Arguments<'_>) {
+    pub(super) fn give_up_all(&self, documents: u64, why: fmt::Arguments<'_>) {
         self.counters.dropped_unsent.add(documents);
         let endpoint = &self.endpoint;
         self.unsent.lost(documents, format_args!("a document for {endpoint} was dropped: {why}"));
@@ -132,7 +139,8 @@ impl Socket {
         }
     }
 
-    fn transmit(&self, to: SocketAddr, datagram: &[u8]) -> io::Result<Sent> {
+    fn transmit(&self, to: SocketAddr, document: &Document) -> io::Result<Sent> {
+        let datagram = document.datagram();
         let sent = match self.socket(to)?.send(datagram) {
             Ok(_) => {
                 if self.unreported.swap(true, Relaxed) {
@@ -141,7 +149,7 @@ impl Socket {
                 Ok(())
             }
             Err(error) if is_full(&error) => return Ok(Sent::Full),
-            Err(error) if error.raw_os_error() == Some(MESSAGE_TOO_LARGE) => return Ok(self.oversize(datagram)),
+            Err(error) if error.raw_os_error() == Some(MESSAGE_TOO_LARGE) => return Ok(self.oversize(document)),
             // This is the answer to an earlier datagram; the present one was not sent. The socket stays good: the
             // daemon may be back any time.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
@@ -198,14 +206,15 @@ impl Socket {
         self.absent.over_after(quiet, format_args!("the X-Ray daemon at {} listens again", self.endpoint));
     }
 
-    fn oversize(&self, datagram: &[u8]) -> Sent {
+    fn oversize(&self, document: &Document) -> Sent {
         self.counters.dropped_oversize.add(1);
-        let size = datagram.len();
+        let size = document.datagram().len();
         let message = format_args!(
             "a document of {size} bytes was dropped: the network to {} takes no datagram of that size",
             self.endpoint
         );
         self.diagnostics.error(Cause::Oversize, message);
+        document.content().dropped(&self.diagnostics, format_args!("the network takes no datagram of that size"));
         Sent::Settled
     }
 

@@ -473,10 +473,7 @@ impl Trace {
                     let message = format_args!("holding back {content}: until its segment closes");
                     diagnostics.debug(Cause::Document, message);
                 }
-                Held::Dropped => {
-                    let message = format_args!("dropping {content}: its trace is not kept");
-                    diagnostics.debug(Cause::Document, message);
-                }
+                Held::Dropped => content.dropped(diagnostics, format_args!("its trace is not kept")),
             }
         }
     }
