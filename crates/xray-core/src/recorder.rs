@@ -244,10 +244,11 @@ impl Recorder {
                 Handle::Absent
             }
             _ => {
-                let cause = "Root, Parent and Sampled are not all there and readable";
                 self.diagnostics().error(
                     Cause::InvocationHeader,
-                    format_args!("an invocation is not recorded: in its trace header {cause} ({header})"),
+                    format_args!(
+                        "invocation not recorded: its trace header lacks a readable Root, Parent or Sampled ({header})"
+                    ),
                 );
                 Handle::Absent
             }

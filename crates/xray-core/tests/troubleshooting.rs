@@ -165,6 +165,7 @@ fn sampling(log: &Log) {
 fn lambda(log: &Log) {
     let recorder = log.builder().build().unwrap();
     drop(recorder.facade(&TraceHeader::default()));
+    drop(recorder.facade(&TraceHeader::parse("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")));
     let header =
         |sampled| format!("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={sampled}");
     drop(recorder.facade(&TraceHeader::parse(&header(0))));

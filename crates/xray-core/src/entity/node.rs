@@ -240,7 +240,9 @@ impl Node {
         match self.kind() {
             Kind::Facade => recorder.diagnostics().warn(
                 Cause::Facade,
-                format_args!("the segment of a Lambda function cannot be changed: use a subsegment"),
+                format_args!(
+                    "ignored a change to the segment of a Lambda function, which Lambda sends: use a subsegment"
+                ),
             ),
             kind => {
                 recorder.counters().late_writes.add(1);
@@ -275,7 +277,9 @@ impl Node {
                 recorder.counters().annotations_dropped.add(1);
                 recorder.diagnostics().warn(
                     Cause::AnnotationDropped,
-                    format_args!("annotation {key:?} was dropped: an entity has at most 50, and 52 KiB of them"),
+                    format_args!(
+                        "dropped annotation {key:?}: an entity has room for 50, and for 52 KiB of them. Use metadata"
+                    ),
                 );
             }
         }
@@ -314,7 +318,8 @@ impl Node {
             Ok(exception) => self.record(flag, exception),
             Err(_) => {
                 self.mark(flag);
-                let message = format_args!("an exception was dropped: the error's own text panicked");
+                let message =
+                    format_args!("dropped an exception: the code that makes its text panicked. The flag is set");
                 self.recorder().diagnostics().warn(Cause::Exception, message);
             }
         }
