@@ -5,6 +5,10 @@ use std::sync::{Arc, OnceLock};
 use crate::document::json;
 use crate::plugin::{Surroundings, write_log_groups};
 
+/// Characters that are kept of the names of the service, its version and the sampling rule. Each segment has them, and
+/// none of them can be shed.
+const MAX_NAME: usize = 200;
+
 /// The blocks `aws` and `service`, and the working directory of exceptions, encoded once.
 #[derive(Debug)]
 pub(crate) struct About {
@@ -30,7 +34,7 @@ impl About {
             ("runtime_version", Some(env!("XRAY_RUSTC_VERSION"))),
         ] {
             if let Some(text) = text {
-                json::text_member(&mut service, member, text);
+                json::text_member(&mut service, member, json::bounded(text, MAX_NAME));
             }
         }
         let mut working_directory = Vec::new();
@@ -51,7 +55,7 @@ impl About {
         // Without the first comma.
         out.extend_from_slice(&self.sdk[1..]);
         if let Some(rule) = rule {
-            json::text_member(out, "sampling_rule_name", rule);
+            json::text_member(out, "sampling_rule_name", json::bounded(rule, MAX_NAME));
         }
         out.push(b'}');
         if let Some(surroundings) = surroundings {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::document::json;
 use crate::redact::{redacted, redacted_except_queries, without_values};
 use crate::to_exception::{is_io_error, own_name};
+use crate::user_code;
 
 /// Errors of a `source()` chain that are described.
 const MAX_CHAIN: usize = 10;
@@ -108,7 +109,7 @@ impl Exception {
     /// assert_eq!(xray_core::Exception::displayed(&"broken".to_owned()).kind(), "String");
     /// ```
     pub fn displayed<E: fmt::Display>(error: &E) -> Exception {
-        let message = error.to_string();
+        let message = text_of(error);
         Exception::with_identity(
             Identity::alike(&message),
             own_name(std::any::type_name::<E>()).unwrap_or_default().to_owned(),
@@ -130,8 +131,23 @@ impl Exception {
     /// assert_eq!((exception.kind(), exception.message()), ("NotAnError", "broken"));
     /// ```
     pub fn shown<E: fmt::Debug + fmt::Display + ?Sized>(error: &E) -> Exception {
-        let message = error.to_string();
+        let message = text_of(error);
         Exception::with_identity(Identity::alike(&message), leading_path(error), message)
+    }
+
+    /// What can be told of an error by its `Debug` text alone: that, and the name of its type.
+    ///
+    /// ```
+    /// #[derive(Debug)]
+    /// struct OutOfPaper { tray: u8 }
+    ///
+    /// let exception = xray_core::Exception::debugged(&OutOfPaper { tray: 2 });
+    /// assert_eq!((exception.kind(), exception.message()), ("OutOfPaper", "OutOfPaper { tray: 2 }"));
+    /// ```
+    pub fn debugged<E: fmt::Debug>(error: &E) -> Exception {
+        let message = text_of(&format_args!("{error:?}"));
+        let kind = own_name(std::any::type_name::<E>()).unwrap_or_default().to_owned();
+        Exception::with_identity(Identity::alike(&message), kind, message)
     }
 
     /// What can be told of a panic by what [`catch_unwind`](std::panic::catch_unwind) returns: the type is `panic`.
@@ -240,15 +256,15 @@ impl Exception {
     }
 
     fn from_error_with(error: &dyn Error, kind: String, redact: fn(&str) -> Cow<'_, str>) -> Exception {
-        let message = error.to_string();
+        let message = text_of(error);
         let mut exception = Exception::with(Identity::alike(&message), kind, &redact(&message));
-        let mut next = error.source();
+        let mut next = source_of(error);
         while let Some(source) = next.filter(|_| exception.sources.len() + 1 < MAX_CHAIN) {
             exception.sources.push(Source {
                 kind: shortened(type_by_debug(source), MAX_TYPE),
-                message: shortened(redact(&source.to_string()).into_owned(), MAX_MESSAGE),
+                message: shortened(redact(&text_of(source)).into_owned(), MAX_MESSAGE),
             });
-            next = source.source();
+            next = source_of(source);
         }
         exception
     }
@@ -304,6 +320,22 @@ pub(crate) fn panic_exception(payload: &(dyn std::any::Any + Send)) -> Exception
     Exception::new("panic", message)
 }
 
+/// The text of an error, by its own code.
+fn text_of<E: fmt::Display + ?Sized>(error: &E) -> String {
+    user_code::text(error, "the error's own text panicked")
+}
+
+/// What caused an error, by its own code.
+fn source_of<'e>(error: &'e (dyn Error + 'e)) -> Option<&'e (dyn Error + 'static)> {
+    user_code::call(|| error.source()).flatten()
+}
+
+/// Returns an error and what caused it, nearest first, as an [`Exception`] would describe them: ten at most, since
+/// some chains have no end, and without a panic of their own code. For adapters.
+pub fn error_chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| source_of(*error)).take(MAX_CHAIN)
+}
+
 fn shortened(text: String, limit: usize) -> String {
     match json::cut(&text, limit).len() {
         whole if whole == text.len() => text,
@@ -331,9 +363,9 @@ fn leading_path<T: fmt::Debug + ?Sized>(value: &T) -> String {
         }
     }
     let mut beginning = Beginning(String::new());
-    // An error means that enough is known.
-    let _ = write!(beginning, "{value:?}");
-    let text = beginning.0;
+    // An error means that enough is known. What comes before a panic says nothing.
+    let shown = user_code::call(|| write!(beginning, "{value:?}"));
+    let text = if shown.is_some() { beginning.0 } else { String::new() };
     let end = text.find(|c: char| !matches!(c, '_' | ':') && !c.is_ascii_alphanumeric()).unwrap_or(text.len());
     let (path, rest) = text.split_at(end);
     if is_type(path, rest.is_empty()) && (rest.is_empty() || rest.starts_with('(') || rest.starts_with(" {")) {

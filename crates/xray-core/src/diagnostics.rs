@@ -20,9 +20,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::user_code;
 
 use crate::env::Environment;
 
@@ -350,7 +351,7 @@ impl Diagnostics {
     // logger that is instrumented itself cannot call itself without end.
     fn guarded<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
         let _entered = Reporting::enter()?;
-        catch_unwind(AssertUnwindSafe(call)).ok()
+        user_code::call(call)
     }
 
     fn deliver(&self, diagnostic: &Diagnostic<'_>) {

@@ -6,6 +6,7 @@ mod outgoing;
 mod question;
 mod route;
 
+pub use crate::cause::error_chain;
 pub use incoming::{BodyLength, Incoming, IncomingOptions, IncomingRequest};
 pub use outgoing::{Outgoing, OutgoingOptions, OutgoingRequest, header_value};
 pub use question::Question;

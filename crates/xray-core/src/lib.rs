@@ -89,6 +89,7 @@ pub mod testing;
 pub mod time;
 mod to_exception;
 mod url;
+mod user_code;
 mod w3c;
 
 pub use aws::Aws;

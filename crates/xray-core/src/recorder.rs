@@ -4,7 +4,7 @@ mod builder;
 mod flush;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::sampling::{Decision, Explanation, Outcome, Sampler, SamplingRequest, 
 use crate::stats::{Counters, Stats};
 use crate::testing::Traces;
 use crate::time::{Anchor, Clock};
+use crate::user_code;
 use crate::w3c::Propagation;
 
 /// The recorder of the process, once there is one.
@@ -277,8 +278,7 @@ impl Recorder {
     fn decide(&self, request: &SamplingRequest<'_>) -> (Decision, Option<Explanation>) {
         // Before it counts the request.
         let explanation = self.diagnostics().enabled(Level::Debug).then(|| self.explanation(request));
-        // A sampler is the user's code, and must not fail the request.
-        let decision = catch_unwind(AssertUnwindSafe(|| self.0.sampler.decide(request))).unwrap_or_else(|_| {
+        let decision = user_code::call(|| self.0.sampler.decide(request)).unwrap_or_else(|| {
             self.diagnostics()
                 .error(Cause::SamplerPanicked, format_args!("the sampler panicked: the request is not sampled"));
             Decision::not_sampled()
@@ -328,7 +328,7 @@ impl Recorder {
     }
 
     fn explanation(&self, request: &SamplingRequest<'_>) -> Explanation {
-        catch_unwind(AssertUnwindSafe(|| self.0.sampler.explain(request))).unwrap_or(Explanation::UNKNOWN)
+        user_code::call(|| self.0.sampler.explain(request)).unwrap_or(Explanation::UNKNOWN)
     }
 
     /// Hands a finished document to the emitter.
@@ -344,15 +344,15 @@ impl Recorder {
         self.call_emitter(|emitter| emitter.emit(document));
     }
 
-    /// Calls the emitter, which may be the user's code and must not fail the caller, least of all one that drops
-    /// its last handle while a panic unwinds.
+    /// Calls the emitter, which may be the user's code and must not fail the caller, least of all one that drops its
+    /// last handle during a panic.
     fn call_emitter<T>(&self, call: impl FnOnce(&dyn Emitter) -> T) -> Option<T> {
-        let called = catch_unwind(AssertUnwindSafe(|| call(&*self.0.emitter)));
-        if called.is_err() {
+        let called = user_code::call(|| call(&*self.0.emitter));
+        if called.is_none() {
             self.diagnostics()
                 .error(Cause::EmitterPanicked, format_args!("the emitter panicked: documents may be lost"));
         }
-        called.ok()
+        called
     }
 
     /// Waits until all documents that are finished now have been handed to the kernel, `timeout` at most.
@@ -387,7 +387,7 @@ impl Recorder {
             ContextMissing::Panic if self.0.enabled => log(),
             // A user's function may panic as well.
             ContextMissing::Call(_) => {
-                if catch_unwind(AssertUnwindSafe(|| self.context_missing(missing))).is_err() {
+                if user_code::call(|| self.context_missing(missing)).is_none() {
                     log();
                 }
             }

@@ -77,6 +77,11 @@ counts! {
     /// Annotations ignored because their segment or subsegment had 50 already, all that X-Ray indexes, or 52 KiB
     /// of them, so that they fit into a document.
     annotations_dropped,
+    /// Metadata values ignored, or replaced by a marker with their size, because their segment or subsegment had
+    /// 1,000 values or 256 KiB of them already.
+    metadata_dropped,
+    /// Exceptions ignored because their segment or subsegment had 32 already. Its flags are set all the same.
+    exceptions_dropped,
     /// Names of segments and subsegments that had characters or a length X-Ray refuses.
     names_repaired,
 }

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::cause::Exception;
+use crate::user_code;
 
 /// What can be recorded as an [`Exception`]: any [`Error`] and references to it, a boxed `dyn Error`, the reports of
 /// `anyhow` and `eyre`, and text.
@@ -185,7 +186,7 @@ pub(crate) fn is_io_error(error: &dyn Error) -> bool {
     }
     let mut beginning = Beginning(String::new());
     // An error means that enough is known.
-    let _ = fmt::Write::write_fmt(&mut beginning, format_args!("{error:?}"));
+    let _ = user_code::call(|| fmt::Write::write_fmt(&mut beginning, format_args!("{error:?}")));
     ["Os { code: ", "Custom { kind: ", "Kind("].iter().any(|known| beginning.0.starts_with(known))
 }
 

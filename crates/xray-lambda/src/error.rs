@@ -1,6 +1,6 @@
 //! What is recorded of an error that a handler returns.
 
-use std::any::{Any, type_name};
+use std::any::Any;
 use std::error::Error;
 use std::fmt::Debug;
 use std::io;
@@ -34,9 +34,7 @@ impl<E: Debug + 'static> From<Failure<'_, E>> for Exception {
         if let Some(text) = any.downcast_ref::<&'static str>() {
             return Exception::from(*text);
         }
-        let path = type_name::<E>();
-        let path = path.split('<').next().unwrap_or(path);
-        Exception::new(path.rsplit("::").next().unwrap_or(path), format!("{error:?}"))
+        Exception::debugged(error)
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Buf;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame};
-use xray_core::http::{BodyLength, HttpResponse, Outgoing, OutgoingRequest};
+use xray_core::http::{BodyLength, HttpResponse, Outgoing, OutgoingRequest, error_chain};
 
 use crate::options::{CallParent, Hook, Options, SubsegmentName, Untraced};
 use crate::outcome::{Outcome, RequestHead};
@@ -178,8 +178,7 @@ impl Call {
 
     /// Notes of the connection on which a call failed what it can: how it came to be, or that there was none.
     fn note_lost_connection(&mut self, error: &(dyn Error + 'static)) {
-        let mut next = Some(error);
-        while let Some(error) = next {
+        for error in error_chain(error) {
             #[cfg(feature = "reqwest")]
             if error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect) {
                 return self.outgoing.unreached();
@@ -195,7 +194,6 @@ impl Call {
                     return self.outgoing.unreached();
                 }
             }
-            next = error.source();
         }
     }
 }

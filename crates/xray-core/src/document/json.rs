@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::id::EntityId;
 use crate::time::Timestamp;
+use crate::user_code;
 
 /// Text that is UTF-8 by construction.
 pub(crate) fn utf8(bytes: &[u8]) -> &str {
@@ -135,10 +136,30 @@ pub(crate) fn time(out: &mut Vec<u8>, time: Timestamp) {
     }
 }
 
-/// Any serialisable value. On an error `out` is as it was before.
-pub(crate) fn value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), serde_json::Error> {
+/// Why a value has no JSON.
+#[derive(Debug)]
+pub(crate) enum NoJson {
+    Refused(serde_json::Error),
+    Panicked,
+}
+
+impl fmt::Display for NoJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoJson::Refused(error) => write!(f, "it does not serialise: {error}"),
+            NoJson::Panicked => f.write_str("its serialisation panicked"),
+        }
+    }
+}
+
+/// Any serialisable value, by its own code. On an error `out` is as it was before.
+pub(crate) fn value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), NoJson> {
     let before = out.len();
-    let result = value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Compact::default()));
+    let serialise = || value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Compact::default()));
+    let result = match user_code::call(serialise) {
+        Some(result) => result.map_err(NoJson::Refused),
+        None => Err(NoJson::Panicked),
+    };
     if result.is_err() {
         out.truncate(before);
     }
@@ -178,8 +199,15 @@ impl serde_json::ser::Formatter for Compact {
     }
 }
 
-/// `,"name":`
-pub(crate) fn member(out: &mut Vec<u8>, name: &str) {
+/// `,"name":`, of a name that comes from outside.
+pub(crate) fn named_member(out: &mut Vec<u8>, name: &str) {
+    out.push(b',');
+    string(out, name);
+    out.push(b':');
+}
+
+/// `,"name":`, of a name that needs no escapes.
+pub(crate) fn member(out: &mut Vec<u8>, name: &'static str) {
     raw(out, ",\"");
     raw(out, name);
     raw(out, "\":");
@@ -193,8 +221,8 @@ pub(crate) fn text_after(out: &mut Vec<u8>, before: &str, text: &str) {
     out.push(b'"');
 }
 
-/// `,"name":"text"`
-pub(crate) fn text_member(out: &mut Vec<u8>, name: &str, text: &str) {
+/// `,"name":"text"`, of a name that needs no escapes.
+pub(crate) fn text_member(out: &mut Vec<u8>, name: &'static str, text: &str) {
     member(out, name);
     string(out, text);
 }
@@ -232,6 +260,22 @@ pub(crate) fn cut(text: &str, limit: usize) -> &str {
         return text;
     }
     text.char_indices().nth(limit).map_or(text, |(end, _)| &text[..end])
+}
+
+/// The longest start of `text` with at most `limit` characters that takes at most four bytes for each in a document: a
+/// text of control characters alone would take six.
+pub(crate) fn bounded(text: &str, limit: usize) -> &str {
+    let text = cut(text, limit);
+    let mut bytes = 0;
+    let overflows = |(_, character): &(usize, char)| {
+        bytes += match character {
+            '"' | '\\' | '\n' | '\r' | '\t' => 2,
+            '\0'..' ' => 6,
+            other => other.len_utf8(),
+        };
+        bytes > 4 * limit
+    };
+    text.char_indices().find(overflows).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]
@@ -278,7 +322,9 @@ mod tests {
         #[test]
         fn strings_and_numbers_are_read_back(text in "[ -~äöü\\x00-\\x1f\"\\\\]{0,40}", number: u64, integer: i64, decimal: f64) {
             prop_assert_eq!(is_plain(text.as_bytes()), text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\'));
-            prop_assert_eq!(serde_json::from_str::<String>(&written(|out| string(out, &text))).unwrap(), text);
+            prop_assert_eq!(&serde_json::from_str::<String>(&written(|out| string(out, &text))).unwrap(), &text);
+            prop_assert!(written(|out| string(out, bounded(&text, 20))).len() <= 4 * 20 + 2);
+            prop_assert!(text.contains(char::is_control) || bounded(&text, 20) == cut(&text, 20));
             prop_assert_eq!(written(|out| unsigned(out, number)), number.to_string());
             prop_assert_eq!(written(|out| signed(out, integer)), integer.to_string());
             if decimal.is_finite() {

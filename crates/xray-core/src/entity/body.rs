@@ -22,6 +22,17 @@ const MAX_ANNOTATIONS: usize = 50;
 /// members that always stay. Room for 50 texts of 1,000 letters.
 const MAX_ANNOTATED: usize = 52 * 1024;
 
+/// Metadata values of an entity that are kept.
+const MAX_METADATA: usize = 1000;
+
+/// Bytes of all metadata that are kept, with their keys. A document has room for a quarter of that: when there is too
+/// much, the largest values are given up, and those are not always the last.
+const MAX_METADATA_BYTES: usize = 256 * 1024;
+
+/// The namespace of what the SDK itself says, and what more of it is kept.
+const OWN_NAMESPACE: &str = "xray";
+const OWN_METADATA: (usize, usize) = (8, 2048);
+
 /// Precursors of an entity that are kept.
 const MAX_PRECURSORS: usize = 100;
 
@@ -47,12 +58,16 @@ pub enum Namespace {
     Remote,
 }
 
-/// All three are encoded.
+/// Namespace, key and value are encoded.
 #[derive(Debug)]
 struct Metadata {
     namespace: Span,
     key: Span,
     value: Span,
+    /// Tells most keys apart without reading them.
+    mark: u64,
+    /// The first entry of the namespace.
+    group: usize,
 }
 
 /// See the module.
@@ -63,6 +78,8 @@ pub(crate) struct Body {
     /// Bytes of all annotations.
     annotated: usize,
     metadata: Vec<Metadata>,
+    /// Bytes of all metadata.
+    metadata_bytes: usize,
     // Of blocks, the members, each after a comma.
     http_request: Span,
     http_response: Span,
@@ -129,13 +146,32 @@ impl Body {
         if cleaned == key { Annotated::AsGiven } else { Annotated::Renamed }
     }
 
-    /// `json` is the encoded value.
-    pub(crate) fn metadata(&mut self, namespace: &str, key: &str, json: &[u8]) {
-        let value = self.text.push(json);
-        let namespace = self.text.push_with(|out| json::string(out, namespace));
-        let key = self.text.push_with(|out| json::string(out, key));
+    /// `json` is the encoded value. Returns whether it is kept: where bytes run out a marker is kept instead of the
+    /// value, and where that has no room nothing.
+    pub(crate) fn metadata(&mut self, namespace: &str, key: &str, json: &[u8]) -> bool {
+        let own = if namespace == OWN_NAMESPACE { OWN_METADATA } else { (0, 0) };
+        let (most, most_bytes) = (MAX_METADATA + own.0, MAX_METADATA_BYTES + own.1);
+        let namespace = self.text.push_with(|out| json::string(out, json::cut(namespace, json::SHORT)));
+        let key = self.text.push_with(|out| json::string(out, json::cut(key, json::SHORT)));
+        let mark = self.mark_of(namespace, key);
         let same = |a: Span, b: Span| self.text.get(a) == self.text.get(b);
-        let known = self.metadata.iter().position(|entry| same(entry.key, key) && same(entry.namespace, namespace));
+        let is_same = |entry: &Metadata| entry.mark == mark && same(entry.key, key) && same(entry.namespace, namespace);
+        let known = self.metadata.iter().position(is_same);
+        let (names, before) = match known {
+            Some(index) => (0, self.metadata[index].value.len()),
+            None => (namespace.len() + key.len(), 0),
+        };
+        let left = most_bytes.saturating_sub(self.metadata_bytes - before + names);
+        let fits = json.len() <= left;
+        let marker = if fits { String::new() } else { removed(json.len()) };
+        let value = if fits { json } else { marker.as_bytes() };
+        if value.len() > left || (known.is_none() && self.metadata.len() >= most) {
+            self.text.release(namespace);
+            self.replaced(key);
+            return false;
+        }
+        self.metadata_bytes = self.metadata_bytes - before + names + value.len();
+        let value = self.text.push(value);
         match known {
             Some(index) => {
                 let old = std::mem::replace(&mut self.metadata[index].value, value);
@@ -143,8 +179,25 @@ impl Body {
                 self.text.release(key);
                 self.replaced(old);
             }
-            None => self.metadata.push(Metadata { namespace, key, value }),
+            None => {
+                let same = |entry: &&Metadata| self.text.get(entry.namespace) == self.text.get(namespace);
+                let group = self.metadata.iter().find(same).map_or(self.metadata.len(), |entry| entry.group);
+                self.metadata.push(Metadata { namespace, key, value, mark, group });
+            }
         }
+        fits
+    }
+
+    /// From the last bytes of both, where keys that are counted differ.
+    fn mark_of(&self, namespace: Span, key: Span) -> u64 {
+        let [namespace, key] = [namespace, key].map(|span| {
+            let text = self.text.get(span);
+            let mut last = [0; 8];
+            let end = &text[text.len().saturating_sub(8)..];
+            last[..end.len()].copy_from_slice(end);
+            u64::from_ne_bytes(last)
+        });
+        namespace.rotate_left(29) ^ key
     }
 
     pub(super) fn cause(&mut self) -> &mut Cause {
@@ -160,7 +213,7 @@ impl Body {
     }
 
     pub(crate) fn set_user(&mut self, user: &str) {
-        self.set(|body| &mut body.user, |out| json::string(out, json::cut(user, json::SHORT)));
+        self.set(|body| &mut body.user, |out| json::string(out, json::bounded(user, json::SHORT)));
     }
 
     pub(crate) fn set_http_request(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
@@ -204,10 +257,30 @@ impl Body {
     fn replaced(&mut self, old: Span) {
         self.text.release(old);
         if self.text.is_wasteful() {
-            let Body { text, annotations, metadata, http_request, http_response, sql, aws, user, .. } = self;
+            // All fields by name: a span that is left out would point into what was moved.
+            let Body {
+                text,
+                annotations,
+                annotated: _,
+                metadata,
+                metadata_bytes: _,
+                http_request,
+                http_response,
+                sql,
+                aws,
+                user,
+                rare: _,
+                error: _,
+                fault: _,
+                throttle: _,
+                traced: _,
+                namespace: _,
+                rule: _,
+            } = self;
             let annotations = annotations.iter_mut().flat_map(|(key, value)| [key, value]);
-            let metadata =
-                metadata.iter_mut().flat_map(|entry| [&mut entry.namespace, &mut entry.key, &mut entry.value]);
+            let metadata = metadata
+                .iter_mut()
+                .flat_map(|Metadata { namespace, key, value, mark: _, group: _ }| [namespace, key, value]);
             text.squeeze(annotations.chain(metadata).chain([http_request, http_response, sql, aws, user]));
         }
     }
@@ -219,6 +292,7 @@ impl Body {
 
     /// Puts another encoded value in the place of one; returns its full key.
     pub(super) fn replace_metadata(&mut self, index: usize, json: &[u8]) -> String {
+        self.metadata_bytes = self.metadata_bytes - self.metadata[index].value.len() + json.len();
         self.metadata[index].value = self.text.push(json);
         let Metadata { namespace, key, .. } = &self.metadata[index];
         format!("{}.{}", json::utf8(self.text.get(*namespace)), json::utf8(self.text.get(*key)))
@@ -226,6 +300,7 @@ impl Body {
 
     pub(super) fn clear_metadata(&mut self) {
         self.metadata.clear();
+        self.metadata_bytes = 0;
     }
 
     /// The blocks that may hold long texts.
@@ -308,7 +383,7 @@ impl Body {
         }
     }
 
-    fn write_object(&self, out: &mut Vec<u8>, name: &str, members: Span) {
+    fn write_object(&self, out: &mut Vec<u8>, name: &'static str, members: Span) {
         if !members.is_empty() {
             json::member(out, name);
             out.push(b'{');
@@ -360,15 +435,11 @@ impl Body {
 
     /// One object for each namespace, in the order of their first use.
     fn write_metadata(&self, out: &mut Vec<u8>) {
-        let namespace = |entry: &Metadata| self.text.get(entry.namespace);
-        for (index, first) in self.metadata.iter().enumerate() {
-            if self.metadata[..index].iter().any(|earlier| namespace(earlier) == namespace(first)) {
-                continue;
-            }
+        for (index, first) in self.metadata.iter().enumerate().filter(|(index, entry)| entry.group == *index) {
             json::raw(out, if index == 0 { ",\"metadata\":{" } else { "}," });
-            out.extend_from_slice(namespace(first));
+            out.extend_from_slice(self.text.get(first.namespace));
             let mut before = ":{";
-            for entry in self.metadata[index..].iter().filter(|entry| namespace(entry) == namespace(first)) {
+            for entry in self.metadata[index..].iter().filter(|entry| entry.group == index) {
                 json::raw(out, before);
                 out.extend_from_slice(self.text.get(entry.key));
                 out.push(b':');
@@ -380,6 +451,11 @@ impl Body {
             json::raw(out, "}}");
         }
     }
+}
+
+/// What is recorded instead of metadata that are too large, encoded.
+pub(super) fn removed(bytes: usize) -> String {
+    format!("\"removed: {bytes} bytes\"")
 }
 
 /// An entity that has not ended is in progress.

@@ -6,7 +6,7 @@ use crate::document::json;
 use crate::id::{EntityId, IdSource};
 
 /// Exceptions of one entity that are kept, so that a loop which fails again and again stays small.
-const MAX_EXCEPTIONS: usize = 32;
+pub(super) const MAX_EXCEPTIONS: usize = 32;
 
 /// What a document says in `cause`.
 #[derive(Debug, Default)]

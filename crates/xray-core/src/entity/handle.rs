@@ -8,6 +8,7 @@ use crate::cause::Exception;
 use crate::header::{Carried, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::to_exception::ToException;
+use crate::user_code;
 use crate::w3c::{Propagation, TraceParent};
 
 use super::body::{Body, Flag};
@@ -69,11 +70,10 @@ impl Handle {
     }
 
     pub(super) fn annotate<'v>(&self, key: &str, value: impl Into<AnnotationValue<'v>>) {
-        if let Some(node) = self.recorded() {
-            let value = value.into();
-            if !value.is_absent() {
-                node.annotate(key, &value);
-            }
+        let Some(node) = self.recorded() else { return };
+        // The conversion may be of the application's own type.
+        if let Some(value) = user_code::call(|| value.into()).filter(|value| !value.is_absent()) {
+            node.annotate(key, &value);
         }
     }
 
@@ -232,6 +232,9 @@ macro_rules! shared_methods {
 
             /// Adds metadata, which X-Ray shows but does not index, in the namespace `default`. The value is
             /// serialised now, at once; one that does not serialise is dropped with a warning.
+            ///
+            /// An entity keeps 1,000 values and 256 KiB of them, more than a document has room for. A value that exceeds
+            /// the bytes is replaced by a marker with its size. Of keys and namespaces 250 characters are kept.
             pub fn metadata<T: serde::Serialize + ?Sized>(&self, key: &str, value: &T) -> &Self {
                 self.metadata_in("default", key, value)
             }
@@ -244,8 +247,10 @@ macro_rules! shared_methods {
 
             /// Adds metadata that costs something to make: `value` is called only if it will be recorded.
             pub fn metadata_with<T: serde::Serialize>(&self, key: &str, value: impl FnOnce() -> T) -> &Self {
-                if self.is_recording() {
-                    self.metadata(key, &value());
+                if self.is_recording()
+                    && let Some(value) = crate::user_code::call(value)
+                {
+                    self.metadata(key, &value);
                 }
                 self
             }

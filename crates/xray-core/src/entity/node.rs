@@ -1,7 +1,6 @@
 //! The core of an entity that is recorded: an immutable head, and a body that its close takes away.
 
 use std::backtrace::Backtrace;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,9 +18,10 @@ use crate::naming::repair_name;
 use crate::recorder::Recorder;
 use crate::sampling::Decision;
 use crate::time::{Anchor, Timestamp};
+use crate::user_code;
 
 use super::body::{Annotated, Body, Flag};
-use super::failure::{LastFailure, Telling, tell};
+use super::failure::{LastFailure, MAX_EXCEPTIONS, Telling, tell};
 use super::passive::Passive;
 use super::shed::{MAX_TAIL, shed};
 use super::undecided::{Held, Undecided, Verdict};
@@ -63,6 +63,16 @@ pub(crate) enum Kind {
     Subsegment,
     /// A segment that another process sends: that of a Lambda function.
     Facade,
+}
+
+impl Kind {
+    /// As a log line calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Segment | Kind::Facade => "segment",
+            Kind::Subsegment => "subsegment",
+        }
+    }
 }
 
 /// What segments and subsegments have alike: an immutable head, and a body.
@@ -246,7 +256,7 @@ impl Node {
             ),
             kind => {
                 recorder.counters().late_writes.add(1);
-                let kind = if kind == Kind::Segment { "segment" } else { "subsegment" };
+                let kind = kind.name();
                 let (id, trace_id) = (self.id(), self.trace_id());
                 let message = format_args!("ignored a write to {kind} {id} of trace {trace_id}: it is closed");
                 recorder.diagnostics().debug(Cause::LateWrite, message);
@@ -293,30 +303,33 @@ impl Node {
                 format_args!("metadata {key:?} was dropped: X-Ray reserves the namespace {namespace:?}"),
             );
         }
-        // The value's own code runs here, before any lock; a panic in it must not fail the request.
-        buffer::with(|encoded| match catch_unwind(AssertUnwindSafe(|| json::value(encoded, value))) {
-            Ok(Ok(())) => {
-                if encoded == b"null" {
-                    // As the other X-Ray SDKs write it.
-                    encoded.clear();
-                    json::string(encoded, "");
-                }
-                self.edit(|body| body.metadata(namespace, key, encoded));
+        // The value's own code runs here, before any lock.
+        buffer::with(|encoded| {
+            if let Err(error) = json::value(encoded, value) {
+                return diagnostics.warn(Cause::Metadata, format_args!("metadata {key:?} was dropped: {error}"));
             }
-            Ok(Err(error)) => diagnostics
-                .warn(Cause::Metadata, format_args!("metadata {key:?} was dropped: it does not serialise: {error}")),
-            Err(_) => {
-                diagnostics
-                    .warn(Cause::Metadata, format_args!("metadata {key:?} was dropped: its serialisation panicked"));
+            if encoded == b"null" {
+                // As the other X-Ray SDKs write it.
+                encoded.clear();
+                json::string(encoded, "");
+            }
+            if self.edit(|body| body.metadata(namespace, key, encoded)) == Some(false) {
+                self.recorder().counters().metadata_dropped.add(1);
+                let (kind, id) = (self.kind().name(), self.id());
+                let message = format_args!(
+                    "metadata {key:?} of {} bytes was dropped: {kind} {id} has 1,000 values or 256 KiB of them",
+                    encoded.len()
+                );
+                diagnostics.warn(Cause::Metadata, message);
             }
         });
     }
 
     /// As [`record`](Node::record). `exception` runs the code of a user's error, which must not fail the request.
     pub(super) fn record_with(&self, flag: Flag, exception: impl FnOnce() -> Exception) {
-        match catch_unwind(AssertUnwindSafe(exception)) {
-            Ok(exception) => self.record(flag, exception),
-            Err(_) => {
+        match user_code::call(exception) {
+            Some(exception) => self.record(flag, exception),
+            None => {
                 self.mark(flag);
                 let message =
                     format_args!("dropped an exception: the code that makes its text panicked. The flag is set");
@@ -345,6 +358,12 @@ impl Node {
         });
         if told.is_some() {
             self.trace().failed();
+        }
+        if told == Some(false) {
+            recorder.counters().exceptions_dropped.add(1);
+            let (kind, id) = (self.kind().name(), self.id());
+            let message = format_args!("an exception was dropped: {kind} {id} has {MAX_EXCEPTIONS} of them");
+            recorder.diagnostics().warn(Cause::Exception, message);
         }
         if told != Some(true) {
             // Nobody may refer to what no document describes.

@@ -9,7 +9,7 @@ use crate::arena::Span;
 use crate::document::{MAX_DOCUMENT, json};
 use crate::ledger::STANDALONE_MEMBERS;
 
-use super::body::Body;
+use super::body::{Body, removed};
 use super::failure::Cause;
 
 /// Room for a name of 200 characters, the id and the start.
@@ -52,7 +52,7 @@ fn shed_metadata(body: &mut Body, mut excess: usize, report: &mut Vec<String>) {
     let mut sizes: Vec<(usize, usize)> = body.metadata_sizes().enumerate().map(|(index, size)| (size, index)).collect();
     sizes.sort_unstable();
     while let (true, Some((size, index))) = (excess > 0, sizes.pop()) {
-        let marker = format!("\"removed: {size} bytes\"");
+        let marker = removed(size);
         if size <= marker.len() {
             break;
         }

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io;
 use std::panic::resume_unwind;
 
-use crate::cause::{Exception, panic_exception};
+use crate::cause::{Exception, error_chain, panic_exception};
 use crate::context::current_for_call;
 use crate::entity::{Entity, Namespace, Subsegment};
 use crate::header::SamplingFlag::Sampled;
@@ -320,14 +320,8 @@ fn is_visible(text: &str) -> bool {
 
 /// Whether the other side refused the connection, somewhere in the chain of causes.
 fn is_refused(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    let is_refusal = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    error_chain(error).any(|error| error.downcast_ref().is_some_and(is_refusal))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+
+use crate::user_code;
 
 /// What an adapter asks the application about a request: a function of the application's, which must not fail it.
 ///
@@ -20,7 +21,7 @@ impl<R, T> Question<R, T> {
 
     /// The answer, or `None` if the function panics.
     pub fn ask(&self, request: &R) -> Option<T> {
-        catch_unwind(AssertUnwindSafe(|| (self.0)(request))).ok()
+        user_code::call(|| (self.0)(request))
     }
 }
 

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::document::json;
 
-/// Bytes of one plugin's block. It is in every segment, and nothing can be shed of it.
-const MAX_BLOCK: usize = 4 * 1024;
+/// Bytes of the blocks of all plugins. They are in every segment, and nothing can be shed of them.
+pub(super) const MAX_BLOCKS: usize = 4 * 1024;
 /// Bytes of all log groups, for the same reason. What comes later is left out.
-const MAX_LOG_GROUPS: usize = 4 * 1024;
+const MAX_LOG_GROUPS: usize = 2 * 1024;
 
 /// Members of `aws` that are no plugin's.
 const RESERVED: [&str; 3] = ["account_id", "cloudwatch_logs", "xray"];
@@ -31,8 +31,8 @@ const ORIGINS: [&str; 4] = [super::ec2::ORIGIN, super::ecs::ORIGIN, super::eks::
 pub struct Host {
     origin: String,
     block: String,
-    /// Of the block, each after a comma.
-    members: Vec<u8>,
+    /// Of the block: names, and values in JSON.
+    fields: Vec<(String, Vec<u8>)>,
     log_groups: Vec<LogGroup>,
 }
 
@@ -49,14 +49,16 @@ impl Host {
         Host { origin: origin.into(), block: block.into(), ..Host::default() }
     }
 
-    /// Adds a field to the block. One without a value (`None`), or that does not serialise, is left out. The
-    /// block may have 4 KiB.
+    /// Adds a field to the block. One without a value (`None`), or that does not serialise, is left out; the same name
+    /// again replaces the value. The blocks of all plugins together may have 4 KiB.
     pub fn field<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Host {
-        let before = self.members.len();
-        json::member(&mut self.members, name);
-        let start = self.members.len();
-        if json::value(&mut self.members, value).is_err() || &self.members[start..] == b"null" {
-            self.members.truncate(before);
+        let mut encoded = Vec::new();
+        if json::value(&mut encoded, value).is_err() || encoded == b"null" {
+            return self;
+        }
+        match self.fields.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = encoded,
+            None => self.fields.push((name.to_owned(), encoded)),
         }
         self
     }
@@ -67,13 +69,42 @@ impl Host {
         self
     }
 
-    /// Whether it may stand in a segment.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Whether it may be in segments that have room for this many bytes.
+    pub(super) fn check(&self, room: usize) -> Result<(), String> {
         if RESERVED.contains(&self.block.as_str()) {
             return Err(format!("its block must not be named {:?}", self.block));
         }
-        let size = self.origin.len() + self.block.len() + self.members.len();
-        if size > MAX_BLOCK { Err(format!("its block of {size} bytes is larger than {MAX_BLOCK}")) } else { Ok(()) }
+        let size = self.size();
+        match size > room {
+            true => Err(format!("its block of {size} bytes is larger than {room}, what is left of {MAX_BLOCKS}")),
+            false => Ok(()),
+        }
+    }
+
+    /// Bytes of its members in a segment.
+    pub(super) fn size(&self) -> usize {
+        let mut origin = Vec::new();
+        json::string(&mut origin, &self.origin);
+        origin.len() + self.member().len()
+    }
+
+    /// Its member of `aws`, after a comma; nothing if it says nothing.
+    fn member(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if !self.block.is_empty() && !self.fields.is_empty() {
+            json::named_member(&mut out, &self.block);
+            out.push(b'{');
+            for (index, (name, value)) in self.fields.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                json::string(&mut out, name);
+                out.push(b':');
+                out.extend_from_slice(value);
+            }
+            out.push(b'}');
+        }
+        out
     }
 }
 
@@ -82,7 +113,7 @@ impl fmt::Debug for Host {
         f.debug_struct("Host")
             .field("origin", &self.origin)
             .field("block", &self.block)
-            .field("members", &json::utf8(self.members.get(1..).unwrap_or_default()))
+            .field("member", &json::utf8(self.member().get(1..).unwrap_or_default()))
             .field("log_groups", &self.log_groups)
             .finish()
     }
@@ -111,11 +142,8 @@ impl Surroundings {
         let mut blocks = Vec::new();
         for (index, host) in hosts.iter().enumerate() {
             let again = hosts[index + 1..].iter().any(|later| later.block == host.block);
-            if !host.block.is_empty() && !host.members.is_empty() && !again {
-                json::member(&mut blocks, &host.block);
-                blocks.push(b'{');
-                blocks.extend_from_slice(&host.members[1..]);
-                blocks.push(b'}');
+            if !again {
+                blocks.extend_from_slice(&host.member());
             }
         }
         if log_groups {
@@ -221,13 +249,28 @@ mod tests {
     }
 
     #[test]
+    fn names_are_escaped_and_a_name_given_twice_has_its_last_value() {
+        let host = Host::new("Example::Rack", "the \"rack\"")
+            .field("label \"a\"\\\n", "x")
+            .field("n", &1)
+            .field("n", &2)
+            .field("n", &None::<u8>);
+        let members = text(&Surroundings::of(&[host], true));
+        let members: serde_json::Value = serde_json::from_str(&format!("{{{}}}", &members[1..])).unwrap();
+        assert_eq!(members["the \"rack\""], serde_json::json!({"label \"a\"\\\n": "x", "n": 2}));
+    }
+
+    #[test]
     fn what_would_fill_every_document_is_refused() {
-        let long = "x".repeat(MAX_BLOCK);
-        assert_eq!(Host::new("o", "b").field("f", &long[100..]).check(), Ok(()));
-        assert!(Host::new("o", "b").field("f", &long).check().is_err());
-        assert!(RESERVED.iter().all(|name| Host::new("o", *name).check().is_err()));
+        let long = "x".repeat(MAX_BLOCKS);
+        let half = Host::new("o", "b").field("f", &long[MAX_BLOCKS / 2..]);
+        assert_eq!(Host::new("o", "b").field("f", &long[100..]).check(MAX_BLOCKS), Ok(()));
+        assert!(Host::new("o", "b").field("f", &long).check(MAX_BLOCKS).is_err());
+        assert!(Host::new(&*long, "b").check(MAX_BLOCKS).is_err());
+        assert!(half.check(MAX_BLOCKS - half.size()).is_err(), "no room for two such halves");
+        assert!(RESERVED.iter().all(|name| Host::new("o", *name).check(MAX_BLOCKS).is_err()));
         let many = (0..1_000).fold(Host::default(), |host, n| host.log_group(format!("group {n}"), None));
-        assert_eq!(many.check(), Ok(()));
+        assert_eq!(many.check(MAX_BLOCKS), Ok(()));
         assert!(text(&Surroundings::of(&[many], true)).len() < MAX_LOG_GROUPS + 100);
     }
 }

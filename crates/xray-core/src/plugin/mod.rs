@@ -44,7 +44,6 @@ mod host;
 mod metadata;
 
 use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
@@ -53,8 +52,10 @@ pub use self::ec2::Ec2;
 pub use self::ecs::Ecs;
 pub use self::eks::Eks;
 pub use self::host::Host;
+use self::host::MAX_BLOCKS;
 pub(crate) use self::host::{Surroundings, write_log_groups};
 use crate::diagnostics::{Cause, Diagnostics};
+use crate::user_code;
 
 /// Finds out what the process runs on.
 ///
@@ -100,7 +101,11 @@ pub(crate) fn start(
 ) {
     let told = diagnostics.clone();
     let work = move || {
-        let hosts: Vec<Host> = plugins.iter().filter_map(|plugin| ask(&**plugin, &diagnostics)).collect();
+        let mut hosts = Vec::<Host>::new();
+        for plugin in &plugins {
+            let taken = hosts.iter().map(Host::size).sum();
+            hosts.extend(ask(&**plugin, MAX_BLOCKS.saturating_sub(taken), &diagnostics));
+        }
         if hosts.is_empty() {
             return diagnostics.debug(Cause::Plugin, format_args!("detection has ended: nothing was found"));
         }
@@ -115,17 +120,18 @@ pub(crate) fn start(
     }
 }
 
-/// A plugin may be the user's code: it must not cost the answers of the others.
-fn ask(plugin: &dyn Plugin, diagnostics: &Diagnostics) -> Option<Host> {
-    let asked = catch_unwind(AssertUnwindSafe(|| {
-        let host = plugin.detect().and_then(|host| host.check().map(|()| host).map_err(Into::into));
+/// Asks a plugin, whose answer has room for this many bytes. It may be the user's code: it must not cost the answers
+/// of the others.
+fn ask(plugin: &dyn Plugin, room: usize, diagnostics: &Diagnostics) -> Option<Host> {
+    let asked = user_code::call(|| {
+        let host = plugin.detect().and_then(|host| host.check(room).map(|()| host).map_err(Into::into));
         match &host {
             Ok(host) => diagnostics.debug(Cause::Plugin, format_args!("{} found {host:?}", plugin.name())),
             Err(error) => diagnostics.debug(Cause::Plugin, format_args!("{} found nothing: {error}", plugin.name())),
         }
         host.ok()
-    }));
-    asked.unwrap_or_else(|_| {
+    });
+    asked.unwrap_or_else(|| {
         diagnostics.debug(Cause::Plugin, format_args!("a plugin panicked: it found nothing"));
         None
     })

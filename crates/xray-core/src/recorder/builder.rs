@@ -14,6 +14,7 @@ use crate::plugin::{self, Plugin};
 use crate::sampling::{Central, ParseRulesError, Rules, Sampler, SamplerContext};
 use crate::stats::Counters;
 use crate::time::Clock;
+use crate::user_code;
 use crate::w3c::Propagation;
 
 /// Subsegments that a trace holds before complete ones are sent ahead of their segment.
@@ -92,13 +93,15 @@ impl RecorderBuilder {
         self
     }
 
-    /// The application's name, `service.name` in segments. Segments themselves are named by their layer.
+    /// The application's name, `service.name` in segments; 200 characters are kept. Segments themselves are named by
+    /// their layer.
     pub fn service(mut self, name: impl Into<String>) -> RecorderBuilder {
         self.service = Some(name.into());
         self
     }
 
-    /// The application's version, `service.version` in segments: usually `env!("CARGO_PKG_VERSION")`.
+    /// The application's version, `service.version` in segments: usually `env!("CARGO_PKG_VERSION")`. 200 characters are
+    /// kept.
     pub fn service_version(mut self, version: impl Into<String>) -> RecorderBuilder {
         self.service_version = Some(version.into());
         self
@@ -208,7 +211,7 @@ impl RecorderBuilder {
     /// When something said in code makes no sense. A bad environment variable is logged, and ignored.
     pub fn build(self) -> Result<Recorder, ConfigError> {
         if let Some(sampler) = &self.sampler {
-            sampler.validate().map_err(ConfigError::Sampling)?;
+            user_code::call(|| sampler.validate()).unwrap_or(Ok(())).map_err(ConfigError::Sampling)?;
         }
         Ok(self.build_valid())
     }
@@ -246,12 +249,15 @@ impl RecorderBuilder {
             let local = Rules::default().with_clock(self.clock.clone());
             Arc::new(Central::with_fallback(local))
         });
-        sampler.start(&SamplerContext {
+        let context = SamplerContext {
             clock: self.clock.clone(),
             // On Lambda the decision comes with each invocation.
             daemon: (enabled && !environment.lambda).then_some(daemon),
             diagnostics: diagnostics.clone(),
-        });
+        };
+        if user_code::call(|| sampler.start(&context)).is_none() {
+            diagnostics.error(Cause::SamplerPanicked, format_args!("the sampler panicked when it was started"));
+        }
         let default_threshold = if environment.lambda { 0 } else { STREAMING_THRESHOLD };
         Recorder(Arc::new(Inner {
             enabled,

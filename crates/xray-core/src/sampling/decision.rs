@@ -40,7 +40,7 @@ impl Decision {
     }
 
     /// Names the rule that decided. The segment of a sampled request carries it as
-    /// `aws.xray.sampling_rule_name`, so that the console can count by rule.
+    /// `aws.xray.sampling_rule_name`, so that the console can count by rule; 200 characters are kept.
     ///
     /// An `Arc<str>` kept by the sampler is passed on without an allocation; a `&str` costs one.
     #[must_use]

@@ -1,0 +1,218 @@
+//! Code of the application that the SDK calls may panic: the request goes on, and all else is recorded.
+
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
+use std::error::Error;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use xray_core::emit::MemoryEmitter;
+use xray_core::http::{Outgoing, OutgoingOptions, OutgoingRequest, error_chain};
+use xray_core::plugin::Host;
+use xray_core::sampling::{Always, Decision, ParseRulesError, Sampler, SamplerContext, SamplingRequest};
+use xray_core::{AnnotationValue, Aws, Exception, Recorder, Segment};
+
+/// Panics where it is asked for this.
+#[derive(Clone, Copy, PartialEq)]
+enum Mean {
+    Display,
+    DisplayInTheMiddle,
+    DisplayFails,
+    Debug,
+    Source,
+    /// In the error that caused it.
+    Cause,
+    /// There, it has no end.
+    Endless,
+}
+
+const ALL: [Mean; 7] = [
+    Mean::Display,
+    Mean::DisplayInTheMiddle,
+    Mean::DisplayFails,
+    Mean::Debug,
+    Mean::Source,
+    Mean::Cause,
+    Mean::Endless,
+];
+
+impl fmt::Display for Mean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Mean::Display {
+            std::panic::panic_any(Bomb);
+        }
+        f.write_str("some text")?;
+        match self {
+            Mean::DisplayInTheMiddle => panic!("in Display"),
+            Mean::DisplayFails => Err(fmt::Error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Mean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Mean::Debug { panic!("in Debug") } else { f.write_str("Mean") }
+    }
+}
+
+impl Error for Mean {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Mean::Source => panic!("in source"),
+            Mean::Cause => Some(&Mean::Display),
+            Mean::Endless => Some(&Mean::Endless),
+            _ => None,
+        }
+    }
+}
+
+impl Serialize for Mean {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("in Serialize")
+    }
+}
+
+impl From<Mean> for AnnotationValue<'_> {
+    fn from(_: Mean) -> Self {
+        panic!("in a conversion")
+    }
+}
+
+/// Panics when it is dropped, which is when the panic that threw it is forgotten.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("in Drop")
+    }
+}
+
+fn call(segment: &Segment) -> Outgoing {
+    let mut request = OutgoingRequest::default();
+    (request.method, request.scheme, request.authority, request.target) = ("GET", "http", "h", "/p");
+    Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request).unwrap()
+}
+
+fn recorder() -> (Recorder, MemoryEmitter) {
+    let emitter = MemoryEmitter::new();
+    let builder = Recorder::builder().environment(|_| None).on_diagnostic(|_| {}).sampling(Always);
+    (builder.emitter(emitter.clone()).build().unwrap(), emitter)
+}
+
+/// The only document.
+fn document(emitter: &MemoryEmitter) -> serde_json::Value {
+    let documents = emitter.take();
+    assert_eq!(documents.len(), 1);
+    serde_json::from_str(documents[0].json()).unwrap()
+}
+
+/// Records something that panics in each of the ways that there are.
+type Recording = (&'static str, fn(&Segment, Mean));
+
+#[test]
+fn every_way_to_record_an_error_survives_its_code() {
+    let recordings: [Recording; 8] = [
+        ("a typed error", |segment, mean| _ = segment.fault(mean)),
+        ("a failure of the caller", |segment, mean| _ = segment.error(mean)),
+        ("a boxed error", |segment, mean| {
+            let boxed: Box<dyn Error + Send + Sync> = Box::new(mean);
+            segment.fault(boxed);
+        }),
+        ("a report", |segment, mean| _ = segment.fault(anyhow::Error::new(mean))),
+        ("a failed call", |segment, mean| call(segment).failed(&mean)),
+        ("an exception", |segment, mean| _ = segment.fault(Exception::from(&mean))),
+        ("text by Display", |segment, mean| _ = segment.fault(Exception::displayed(&mean))),
+        ("text by Debug", |segment, mean| _ = segment.fault(Exception::debugged(&mean)).fault(Exception::shown(&mean))),
+    ];
+    for (recording, record) in recordings {
+        for mean in ALL {
+            let (recorder, emitter) = recorder();
+            let segment = recorder.begin("shop");
+            record(&segment, mean);
+            segment.annotate("after", true).close();
+            let json = document(&emitter).to_string();
+            assert!(json.contains("\"after\":true") && json.contains("\"exceptions\""), "{recording}: {json}");
+        }
+    }
+    assert!(error_chain(&Mean::Endless).count() <= 10);
+    assert_eq!([error_chain(&Mean::Source).count(), error_chain(&Mean::Cause).count()], [1, 2]);
+}
+
+#[test]
+fn a_text_that_panics_leaves_the_rest_of_the_exception() {
+    let (recorder, emitter) = recorder();
+    recorder.begin("shop").fault(Mean::DisplayInTheMiddle).close();
+    let exception = &document(&emitter)["cause"]["exceptions"][0];
+    assert_eq!((&exception["type"], &exception["message"]), (&"Mean".into(), &"the error's own text panicked".into()));
+}
+
+#[test]
+fn every_value_that_is_recorded_survives_its_code() {
+    let recordings: [Recording; 5] = [
+        ("metadata", |segment, mean| _ = segment.metadata("mean", &mean)),
+        ("metadata within", |segment, mean| _ = segment.metadata("mean", &[("a", mean)])),
+        ("metadata on demand", |segment, _| _ = segment.metadata_with("mean", || -> u8 { panic!("in a closure") })),
+        ("an annotation", |segment, mean| _ = segment.annotate("mean", mean)),
+        ("a parameter", |segment, mean| {
+            let aws = Aws::operation("Get").parameter("mean", &mean).parameter("kept", &1);
+            segment.subsegment("call").set_aws(&aws).close();
+        }),
+    ];
+    for (recording, record) in recordings {
+        let (recorder, emitter) = recorder();
+        let segment = recorder.begin("shop");
+        record(&segment, Mean::Display);
+        segment.annotate("after", true).close();
+        let json = document(&emitter);
+        assert_eq!(json["annotations"], serde_json::json!({"after": true}), "{recording}");
+        assert!(!json.to_string().contains("mean"), "{recording}: {json}");
+        if recording == "a parameter" {
+            let aws = &json["subsegments"][0]["aws"];
+            assert_eq!(*aws, serde_json::json!({"operation": "Get", "kept": 1}));
+        }
+    }
+    let host = Host::new("o", "b").field("mean", &Mean::Display).field("n", &1);
+    assert_eq!(host, Host::new("o", "b").field("n", &1));
+}
+
+#[test]
+fn a_sampler_that_panics_when_it_is_made_ready_fails_no_start() {
+    struct Unready;
+    impl Sampler for Unready {
+        fn decide(&self, _: &SamplingRequest<'_>) -> Decision {
+            Decision::sampled()
+        }
+        fn validate(&self) -> Result<(), ParseRulesError> {
+            panic!("in validate")
+        }
+        fn start(&self, _: &SamplerContext) {
+            panic!("in start")
+        }
+    }
+    let emitter = MemoryEmitter::new();
+    let builder = Recorder::builder().environment(|_| None).on_diagnostic(|_| {});
+    builder.sampling(Unready).emitter(emitter.clone()).build().unwrap().begin("shop").close();
+    assert_eq!(emitter.take().len(), 1);
+}
+
+#[test]
+fn code_may_panic_while_a_panic_unwinds() {
+    struct RecordsInDrop(Segment);
+    impl Drop for RecordsInDrop {
+        fn drop(&mut self) {
+            let mean = Mean::Display;
+            self.0.metadata("mean", &mean).annotate("mean", mean).fault(mean).annotate("after", true);
+        }
+    }
+    let (recorder, emitter) = recorder();
+    let segment = recorder.begin("shop");
+    let records = RecordsInDrop(segment.clone());
+    let work = std::panic::AssertUnwindSafe(move || {
+        let _records = records;
+        panic!("the host's own");
+    });
+    assert!(std::panic::catch_unwind(work).is_err());
+    segment.close();
+    assert_eq!(document(&emitter)["annotations"]["after"], true);
+}
