@@ -23,9 +23,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::user_code;
-
 use crate::env::Environment;
+use crate::process::PerProcess;
+use crate::user_code;
 
 /// The shortest time between two messages of one cause: a daemon that is down must not fill the log.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -398,7 +398,7 @@ impl Drop for Reporting {
 
 /// The rate limit. Causes are few and constant, so a scanned list is enough.
 #[derive(Default)]
-struct Limit(Mutex<Vec<Seen>>);
+struct Limit(PerProcess<Mutex<Vec<Seen>>>);
 
 struct Seen {
     cause: Cause,
@@ -409,7 +409,8 @@ struct Seen {
 impl Limit {
     /// Whether a message may pass, and then how many of its cause did not since the last.
     fn admit(&self, cause: Cause, now: Instant) -> Option<u64> {
-        let mut causes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = self.0.get(Mutex::default);
+        let mut causes = own.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(seen) = causes.iter_mut().find(|seen| seen.cause == cause) else {
             causes.push(Seen { cause, reported: now, left_out: 0 });
             return Some(0);
@@ -425,13 +426,14 @@ impl Limit {
 
 /// What was reported once, by hash.
 #[derive(Default)]
-struct Once(Mutex<HashSet<u64>>);
+struct Once(PerProcess<Mutex<HashSet<u64>>>);
 
 impl Once {
     fn is_first(&self, cause: Cause, subject: &str) -> bool {
         let mut hasher = DefaultHasher::new();
         (cause, subject).hash(&mut hasher);
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = self.0.get(Mutex::default);
+        let mut seen = own.lock().unwrap_or_else(PoisonError::into_inner);
         seen.len() < MAX_SUBJECTS && seen.insert(hasher.finish())
     }
 }

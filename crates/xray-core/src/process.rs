@@ -44,6 +44,12 @@ impl<T> PerProcess<T> {
     }
 }
 
+impl<T: Default> Default for PerProcess<T> {
+    fn default() -> PerProcess<T> {
+        PerProcess::new(T::default())
+    }
+}
+
 impl<T> Drop for PerProcess<T> {
     fn drop(&mut self) {
         if self.existing().is_none() {

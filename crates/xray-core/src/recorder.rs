@@ -6,7 +6,7 @@ mod flush;
 use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use builder::{ConfigError, RecorderBuilder};
 pub use flush::FlushedFuture;
@@ -137,7 +137,20 @@ impl Recorder {
     /// Makes this the recorder of the process, for all layers and clients that were not given one. The first
     /// installation counts; so does the first use of [`Recorder::global`]: install at the start of `main`.
     ///
-    /// The guard flushes when it is dropped: hold it until `main` ends.
+    /// The guard flushes when it is dropped: hold it until `main` ends, and outside of an asynchronous runtime. A
+    /// runtime that ends drops its tasks, which closes what they record; within `#[tokio::main]` the guard would be
+    /// dropped before that.
+    ///
+    /// ```no_run
+    /// # use xray_core::Recorder;
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let _flushed_when_dropped = Recorder::builder().service("shop").build()?.install();
+    ///     serve() // a function with `#[tokio::main]`: its runtime has ended when it returns
+    /// }
+    /// # fn serve() -> Result<(), Box<dyn std::error::Error>> { Ok(()) }
+    /// ```
+    ///
+    /// The guard of an installation that came too late flushes the process's recorder as well.
     #[track_caller]
     pub fn install(self) -> Installed {
         let made = Made::Installed(Location::caller());
@@ -363,6 +376,17 @@ impl Recorder {
         self.call_emitter(|emitter| emitter.flush(timeout)).unwrap_or(Flushed::TimedOut { left: 0 })
     }
 
+    /// As [`flush`](Recorder::flush), and reports what is left.
+    fn flush_at_exit(&self, timeout: Duration) {
+        if let Flushed::TimedOut { left: left @ 1.. } = self.flush(timeout) {
+            let message = format_args!(
+                "{left} documents were not sent in the second that the guard of `install()` waits for; they are lost if \
+                 the process ends now. Call `flush` with more time before the guard is dropped"
+            );
+            self.diagnostics().error(Cause::Unsent, message);
+        }
+    }
+
     /// Is ready when all documents that are finished now have been handed to the kernel.
     pub fn flushed(&self) -> FlushedFuture {
         let (future, then) = FlushedFuture::new();
@@ -461,7 +485,7 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// Flushes the recorder it came from when it is dropped, for a second at most.
+/// Flushes the recorder it came from, and that of the process, when it is dropped, for a second at most.
 #[derive(Debug)]
 #[must_use = "dropping the guard at once flushes nothing that is recorded later"]
 pub struct Installed {
@@ -478,6 +502,13 @@ impl std::ops::Deref for Installed {
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        self.recorder.flush(FLUSH_AT_EXIT);
+        let start = Instant::now();
+        if let Some(global) = GLOBAL.get()
+            && !Arc::ptr_eq(&global.recorder.0, &self.recorder.0)
+        {
+            // This one came too late: what the program has recorded is mostly there.
+            global.recorder.flush_at_exit(FLUSH_AT_EXIT);
+        }
+        self.recorder.flush_at_exit(FLUSH_AT_EXIT.saturating_sub(start.elapsed()));
     }
 }

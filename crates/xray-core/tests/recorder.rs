@@ -10,7 +10,7 @@ use xray_core::diagnostics::Cause;
 use xray_core::emit::{DaemonAddress, Flushed, MemoryEmitter};
 use xray_core::sampling::Always;
 use xray_core::stats::Stats;
-use xray_core::{Recorder, RecorderBuilder};
+use xray_core::{Recorder, RecorderBuilder, TraceHeader};
 
 #[path = "support/child.rs"]
 mod child;
@@ -73,6 +73,24 @@ fn the_guard_flushes_when_it_is_dropped() {
     guard.begin("shop").close();
     drop(guard);
     assert_eq!(Recorder::global().stats().emitted, 1);
+}
+
+#[test]
+fn the_guard_of_a_late_installation_flushes_the_recorder_of_the_process() {
+    if !child::is_child() {
+        let (_socket, address) = daemon();
+        let test = "the_guard_of_a_late_installation_flushes_the_recorder_of_the_process";
+        child::run(test, &[("AWS_XRAY_DAEMON_ADDRESS", &address.to_string())]);
+        return;
+    }
+    let sampled = TraceHeader::parse("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1");
+    let recorder = Recorder::global();
+    let late = Recorder::builder().sampling(Always).on_diagnostic(|_| {}).build().unwrap().install();
+    (0..500).for_each(|_| recorder.begin_from("shop", &sampled).close());
+    late.begin("its own").close();
+    let its_own = (*late).clone();
+    drop(late);
+    assert_eq!((recorder.stats().emitted, its_own.stats().emitted), (500, 1));
 }
 
 #[test]

@@ -4,7 +4,11 @@
 //! thread paces itself, because the daemon's receive buffer holds some 50 documents and overflows silently. On
 //! Lambda, where a process may be frozen at any time after its answer, documents are sent by the thread that
 //! finishes them, which waits for a millisecond after 32 of them. A daemon that is absent, restarted or moved costs documents, which
-//! [`Stats`](crate::stats::Stats) counts, and never the application.
+//! [`Stats`](crate::stats::Stats) counts, and never the application. The first lost document is logged as an error, then
+//! their number every ten minutes, and the end of the loss.
+//!
+//! A forked child has a queue and a thread of its own from its first document on. What is queued at the fork is sent by the
+//! parent; a segment that is open at the fork is the parent's as well, and the child must not close it.
 
 mod address;
 mod background;

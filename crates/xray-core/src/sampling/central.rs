@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -11,6 +12,7 @@ use super::{
     Anomaly, Decision, Explanation, Fallback, MatchedRule, Outcome, ParseRulesError, Reason, Rules, Sampler,
     SamplerContext, SamplingRequest, Watch,
 };
+use crate::process::PerProcess;
 use crate::time::Timestamp;
 
 /// How long the last answer of the service counts, in seconds.
@@ -40,7 +42,8 @@ const LIFE: u64 = 3600;
 /// # }
 /// ```
 ///
-/// The thread ends with the recorder. A forked child has none, and goes on by the rules it has for an hour.
+/// The thread ends with the recorder. A forked child starts its own, in the second after the fork, and decides by the
+/// rules of its parent until it has fetched them.
 #[derive(Default)]
 pub struct Central {
     fallback: Rules,
@@ -48,7 +51,9 @@ pub struct Central {
     anomalies: Arc<[Anomaly]>,
     rules: Arc<Current>,
     context: OnceLock<SamplerContext>,
-    running: OnceLock<Option<Running>>,
+    running: PerProcess<OnceLock<Option<Running>>>,
+    /// The last second in which it was made sure that this process has one: a forked child starts its own.
+    checked: AtomicU64,
 }
 
 /// The rules that hold now. Decisions read them without a lock; the poller puts others in their place.
@@ -128,27 +133,44 @@ impl Central {
         let central = Central::with_fallback(fallback);
         let poller = Poller::new(&context, central.rules.clone()).unwrap();
         central.start(&context);
-        central.running.set(Some(Running::default())).unwrap();
+        central.running.get(OnceLock::new).set(Some(Running::default())).unwrap();
         (central, poller)
     }
 
-    /// The context, if there is somebody to ask; the poller runs then.
-    fn asking(&self) -> Option<&SamplerContext> {
-        let context = self.context.get()?;
-        self.running.get_or_init(|| Poller::start(context, &self.rules)).as_ref()?;
-        Some(context)
+    /// Makes sure that this process has a poller. Which process it is costs a system call, more than the rest of a
+    /// decision: that is asked once a second.
+    fn keep_polling(&self, context: &SamplerContext, now: Timestamp) {
+        let second = now.as_secs() + 1; // 0: never yet
+        if self.checked.load(Relaxed) == second {
+            return;
+        }
+        let forked = || {
+            // The parent reports what it has counted itself.
+            self.rules.load().rules.states().for_each(|rule| {
+                rule.statistics.take();
+            });
+            OnceLock::new()
+        };
+        self.running.get(forked).get_or_init(|| Poller::start(context, &self.rules));
+        self.checked.store(second, Relaxed);
     }
 }
 
 impl Sampler for Central {
     fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
         let request = request.without_query();
-        let Some(context) = self.asking() else { return self.fallback.decide(&request) };
+        let Some(context) = self.context.get().filter(|context| context.daemon.is_some()) else {
+            return self.fallback.decide(&request);
+        };
         let fetched = self.rules.load();
-        let Some(rule) = fetched.rules.find(&request) else { return self.fallback.decide(&request) };
+        let Some(rule) = fetched.rules.find(&request) else {
+            self.keep_polling(context, context.clock.now());
+            return self.fallback.decide(&request);
+        };
         let state = &rule.state;
         let used = state.quota.used();
         let now = context.clock.now();
+        self.keep_polling(context, now);
         if fetched.is_expired(now) {
             return self.fallback.decide(&request);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -66,6 +67,12 @@ impl Drop for Running {
     }
 }
 
+/// 24 hex digits. A forked child has its parent's generator, but not its number.
+fn client_id() -> String {
+    let random = random::with(|rng| rng.u128(..)) ^ u128::from(process::id()) << 32;
+    format!("{:024x}", random >> 32)
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Poller {
@@ -122,7 +129,7 @@ impl Poller {
             proxy: Proxy::new(context.daemon.as_ref()?.tcp()),
             context: context.clone(),
             current,
-            client_id: format!("{:024x}", random::with(|rng| rng.u128(..)) >> 32),
+            client_id: client_id(),
             patience: TARGETS.0,
             next_rules: now,
             next_targets: now + with_jitter(TARGETS),
