@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::host_pattern;
 use crate::recorder::diagnostics_of_process;
@@ -21,12 +23,13 @@ const UNKNOWN: &str = "unknown";
 /// assert_eq!(xray_core::clean_name("GET /users/{id}"), "GET /users/id");
 /// ```
 pub fn clean_name(name: &str) -> Cow<'_, str> {
-    if name.len() <= LIMIT && !name.is_empty() && name.bytes().all(|byte| USUAL[usize::from(byte)]) {
+    let is_usual = |byte: u8| USUAL[usize::from(byte)];
+    if name.len() <= LIMIT && !name.is_empty() && name.bytes().all(is_usual) && name.bytes().any(|byte| byte != b' ') {
         return Cow::Borrowed(name);
     }
     let cleaned: String = name.chars().filter_map(clean).take(LIMIT).collect();
     match cleaned.as_str() {
-        "" => Cow::Borrowed(UNKNOWN),
+        blank if blank.trim_matches(' ').is_empty() => Cow::Borrowed(UNKNOWN),
         same if same == name => Cow::Borrowed(name),
         _ => Cow::Owned(cleaned),
     }
@@ -48,13 +51,22 @@ pub(crate) fn repair_name<'a>(name: &'a str, counters: &Counters, diagnostics: &
 
 fn clean(character: char) -> Option<char> {
     match character {
-        _ if character.is_alphanumeric() || is_sign(character) => Some(character),
+        _ if is_letter_or_number(character) || is_sign(character) => Some(character),
         _ if character.is_whitespace() => Some(' '),
         _ => None,
     }
 }
 
-/// The ASCII characters that may stand in a name.
+/// Whether X-Ray takes the character for a letter (`\p{L}`) or a number (`\p{N}`). `char::is_alphanumeric` also lets
+/// marks and symbols pass.
+fn is_letter_or_number(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_alphanumeric();
+    }
+    matches!(character.general_category_group(), GeneralCategoryGroup::Letter | GeneralCategoryGroup::Number)
+}
+
+/// The ASCII characters that may be in a name.
 const USUAL: [bool; 256] = {
     let mut usual = [false; 256];
     let mut byte = 0;

@@ -109,10 +109,14 @@ enum Protocol {
 }
 
 impl Protocol {
-    /// The protocol that a part of a pair names, and what follows it.
+    /// Returns the protocol that a part of a pair names, in any case, and what follows it.
     fn of(part: &str) -> Option<(Protocol, &str)> {
-        let udp = part.strip_prefix("udp:").map(|rest| (Protocol::Udp, rest));
-        udp.or_else(|| part.strip_prefix("tcp:").map(|rest| (Protocol::Tcp, rest)))
+        let (name, rest) = part.split_once(':')?;
+        match () {
+            () if name.eq_ignore_ascii_case("udp") => Some((Protocol::Udp, rest)),
+            () if name.eq_ignore_ascii_case("tcp") => Some((Protocol::Tcp, rest)),
+            () => None,
+        }
     }
 }
 
@@ -285,6 +289,7 @@ mod tests {
         for (text, udp, tcp) in [
             ("tcp:127.0.0.1:2000 udp:127.0.0.2:2001", "127.0.0.2:2001", "127.0.0.1:2000"),
             ("udp:127.0.0.2:2001 tcp:127.0.0.1:2000", "127.0.0.2:2001", "127.0.0.1:2000"),
+            ("uDP:127.0.0.2:2001 Tcp:127.0.0.1:2000", "127.0.0.2:2001", "127.0.0.1:2000"),
             ("tcp:186.34.0.23:8082, udp:127.0.0.1:3000", "127.0.0.1:3000", "186.34.0.23:8082"),
             ("udp:186.34.0.23:8082, tcp:127.0.0.1:3000", "186.34.0.23:8082", "127.0.0.1:3000"),
             ("udp:186.34.0.23:8082,tcp:127.0.0.1:3000", "186.34.0.23:8082", "127.0.0.1:3000"),
@@ -332,7 +337,6 @@ mod tests {
             ("udp:127.0.0.1:2000 udp:127.0.0.1:2001", E::Unpaired { missing: "tcp" }),
             ("tcp:127.0.0.1:2000 tcp:127.0.0.1:2001", E::Unpaired { missing: "udp" }),
             ("foo:127.0.0.1:2000 bar:127.0.0.1:2001", protocol("foo:127.0.0.1:2000")),
-            ("UDP:127.0.0.1:2000 TCP:127.0.0.1:2001", protocol("UDP:127.0.0.1:2000")),
             ("127.0.0.1:2000 udp:127.0.0.1:2001", protocol("127.0.0.1:2000")),
             ("127.0.0.1:2000 127.0.0.1:2001", protocol("127.0.0.1:2000")),
             ("udp:127.0.0.1:x tcp:127.0.0.1:2000", port("127.0.0.1:x")),

@@ -76,9 +76,13 @@ impl Rule {
         self.rate
     }
 
-    /// Whether the rule is for this request, of which the query string was cut off.
+    /// Whether the rule is for this request, whose query string was cut off. A part that the request lacks is matched
+    /// by a pattern of stars alone: a rule for `*/ping` takes no queue worker.
     pub(super) fn matches(&self, request: &SamplingRequest<'_>) -> bool {
-        let matches = |pattern: &Wildcard, part: Option<&str>| part.is_none_or(|part| pattern.matches(part));
+        let matches = |pattern: &Wildcard, part: Option<&str>| match part {
+            Some(part) => pattern.matches(part),
+            None => pattern.is_any(),
+        };
         // The method is short and tells most rules apart, the path most of the others.
         matches(&self.method, request.method) && matches(&self.path, request.path) && matches(&self.host, request.host)
     }
@@ -101,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn all_conditions_have_to_hold_and_absent_parts_do() {
+    fn all_conditions_have_to_hold_and_an_absent_part_is_matched_by_stars_alone() {
         let rule = rule().method("GET").host("*.foo.com").path("/signin/*");
         let request = SamplingRequest::new("shop").host("www.foo.com").method("get").path("/signin/x");
         for (request, want) in [
@@ -110,14 +114,17 @@ mod tests {
             (request.host("foo.com"), false),
             (request.host("www.foo.com:80"), false),
             (request.path("/signin"), false),
-            (request.method(None), true),
-            (request.host(None), true),
-            (request.path(None), true),
+            (request.method(None), false),
+            (request.host(None), false),
+            (request.path(None), false),
             (request.host(None).method("POST"), false),
-            (SamplingRequest::new("shop"), true),
+            (SamplingRequest::new("shop"), false),
         ] {
             assert_eq!(rule.matches(&request), want, "{request:?}");
         }
+        let rule = self::rule().method("**").host("*.foo.com");
+        assert!(rule.matches(&request.method(None).path(None)));
+        assert!(self::rule().matches(&SamplingRequest::new("shop")));
     }
 
     #[test]

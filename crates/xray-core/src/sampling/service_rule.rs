@@ -186,10 +186,16 @@ impl Condition {
         }
     }
 
-    /// A part that is absent or empty matches.
+    /// What is not known of the service itself matches every condition.
+    fn admits_service(&self, part: Option<&str>) -> bool {
+        part.is_none_or(|part| part.is_empty() || self.matches(part))
+    }
+
+    /// A part of the request that is absent or empty is matched by stars alone, and by a condition that the rule does not state.
     fn admits(&self, part: Option<&str>) -> bool {
         match (self, part) {
-            (Condition::Any, _) | (_, None | Some("")) => true,
+            (Condition::Any, _) | (Condition::Unstated, None | Some("")) => true,
+            (Condition::Like(pattern), None | Some("")) => pattern.is_any(),
             (_, Some(part)) => self.matches(part),
         }
     }
@@ -251,8 +257,8 @@ impl ServiceRule {
         conditions.method.admits(request.method)
             && conditions.path.admits(request.path)
             && conditions.host.admits(request.host)
-            && conditions.service.admits(Some(request.service))
-            && conditions.service_type.admits(request.service_type)
+            && conditions.service.admits_service(Some(request.service))
+            && conditions.service_type.admits_service(request.service_type)
             && conditions.attributes.iter().all(|(name, condition)| {
                 // Unlike other parts an attribute must be there: a rule that asks for one is not for all.
                 request.attributes.iter().any(|(given, value)| given == name && condition.matches(value))

@@ -55,6 +55,11 @@ impl Wildcard {
         }
     }
 
+    /// Whether the pattern matches every text, as one or more `*` do.
+    pub(super) fn is_any(&self) -> bool {
+        !self.pattern.is_empty() && self.pattern.bytes().all(|byte| byte == b'*')
+    }
+
     /// Whether the pattern matches the whole text.
     pub fn matches(&self, text: &str) -> bool {
         let (pattern, bytes) = (self.pattern.as_bytes(), text.as_bytes());
