@@ -36,7 +36,7 @@ async fn a_missing_context_is_told_and_never_a_panic() {
     let config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-west-1"))
-        .credentials_provider(Credentials::new("AKID", "secret", None, None, "test"))
+        .credentials_provider(Credentials::new("AKID", "s3cret", None, None, "test"))
         .http_client(http_client_fn(|_, _| SharedHttpConnector::new(Answers)))
         .interceptor(XRayInterceptor::new());
     Client::from_conf(config.build()).list_tables().send().await.unwrap();

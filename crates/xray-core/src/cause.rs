@@ -469,4 +469,31 @@ mod tests {
         let exception = Exception::new("T", "m").backtrace(&Backtrace::force_capture());
         assert!(exception.has_stack());
     }
+
+    #[test]
+    fn a_type_is_taken_from_debug_only_where_it_reads_as_one() {
+        struct Shown(&'static str);
+        impl fmt::Debug for Shown {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        for (debug, want) in [
+            ("NotFound", "NotFound"),
+            ("Refused(\"x\")", "Refused"),
+            ("Config { a: 1 }", "Config"),
+            ("reqwest::Error { kind: Connect }", "reqwest::Error"),
+            ("hyper::Error(Connect)", "hyper::Error"),
+            ("Utf8Error { at: 1 }", "Utf8Error"),
+            ("AKIAIOSFODNN7EXAMPLE is not a key", "Error"),
+            ("AKIAIOSFODNN7EXAMPLE", "Error"),
+            ("s3cret", "Error"),
+            ("\"quoted\"", "Error"),
+            ("Two words", "Error"),
+            ("::Odd", "Error"),
+            ("", "Error"),
+        ] {
+            assert_eq!(leading_path(&Shown(debug)), want, "{debug}");
+        }
+    }
 }

@@ -279,4 +279,28 @@ mod tests {
         let peer = HttpRequest::new("GET", "").user_agent("").peer("::ffff:1.2.3.4".parse().unwrap());
         assert_eq!(written(peer), serde_json::json!({"method": "GET", "client_ip": "1.2.3.4"}));
     }
+
+    #[test]
+    fn a_client_is_an_address_or_absent() {
+        for (text, want) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            (" 192.0.2.1:51234 ", Some("192.0.2.1")),
+            ("[2001:db8::1]:443", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("\"[2001:db8::1]:443\"", Some("2001:db8::1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("fe80::1%eth0", Some("fe80::1")),
+            ("::ffff:192.0.2.1", Some("192.0.2.1")),
+            ("[::1]x", None),
+            ("[::1]:99999", None),
+            ("192.0.2.1:x", None),
+            ("unknown", None),
+            ("_hidden", None),
+            ("<script>", None),
+            ("", None),
+        ] {
+            let request = HttpRequest::new("GET", "http://h/p").client_ip(text);
+            assert_eq!(written(request)["client_ip"].as_str(), want, "{text}");
+        }
+    }
 }

@@ -346,6 +346,8 @@ impl Recorder {
 
     /// Hands a finished document to the emitter.
     pub(crate) fn emit(&self, document: Document) {
+        #[cfg(feature = "planted-secrets")]
+        crate::redact::end_on_planted_secret(document.json());
         let size = document.datagram().len();
         if size > HEADER.len() + MAX_DOCUMENT {
             self.counters().dropped_oversize.add(1);

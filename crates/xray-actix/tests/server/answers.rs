@@ -35,7 +35,7 @@ async fn each_status_is_recorded_with_its_flags() {
         assert_eq!(documents.next().await, expected);
     }
     // What no route takes is recorded, too.
-    assert_eq!(support::get(address, "/nowhere?token=secret").await.status, 404);
+    assert_eq!(support::get(address, "/nowhere?token=s3cret").await.status, 404);
     let expected = shop("/nowhere", json!({"status": 404, "content_length": 0}), json!({"error": true}));
     assert_eq!(documents.next().await, expected);
     documents.assert_empty();

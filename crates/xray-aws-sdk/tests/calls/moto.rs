@@ -220,7 +220,7 @@ async fn sqs(config: &SdkConfig) {
     let queue = result.unwrap().queue_url.unwrap();
     assert_eq!(got, document("SQS", "CreateQueue", 200, json!({"queue_name": "orders"})));
 
-    let (result, got) = one(sqs.send_message().queue_url(&queue).message_body("secret").send()).await;
+    let (result, got) = one(sqs.send_message().queue_url(&queue).message_body("s3cret").send()).await;
     let id = result.unwrap().message_id.unwrap();
     assert_eq!(got, document("SQS", "SendMessage", 200, json!({"queue_url": queue, "message_id": id})));
 
@@ -243,11 +243,11 @@ async fn sns(config: &SdkConfig) {
     let (result, got) = one(sns.create_topic().name("orders").send()).await;
     let topic = result.unwrap().topic_arn.unwrap();
     assert_eq!(got, document("SNS", "CreateTopic", 200, json!({})));
-    let (result, got) = one(sns.publish().topic_arn(&topic).message("secret").send()).await;
+    let (result, got) = one(sns.publish().topic_arn(&topic).message("s3cret").send()).await;
     result.unwrap();
     assert_eq!(got, document("SNS", "Publish", 200, json!({"topic_arn": topic})));
     let missing = format!("{topic}-not");
-    let (result, got) = one(sns.publish().topic_arn(&missing).message("secret").send()).await;
+    let (result, got) = one(sns.publish().topic_arn(&missing).message("s3cret").send()).await;
     assert!(result.unwrap_err().into_service_error().is_not_found_exception());
     let message = "Endpoint does not exist";
     assert_eq!(got, refused("SNS", "Publish", 404, json!({"topic_arn": missing}), "NotFound", message));
@@ -274,11 +274,11 @@ async fn secrets(config: &SdkConfig) {
     }}}}"#;
     let interceptor = XRayInterceptor::new().whitelist(Whitelist::default().extend_json(list).unwrap());
     let secrets = client!(aws_sdk_secretsmanager, config, interceptor);
-    let (result, got) = one(secrets.create_secret().name("db").secret_string("hush").send()).await;
+    let (result, got) = one(secrets.create_secret().name("db").secret_string("s3cret").send()).await;
     result.unwrap();
     assert_eq!(got, document("SecretsManager", "CreateSecret", 200, json!({"name": "db"})));
     let (result, got) = one(secrets.get_secret_value().secret_id("db").send()).await;
-    assert_eq!(result.unwrap().secret_string(), Some("hush"));
+    assert_eq!(result.unwrap().secret_string(), Some("s3cret"));
     let parameters = json!({"secret_id": "db", "version_stages": 1});
     assert_eq!(got, document("SecretsManager", "GetSecretValue", 200, parameters));
     let (result, got) = one(secrets.get_secret_value().secret_id("not").send()).await;

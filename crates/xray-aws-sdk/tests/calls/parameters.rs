@@ -63,8 +63,8 @@ async fn of_dynamodb() {
 async fn of_sqs() {
     let responses = stub(r#"{"MessageId":"m1","MD5OfMessageBody":"e"}"#).await;
     let sqs = client!(aws_sdk_sqs, &responses.config());
-    let attribute = MessageAttributeValue::builder().data_type("String").string_value("secret").build().unwrap();
-    let send = sqs.send_message().queue_url(QUEUE).message_body("secret").delay_seconds(3);
+    let attribute = MessageAttributeValue::builder().data_type("String").string_value("s3cret").build().unwrap();
+    let send = sqs.send_message().queue_url(QUEUE).message_body("s3cret").delay_seconds(3);
     let (_, got) = parameters(send.message_attributes("trace", attribute).send()).await;
     let want =
         json!({"queue_url": QUEUE, "delay_seconds": 3, "message_attribute_names": ["trace"], "message_id": "m1"});
@@ -72,11 +72,11 @@ async fn of_sqs() {
 
     let responses = stub(r#"{"Successful":[{"Id":"1","MessageId":"m","MD5OfMessageBody":"e"}],"Failed":[]}"#).await;
     let sqs = client!(aws_sdk_sqs, &responses.config());
-    let entry = || SendMessageBatchRequestEntry::builder().id("1").message_body("secret").build().unwrap();
+    let entry = || SendMessageBatchRequestEntry::builder().id("1").message_body("s3cret").build().unwrap();
     let (_, got) = parameters(sqs.send_message_batch().queue_url(QUEUE).entries(entry()).entries(entry()).send()).await;
     assert_eq!(got, json!({"queue_url": QUEUE, "message_count": 2, "successful_count": 1, "failed_count": 0}));
 
-    let responses = stub(r#"{"Messages":[{"Body":"secret"},{"Body":"secret"}]}"#).await;
+    let responses = stub(r#"{"Messages":[{"Body":"s3cret"},{"Body":"s3cret"}]}"#).await;
     let sqs = client!(aws_sdk_sqs, &responses.config());
     let receive = sqs.receive_message().queue_url(QUEUE).max_number_of_messages(10).wait_time_seconds(0);
     let (_, got) = parameters(receive.send()).await;
@@ -94,16 +94,16 @@ async fn of_sns_lambda_and_s3() {
     let published = "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>";
     let responses = Stub::answering([reply(200, &[("content-type", "text/xml")], published)]).await;
     let sns = client!(aws_sdk_sns, &responses.config());
-    let (result, got) = parameters(sns.publish().topic_arn("arn:aws:sns:x:1:t").message("secret").send()).await;
+    let (result, got) = parameters(sns.publish().topic_arn("arn:aws:sns:x:1:t").message("s3cret").send()).await;
     assert_eq!(result.unwrap().message_id(), Some("m"));
     assert_eq!(got, json!({"topic_arn": "arn:aws:sns:x:1:t"}));
 
     let headers = &[("x-amz-function-error", "Unhandled"), ("content-type", "application/json")];
-    let responses = Stub::answering([reply(200, headers, r#"{"FunctionError":"secret"}"#)]).await;
+    let responses = Stub::answering([reply(200, headers, r#"{"FunctionError":"s3cret"}"#)]).await;
     let lambda = client!(aws_sdk_lambda, &responses.config());
     let invoke = lambda.invoke().function_name("f").qualifier("live");
     let invoke = invoke.invocation_type(aws_sdk_lambda::types::InvocationType::RequestResponse);
-    let payload = aws_sdk_lambda::primitives::Blob::new(r#"{"FunctionName":"secret"}"#);
+    let payload = aws_sdk_lambda::primitives::Blob::new(r#"{"FunctionName":"s3cret"}"#);
     let (_, got) = parameters(invoke.payload(payload).send()).await;
     let want = json!({
         "function_name": "f",
@@ -129,7 +129,7 @@ async fn a_service_that_the_default_does_not_have() {
         "response_parameters": ["VersionId"],
         "response_descriptors": {"VersionStages": {"list": true, "get_count": true, "rename_to": "stage_count"}}
     }}}}}"#;
-    let answer = r#"{"ARN":"a","Name":"db","SecretString":"secret","VersionId":"v","VersionStages":["x","y"]}"#;
+    let answer = r#"{"ARN":"a","Name":"db","SecretString":"s3cret","VersionId":"v","VersionStages":["x","y"]}"#;
     let responses = stub(answer).await;
     let call = |whitelist: Option<Whitelist>| {
         let interceptor = XRayInterceptor::new();

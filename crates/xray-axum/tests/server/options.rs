@@ -23,7 +23,7 @@ async fn segments_are_named_as_configured() {
         (Naming::dynamic("shop").matching("*.example.com"), "www.Example.com", "www.Example.com"),
         (Naming::dynamic("shop").matching("*.example.com"), "other.test", "shop"),
         (Naming::dynamic("shop"), "", "shop"),
-        (Naming::dynamic("shop"), "user:secret@any.test", "any.test"),
+        (Naming::dynamic("shop"), "user:s3cret@any.test", "any.test"),
     ] {
         let (layer, mut documents) = layer(naming.clone());
         let address = serve(ok().layer(layer)).await;

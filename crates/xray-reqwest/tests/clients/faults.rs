@@ -74,12 +74,12 @@ async fn a_call_that_finds_nobody_is_a_fault_with_its_causes() {
     let server = Server::start().await;
     let (config, trusting) = certified("wrong.example");
     let tls = Server::start_tls(config).await;
-    let refused = "http://user:secret@127.0.0.1:1/x?token=secret".to_owned();
+    let refused = "http://user:s3cret@127.0.0.1:1/x?token=s3cret".to_owned();
     for kind in KINDS {
         for (what, url, cause) in [
             ("refused", refused.clone(), "refused"),
-            ("TLS", format!("https://localhost:{}/x?token=secret", tls.port()), "certificate not valid for name"),
-            ("lost", server.url("/lost?token=secret"), ""),
+            ("TLS", format!("https://localhost:{}/x?token=s3cret", tls.port()), "certificate not valid for name"),
+            ("lost", server.url("/lost?token=s3cret"), ""),
         ] {
             let setup = Setup { traced: true, tls: Some(trusting.clone()), ..Setup::default() };
             let (call, with, without) = failing(kind, &setup, &url, || {}).await;
@@ -100,7 +100,7 @@ async fn a_call_that_finds_nobody_is_a_fault_with_its_causes() {
             for (index, (_, _, cause)) in exceptions.iter().enumerate() {
                 assert_eq!(*cause, Some(index + 1).filter(|next| *next < exceptions.len()), "{what}");
             }
-            assert!(!call.json().to_string().contains("secret"), "{what}");
+            assert!(!call.json().to_string().contains("s3cret"), "{what}");
             // The caller sees the very same.
             assert_eq!(with.head.unwrap_err(), without.head.unwrap_err(), "{what}");
         }

@@ -29,7 +29,7 @@ pub(super) fn retries() -> RetryConfig {
 }
 
 fn config(endpoint: &str) -> SdkConfig {
-    let credentials = Credentials::from_keys("AKID", "secret", None);
+    let credentials = Credentials::from_keys("AKID", "s3cret", None);
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
