@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
 use std::collections::HashSet;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -99,6 +100,37 @@ fn what_is_queued_at_the_fork_is_sent_by_the_parent_alone() {
             names.sort_unstable();
             assert_eq!(names[..2], ["child", "first"]);
             assert_eq!(names[2..], vec!["queued"; 20]);
+        }
+    }
+}
+
+#[test]
+fn a_child_fetches_sampling_rules_itself() {
+    if !child::is_child() {
+        child::run("a_child_fetches_sampling_rules_itself", &[]);
+        return;
+    }
+    let daemon = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = daemon.local_addr().unwrap();
+    let (asked, asks) = mpsc::channel();
+    thread::spawn(move || daemon.incoming().for_each(|_| asked.send(()).unwrap()));
+    let recorder = Recorder::builder().environment(|_| None).daemon(address.into()).on_diagnostic(|_| {});
+    let recorder = recorder.build().unwrap();
+    drop(recorder.begin("parent"));
+    asks.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert!(asks.recv_timeout(Duration::from_millis(300)).is_err(), "the parent asks again after ten seconds only");
+    match fork().unwrap() {
+        Fork::Child => {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_secs(3) {
+                drop(recorder.begin("child"));
+                thread::sleep(Duration::from_millis(10));
+            }
+            std::process::exit(0);
+        }
+        Fork::Parent(child) => {
+            asks.recv_timeout(Duration::from_secs(5)).unwrap();
+            assert!(ends(child));
         }
     }
 }

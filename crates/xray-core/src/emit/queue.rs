@@ -247,7 +247,7 @@ impl Queue {
     pub(super) fn close(&self, timeout: Duration) {
         let mut state = self.lock();
         state.closing = Some(Instant::now() + timeout);
-        state.hurry(u64::MAX, timeout);
+        state.hurry(u64::MAX, Duration::ZERO);
         state.rouse();
         drop(state);
         self.wake();
