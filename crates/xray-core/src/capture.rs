@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::cause::panic_exception;
-use crate::context::{Entered, InSubsegment, current_or_missing, enter_recorded_child};
+use crate::context::{Entered, InSubsegment, Parent, current_or_missing, enter_recorded_child};
 use crate::entity::{Flag, Subsegment};
 use crate::to_exception::ToException;
 
@@ -71,7 +71,8 @@ pub(crate) fn note<T, E: ToException<M>, M>(subsegment: &Subsegment, flag: Flag,
     }
 }
 
-/// Runs an async closure in a subsegment of the entity that is current when this function is called.
+/// Runs an async closure in a subsegment of the entity that is current when this function is called, or else when the
+/// future is polled first.
 ///
 /// It begins with the first poll, and closes when the future is ready or dropped: see
 /// [`in_subsegment`](crate::FutureExt::in_subsegment), which does the same for a future.
@@ -91,17 +92,16 @@ pub fn capture_async<T, F>(name: impl AsRef<str>, f: F) -> impl Future<Output = 
 where
     F: AsyncFnOnce(&Subsegment) -> T,
 {
-    let name = name.as_ref();
-    let parent = current_or_missing(name);
-    let name = name.to_owned();
+    let (parent, name) = (Parent::here(), name.as_ref().to_owned());
     async move {
-        let subsegment = Subsegment::begun(parent.begin_child(&name));
+        let subsegment = parent.begin_child(&name);
         let work = async { f(&subsegment).await };
         InSubsegment::running(subsegment.clone(), work).await
     }
 }
 
-/// Wraps a callback so that its call is recorded as a subsegment of the entity that is current now.
+/// Wraps a callback so that its call is recorded as a subsegment of the entity that is current now, or else of the one
+/// that is current at the call.
 ///
 /// ```
 /// # fn finish(result: u32) {}
@@ -110,10 +110,9 @@ where
 /// ```
 #[track_caller]
 pub fn capture_callback<A, T>(name: impl Into<String>, f: impl FnOnce(A) -> T) -> impl FnOnce(A) -> T {
-    let name = name.into();
-    let parent = current_or_missing(&name);
+    let (parent, name) = (Parent::here(), name.into());
     move |argument| {
-        let subsegment = Subsegment::begun(parent.begin_child(&name));
+        let subsegment = parent.begin_child(&name);
         let entered = subsegment.enter();
         run(subsegment, entered, |_| f(argument), |_, _| {})
     }

@@ -75,6 +75,10 @@ pub(crate) enum Identity {
     Made(u64),
     /// Made from an error value, which has no identity in Rust: the same text, on the way up.
     Alike(u64),
+    /// A panic that unwinds: the same value, on the way up.
+    Panic(u64),
+    /// The panic that unwinds the thread, of which nothing else is known.
+    Unwinding,
 }
 
 impl Exception {
@@ -271,6 +275,11 @@ impl Exception {
 }
 
 impl Identity {
+    /// Whether an exception that was recorded below is this one.
+    pub(crate) fn is(self, below: Identity) -> bool {
+        self == below || matches!((self, below), (Identity::Unwinding, Identity::Panic(_)))
+    }
+
     pub(crate) fn alike(message: &str) -> Identity {
         let mut hasher = DefaultHasher::new();
         message.hash(&mut hasher);
@@ -310,6 +319,11 @@ impl From<String> for Exception {
     }
 }
 
+/// The exception of the panic that unwinds this thread, for those who have not caught it.
+pub(crate) fn unwinding_exception(message: &str) -> Exception {
+    Exception::with_identity(Identity::Unwinding, "panic".to_owned(), message.to_owned())
+}
+
 /// The exception of a panic, from what it carries: the type is `panic`.
 pub(crate) fn panic_exception(payload: &(dyn std::any::Any + Send)) -> Exception {
     let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
@@ -317,7 +331,11 @@ pub(crate) fn panic_exception(payload: &(dyn std::any::Any + Send)) -> Exception
         (_, Some(text)) => text.as_str(),
         _ => "panic with a value that is not text",
     };
-    Exception::new("panic", message)
+    // The value moves up in its box: where it lies stays the same, until another panic takes the place.
+    let place = std::ptr::from_ref(payload).cast::<()>() as usize;
+    let mut hasher = DefaultHasher::new();
+    (place, message).hash(&mut hasher);
+    Exception::with_identity(Identity::Panic(hasher.finish()), "panic".to_owned(), message.to_owned())
 }
 
 /// The text of an error, by its own code.

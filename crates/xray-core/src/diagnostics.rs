@@ -386,7 +386,8 @@ thread_local! {
 impl Reporting {
     fn enter() -> Option<Reporting> {
         let already = REPORTING.try_with(|reporting| reporting.replace(true)).unwrap_or(true);
-        (!already).then_some(Reporting)
+        // Made only where it is kept: dropping it ends the reporting.
+        (!already).then(|| Reporting)
     }
 }
 
@@ -589,6 +590,7 @@ mod tests {
             *count.lock().unwrap() += 1;
             let diagnostics = inside.lock().unwrap().clone().unwrap();
             diagnostics.warn(Cause::Custom("again"), format_args!("from the logger"));
+            diagnostics.warn(Cause::Custom("and again"), format_args!("from the logger"));
             panic!("a logger's bug");
         });
         let diagnostics = Diagnostics::new(Some(logger), Stderr::default());

@@ -95,14 +95,44 @@ struct Inner {
     counters: Arc<Counters>,
 }
 
-/// Where to report what no recorder has to do with: to the process's one if it is there, which this does not make,
-/// else as a recorder does that is configured by the environment alone.
+/// What stands in while there is no recorder: the environment alone, read once. Asking for it makes no recorder, so that
+/// one can still be installed.
+struct Unclaimed {
+    diagnostics: Diagnostics,
+    /// `None` when the SDK is disabled.
+    context_missing: Option<ContextMissing>,
+}
+
+impl Unclaimed {
+    fn get() -> &'static Unclaimed {
+        static UNCLAIMED: OnceLock<Unclaimed> = OnceLock::new();
+        UNCLAIMED.get_or_init(|| {
+            let environment = Environment::read();
+            let context_missing = environment.context_missing.clone().unwrap_or_default();
+            Unclaimed {
+                diagnostics: Diagnostics::by_environment(&environment),
+                context_missing: (!environment.disabled).then_some(context_missing),
+            }
+        })
+    }
+}
+
+/// Where to report what no recorder has to do with: to the process's one, or as one does that is configured by the
+/// environment alone.
 pub(crate) fn diagnostics_of_process() -> Diagnostics {
-    static WITHOUT_RECORDER: OnceLock<Diagnostics> = OnceLock::new();
     match GLOBAL.get() {
         Some(global) => global.recorder.diagnostics().clone(),
-        None => WITHOUT_RECORDER.get_or_init(|| Diagnostics::by_environment(&Environment::read())).clone(),
+        None => Unclaimed::get().diagnostics.clone(),
     }
+}
+
+/// What to do about a missing context. `None` where nothing is recorded anyway.
+pub(crate) fn strategy_of_process() -> Option<(&'static ContextMissing, Diagnostics)> {
+    let strategy = match GLOBAL.get() {
+        Some(Global { recorder: Recorder(inner), .. }) => inner.enabled.then_some(&inner.context_missing),
+        None => Unclaimed::get().context_missing.as_ref(),
+    };
+    Some((strategy?, diagnostics_of_process()))
 }
 
 impl Recorder {
@@ -115,9 +145,13 @@ impl Recorder {
     /// environment alone, made now.
     #[track_caller]
     pub fn global() -> &'static Recorder {
+        if let Some(global) = GLOBAL.get() {
+            return &global.recorder;
+        }
         let made = Made::FirstUse(Location::caller());
-        let make = || Global { recorder: Recorder::builder().build().unwrap_or_else(|_| Recorder::disabled()), made };
-        &GLOBAL.get_or_init(make).recorder
+        // Made before the lock is taken: it may log, and the application's logger may use the SDK.
+        let recorder = Recorder::builder().build().unwrap_or_else(|_| Recorder::disabled());
+        &GLOBAL.get_or_init(|| Global { recorder, made }).recorder
     }
 
     /// A recorder that does nothing: no thread, no socket, no header, as under `AWS_XRAY_SDK_ENABLED=false`.
@@ -135,7 +169,8 @@ impl Recorder {
     }
 
     /// Makes this the recorder of the process, for all layers and clients that were not given one. The first
-    /// installation counts; so does the first use of [`Recorder::global`]: install at the start of `main`.
+    /// installation counts; so does the first use of [`Recorder::global`]: install at the start of `main`. Code that
+    /// asks for the current entity is no such use. [`Installed::is_active`] says whether it counted.
     ///
     /// The guard flushes when it is dropped: hold it until `main` ends, and outside of an asynchronous runtime. A
     /// runtime that ends drops its tasks, which closes what they record; within `#[tokio::main]` the guard would be
@@ -172,6 +207,7 @@ impl Recorder {
     }
 
     /// Begins a segment of a new trace, if it is sampled.
+    #[must_use = "a segment closes when its last handle is dropped"]
     pub fn begin(&self, name: impl AsRef<str>) -> Segment {
         self.begin_from(name, &TraceHeader::default())
     }
@@ -186,6 +222,7 @@ impl Recorder {
     ///
     /// let segment = recorder.begin_from("worker", &TraceHeader::parse(attribute));
     /// ```
+    #[must_use = "a segment closes when its last handle is dropped"]
     pub fn begin_from(&self, name: impl AsRef<str>, header: &TraceHeader<'_>) -> Segment {
         self.begin_request(&SamplingRequest::new(name.as_ref()), header)
     }
@@ -202,6 +239,7 @@ impl Recorder {
     /// let request = SamplingRequest::new("worker").path("/queues/orders").attributes(&attributes);
     /// let segment = recorder.begin_request(&request, &TraceHeader::default());
     /// ```
+    #[must_use = "a segment closes when its last handle is dropped"]
     pub fn begin_request(&self, request: &SamplingRequest<'_>, header: &TraceHeader<'_>) -> Segment {
         self.begin_watched(request, header).0
     }
@@ -254,7 +292,7 @@ impl Recorder {
             }
             (Some(_), None, None) => Handle::Absent,
             (None, None, None) if header.root().is_none() => {
-                self.context_missing_in_call(&MissingContext::in_invocation());
+                self.0.context_missing.apply_in_call(&MissingContext::in_invocation(), self.diagnostics());
                 Handle::Absent
             }
             _ => {
@@ -406,35 +444,6 @@ impl Recorder {
         self.0.enabled
     }
 
-    /// Lets the context-missing strategy act for a call that goes out whatever happens: a panic is a log line.
-    pub(crate) fn context_missing_in_call(&self, missing: &MissingContext<'_>) {
-        let log = || self.diagnostics().error(Cause::ContextMissing, format_args!("{missing}"));
-        match &self.0.context_missing {
-            ContextMissing::Panic if self.0.enabled => log(),
-            // A user's function may panic as well.
-            ContextMissing::Call(_) => {
-                if user_code::call(|| self.context_missing(missing)).is_none() {
-                    log();
-                }
-            }
-            _ => self.context_missing(missing),
-        }
-    }
-
-    /// Lets the context-missing strategy act.
-    #[track_caller]
-    pub(crate) fn context_missing(&self, missing: &MissingContext<'_>) {
-        if !self.0.enabled {
-            return;
-        }
-        match &self.0.context_missing {
-            ContextMissing::Log => self.diagnostics().error(Cause::ContextMissing, format_args!("{missing}")),
-            ContextMissing::Panic => panic!("{missing}"),
-            ContextMissing::Ignore => {}
-            ContextMissing::Call(function) => function(missing),
-        }
-    }
-
     pub(crate) fn tracing_name(&self) -> Option<&str> {
         self.0.tracing_name.as_deref()
     }
@@ -492,6 +501,22 @@ impl fmt::Debug for Recorder {
 #[must_use = "dropping the guard at once flushes nothing that is recorded later"]
 pub struct Installed {
     recorder: Recorder,
+}
+
+impl Installed {
+    /// Whether this recorder is the process's: `false` when another one was installed before, or the default one used,
+    /// so that layers and clients do not use this one. An error is logged then, with the line that was first.
+    ///
+    /// ```
+    /// use xray_core::Recorder;
+    ///
+    /// let first = Recorder::disabled().install();
+    /// let late = Recorder::disabled().install();
+    /// assert!(first.is_active() && !late.is_active());
+    /// ```
+    pub fn is_active(&self) -> bool {
+        GLOBAL.get().is_some_and(|global| Arc::ptr_eq(&global.recorder.0, &self.recorder.0))
+    }
 }
 
 impl std::ops::Deref for Installed {

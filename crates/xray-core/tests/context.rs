@@ -11,7 +11,8 @@ use std::task::{Context, Poll, Waker};
 use futures_util::future::{join, join_all};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{spawn_blocking, yield_now};
-use xray_core::{EntityId, FutureExt, Recorder, Segment, capture, capture_async, in_current, try_current};
+use xray_core::{EntityId, FutureExt, Recorder, Segment, annotate, capture, capture_async, capture_callback};
+use xray_core::{in_current, subsegment, try_current};
 
 fn current_id() -> Option<EntityId> {
     try_current().and_then(|entity| entity.id())
@@ -135,6 +136,77 @@ fn futures_joined_are_siblings() {
         assert_eq!(names("shop"), want);
         assert_eq!(["closure 0", "closure 1", "future 2", "task 1"].map(names), ["inner", "inner", "", ""]);
     }
+}
+
+#[test]
+fn work_that_is_made_outside_any_context_belongs_where_it_begins() {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    let made_before = async { capture("inner", |_| ()) }.in_subsegment("made before");
+    let captured = capture_async("captured", async |subsegment| _ = subsegment.annotate("n", 1));
+    let on_done = capture_callback("callback", |()| ());
+    runtime.block_on(segment.scope(async { "x".parse::<u8>() }.try_in_subsegment("direct"))).unwrap_err();
+    runtime.block_on(segment.scope(capture_async("async", async |_| ())));
+    runtime.block_on(segment.scope(async {
+        made_before.await;
+        captured.await;
+        on_done(());
+    }));
+    // Where there is one when it is made, that counts.
+    let other = recorder.begin("other");
+    let of_shop = segment.scope(async { async {}.in_subsegment("of shop") });
+    let of_shop = runtime.block_on(of_shop);
+    runtime.block_on(other.scope(of_shop));
+    other.close();
+    segment.close();
+    let taken = traces.take();
+    let trees: Vec<_> = taken.traces().iter().map(|trace| trace.tree()).collect();
+    let shop = "shop\n  direct fault\n  async\n  made before\n    inner\n  captured [n=1]\n  callback\n  of shop\n";
+    assert!(trees.contains(&"other\n".to_owned()) && trees.contains(&shop.to_owned()), "{trees:?}");
+}
+
+#[test]
+fn a_handle_that_is_entered_or_scoped_may_be_a_temporary() {
+    let (recorder, traces) = Recorder::in_memory();
+    let id = {
+        let _in = recorder.begin("job").enter();
+        annotate("order", 7);
+        let _part = subsegment("part").enter();
+        annotate("part", 8);
+        current_id()
+    };
+    assert!(id.is_some());
+    assert_eq!(traces.take().one().tree(), "job [order=7]\n  part [part=8]\n");
+
+    // As to a spawned task.
+    let work = recorder.begin("job").scope(async {
+        annotate("order", 7);
+        yield_now().await;
+        let part = subsegment("part").scope(async { annotate("part", 8) });
+        yield_now().await;
+        part.await;
+    });
+    assert!(traces.take().is_empty(), "it is open");
+    Builder::new_current_thread().build().unwrap().block_on(async { tokio::spawn(work).await }).unwrap();
+    assert_eq!(traces.take().one().tree(), "job [order=7]\n  part [part=8]\n");
+}
+
+#[test]
+fn a_close_is_a_close_whatever_guard_there_is_and_an_entity_keeps_nothing_open() {
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("closed by hand");
+    let guard = segment.enter();
+    segment.close();
+    assert_eq!(traces.take().one().tree(), "closed by hand\n");
+    drop((guard, segment));
+
+    let segment = recorder.begin("dropped");
+    let (guard, scope) = (segment.entity().enter(), segment.downgrade().scope(async {}));
+    drop(segment);
+    assert_eq!(traces.take().one().tree(), "dropped\n");
+    drop((guard, scope));
+    assert!(traces.take().is_empty());
 }
 
 #[test]

@@ -399,8 +399,8 @@ fn the_first_close_or_the_last_drop_closes_once() {
 fn only_owners_keep_an_entity_open() {
     let (segment, _, traces) = begun();
     let (entity, weak, weaker) = (segment.entity(), segment.downgrade(), segment.downgrade().clone());
-    let in_scope = segment.scope(async {});
-    let guard = segment.enter();
+    let in_scope = segment.entity().scope(async {});
+    let guard = segment.downgrade().enter();
     let (current, of_current) = (current(), current_segment());
     let part = segment.subsegment("part");
     let of_part = part.entity();

@@ -5,10 +5,12 @@
 use std::backtrace::Backtrace;
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Waker};
 
 use xray_core::serde_json::{Value, json};
 use xray_core::testing::{Recorded, Trace};
-use xray_core::{Exception, Recorder, Segment, capture, try_capture};
+use xray_core::{Exception, FutureExt, Recorder, Segment, capture, try_capture};
 
 /// An error with a cause.
 #[derive(Debug)]
@@ -276,4 +278,66 @@ fn an_error_whose_own_code_panics_harms_nobody() {
         });
     });
     assert_eq!(trace.tree(), "shop\n  display fault\n  debug fault\n");
+}
+
+#[test]
+fn one_panic_that_passes_several_captures_is_one_exception() {
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _in = segment.enter();
+        capture("outer", |_| {
+            let held = xray_core::subsegment("held");
+            let _held = held.enter();
+            capture("middle", |_| capture("inner", |_| -> () { panic!("out of paper") }))
+        });
+    }));
+    segment.fault(Exception::of_panic(&*panicked.unwrap_err()));
+    // Another one with the same text is another one.
+    for name in ["again", "and again"] {
+        let _in = segment.enter();
+        let again = catch_unwind(|| capture(name, |_| -> () { panic!("out of paper") }));
+        assert!(again.is_err());
+    }
+    segment.close();
+    let trace = traces.take().one();
+    let exception = &exceptions(trace.find("inner"))[0];
+    assert_eq!((&exception["type"], &exception["message"]), (&"panic".into(), &"out of paper".into()));
+    for name in ["middle", "held", "outer"] {
+        assert_eq!(trace.find(name).json()["cause"], exception["id"], "{name}");
+        assert_eq!(trace.find(name).json()["fault"], true, "{name}");
+    }
+    assert_eq!(trace.root().json()["cause"], exception["id"]);
+    for name in ["again", "and again"] {
+        assert_eq!(messages(trace.find(name)), ["out of paper"]);
+    }
+}
+
+#[test]
+fn what_a_destructor_records_during_a_panic_is_no_fault() {
+    struct CleansUp;
+    impl Drop for CleansUp {
+        fn drop(&mut self) {
+            capture("capture", |_| capture("inner", |_| ()));
+            drop(xray_core::subsegment("handle"));
+            drop(xray_core::subsegment("entered").enter());
+            let failed = catch_unwind(|| capture("fails", |_| -> () { panic!("while cleaning up") }));
+            assert!(failed.is_err());
+            let future = std::pin::pin!(async {}.in_subsegment("future"));
+            _ = future.poll(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _in = segment.enter();
+        capture("work", |_| {
+            let _cleans_up = CleansUp;
+            panic!("out of paper")
+        })
+    }));
+    assert!(panicked.is_err());
+    segment.close();
+    let children = "    capture\n      inner\n    handle\n    entered\n    fails fault\n    future\n";
+    assert_eq!(traces.take().one().tree(), format!("shop\n  work fault\n{children}"));
 }

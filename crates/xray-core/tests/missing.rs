@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 
 use xray_core::context::{ContextMissing, current_for_call};
 use xray_core::{FutureExt, Recorder, TraceHeader, annotate, capture, capture_async, capture_callback, current};
@@ -29,11 +32,18 @@ const ASKING: [Asking; 11] = [
     ("capture", || capture("capture", |_| {})),
     ("try", || drop(try_capture("try", |_| "x".parse::<u8>()))),
     ("try error", || drop(try_capture_error("try error", |_| "x".parse::<u8>()))),
-    ("async", || drop(capture_async("async", async |_| {}))),
-    ("callback", || drop(capture_callback("callback", |()| {}))),
-    ("future", || drop(async {}.in_subsegment("future"))),
-    ("try future", || drop(async { "x".parse::<u8>() }.try_in_subsegment("try future"))),
+    ("async", || poll(capture_async("async", async |_| {}))),
+    ("callback", || capture_callback("callback", |()| {})(())),
+    ("future", || poll(async {}.in_subsegment("future"))),
+    ("try future", || poll(async { "x".parse::<u8>() }.try_in_subsegment("try future"))),
 ];
+
+/// Of these, the ones that ask when the work begins: not where it is made, though that is the line that is named.
+const LATER: [&str; 4] = ["async", "callback", "future", "try future"];
+
+fn poll(future: impl Future) {
+    _ = pin!(future).poll(&mut Context::from_waker(Waker::noop()));
+}
 
 fn install(strategy: ContextMissing) -> Arc<Mutex<Vec<String>>> {
     let told = Arc::new(Mutex::new(Vec::new()));
@@ -52,6 +62,9 @@ fn ask_quietly() {
     assert!(try_current().is_none());
     in_current(|| assert!(try_current().is_none()))();
     drop(async {}.in_current());
+    drop(capture_async("async", async |_| {}));
+    drop(capture_callback("callback", |()| {}));
+    drop(async {}.in_subsegment("future"));
 }
 
 #[test]
@@ -94,8 +107,10 @@ fn panic_panics_where_the_user_asked_but_not_in_calls() {
         let panic = catch_unwind(ask).expect_err(what);
         let message = panic.downcast_ref::<String>().unwrap();
         let line = line.lock().unwrap();
-        assert!(line.starts_with(file!()), "the panic of {what} points at {line}");
-        let want = format!("no current segment or subsegment for {what:?} at {line}: ");
+        let is_later = LATER.contains(&what);
+        assert!(is_later || line.starts_with(file!()), "the panic of {what} points at {line}");
+        let line = if is_later { file!() } else { &*line };
+        let want = format!("no current segment or subsegment for {what:?} at {line}:");
         assert!(message.starts_with(&want), "{message}");
     }
     drop(std::panic::take_hook());
@@ -173,6 +188,58 @@ fn what_runs_without_a_context_returns_as_always() {
     segment.subsegment("by hand").close();
     segment.close();
     assert_eq!(traces.take().one().tree(), "shop\n  by hand\n");
+}
+
+#[test]
+fn what_asks_before_the_installation_is_reported_and_leaves_the_process_without_a_recorder() {
+    if !child::is_child() {
+        let name = "what_asks_before_the_installation_is_reported_and_leaves_the_process_without_a_recorder";
+        child::run(name, &[("AWS_XRAY_CONTEXT_MISSING", "RUNTIME_ERROR")]);
+        return;
+    }
+    for (what, ask) in ASKING {
+        let panic = catch_unwind(ask).expect_err(what);
+        assert!(panic.downcast_ref::<String>().unwrap().contains(what), "the environment's strategy applies");
+    }
+    assert!(!current_for_call("a call").is_recording());
+    let (recorder, traces) = Recorder::in_memory();
+    let installed = recorder.install();
+    assert!(installed.is_active());
+    Recorder::global().begin("shop").close();
+    assert_eq!(traces.take().one().tree(), "shop\n");
+    let late = Recorder::disabled().install();
+    assert!(!late.is_active() && installed.is_active());
+}
+
+#[test]
+fn a_logger_that_uses_the_sdk_while_the_recorder_is_made_gets_one() {
+    struct Traced;
+    impl log::Log for Traced {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, record: &log::Record<'_>) {
+            LOGGED.fetch_add(1, SeqCst);
+            assert!(record.args().to_string().contains("AWS_XRAY_DAEMON_ADDRESS"));
+            // What it misses itself is not reported to it.
+            capture("write log", |_| annotate("n", 1));
+            Recorder::global().begin("log").close();
+            current().annotate("n", 1);
+        }
+        fn flush(&self) {}
+    }
+    static LOGGED: AtomicUsize = AtomicUsize::new(0);
+    if !child::is_child() {
+        let name = "a_logger_that_uses_the_sdk_while_the_recorder_is_made_gets_one";
+        child::run(name, &[("AWS_XRAY_DAEMON_ADDRESS", "nonsense")]);
+        return;
+    }
+    log::set_logger(&Traced).unwrap();
+    log::set_max_level(log::LevelFilter::Error);
+    let made = std::thread::spawn(Recorder::global);
+    let one: *const Recorder = Recorder::global();
+    assert!(std::ptr::eq(one, made.join().unwrap()));
+    assert!(LOGGED.load(SeqCst) > 0);
 }
 
 #[test]

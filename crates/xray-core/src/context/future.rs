@@ -11,17 +11,19 @@ use pin_project_lite::pin_project;
 
 use crate::capture::note;
 use crate::cause::panic_exception;
-use crate::entity::{Flag, Handle, Subsegment};
+use crate::entity::{Flag, Handle, Owner, Subsegment};
 use crate::to_exception::{ToException, form};
 
-use super::{current_or_missing, peek, swap};
+use super::{Parent, peek, swap};
 
 /// Gives any future a subsegment or a context.
 pub trait FutureExt: Future + Sized {
     /// Records the future as a subsegment, current while it runs.
     ///
     /// The parent is the entity that is current *now*: futures made one after another and run together by
-    /// `join_all` are siblings. The subsegment begins with the first poll and closes when the future is ready;
+    /// `join_all` are siblings. If none is, it is the one that is current at the first poll, as in
+    /// `segment.scope(future.in_subsegment("step"))`; the context-missing strategy applies if there is none either. The
+    /// subsegment begins with the first poll and closes when the future is ready;
     /// dropped before, it closes with metadata `cancelled: true` in the namespace `xray`; a panic is recorded
     /// as a fault and goes on.
     ///
@@ -35,8 +37,7 @@ pub trait FutureExt: Future + Sized {
     /// ```
     #[track_caller]
     fn in_subsegment(self, name: impl Into<String>) -> InSubsegment<Self> {
-        let name = name.into();
-        InSubsegment::new(current_or_missing(&name), name, self)
+        InSubsegment::new(Parent::here(), name.into(), self)
     }
 
     /// As [`in_subsegment`](FutureExt::in_subsegment), and an `Err` is recorded as a fault with its `source()`
@@ -70,7 +71,7 @@ pub trait FutureExt: Future + Sized {
     /// tokio::spawn(work().in_current());
     /// ```
     fn in_current(self) -> InEntity<Self> {
-        InEntity { inner: Some(self), slot: peek() }
+        InEntity { inner: Some(self), slot: peek(), owner: None }
     }
 }
 
@@ -85,6 +86,8 @@ pin_project! {
         inner: Option<F>,
         // The context of this future while it is not polled, that of the thread while it is.
         slot: Option<Handle>,
+        // Keeps the entity open, where the future was made by a handle that does.
+        owner: Option<Owner>,
     }
 
     impl<F> PinnedDrop for InEntity<F> {
@@ -97,8 +100,8 @@ pin_project! {
 }
 
 impl<F> InEntity<F> {
-    pub(crate) fn new(handle: Handle, inner: F) -> InEntity<F> {
-        InEntity { inner: Some(inner), slot: Some(handle) }
+    pub(crate) fn new(handle: Handle, owner: Option<Owner>, inner: F) -> InEntity<F> {
+        InEntity { inner: Some(inner), slot: Some(handle), owner }
     }
 }
 
@@ -167,13 +170,13 @@ pin_project! {
 
 enum Stage {
     /// To begin below this parent.
-    Waiting(Handle, String),
+    Waiting(Parent, String),
     Running(Subsegment),
     Done,
 }
 
 impl<F> InSubsegment<F> {
-    pub(crate) fn new(parent: Handle, name: String, inner: F) -> InSubsegment<F> {
+    fn new(parent: Parent, name: String, inner: F) -> InSubsegment<F> {
         InSubsegment { inner: Some(inner), stage: Stage::Waiting(parent, name), slot: None }
     }
 
@@ -188,7 +191,7 @@ impl<F: Future> InSubsegment<F> {
     fn poll_running(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(F::Output, Option<Subsegment>)> {
         let this = self.project();
         if let Stage::Waiting(parent, name) = this.stage {
-            let subsegment = Subsegment::begun(parent.begin_child(name));
+            let subsegment = parent.begin_child(name);
             *this.slot = Some(subsegment.handle().clone());
             *this.stage = Stage::Running(subsegment);
         }

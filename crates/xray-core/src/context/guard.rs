@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::entity::{Handle, Subsegment};
+use crate::entity::{Handle, Owner, Subsegment};
 
 use super::{is_recorded, swap};
 
@@ -20,13 +20,22 @@ use super::{is_recorded, swap};
 #[must_use = "the entity is current as long as the guard lives"]
 pub struct Entered {
     previous: Option<Handle>,
+    /// Keeps the entity open, where it was entered by a handle that does. Dropped after the context is put back.
+    owner: Option<Owner>,
     thread_bound: PhantomData<*const ()>,
 }
 
 /// Makes that the thread's context, also when it is none.
 pub(crate) fn enter(mut slot: Option<Handle>) -> Entered {
     swap(&mut slot);
-    Entered { previous: slot, thread_bound: PhantomData }
+    Entered { previous: slot, owner: None, thread_bound: PhantomData }
+}
+
+/// Makes `handle` the thread's context; the guard holds `owner`.
+pub(crate) fn enter_keeping(handle: Handle, owner: Option<Owner>) -> Entered {
+    let mut entered = enter(Some(handle));
+    entered.owner = owner;
+    entered
 }
 
 /// Begins a subsegment of the current entity, if that is recorded, and enters it.
@@ -36,7 +45,7 @@ pub(crate) fn enter_recorded_child(name: &str) -> Option<(Subsegment, Entered)> 
     if !is_recorded() {
         return None;
     }
-    let mut entered = Entered { previous: None, thread_bound: PhantomData };
+    let mut entered = Entered { previous: None, owner: None, thread_bound: PhantomData };
     swap(&mut entered.previous);
     let subsegment = Subsegment::begun(entered.previous.as_ref()?.begin_child(name));
     let mut slot = Some(subsegment.handle().clone());

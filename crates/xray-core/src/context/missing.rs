@@ -5,6 +5,9 @@ use std::panic::Location;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::diagnostics::{Cause, Diagnostics};
+use crate::user_code;
+
 /// What to do when code asks for the current entity outside any traced request.
 ///
 /// Whatever is chosen, calls that carry a trace (HTTP, AWS, SQL) always go out, and nothing is recorded.
@@ -70,6 +73,31 @@ impl fmt::Display for MissingContext<'_> {
             write!(f, " at {location}")?;
         }
         write!(f, ": {}", self.advice)
+    }
+}
+
+impl ContextMissing {
+    /// Does what was chosen.
+    #[track_caller]
+    pub(crate) fn apply(&self, missing: &MissingContext<'_>, diagnostics: &Diagnostics) {
+        match self {
+            ContextMissing::Log => diagnostics.error(Cause::ContextMissing, format_args!("{missing}")),
+            ContextMissing::Panic => panic!("{missing}"),
+            ContextMissing::Ignore => {}
+            ContextMissing::Call(function) => function(missing),
+        }
+    }
+
+    /// Does what was chosen for a call that is made whatever happens: a panic is a log line.
+    pub(crate) fn apply_in_call(&self, missing: &MissingContext<'_>, diagnostics: &Diagnostics) {
+        match self {
+            ContextMissing::Panic => ContextMissing::Log.apply(missing, diagnostics),
+            chosen => {
+                if user_code::call(|| chosen.apply(missing, diagnostics)).is_none() {
+                    ContextMissing::Log.apply(missing, diagnostics);
+                }
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 mod future;
 mod guard;
 mod missing;
+mod parent;
 
 use std::cell::RefCell;
 use std::panic::Location;
@@ -15,11 +16,12 @@ use std::panic::Location;
 pub(crate) use future::Exchanged;
 pub use future::{FutureExt, InEntity, InSubsegment, TryInSubsegment};
 pub use guard::Entered;
-pub(crate) use guard::{enter, enter_recorded_child};
+pub(crate) use guard::{enter, enter_keeping, enter_recorded_child};
 pub use missing::{ContextMissing, MissingContext, ParseContextMissingError};
+pub(crate) use parent::Parent;
 
 use crate::entity::{AnnotationValue, Entity, Handle, Segment, Subsegment};
-use crate::recorder::Recorder;
+use crate::recorder::strategy_of_process;
 
 thread_local! {
     static CURRENT: RefCell<Option<Handle>> = const { RefCell::new(None) };
@@ -48,9 +50,16 @@ pub(crate) fn current_or_missing(what: &str) -> Handle {
     match peek() {
         Some(handle) => handle,
         None => {
-            Recorder::global().context_missing(&MissingContext::at(Location::caller(), what));
+            report_missing(&MissingContext::at(Location::caller(), what));
             Handle::Absent
         }
+    }
+}
+
+#[track_caller]
+fn report_missing(missing: &MissingContext<'_>) {
+    if let Some((strategy, diagnostics)) = strategy_of_process() {
+        strategy.apply(missing, &diagnostics);
     }
 }
 
@@ -70,7 +79,9 @@ pub fn current() -> Entity {
 /// missing context is logged. `what` says what was to be recorded.
 pub fn current_for_call(what: &str) -> Entity {
     Entity::new(peek().unwrap_or_else(|| {
-        Recorder::global().context_missing_in_call(&MissingContext::in_call(what));
+        if let Some((strategy, diagnostics)) = strategy_of_process() {
+            strategy.apply_in_call(&MissingContext::in_call(what), &diagnostics);
+        }
         Handle::Absent
     }))
 }

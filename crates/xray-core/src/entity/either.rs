@@ -1,6 +1,6 @@
 //! Either kind of entity, as the current one is.
 
-use super::handle::{Handle, shared_methods};
+use super::handle::{Handle, Owner, entering_methods, shared_methods};
 
 /// A segment or a subsegment, as [`current`](crate::current) returns it. It does not keep the entity open.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +9,10 @@ pub struct Entity {
 }
 
 shared_methods!(Entity);
+entering_methods!(
+    Entity,
+    /// It does not keep the entity open.
+);
 
 impl Entity {
     pub(crate) fn new(handle: Handle) -> Entity {
@@ -17,6 +21,10 @@ impl Entity {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    fn share(&self) -> Option<Owner> {
+        None
     }
 
     /// The segment that this entity belongs to.

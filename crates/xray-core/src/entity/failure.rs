@@ -131,11 +131,13 @@ pub(crate) fn tell(
     // they count as one only from a child to its parent, or to the segment.
     let on_its_way = |last: &LastFailure| match last.identity {
         Identity::Made(_) => true,
-        Identity::Alike(_) => parent.is_none() || last.parent == Some(id) || last.entity == id,
+        Identity::Alike(_) | Identity::Panic(_) | Identity::Unwinding => {
+            parent.is_none() || last.parent == Some(id) || last.entity == id
+        }
     };
     let known = last.as_ref().filter(|last| on_its_way(last));
-    if let Some(known) = known.filter(|known| known.identity == identity) {
-        let (exception, again) = (known.exception, known.entity == id);
+    if let Some(known) = known.filter(|known| identity.is(known.identity)) {
+        let (identity, exception, again) = (known.identity, known.exception, known.entity == id);
         *last = Some(LastFailure { identity, exception, entity: id, parent });
         return if again { Telling::Nothing } else { Telling::Refer(exception) };
     }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::cause::Exception;
+use crate::cause::unwinding_exception;
 use crate::header::{Carried, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::to_exception::ToException;
@@ -102,11 +102,16 @@ impl Handle {
         if let Handle::Recorded(node) = self
             && node.is_open()
         {
-            if std::thread::panicking() {
-                node.record(Flag::Fault, Exception::new("panic", "the thread panicked"));
+            if node.is_unwound() {
+                node.record(Flag::Fault, unwinding_exception("the thread panicked"));
             }
             node.close(None);
         }
+    }
+
+    /// Whether a panic ends it.
+    pub(crate) fn is_unwound(&self) -> bool {
+        self.recorded().is_some_and(Node::is_unwound)
     }
 
     pub(super) fn is_recording(&self) -> bool {
@@ -174,7 +179,7 @@ impl std::fmt::Debug for Handle {
 
 /// A handle that keeps its entity open: when the last one is dropped, the entity closes.
 #[derive(Debug)]
-pub(super) struct Owner {
+pub(crate) struct Owner {
     handle: Handle,
     keeps_open: bool,
 }
@@ -192,6 +197,11 @@ impl Owner {
 
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Another owner for a guard or a future, if there is anything to keep open.
+    pub(super) fn share(&self) -> Option<Owner> {
+        (self.keeps_open && matches!(self.handle, Handle::Recorded(_))).then(|| self.clone())
     }
 }
 
@@ -339,21 +349,33 @@ macro_rules! shared_methods {
             pub fn traceparent(&self) -> Option<crate::TraceParent> {
                 self.handle().traceparent()
             }
+        }
+    };
+}
+pub(super) use shared_methods;
 
+/// The methods that make an entity current. The type has methods `handle` and `share`.
+macro_rules! entering_methods {
+    ($name:ident, $(#[doc = $keeps:literal])+) => {
+        impl $name {
             /// Makes this the current entity of the thread until the guard is dropped.
+            ///
+            $(#[doc = $keeps])+
             ///
             /// The guard belongs to synchronous code. In async code a guard held across an `.await` would stay
             /// current while other tasks run: use [`scope`](Self::scope) or
             /// [`in_subsegment`](crate::FutureExt::in_subsegment).
             pub fn enter(&self) -> crate::context::Entered {
-                crate::context::enter(Some(self.handle().clone()))
+                crate::context::enter_keeping(self.handle().clone(), self.share())
             }
 
             /// Runs `future` with this as the current entity, at each poll. The entity stays open afterwards.
+            ///
+            $(#[doc = $keeps])+
             pub fn scope<F: std::future::Future>(&self, future: F) -> crate::context::InEntity<F> {
-                crate::context::InEntity::new(self.handle().clone(), future)
+                crate::context::InEntity::new(self.handle().clone(), self.share(), future)
             }
         }
     };
 }
-pub(super) use shared_methods;
+pub(super) use entering_methods;

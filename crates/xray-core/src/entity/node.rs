@@ -84,6 +84,8 @@ struct Core {
     slot: SlotRef,
     /// Handles that keep it open: the last one that is dropped closes it.
     owners: AtomicUsize,
+    /// It began in a destructor that a panic runs.
+    begun_unwinding: bool,
     /// Whether there still is a body: to know without the lock.
     open: AtomicBool,
     /// Taken by the close: what comes later finds nothing, so nothing can change after it was sent, and
@@ -94,8 +96,8 @@ struct Core {
 impl Core {
     /// Born with one owner.
     fn new(id: EntityId, parent: Option<EntityId>, start: Timestamp, slot: SlotRef, body: Option<Body>) -> Core {
-        let open = AtomicBool::new(body.is_some());
-        Core { id, parent, start, slot, owners: AtomicUsize::new(1), open, body: Mutex::new(body) }
+        let (begun_unwinding, open) = (std::thread::panicking(), AtomicBool::new(body.is_some()));
+        Core { id, parent, start, slot, owners: AtomicUsize::new(1), begun_unwinding, open, body: Mutex::new(body) }
     }
 }
 
@@ -229,6 +231,11 @@ impl Node {
 
     pub(super) fn is_open(&self) -> bool {
         self.core().open.load(Ordering::Relaxed)
+    }
+
+    /// Whether a panic ends it. What a destructor does during a panic may end as it should.
+    pub(super) fn is_unwound(&self) -> bool {
+        std::thread::panicking() && !self.core().begun_unwinding
     }
 
     pub(super) fn is_recording(&self) -> bool {

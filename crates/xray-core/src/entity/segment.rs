@@ -1,7 +1,7 @@
 //! Segments: what this service did for one request.
 
 use super::either::Entity;
-use super::handle::{Handle, Owner, shared_methods};
+use super::handle::{Handle, Owner, entering_methods, shared_methods};
 use crate::http::{HttpRequest, HttpResponse};
 
 /// What this service did for one request, or for one job.
@@ -24,6 +24,11 @@ pub struct Segment {
 }
 
 shared_methods!(Segment);
+entering_methods!(
+    Segment,
+    /// What it returns is a handle as well, and keeps the segment open: it may be made from a temporary, and the
+    /// segment closes when that is dropped.
+);
 
 impl Segment {
     pub(crate) fn begun(handle: Handle) -> Segment {
@@ -36,6 +41,10 @@ impl Segment {
 
     pub(crate) fn handle(&self) -> &Handle {
         self.owner.handle()
+    }
+
+    fn share(&self) -> Option<Owner> {
+        self.owner.share()
     }
 
     /// The same segment without a share in keeping it open.

@@ -2,7 +2,7 @@
 
 use super::body::Namespace;
 use super::either::Entity;
-use super::handle::{Handle, Owner, shared_methods};
+use super::handle::{Handle, Owner, entering_methods, shared_methods};
 use crate::aws::Aws;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::id::EntityId;
@@ -30,6 +30,11 @@ pub struct Subsegment {
 }
 
 shared_methods!(Subsegment);
+entering_methods!(
+    Subsegment,
+    /// What it returns is a handle as well, and keeps the subsegment open: it may be made from a temporary, and the
+    /// subsegment closes when that is dropped.
+);
 
 impl Subsegment {
     pub(crate) fn begun(handle: Handle) -> Subsegment {
@@ -38,6 +43,10 @@ impl Subsegment {
 
     pub(crate) fn handle(&self) -> &Handle {
         self.owner.handle()
+    }
+
+    fn share(&self) -> Option<Owner> {
+        self.owner.share()
     }
 
     /// The same subsegment without a share in keeping it open.

@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::cause::Exception;
+use crate::cause::{Exception, unwinding_exception};
 use crate::context::Exchanged;
 use crate::entity::{Entity, Handle};
 
@@ -72,8 +72,8 @@ impl Exchange {
     pub(super) fn note_dropped(&self, entity: Entity, cancelled: &str) {
         match self.stage {
             Stage::Done | Stage::Moving { owed: Some(0) } => {}
-            _ if std::thread::panicking() => {
-                entity.fault(Exception::new("panic", "the task panicked"));
+            _ if entity.handle().is_unwound() => {
+                entity.fault(unwinding_exception("the task panicked"));
             }
             Stage::Waiting => {
                 entity.fault(Exception::new("Cancelled", cancelled));

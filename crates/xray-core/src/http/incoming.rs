@@ -406,7 +406,7 @@ mod tests {
         let id = incoming.segment().id();
         assert_eq!(incoming.run(|| crate::current().id()), id);
         // A guard that is leaked soils the request's own context only.
-        incoming.run(|| std::mem::forget(crate::subsegment("leaked").enter()));
+        incoming.run(|| std::mem::forget(crate::subsegment("leaked").entity().enter()));
         assert!(crate::try_current().is_none());
         assert_ne!(incoming.run(|| crate::current().id()), id);
         let mut ignored = Incoming::ignored();
