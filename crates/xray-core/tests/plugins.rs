@@ -235,10 +235,10 @@ fn a_sampler_knows_what_the_service_runs_on() {
         Ok(Host::new("Example::Rack", "rack"))
     };
     let recorder = builder.sampling(types.clone()).plugin(Rack(host)).build().unwrap();
-    recorder.begin("shop");
+    drop(recorder.begin("shop"));
     release.send(()).unwrap();
     ended(&told);
-    recorder.begin("shop");
+    drop(recorder.begin("shop"));
     assert_eq!(*types.0.lock().unwrap(), [None, Some("Example::Rack".to_owned())]);
 }
 
