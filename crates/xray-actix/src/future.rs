@@ -1,6 +1,7 @@
 //! From the call to the head of the response.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use actix_web::Error;
@@ -13,6 +14,7 @@ use xray_core::http::{BodyLength, HttpResponse, Incoming};
 use crate::body::XRayBody;
 use crate::error;
 use crate::request::TRACE_HEADER;
+use crate::transform::Config;
 
 pin_project! {
     /// The future of [`XRayService`](crate::XRayService).
@@ -23,6 +25,7 @@ pin_project! {
         #[pin]
         pub(crate) inner: F,
         pub(crate) incoming: Incoming,
+        pub(crate) config: Arc<Config>,
     }
 }
 
@@ -38,7 +41,11 @@ where
         let result = ready!(this.incoming.run(|| this.inner.poll(cx)));
         let incoming = std::mem::replace(this.incoming, Incoming::ignored());
         Poll::Ready(match result {
-            Ok(response) => Ok(answer(response, incoming)),
+            Ok(response) => {
+                // A middleware inside may have changed the path, and the router has matched it only now.
+                this.config.record_route(response.request(), incoming.segment());
+                Ok(answer(response, incoming))
+            }
             Err(error) => Err(give_up(error, incoming)),
         })
     }

@@ -35,6 +35,6 @@ where
         let mut incoming = self.config.begin(&request);
         // Part of the request's work already: a future recorded as a subsegment takes its parent when it is made.
         let inner = incoming.run(|| self.inner.call(request));
-        ResponseFuture { inner, incoming }
+        ResponseFuture { inner, incoming, config: self.config.clone() }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, HttpRequest};
 use xray_core::http::{Incoming, IncomingOptions, MatchedRoute, Question};
-use xray_core::{Naming, Recorder};
+use xray_core::{Naming, Recorder, Segment};
 
 use crate::body::XRayBody;
 use crate::extract::XRaySegment;
@@ -134,6 +134,16 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Records the route that matched, once that is known.
+    pub(crate) fn record_route(&self, request: &HttpRequest, segment: &Segment) {
+        if let Some(route) = &self.matched_route
+            && segment.is_recording()
+            && let Some(pattern) = request.match_pattern()
+        {
+            route.record(&pattern, segment);
+        }
+    }
+
     /// Begins what is recorded of a request.
     pub(crate) fn begin(&self, request: &ServiceRequest) -> Incoming {
         if self.ignore.as_ref().and_then(|ignore| ignore.ask(request)).unwrap_or(false) {
@@ -143,15 +153,14 @@ impl Config {
         let attributes: Vec<_> = attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut facts = request::facts(request);
         facts.attributes = &attributes;
+        let around = request.extensions().get::<XRaySegment>().cloned();
+        facts.segment = around.as_deref();
         let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
         let incoming = Incoming::begin(recorder, &self.options, &facts);
         let segment = incoming.segment();
         if segment.is_recording() {
-            if let Some(route) = &self.matched_route
-                && let Some(pattern) = request.match_pattern()
-            {
-                route.record(&pattern, segment);
-            }
+            // Also before the call, in case that it fails and gives the request away.
+            self.record_route(request.request(), segment);
             request.extensions_mut().insert(XRaySegment(segment.downgrade()));
         }
         incoming

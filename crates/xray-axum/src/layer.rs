@@ -150,6 +150,7 @@ impl Config {
         let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
         let mut facts = request::facts(request.method(), request.uri(), request.headers(), request.extensions());
         facts.attributes = &attributes;
+        facts.segment = request.extensions().get::<XRaySegment>().map(|segment| &**segment);
         let incoming = Incoming::begin(recorder, &self.options, &facts);
         // The extensions of a request allocate: they are spared when there is nothing to record.
         if incoming.segment().is_recording() {

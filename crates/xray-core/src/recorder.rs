@@ -274,9 +274,9 @@ impl Recorder {
     /// segment that Lambda sends.
     ///
     /// A header with `Root`, `Parent` and `Sampled` is followed. With `Root` alone Lambda passes a trace
-    /// through: then nothing is recorded and calls carry no header. So it is with a header that lacks more or
-    /// cannot be read, which is logged as an error; and without any, which is a matter of the
-    /// [context-missing strategy](ContextMissing), though it never panics here.
+    /// through: then nothing is recorded, and calls carry what was received, `Lineage` included. A header that lacks
+    /// more or cannot be read is logged as an error, and without any the [context-missing strategy](ContextMissing)
+    /// applies, though it never panics here; in both cases nothing is recorded and calls carry no header.
     pub fn facade(&self, header: &TraceHeader<'_>) -> Facade {
         if !self.0.enabled {
             return Facade::new(Handle::Absent);
@@ -288,9 +288,14 @@ impl Recorder {
                 let said = if sampled { "sampled" } else { "not sampled" };
                 let message = format_args!("trace {trace_id}: an invocation of this function: {said} by Lambda");
                 self.diagnostics().debug(Cause::Decision, message);
-                self.begin_decided(Kind::Facade, "facade", header, &decision)
+                match self.begin_decided(Kind::Facade, "facade", header, &decision) {
+                    Handle::Passive(passive) => Handle::Passive(passive.serving_request()),
+                    facade => facade,
+                }
             }
-            (Some(_), None, None) => Handle::Absent,
+            (Some(trace_id), None, None) => {
+                Handle::Passive(Passive::passing_through(self, trace_id, header.carried()).serving_request())
+            }
             (None, None, None) if header.root().is_none() => {
                 self.0.context_missing.apply_in_call(&MissingContext::in_invocation(), self.diagnostics());
                 Handle::Absent

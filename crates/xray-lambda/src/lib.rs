@@ -26,13 +26,19 @@
 //! It works under `run_concurrent` as well: the header is taken from each invocation's own context.
 //! `Runtime::layer` would be the wrong place, since a layer there sees neither results nor panics of the handler.
 //!
+//! # Web frameworks
+//!
+//! An application with a server layer of its own, `XRayLayer` on an axum router or the actix middleware, runs inside
+//! `XRayLambda` as it is: its requests become subsegments below the function's segment, and Lambda's sampling decision
+//! stands. Wrap the whole application: `lambda_http::run(XRayLambda::wrap(router))`.
+//!
 //! # What is recorded
 //!
 //! | the invocation's trace header | what happens |
 //! |---|---|
 //! | `Root`, `Parent`, `Sampled=1` | subsegments are sent, each by the thread that closes it, before it goes on |
 //! | `Root`, `Parent`, `Sampled=0` | nothing is sent; calls to other services carry `Sampled=0` |
-//! | `Root` alone: active tracing is off | nothing is sent, and calls carry no header |
+//! | `Root` alone, perhaps with `Lineage`: active tracing is off | nothing is sent; calls carry what was received |
 //! | none | as before, and the [context-missing strategy](xray_core::ContextMissing) has its say |
 //! | incomplete, or not readable | as before, and an error is logged |
 //!

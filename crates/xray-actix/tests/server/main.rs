@@ -7,5 +7,6 @@ mod answers;
 mod bodies;
 mod context;
 mod requests;
+mod stacks;
 mod support;
 mod unfinished;

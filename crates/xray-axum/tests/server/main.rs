@@ -8,5 +8,6 @@ mod bodies;
 mod context;
 mod options;
 mod servers;
+mod stacks;
 mod support;
 mod unfinished;

@@ -40,7 +40,7 @@ fn is_recorded() -> bool {
     CURRENT.try_with(|current| matches!(*current.borrow(), Some(Handle::Recorded(_)))).unwrap_or(false)
 }
 
-fn peek() -> Option<Handle> {
+pub(crate) fn peek() -> Option<Handle> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 

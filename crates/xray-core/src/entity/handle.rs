@@ -12,7 +12,7 @@ use crate::user_code;
 use crate::w3c::{Propagation, TraceParent};
 
 use super::body::{Body, Flag};
-use super::node::Node;
+use super::node::{Kind, Node};
 use super::passive::Passive;
 use super::value::AnnotationValue;
 
@@ -136,6 +136,9 @@ impl Handle {
 
     pub(super) fn traceparent(&self) -> Option<TraceParent> {
         // There is no way to say that it is open.
+        if matches!(self, Handle::Passive(passive) if passive.passes_through()) {
+            return None;
+        }
         let sampled = self.recorded().is_some_and(|node| node.sampling_flag() == SamplingFlag::Sampled);
         Some(TraceParent::new(self.trace_id()?, self.id()?, sampled))
     }
@@ -155,6 +158,11 @@ impl Handle {
             Handle::Passive(passive) => (passive.propagation, passive.carried()),
             Handle::Absent => (Propagation::default(), None),
         }
+    }
+
+    /// Whether Lambda sends the segment of this entity's trace.
+    pub(crate) fn is_below_facade(&self) -> bool {
+        matches!(self, Handle::Recorded(node) if node.segment().kind() == Kind::Facade)
     }
 
     /// The segment of this entity's trace.

@@ -17,12 +17,38 @@ pub(crate) struct Passive {
     pub(super) id: EntityId,
     carried: Option<Arc<Carried>>,
     pub(super) propagation: Propagation,
+    /// Lambda only passes the trace through: calls carry what the invocation received, without a decision.
+    passes_through: bool,
+    /// It is, or is below, what a server layer or Lambda has begun for a request.
+    serves_request: bool,
 }
 
 impl Passive {
     pub(crate) fn new(recorder: &Recorder, trace_id: TraceId, carried: Option<Arc<Carried>>) -> Passive {
         let propagation = recorder.propagation();
-        Passive { trace_id, undated: false, id: recorder.ids().entity_id(), carried, propagation }
+        Passive {
+            trace_id,
+            undated: false,
+            id: recorder.ids().entity_id(),
+            carried,
+            propagation,
+            passes_through: false,
+            serves_request: false,
+        }
+    }
+
+    /// For a trace that Lambda passes through, of which nothing is decided.
+    pub(crate) fn passing_through(recorder: &Recorder, trace_id: TraceId, carried: Option<Arc<Carried>>) -> Passive {
+        Passive { passes_through: true, ..Passive::new(recorder, trace_id, carried) }
+    }
+
+    /// The same entity, known to serve a request: a server layer inside adds nothing of its own.
+    pub(crate) fn serving_request(self) -> Passive {
+        Passive { serves_request: true, ..self }
+    }
+
+    pub(crate) fn serves_request(&self) -> bool {
+        self.serves_request
     }
 
     /// For a trace that begins here and will mostly never be named: the clock is read when it is.
@@ -44,7 +70,12 @@ impl Passive {
     }
 
     pub(super) fn trace_header(&self) -> TraceHeader<'_> {
-        TraceHeader::new(self.trace_id()).with_parent(self.id).with_sampled(false).with_carried(self.carried.as_deref())
+        let header = TraceHeader::new(self.trace_id()).with_carried(self.carried.as_deref());
+        if self.passes_through { header } else { header.with_parent(self.id).with_sampled(false) }
+    }
+
+    pub(super) fn passes_through(&self) -> bool {
+        self.passes_through
     }
 
     pub(super) fn carried(&self) -> Option<&Carried> {

@@ -35,6 +35,14 @@ impl Segment {
         Segment { owner: Owner::first(handle) }
     }
 
+    /// The same segment, which a server layer has begun for a request.
+    pub(crate) fn serving_request(self) -> Segment {
+        match self.handle() {
+            Handle::Passive(passive) => Segment::begun(Handle::Passive(passive.clone().serving_request())),
+            _ => self,
+        }
+    }
+
     pub(crate) fn borrowed(handle: Handle) -> Segment {
         Segment { owner: Owner::borrowed(handle) }
     }

@@ -23,6 +23,8 @@ enum Stage {
     /// The body moves; so much is owed, if that is known.
     Moving {
         owed: Option<u64>,
+        /// It was polled. Code that drops a body before that has put another one in front of it.
+        asked: bool,
     },
     Done,
 }
@@ -35,6 +37,9 @@ impl Exchange {
 
     /// Runs code in its context. A panic is caught, for its message to be recorded: it must go on afterwards.
     pub(super) fn run<T>(&mut self, work: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+        if let Stage::Moving { asked, .. } = &mut self.stage {
+            *asked = true;
+        }
         catch_unwind(AssertUnwindSafe(|| {
             let _exchanged = Exchanged::new(&mut self.slot);
             work()
@@ -43,13 +48,14 @@ impl Exchange {
 
     /// The head of the response is there; so much of its body is owed, if that is known.
     pub(super) fn expect(&mut self, owed: Option<u64>) {
-        self.stage = Stage::Moving { owed };
+        self.stage = Stage::Moving { owed, asked: false };
     }
 
     /// So many bytes of the body have come or gone.
     pub(super) fn moved(&mut self, bytes: usize) {
-        if let Stage::Moving { owed: Some(owed) } = &mut self.stage {
-            *owed = owed.saturating_sub(bytes as u64);
+        if let Stage::Moving { owed, asked } = &mut self.stage {
+            *asked = true;
+            *owed = owed.map(|owed| owed.saturating_sub(bytes as u64));
         }
     }
 
@@ -71,7 +77,7 @@ impl Exchange {
     /// before there was a response.
     pub(super) fn note_dropped(&self, entity: Entity, cancelled: &str) {
         match self.stage {
-            Stage::Done | Stage::Moving { owed: Some(0) } => {}
+            Stage::Done | Stage::Moving { owed: Some(0), .. } | Stage::Moving { asked: false, .. } => {}
             _ if entity.handle().is_unwound() => {
                 entity.fault(unwinding_exception("the task panicked"));
             }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::panic::resume_unwind;
 
 use crate::cause::{Exception, panic_exception};
+use crate::context::peek;
 use crate::entity::{Handle, Segment};
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::naming::Naming;
@@ -39,6 +40,8 @@ pub struct IncomingRequest<'a> {
     pub traceparent: Option<&'a str>,
     /// The `tracestate` header.
     pub tracestate: Option<&'a str>,
+    /// The segment that another layer has begun for this request, as the request's extensions have it.
+    pub segment: Option<&'a Segment>,
     /// What the application knows of the request, by name, for sampling rules that ask for attributes.
     pub attributes: &'a [(&'a str, &'a str)],
 }
@@ -135,10 +138,36 @@ enum Method {
 
 impl Incoming {
     /// Reads the header, decides, and begins the segment. A disabled recorder [ignores](Incoming::ignored) all.
+    ///
+    /// A request that is traced already gets no second root: within an invocation of a Lambda function a subsegment of
+    /// the function's segment is begun, by Lambda's decision, and within the segment of another layer for the same
+    /// request nothing is added.
     pub fn begin(recorder: &Recorder, options: &IncomingOptions, request: &IncomingRequest<'_>) -> Incoming {
         if !recorder.is_enabled() {
             return Incoming::ignored();
         }
+        match Around::of(request) {
+            Around::Nothing => Incoming::begin_segment(recorder, options, request),
+            Around::Function(parent) => Incoming::begin_in_function(&parent, recorder, options, request),
+            Around::Request(handle) => Incoming::transparent(handle),
+        }
+    }
+
+    /// Begins a subsegment of a Lambda function's segment, which Lambda sends.
+    fn begin_in_function(
+        parent: &Handle,
+        recorder: &Recorder,
+        options: &IncomingOptions,
+        request: &IncomingRequest<'_>,
+    ) -> Incoming {
+        let host = request.host.map(without_user).filter(|host| !host.is_empty());
+        options.naming.check(recorder.diagnostics());
+        let segment = Segment::begun(parent.begin_child(options.naming.resolve(host, recorder.tracing_name())));
+        let respond = request.header(recorder.propagation()).sampled() == Some(SamplingFlag::Requested);
+        Incoming::new(segment, options, request, respond, None)
+    }
+
+    fn begin_segment(recorder: &Recorder, options: &IncomingOptions, request: &IncomingRequest<'_>) -> Incoming {
         let header = request.header(recorder.propagation());
         let host = request.host.map(without_user).filter(|host| !host.is_empty());
         options.naming.check(recorder.diagnostics());
@@ -151,7 +180,18 @@ impl Incoming {
             ..SamplingRequest::new(name)
         };
         let (segment, watch) = recorder.begin_watched(&sampling, &header);
+        let segment = segment.serving_request();
         let watched = watch.map(|watch| watch.begin(&sampling, segment.is_sampled(), recorder.clock()));
+        Incoming::new(segment, options, request, header.sampled() == Some(SamplingFlag::Requested), watched)
+    }
+
+    fn new(
+        segment: Segment,
+        options: &IncomingOptions,
+        request: &IncomingRequest<'_>,
+        respond: bool,
+        watched: Option<Watched>,
+    ) -> Incoming {
         if segment.is_recording() {
             segment.set_http_request(&options.describe(request));
         }
@@ -163,7 +203,7 @@ impl Incoming {
                 "CONNECT" => Method::Connect,
                 _ => Method::Other,
             },
-            respond: options.always_respond || header.sampled() == Some(SamplingFlag::Requested),
+            respond: options.always_respond || respond,
             watched,
         }
     }
@@ -171,9 +211,14 @@ impl Incoming {
     /// A request that is not to be traced. What its code records does nothing, and nobody complains of a missing
     /// context.
     pub fn ignored() -> Incoming {
+        Incoming::transparent(Handle::Absent)
+    }
+
+    /// A request of which nothing is recorded here, and whose code runs in the context of `handle`.
+    fn transparent(handle: Handle) -> Incoming {
         Incoming {
             segment: Segment::begun(Handle::Absent),
-            exchange: Exchange::new(Handle::Absent),
+            exchange: Exchange::new(handle),
             method: Method::Other,
             respond: false,
             watched: None,
@@ -277,6 +322,30 @@ impl Incoming {
     fn watch_failure(&mut self) {
         if let Some(watched) = &mut self.watched {
             watched.failed = true;
+        }
+    }
+}
+
+/// What a request is part of when a layer receives it.
+enum Around {
+    Nothing,
+    /// An invocation of a Lambda function that is recorded.
+    Function(Handle),
+    /// What another layer, or Lambda, has begun for the same request.
+    Request(Handle),
+}
+
+impl Around {
+    fn of(request: &IncomingRequest<'_>) -> Around {
+        match (peek(), request.segment) {
+            (Some(handle), Some(_)) => Around::Request(handle),
+            // A service between the layers has moved the request to a task without context.
+            (None, Some(segment)) => Around::Request(segment.handle().clone()),
+            (Some(Handle::Passive(passive)), None) if passive.serves_request() => {
+                Around::Request(Handle::Passive(passive))
+            }
+            (Some(handle), None) if handle.is_below_facade() => Around::Function(handle),
+            (_, None) => Around::Nothing,
         }
     }
 }

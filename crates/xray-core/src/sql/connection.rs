@@ -265,10 +265,8 @@ fn until_closed(text: &str, close: char) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
-        if c == close {
-            if chars.next_if(|(_, next)| *next == close).is_none() {
-                return Some((value, &text[at + close.len_utf8()..]));
-            }
+        if c == close && chars.next_if(|(_, next)| *next == close).is_none() {
+            return Some((value, &text[at + close.len_utf8()..]));
         }
         value.push(c);
     }

@@ -63,10 +63,18 @@ fn what_is_not_sampled_is_not_sent_and_told_to_others() {
 }
 
 #[test]
-fn without_a_complete_header_nothing_is_sent_nor_sent_on_and_the_next_invocation_is_not_touched() {
+fn a_trace_that_passes_through_continues_as_it_came_and_nothing_is_recorded() {
+    let function = started(&[]);
+    for header in [format!("Root={}", root(2)), format!("Root={};Lineage=a87bd80c:1", root(2))] {
+        let answer = function.invoke("passed", Some(header.clone()), json!({"do": "capture"}));
+        assert_eq!((answer.body, answer.documents), (json!({"header": header}), vec![]));
+    }
+}
+
+#[test]
+fn without_a_complete_header_nothing_is_sent_nor_propagated_and_the_next_invocation_is_not_touched() {
     let function = started(&[]);
     for (id, header) in [
-        ("passed", Some(format!("Root={};Lineage=a87bd80c:1", root(2)))),
         ("undecided", Some(format!("Root={};Parent={PARENT}", root(2)))),
         ("orphaned", Some(format!("Root={};Sampled=1", root(2)))),
         ("unreadable", Some(format!("Root=1-2;Parent={PARENT};Sampled=1"))),

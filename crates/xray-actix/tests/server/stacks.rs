@@ -1,0 +1,56 @@
+//! Several middlewares in one stack: one request is one segment, by the route that served it.
+
+use actix_web::App;
+use actix_web::middleware::NormalizePath;
+use actix_web::test::{TestRequest, call_and_read_body, init_service};
+use actix_web::web::{Path, get, scope};
+use serde_json::json;
+use xray_actix::{MatchedRoute, XRay, XRaySegment};
+use xray_core::sampling::{Always, Never};
+
+use crate::support::recorder_with;
+
+#[actix_web::test]
+async fn middlewares_of_a_scope_and_of_the_app_make_one_segment() {
+    let (recorder, mut documents) = recorder_with(Always);
+    let xray = |name: &str| {
+        XRay::fixed(name.to_owned()).recorder(recorder.clone()).matched_route(MatchedRoute::annotation("route"))
+    };
+    let handler = async |segment: XRaySegment, id: Path<u64>| {
+        xray_core::capture("work", |_| {});
+        segment.annotate("handled", true);
+        id.to_string()
+    };
+    let api = scope("/api").wrap(xray("inner")).route("/orders/{id}", get().to(handler));
+    let app = init_service(App::new().service(api).wrap(xray("shop"))).await;
+    assert_eq!(call_and_read_body(&app, TestRequest::get().uri("/api/orders/7").to_request()).await, "7");
+    let document = documents.next().await;
+    assert_eq!(document["name"], "shop");
+    assert_eq!(document["annotations"], json!({"handled": true, "route": "/api/orders/{id}"}));
+    assert_eq!(document["subsegments"], json!([{"name": "work"}]));
+    documents.assert_empty();
+}
+
+#[actix_web::test]
+async fn a_middleware_inside_does_not_sample_anew() {
+    let (outer, mut unsampled) = recorder_with(Never);
+    let (inner, mut sampled) = recorder_with(Always);
+    let handler = async || xray_core::current().trace_header().unwrap().to_string();
+    let api = scope("/api").wrap(XRay::fixed("inner").recorder(inner)).route("/", get().to(handler));
+    let app = init_service(App::new().service(api).wrap(XRay::fixed("shop").recorder(outer))).await;
+    let body = call_and_read_body(&app, TestRequest::get().uri("/api/").to_request()).await;
+    assert!(body.ends_with(b";Sampled=0"), "{body:?}");
+    unsampled.assert_empty();
+    sampled.assert_empty();
+}
+
+#[actix_web::test]
+async fn the_route_is_recorded_that_matched_after_a_middleware_changed_the_path() {
+    let (recorder, mut documents) = recorder_with(Always);
+    let xray = XRay::fixed("shop").recorder(recorder).matched_route(MatchedRoute::annotation("route"));
+    let handler = async |id: Path<u64>| id.to_string();
+    let app = App::new().wrap(NormalizePath::trim()).wrap(xray).route("/orders/{id}", get().to(handler));
+    let app = init_service(app).await;
+    assert_eq!(call_and_read_body(&app, TestRequest::get().uri("/orders/7/").to_request()).await, "7");
+    assert_eq!(documents.next().await["annotations"], json!({"route": "/orders/{id}"}));
+}

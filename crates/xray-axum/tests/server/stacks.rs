@@ -1,0 +1,94 @@
+//! Several layers in one stack: one request is one segment.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use xray_axum::{MatchedRoute, XRayLayer, XRaySegment};
+use xray_core::sampling::{Always, Never};
+
+use crate::support::{get as ask, layer, recorder_with, serve, shop};
+
+const OK: fn() -> Value = || json!({"status": 200, "content_length": 2});
+
+#[tokio::test]
+async fn layers_on_a_nested_router_and_on_the_app_make_one_segment() {
+    let (recorder, mut documents) = recorder_with(Always);
+    let layer =
+        |name: &str| XRayLayer::new(name).recorder(recorder.clone()).matched_route(MatchedRoute::annotation("route"));
+    let handler = async |segment: XRaySegment| {
+        xray_core::capture("work", |_| {});
+        segment.annotate("handled", true);
+        "ok"
+    };
+    let inner = Router::new().route("/orders/{id}", get(handler)).layer(layer("inner"));
+    let app = Router::new().nest("/api", inner).layer(layer("shop"));
+    let address = serve(app).await;
+    assert_eq!(ask(address, "/api/orders/7").await.body, "ok");
+    let more = json!({"annotations": {"handled": true, "route": "/api/orders/{id}"},
+        "subsegments": [{"name": "work"}]});
+    assert_eq!(documents.next().await, shop("/api/orders/7", OK(), more));
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn a_layer_inside_does_not_sample_anew() {
+    let (outer, mut unsampled) = recorder_with(Never);
+    let (inner, mut sampled) = recorder_with(Always);
+    let handler = get(async || xray_core::current().trace_header().unwrap().to_string());
+    let app = Router::new()
+        .route("/", handler)
+        .layer(XRayLayer::new("inner").recorder(inner))
+        .layer(XRayLayer::new("shop").recorder(outer));
+    let body = ask(serve(app).await, "/").await.body;
+    assert!(body.ends_with(";Sampled=0"), "{body}");
+    unsampled.assert_empty();
+    sampled.assert_empty();
+}
+
+#[tokio::test]
+async fn a_service_between_the_layers_may_move_the_request_to_another_task() {
+    let (layer, mut documents) = layer("shop");
+    let handler = get(async || {
+        xray_core::capture("work", |_| {});
+        "ok"
+    });
+    let spawned = from_fn(async |request: Request, next: Next| tokio::spawn(next.run(request)).await.unwrap());
+    let app = Router::new().route("/", handler).layer(layer.clone()).layer(spawned).layer(layer);
+    assert_eq!(ask(serve(app).await, "/").await.body, "ok");
+    assert_eq!(documents.next().await, shop("/", OK(), json!({"subsegments": [{"name": "work"}]})));
+    documents.assert_empty();
+}
+
+#[tokio::test]
+async fn another_request_in_the_same_process_is_a_segment_of_its_own() {
+    let (layer, mut documents) = layer("shop");
+    let other = Router::new().route("/other", get(async || "ok")).layer(layer.clone());
+    let handler = get(async move || {
+        let request = Request::get("/other").body(Body::empty()).unwrap();
+        other.oneshot(request).await.unwrap()
+    });
+    let address = serve(Router::new().route("/", handler).layer(layer)).await;
+    assert_eq!(ask(address, "/").await.body, "ok");
+    let (other, this) = (documents.raw().await, documents.raw().await);
+    assert_ne!(other["trace_id"], this["trace_id"]);
+    assert_eq!(this["http"]["request"]["url"], "http://shop.test/", "{this}");
+}
+
+#[tokio::test]
+async fn a_body_that_a_middleware_outside_replaces_is_not_aborted() {
+    let (layer, mut documents) = layer("shop");
+    let replaced = from_fn(async |request: Request, next: Next| {
+        drop(next.run(request).await);
+        (StatusCode::NOT_FOUND, "no")
+    });
+    let app = Router::new().route("/", get(async || "a body of a known length".into_response())).layer(layer);
+    assert_eq!(ask(serve(app.layer(replaced)).await, "/").await.status, 404);
+    let document = documents.next().await;
+    assert_eq!(document["metadata"], Value::Null, "{document}");
+}
