@@ -1,7 +1,7 @@
 //! The instrumented HTTP clients.
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -60,21 +60,31 @@ impl Client {
         })
     }
 
-    /// Makes a call, reads the whole answer, and tells its status.
+    /// Makes a call, reads the whole response, and returns its status.
     ///
     /// # Errors
-    /// Why there is no answer.
+    /// Why there is no response.
     pub async fn call(&self, method: Method, url: &str) -> Result<u16, String> {
+        self.call_with(method, url, HeaderMap::new()).await
+    }
+
+    /// Makes a call with these headers, reads the whole response, and returns its status.
+    ///
+    /// # Errors
+    /// Why there is no response.
+    pub async fn call_with(&self, method: Method, url: &str, headers: HeaderMap) -> Result<u16, String> {
         match &self.0 {
             Inner::Reqwest(client) => {
-                let response = client.request(method, url).send().await.map_err(|error| error.to_string())?;
+                let request = client.request(method, url).headers(headers);
+                let response = request.send().await.map_err(|error| error.to_string())?;
                 let status = response.status().as_u16();
                 response.bytes().await.map_err(|error| error.to_string())?;
                 Ok(status)
             }
             Inner::Hyper(client) => {
                 let request = Request::builder().method(method).uri(url).body(Empty::new());
-                let request = request.map_err(|error| error.to_string())?;
+                let mut request = request.map_err(|error| error.to_string())?;
+                *request.headers_mut() = headers;
                 let response = client.as_ref().clone().oneshot(request).await.map_err(|error| error.to_string())?;
                 let status = response.status().as_u16();
                 response.into_body().collect().await.map_err(|error| error.to_string())?;

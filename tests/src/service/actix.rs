@@ -60,6 +60,7 @@ fn routes(app: &mut ServiceConfig) {
         .route("/fail/{name}", web::get().to(async |name: Path<String>| behaviour::fail(&name)))
         .route("/manual", web::get().to(async |segment: XRaySegment| behaviour::manual(&segment)))
         .route("/out/{client}", web::get().to(out))
+        .route("/proxy/{client}", web::get().to(proxy))
         .route(IGNORED, web::get().to(ok));
 }
 
@@ -74,6 +75,12 @@ async fn stream(path: Path<(usize, u64)>) -> HttpResponse {
 
 async fn out(clients: Data<Clients>, client: Path<String>, request: HttpRequest) -> String {
     clients.call(&client, request.query_string()).await
+}
+
+async fn proxy(clients: Data<Clients>, client: Path<String>, request: HttpRequest) -> HttpResponse {
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let status = clients.proxy(&client, request.query_string(), headers).await;
+    HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)).finish()
 }
 
 /// A time-out inside the middleware: the handler is dropped, and answered for.

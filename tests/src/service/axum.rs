@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{BoxError, Router};
@@ -58,6 +58,7 @@ fn router(arguments: &Arguments) -> Router {
         .route("/fail/{name}", get(async |Path(name): Path<String>| behaviour::fail(&name)))
         .route("/manual", get(async |segment: XRaySegment| behaviour::manual(&segment)))
         .route("/out/{client}", get(out))
+        .route("/proxy/{client}", get(proxy))
         .route(IGNORED, get(async || OK))
         .layer(layer)
         .with_state(Clients::new())
@@ -69,6 +70,17 @@ async fn status(Path(code): Path<u16>) -> StatusCode {
 
 async fn out(State(clients): State<Clients>, Path(client): Path<String>, RawQuery(query): RawQuery) -> String {
     clients.call(&client, query.as_deref().unwrap_or_default()).await
+}
+
+async fn proxy(
+    State(clients): State<Clients>,
+    Path(client): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> StatusCode {
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let status = clients.proxy(&client, query.as_deref().unwrap_or_default(), headers).await;
+    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)
 }
 
 /// An error that is answered is known to the application alone: it tells the segment.

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::stream::{self, Stream};
-use http::Method;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -167,7 +168,7 @@ pub fn manual(segment: &Segment) -> &'static str {
     OK
 }
 
-/// The clients of GET `/out/{client}?url=URL`.
+/// The clients of GET `/out/{client}?url=URL` and `/proxy/{client}?url=URL`.
 #[derive(Clone, Debug)]
 pub struct Clients {
     reqwest: Client,
@@ -182,20 +183,42 @@ impl Clients {
 
     /// Makes the call that the query string asks for; answers with JSON.
     pub async fn call(&self, client: &str, query: &str) -> String {
-        let client = match Library::named(client) {
-            Some(Library::Reqwest) => &self.reqwest,
-            Some(Library::Hyper) => &self.hyper,
-            None => return json!({"error": format!("there is no client {client:?}")}).to_string(),
-        };
-        // All that follows: a url which was not encoded may have a query string of its own.
-        let Some(url) = query.strip_prefix("url=") else {
-            return json!({"error": "the query string is not url=URL"}).to_string();
-        };
-        let url = percent_decode_str(url).decode_utf8_lossy();
-        match client.call(Method::GET, &url).await {
+        match self.send(client, query, HeaderMap::new()).await {
             Ok(status) => json!({"status": status}).to_string(),
             Err(error) => json!({"error": error}).to_string(),
         }
+    }
+
+    /// GET `/proxy/{client}?url=URL`: sends the request on with the headers that it came with, and returns the status
+    /// to answer with: that of the response, or 502.
+    pub async fn proxy<'a>(
+        &self,
+        client: &str,
+        query: &str,
+        headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> u16 {
+        let mut forwarded = HeaderMap::new();
+        for (name, value) in headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
+                forwarded.append(name, value);
+            }
+        }
+        // The host is that of the URL. A body is not forwarded, so nothing may announce one.
+        for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
+            forwarded.remove(name);
+        }
+        self.send(client, query, forwarded).await.unwrap_or(502)
+    }
+
+    async fn send(&self, client: &str, query: &str, headers: HeaderMap) -> Result<u16, String> {
+        let client = match Library::named(client) {
+            Some(Library::Reqwest) => &self.reqwest,
+            Some(Library::Hyper) => &self.hyper,
+            None => return Err(format!("there is no client {client:?}")),
+        };
+        // All that follows: a URL which was not encoded may have a query string of its own.
+        let url = query.strip_prefix("url=").ok_or("the query string is not url=URL")?;
+        client.call_with(Method::GET, &percent_decode_str(url).decode_utf8_lossy(), headers).await
     }
 }
 

@@ -7,5 +7,6 @@ mod behaviours;
 mod configuration;
 mod daemons;
 mod load;
+mod proxies;
 mod service;
 mod unfinished;
