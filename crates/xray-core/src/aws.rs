@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::document::json;
 
+/// Members that are kept. A call has a few dozen.
+const MAX_MEMBERS: usize = 500;
+
 /// A call to an AWS service, as X-Ray's console shows it.
 ///
 /// ```
@@ -59,7 +62,8 @@ impl Aws {
     }
 
     /// A parameter or result of the call under its name in snake case, such as `table_name`. The same name again
-    /// replaces the value; one that does not serialise is left out.
+    /// replaces the value; one that does not serialise is left out, and so are those
+    /// after the 500th.
     #[must_use]
     pub fn parameter<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Aws {
         let start = self.text.len();
@@ -74,6 +78,10 @@ impl Aws {
         let added = Member { start, name_end, end: self.text.len() };
         let is_known = |member: &Member| self.text[member.start..member.name_end] == self.text[start..name_end];
         let known = self.members.iter().position(is_known);
+        if known.is_none() && self.members.len() == MAX_MEMBERS {
+            self.text.truncate(start);
+            return self;
+        }
         self.members.push(added);
         if let Some(at) = known {
             self.remove(at);
@@ -114,6 +122,13 @@ mod tests {
         let aws = Aws::operation("Scan").region("eu").parameter("limit", &7).parameter("n\"", "x");
         let aws = aws.region("us-east-1").parameter("limit", &None::<u8>).retries(0).region("eu-west-1");
         assert_eq!(written(&aws), r#","operation":"Scan","n\"":"x","limit":null,"retries":0,"region":"eu-west-1""#);
+    }
+
+    #[test]
+    fn members_past_the_number_are_left_out_and_known_ones_still_replaced() {
+        let many = (0..10_000).fold(Aws::operation("Scan"), |aws, n| aws.parameter(&format!("p{n}"), &n));
+        let text = written(&many.parameter("p0", &"new"));
+        assert!(text.contains(r#""p498":498"#) && !text.contains(r#""p499":"#) && text.ends_with(r#""p0":"new""#));
     }
 
     #[test]

@@ -10,6 +10,18 @@ use super::{is_recorded, swap};
 /// Keeps an entity current on this thread until it is dropped; then what was current before is so again. Guards
 /// are dropped in the opposite order of their making, as local variables are.
 ///
+/// Made from a segment or a subsegment, it is a handle as well: the entity closes when the guard is dropped, unless
+/// another handle keeps it open.
+///
+/// ```
+/// # let (recorder, traces) = xray_core::Recorder::in_memory();
+/// {
+///     let _in = recorder.begin("nightly import").enter();
+///     xray_core::annotate("files", 12);
+/// }
+/// # assert_eq!(traces.take().one().tree(), "nightly import [files=12]\n");
+/// ```
+///
 /// It cannot go to another thread. Do not hold it across an `.await`: other tasks of the thread would run with
 /// it. Futures have [`scope`](crate::Entity::scope) and [`FutureExt`](super::FutureExt).
 ///
