@@ -34,7 +34,7 @@ fn order(address: &str) {
 fn a_service_that_is_told_to_end_loses_no_trace() {
     let tests = std::env::current_exe().unwrap();
     let program = tests.ancestors().nth(2).unwrap().join("examples/shutdown");
-    assert!(program.exists(), "cargo build -p xray-examples --example shutdown");
+    assert!(program.exists(), "cargo build -p xray-example-shutdown --example shutdown");
     let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.contains("AWS_") || name.contains("LAMBDA_")) {

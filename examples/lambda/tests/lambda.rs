@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[allow(dead_code, reason = "it serves other tests, too")]
-#[path = "../../crates/xray-lambda/tests/support/platform.rs"]
+#[path = "../../../crates/xray-lambda/tests/support/platform.rs"]
 mod platform;
 
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ fn example() -> Function {
     let tests = std::env::current_exe().unwrap();
     let name = format!("examples/lambda{}", std::env::consts::EXE_SUFFIX);
     let program = tests.ancestors().nth(2).unwrap().join(name);
-    assert!(program.exists(), "cargo build -p xray-examples --example lambda");
+    assert!(program.exists(), "cargo build -p xray-example-lambda --example lambda");
     Function::run(Command::new(program), &[])
 }
 
