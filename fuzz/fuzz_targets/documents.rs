@@ -38,7 +38,9 @@ fuzz_target!(|texts: Texts<'_>| {
     let http = HttpRequest::new("GET", texts.url).user_agent(texts.agent).client_ip(texts.address);
     segment.set_http_request(&http).set_http_response(&HttpResponse::new(texts.status));
     let query = segment.subsegment(texts.subsegment);
-    query.set_sql(&Sql::from_url(texts.dsn)).set_aws(&Aws::operation(texts.operation).parameter(texts.key, texts.value));
+    query
+        .set_sql(&Sql::from_url(texts.dsn))
+        .set_aws(&Aws::operation(texts.operation).parameter(texts.key, texts.value));
     query.fault(&std::io::Error::other(texts.message));
     query.close();
     segment.close();
