@@ -40,6 +40,8 @@ pub mod checks;
 pub mod client;
 pub mod daemon;
 pub mod diff;
+#[cfg(doctest)]
+mod docs;
 pub mod document;
 pub mod forest;
 pub mod golden;

@@ -1,0 +1,18 @@
+//! The Rust programs of the pages in `docs/`, compiled as documentation tests.
+
+macro_rules! pages {
+    ($($name:ident = $file:literal,)*) => {
+        $(
+            #[doc = include_str!(concat!("../../docs/", $file))]
+            mod $name {}
+        )*
+    };
+}
+
+pages! {
+    migrating_from_go = "migrating-from-go.md",
+    migrating_from_java = "migrating-from-java.md",
+    migrating_from_node = "migrating-from-node.md",
+    migrating_from_opentelemetry = "migrating-from-opentelemetry.md",
+    migrating_from_python = "migrating-from-python.md",
+}
