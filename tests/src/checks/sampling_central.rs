@@ -1,7 +1,7 @@
 //! Central sampling: the order of the service's rules and which one matches, a rule's quota, what is counted.
 
 use serde_json::{Value, json};
-use xray_core::sampling::service::{Grant, Quota, ServiceRules, Statistics};
+use xray_core::sampling::central::{Grant, Quota, ServiceRules, Statistics};
 use xray_core::sampling::{Rate, SamplingRequest};
 
 use crate::vectors::Verdict;

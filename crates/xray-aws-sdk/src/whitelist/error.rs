@@ -1,3 +1,5 @@
+//! Errors of allowlist documents.
+
 use std::error::Error;
 use std::fmt;
 use std::io;

@@ -1,3 +1,5 @@
+//! What a recorder lends to its sampler when it is built.
+
 use std::fmt;
 
 use crate::diagnostics::{Cause, Diagnostics, Level};

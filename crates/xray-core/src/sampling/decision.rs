@@ -1,3 +1,5 @@
+//! The answer of a sampler: whether a request is recorded, and what to keep of it until its end.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Errors of sampling-rule documents: the file, rule, field and value at fault.
+
 use std::error::Error;
 use std::fmt;
 use std::io;

@@ -1,3 +1,5 @@
+//! Explanations of decisions: the outcome, the rule behind it and the reason.
+
 use std::fmt;
 use std::sync::Arc;
 

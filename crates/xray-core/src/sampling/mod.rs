@@ -24,43 +24,29 @@
 //! | [`Always`], [`Never`] | all or nothing |
 //! | [`RecordThenDecide`] | everything, and keeps what failed or was slow |
 
-mod anomaly;
-mod boost;
-mod central;
+pub mod central;
 mod context;
 mod decision;
 mod error;
 mod explanation;
 mod local;
-mod manifest;
-mod poller;
-mod proxy;
-mod quota;
 mod rate;
 mod record_then_decide;
 mod request;
-mod reservoir;
-mod rule;
-pub mod service;
-mod service_rule;
-mod statistics;
 mod wildcard;
 
 use std::sync::Arc;
 
-pub use anomaly::Anomaly;
-pub(crate) use boost::{Watch, Watched};
-pub use central::Central;
+pub use central::{Anomaly, Central};
+pub(crate) use central::{Watch, Watched};
 pub use context::SamplerContext;
 pub use decision::Decision;
 pub use error::{ParseRulesError, RulePlace};
 pub use explanation::{Explanation, Fallback, MatchedRule, Outcome, Reason};
-pub use local::Rules;
+pub use local::{FixedTarget, Rule, Rules};
 pub use rate::{Always, Never, Rate};
 pub use record_then_decide::RecordThenDecide;
 pub use request::SamplingRequest;
-pub use reservoir::FixedTarget;
-pub use rule::Rule;
 pub use wildcard::Wildcard;
 
 /// Decides which requests are recorded, for those whose caller left it open.

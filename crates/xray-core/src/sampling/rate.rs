@@ -1,3 +1,5 @@
+//! Samplers that record a share of all requests, all of them, or none.
+
 use super::{Decision, Explanation, Outcome, ParseRulesError, RulePlace, Sampler, SamplingRequest};
 
 /// The share of requests that are recorded, from 0 (none) to 1 (all): five per cent is `Rate(0.05)`.

@@ -1,3 +1,5 @@
+//! Tail sampling: records every request and keeps those that failed or were slow.
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! What a sampler knows of a request.
+
 use std::fmt;
 
 /// What a sampler may know about a request when it decides: nothing is recorded yet.

@@ -1,3 +1,5 @@
+//! Patterns with `*` and `?`, matched against a whole text in any case.
+
 use std::fmt;
 
 use wildmatch::WildMatchPattern;

@@ -1,3 +1,5 @@
+//! Errors of sampling-rule files.
+
 use std::error::Error;
 use std::fmt;
 use std::io;

@@ -1,3 +1,5 @@
+//! What happens to sampling, as a log line says it.
+
 use std::fmt;
 
 use super::error::RulesError;

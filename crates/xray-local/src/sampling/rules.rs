@@ -1,3 +1,5 @@
+//! Sampling rules read from a file and followed as it changes.
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,11 @@
+//! Counts of a rule's decisions, as they are reported to the service.
+
 use std::ops::Add;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::quota::Grant;
-use super::rate::Rate;
+use crate::sampling::Rate;
 
 /// What became of the requests of a central rule since they were last reported.
 ///
@@ -34,7 +36,7 @@ impl Statistics {
     ///
     /// ```
     /// use xray_core::sampling::Rate;
-    /// use xray_core::sampling::service::{Grant, Statistics};
+    /// use xray_core::sampling::central::{Grant, Statistics};
     ///
     /// let statistics = Statistics::default();
     /// assert!(statistics.decide(Grant::Take, Rate(0.0), || 0.9));

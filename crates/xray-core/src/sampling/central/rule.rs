@@ -1,3 +1,5 @@
+//! The rules of the X-Ray service, compiled, and the state of each.
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -8,17 +10,17 @@ use serde_json::Value;
 use super::boost::Boost;
 use super::quota::Quota;
 use super::statistics::Statistics;
-use super::{Rate, SamplingRequest, Wildcard};
+use crate::sampling::{Rate, SamplingRequest, Wildcard};
 use crate::time::Timestamp;
 
 /// The rule that every account has: for all requests that no other rule is for.
 const DEFAULT: &str = "Default";
 
-/// The sampling rules of the X-Ray service, compiled: what [`Central`](super::Central) decides by.
+/// The sampling rules of the X-Ray service, compiled: what [`Central`](crate::sampling::Central) decides by.
 ///
 /// ```
 /// use xray_core::sampling::SamplingRequest;
-/// use xray_core::sampling::service::ServiceRules;
+/// use xray_core::sampling::central::ServiceRules;
 ///
 /// let rules = ServiceRules::from_json(r#"{"SamplingRuleRecords": [{"SamplingRule": {
 ///     "RuleName": "orders", "Priority": 10, "FixedRate": 0.1, "ReservoirSize": 5, "Version": 1,
@@ -26,7 +28,7 @@ const DEFAULT: &str = "Default";
 /// }}]}"#)?;
 /// assert_eq!(rules.matching(&SamplingRequest::new("shop").path("/orders/7")), Some("orders"));
 /// assert_eq!(rules.matching(&SamplingRequest::new("shop").path("/")), None);
-/// # Ok::<(), xray_core::sampling::service::AnswerError>(())
+/// # Ok::<(), xray_core::sampling::central::AnswerError>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct ServiceRules(Vec<ServiceRule>);
@@ -272,7 +274,7 @@ impl ServiceRule {
 pub enum AnswerError {
     /// It is not JSON.
     Json,
-    /// It is a local sampling document, which [`Rules::from_json`](super::Rules::from_json) reads.
+    /// It is a local sampling document, which [`Rules::from_json`](crate::sampling::Rules::from_json) reads.
     LocalDocument,
     /// This member is missing, or not of the type it should have.
     Field(&'static str),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{FixedTarget, ParseRulesError, Rate, Rule, RulePlace, Rules, Sampler};
+use crate::sampling::{FixedTarget, ParseRulesError, Rate, Rule, RulePlace, Rules, Sampler};
 
 const LIMITS: [&str; 2] = ["fixed_target", "rate"];
 

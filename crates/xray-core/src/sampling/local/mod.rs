@@ -1,14 +1,24 @@
+//! Local sampling: rules in code or in X-Ray's local rule document.
+
+mod document;
+mod reservoir;
+mod rule;
+
+pub use reservoir::FixedTarget;
+pub use rule::Rule;
+
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use super::reservoir::Reservoir;
-use super::{
-    Decision, Explanation, FixedTarget, MatchedRule, Outcome, ParseRulesError, Rate, Reason, Rule, RulePlace, Sampler,
-    SamplerContext, SamplingRequest, manifest,
-};
 use crate::host_pattern;
+use crate::sampling::{
+    Decision, Explanation, MatchedRule, Outcome, ParseRulesError, Rate, Reason, RulePlace, Sampler, SamplerContext,
+    SamplingRequest,
+};
 use crate::time::Clock;
+
+use reservoir::Reservoir;
 
 /// Local sampling rules: the first rule that matches a request decides, else the default rule.
 ///
@@ -96,7 +106,7 @@ impl Rules {
     ///
     /// The text is not such a document: the error names the rule, the field and its value.
     pub fn from_json(text: &str) -> Result<Rules, ParseRulesError> {
-        manifest::parse(text)
+        document::parse(text)
     }
 
     /// Reads X-Ray's local sampling rule document from a file, once.

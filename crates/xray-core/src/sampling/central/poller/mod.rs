@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::Current;
 use super::boost::BoostCounts;
-use super::central::Current;
 use super::proxy::{Proxy, ProxyError};
-use super::service_rule::{AnswerError, RuleState, ServiceRules, records};
+use super::rule::{AnswerError, RuleState, ServiceRules, records};
 use super::statistics::Counts;
-use super::{Rate, SamplerContext};
 use crate::diagnostics::{Cause, Level};
 use crate::random;
+use crate::sampling::{Rate, SamplerContext};
 use crate::time::Timestamp;
 
 /// Between two fetches of the rules, and what is added by chance so that processes started together part ways.

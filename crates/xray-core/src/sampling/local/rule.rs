@@ -1,6 +1,8 @@
-use super::{FixedTarget, ParseRulesError, Rate, RulePlace, SamplingRequest, Wildcard};
+//! One local rule: its conditions, reservoir and rate.
 
-/// One rule of [`Rules`](super::Rules): which requests it is for, and how many of them are recorded.
+use crate::sampling::{FixedTarget, ParseRulesError, Rate, RulePlace, SamplingRequest, Wildcard};
+
+/// One rule of [`Rules`](crate::sampling::Rules): which requests it is for, and how many of them are recorded.
 ///
 /// A new rule is for every request; each condition narrows it. Conditions are patterns as of [`Wildcard`].
 ///

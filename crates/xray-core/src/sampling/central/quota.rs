@@ -1,3 +1,5 @@
+//! The quota of a rule: how many requests of each second this process may record.
+
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -23,7 +25,7 @@ pub enum Grant {
 /// in this second. Any number of threads take from it, without a lock, and never more than was granted.
 ///
 /// ```
-/// use xray_core::sampling::service::{Grant, Quota};
+/// use xray_core::sampling::central::{Grant, Quota};
 ///
 /// let quota = Quota::default();
 /// assert_eq!(quota.take(|| 100, true), Grant::Borrow);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::service_rule::AnswerError;
+use super::rule::AnswerError;
 use crate::emit::Endpoint;
 use crate::endpoint::agent;
 

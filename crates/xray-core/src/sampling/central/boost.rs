@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use super::anomaly::Anomaly;
-use super::service_rule::{RuleState, ServiceRule};
-use super::{Rate, SamplingRequest};
+use super::rule::{RuleState, ServiceRule};
+use crate::sampling::{Rate, SamplingRequest};
 use crate::time::{Clock, Timestamp};
 
 /// The boost of a central rule: what the service has granted, and what it is told of the rule's requests.

@@ -1,7 +1,9 @@
+//! The reservoir of a local rule: a fixed number of requests in each second.
+
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
-/// How many requests of each second are recorded for certain, before the [`Rate`](super::Rate) decides on the
+/// How many requests of each second are recorded for certain, before the [`Rate`](crate::sampling::Rate) decides on the
 /// others: `fixed_target` in X-Ray's local rule document.
 ///
 /// A rule with `FixedTarget(0)` works by its rate alone and never reads the clock.

@@ -1,8 +1,10 @@
+//! Conditions under which a request counts as an anomaly, for adaptive sampling.
+
 use std::time::Duration;
 
-use super::{SamplingRequest, Wildcard};
+use crate::sampling::{SamplingRequest, Wildcard};
 
-/// What counts as an anomaly, for rules of the X-Ray service that are [boosted](super::Central::anomaly) when there
+/// What counts as an anomaly, for rules of the X-Ray service that are [boosted](crate::sampling::Central::anomaly) when there
 /// are many: all that is said here must hold.
 ///
 /// Without any the default holds: a response with a status of 500 or above, or none, for an error, a panic or a

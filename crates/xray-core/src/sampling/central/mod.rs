@@ -1,19 +1,37 @@
+//! Central sampling: the rules and quotas of the X-Ray service, fetched through the daemon.
+//!
+//! [`Central`] puts the parts together. Each works alone, to try rules out or in a sampler of your own.
+
+mod anomaly;
+mod boost;
+mod poller;
+mod proxy;
+mod quota;
+mod rule;
+mod statistics;
+
+pub use anomaly::Anomaly;
+pub(crate) use boost::{Watch, Watched};
+pub use quota::{Grant, Quota};
+pub use rule::{AnswerError, ServiceRules};
+pub use statistics::{Counts, Statistics};
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
-use super::local::Random;
-use super::poller::{Poller, Running};
-use super::quota::Grant;
-use super::service_rule::{ServiceRule, ServiceRules};
-use super::{
-    Anomaly, Decision, Explanation, Fallback, MatchedRule, Outcome, ParseRulesError, Reason, Rules, Sampler,
-    SamplerContext, SamplingRequest, Watch,
-};
 use crate::process::PerProcess;
+use crate::sampling::local::Random;
+use crate::sampling::{
+    Decision, Explanation, Fallback, MatchedRule, Outcome, ParseRulesError, Reason, Rules, Sampler, SamplerContext,
+    SamplingRequest,
+};
 use crate::time::Timestamp;
+
+use poller::{Poller, Running};
+use rule::ServiceRule;
 
 /// How long the last answer of the service counts, in seconds.
 const LIFE: u64 = 3600;
@@ -129,7 +147,7 @@ impl Central {
 
     /// A sampler whose poller is driven by a test.
     #[cfg(test)]
-    pub(super) fn driven(context: SamplerContext, fallback: Rules) -> (Central, Poller) {
+    fn driven(context: SamplerContext, fallback: Rules) -> (Central, Poller) {
         let central = Central::with_fallback(fallback);
         let poller = Poller::new(&context, central.rules.clone()).unwrap();
         central.start(&context);

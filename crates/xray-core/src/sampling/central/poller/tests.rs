@@ -1,15 +1,17 @@
+//! The poller against a stand-in of the daemon, by a clock that the test moves.
+
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
-use super::super::{Central, FixedTarget, Rate, Rules, Sampler, SamplingRequest};
 use super::*;
 use crate::diagnostics::{Diagnostics, Logger, Stderr};
 use crate::emit::DaemonAddress;
+use crate::sampling::{Central, FixedTarget, Rate, Rules, Sampler, SamplingRequest};
 use crate::time::Clock;
 use daemon::{Call, Daemon, Reply};
 
-#[path = "../../../tests/support/daemon.rs"]
+#[path = "../../../../tests/support/daemon.rs"]
 mod daemon;
 
 const START: u64 = 1_700_000_000;
@@ -670,7 +672,7 @@ fn requests_of_a_rule_with_a_boost_are_watched_sampled_or_not() {
 fn what_is_recorded_to_be_decided_later_is_watched_too() {
     let (mut rig, daemon) = Rig::started(by(vec![boosted_rule("a", "*")]));
     let central = std::mem::take(&mut rig.central);
-    let recorder = recorder_by(&rig, super::super::RecordThenDecide::failures().besides(central));
+    let recorder = recorder_by(&rig, crate::sampling::RecordThenDecide::failures().besides(central));
     serve(&recorder, "/", None, &[Some(200), Some(500), Some(200)]);
     daemon.calls();
     rig.period();
@@ -686,7 +688,7 @@ fn a_rule_may_leave_anomalies_to_conditions() {
         record["SamplingRule"]["SamplingRateBoost"]["DisableDefaultAnomalyDetection"] = json!(true);
         let (mut rig, daemon) = Rig::started(by(vec![record]));
         if conditions {
-            rig.central = std::mem::take(&mut rig.central).anomaly(super::super::Anomaly::status("5??"));
+            rig.central = std::mem::take(&mut rig.central).anomaly(crate::sampling::Anomaly::status("5??"));
         }
         let recorder = recorder(&mut rig);
         serve(&recorder, "/", None, &[Some(500)]);
@@ -740,8 +742,8 @@ fn conditions_take_the_place_of_the_default_and_failed_reports_lose_nothing() {
         }
         if calls == 1 { Reply::Status(500, "") } else { Reply::Json(answer) }
     });
-    let slow = super::super::Anomaly::slower_than(Duration::ZERO).operation("GET /slow");
-    rig.central = std::mem::take(&mut rig.central).anomaly(super::super::Anomaly::status("4??")).anomaly(slow);
+    let slow = crate::sampling::Anomaly::slower_than(Duration::ZERO).operation("GET /slow");
+    rig.central = std::mem::take(&mut rig.central).anomaly(crate::sampling::Anomaly::status("4??")).anomaly(slow);
     let recorder = recorder(&mut rig);
     daemon.calls();
     serve(&recorder, "/", None, &[Some(200), Some(404), Some(500)]);
