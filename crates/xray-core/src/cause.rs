@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::document::json;
@@ -352,6 +353,30 @@ fn source_of<'e>(error: &'e (dyn Error + 'e)) -> Option<&'e (dyn Error + 'static
 /// some chains have no end, and without a panic of their own code. For adapters.
 pub fn error_chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| source_of(*error)).take(MAX_CHAIN)
+}
+
+/// Whether an error says that a limit of this side has run out, somewhere in its chain of causes: the other side did
+/// not fail.
+///
+/// Clients have types of their own for that, which are named alike.
+pub(crate) fn is_time_limit(error: &(dyn Error + 'static)) -> bool {
+    const NAMES: [&str; 4] = ["Elapsed", "ThroughputBelowMinimum", "TimedOut", "Timeout"];
+    let is_limit = |error: &(dyn Error + 'static)| match error.downcast_ref::<io::Error>() {
+        Some(error) => error.kind() == io::ErrorKind::TimedOut,
+        None => {
+            let kind = type_by_debug(error);
+            NAMES.iter().any(|name| kind.contains(name))
+        }
+    };
+    std::iter::successors(Some(error), |error| wrapped_by(*error)).take(MAX_CHAIN).any(is_limit)
+}
+
+/// What an error wraps. The source of an `io::Error` is that of the error in it, which it skips.
+fn wrapped_by<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => source_of(error),
+    }
 }
 
 fn shortened(text: String, limit: usize) -> String {

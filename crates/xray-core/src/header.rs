@@ -73,6 +73,45 @@ pub struct TraceHeader<'a> {
     fields: Cow<'a, str>,
     /// It came as `traceparent`, with this `tracestate` (or an empty one).
     w3c: Option<&'a str>,
+    /// The headers of the request that this one was chosen over.
+    rejected: Rejected,
+}
+
+/// Marks of an `X-Amzn-Trace-Id` and of a `traceparent` that came with a request whose trace is another one: they
+/// name none that can be joined, or the other header won. Zero where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Rejected {
+    xray: u64,
+    traceparent: u64,
+}
+
+/// What a trace keeps of the headers that it came with, to know them again on a call: a proxy copies them there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Received {
+    parent: Option<EntityId>,
+    rejected: Rejected,
+}
+
+impl Received {
+    /// Whether this `X-Amzn-Trace-Id`, on a call made in the trace `trace_id`, is the one that came.
+    pub(crate) fn is_xray(&self, trace_id: TraceId, header: &str) -> bool {
+        let parsed = TraceHeader::parse(header);
+        let follows = parsed.trace_id() == Some(trace_id) && parsed.parent().is_none_or(|id| Some(id) == self.parent);
+        follows || (self.rejected.xray != 0 && self.rejected.xray == mark(header))
+    }
+
+    /// The same for `traceparent`.
+    pub(crate) fn is_traceparent(&self, trace_id: TraceId, header: &str) -> bool {
+        let follows = |sent: TraceParent| sent.trace_id() == trace_id && Some(sent.parent()) == self.parent;
+        TraceParent::parse(header).is_some_and(follows)
+            || (self.rejected.traceparent != 0 && self.rejected.traceparent == mark(header))
+    }
+}
+
+/// A number that tells texts apart without keeping them (FNV-1a), never zero.
+fn mark(text: &str) -> u64 {
+    let mix = |mark: u64, byte: u8| (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, mix) | 1
 }
 
 /// What an incoming header hands to all exits of its trace.
@@ -221,6 +260,20 @@ impl<'a> TraceHeader<'a> {
     /// Takes the unreserved fields of another header over.
     pub(crate) fn with_fields_of(self, other: &TraceHeader<'a>) -> TraceHeader<'a> {
         TraceHeader { fields: other.fields.clone(), ..self }
+    }
+
+    /// Notes the headers of the request that this one, which was chosen, is not.
+    pub(crate) fn chosen_from(mut self, xray: Option<&str>, traceparent: Option<&str>) -> TraceHeader<'a> {
+        let is_this = |sent: TraceParent| Some(sent.trace_id()) == self.trace_id && Some(sent.parent()) == self.parent;
+        let traceparent = traceparent.filter(|text| !TraceParent::parse(text).is_some_and(is_this));
+        let xray = xray.filter(|_| self.w3c.is_some() || self.trace_id.is_none());
+        self.rejected = Rejected { xray: xray.map_or(0, mark), traceparent: traceparent.map_or(0, mark) };
+        self
+    }
+
+    /// How the trace that continues this header knows what it came with.
+    pub(crate) fn received(&self) -> Received {
+        Received { parent: self.parent.filter(|_| self.trace_id.is_some()), rejected: self.rejected }
     }
 
     /// What every exit sends on; `None` when there is nothing of the kind.

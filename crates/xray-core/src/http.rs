@@ -8,7 +8,7 @@ mod route;
 
 pub use crate::cause::error_chain;
 pub use incoming::{BodyLength, Incoming, IncomingOptions, IncomingRequest};
-pub use outgoing::{Outgoing, OutgoingOptions, OutgoingRequest, header_value};
+pub use outgoing::{Outgoing, OutgoingOptions, OutgoingRequest, body_failure, copied_headers, header_value};
 pub use question::Question;
 pub use route::MatchedRoute;
 
@@ -157,6 +157,8 @@ impl<'a> HttpRequest<'a> {
         let (Url::Whole(target) | Url::Parts { target, .. }) = self.url;
         let (scheme, separator, authority, target) = match (split(target), self.url) {
             (None, Url::Whole("")) => return,
+            // `http:///path` would name no host.
+            (None, Url::Parts { host, .. }) if without_user(host).is_empty() => return,
             // A target in absolute form (to a proxy) says all by itself.
             (Some([scheme, authority, target]), _) => (scheme, "", authority, target),
             (None, Url::Whole(_)) => ("", "", "", target),

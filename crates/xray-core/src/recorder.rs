@@ -293,9 +293,9 @@ impl Recorder {
                     facade => facade,
                 }
             }
-            (Some(trace_id), None, None) => {
-                Handle::Passive(Passive::passing_through(self, trace_id, header.carried()).serving_request())
-            }
+            (Some(trace_id), None, None) => Handle::Passive(
+                Passive::passing_through(self, trace_id, header.carried(), header.received()).serving_request(),
+            ),
             (None, None, None) if header.root().is_none() => {
                 self.0.context_missing.apply_in_call(&MissingContext::in_invocation(), self.diagnostics());
                 Handle::Absent
@@ -313,11 +313,11 @@ impl Recorder {
     }
 
     fn begin_decided(&self, kind: Kind, name: &str, header: &TraceHeader<'_>, decision: &Decision) -> Handle {
-        let carried = header.carried();
+        let (carried, received) = (header.carried(), header.received());
         if !decision.is_sampled() {
             return Handle::Passive(match header.trace_id() {
-                Some(trace_id) => Passive::new(self, trace_id, carried),
-                None => Passive::undated(self, carried),
+                Some(trace_id) => Passive::new(self, trace_id, carried, received),
+                None => Passive::undated(self, carried, received),
             });
         }
         let anchor = Anchor::new(self.clock());
@@ -327,7 +327,8 @@ impl Recorder {
             // A parent without its trace cannot be found.
             None => (self.ids().trace_id(anchor.start()), None),
         };
-        Handle::Recorded(Node::begin(self, Beginning { kind, name, trace_id, parent, carried, anchor, decision }))
+        let beginning = Beginning { kind, name, trace_id, parent, carried, received, anchor, decision };
+        Handle::Recorded(Node::begin(self, beginning))
     }
 
     /// Decides, and explains it when someone wants to know.

@@ -5,12 +5,13 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Buf;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame};
-use xray_core::http::{BodyLength, HttpResponse, Outgoing, OutgoingRequest, error_chain};
+use xray_core::Entity;
+use xray_core::http::{BodyLength, HttpResponse, Outgoing, OutgoingRequest, copied_headers, error_chain};
 
-use crate::options::{CallParent, Hook, Options, SubsegmentName, Untraced};
+use crate::options::{CallParent, Hook, Options, SubsegmentName, Untraced, WithoutHeader};
 use crate::outcome::{Outcome, RequestHead};
 
 const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -32,13 +33,23 @@ pub struct Call {
     watched: Option<(Hook, RequestHead)>,
 }
 
-/// The headers that join the called service to the trace.
-pub(crate) struct TraceHeaders([Option<(HeaderName, HeaderValue)>; 3]);
+/// What changes in the headers of a request.
+#[derive(Default)]
+pub(crate) struct TraceHeaders {
+    removed: [Option<&'static str>; 3],
+    set: [Option<(HeaderName, HeaderValue)>; 3],
+}
 
 impl TraceHeaders {
-    fn of(outgoing: &Outgoing) -> TraceHeaders {
-        let mut headers = [const { None }; 3];
-        for (header, (name, value)) in headers.iter_mut().zip(outgoing.headers()) {
+    fn without(mut self, names: impl Iterator<Item = &'static str>) -> TraceHeaders {
+        for (removed, name) in self.removed.iter_mut().zip(names) {
+            *removed = Some(name);
+        }
+        self
+    }
+
+    fn with_those_of(mut self, outgoing: &Outgoing) -> TraceHeaders {
+        for (header, (name, value)) in self.set.iter_mut().zip(outgoing.headers()) {
             let name = match name {
                 xray_core::TRACEPARENT => TRACEPARENT,
                 xray_core::TRACESTATE => TRACESTATE,
@@ -46,49 +57,61 @@ impl TraceHeaders {
             };
             *header = HeaderValue::try_from(value.into_owned()).ok().map(|value| (name, value));
         }
-        TraceHeaders(headers)
+        self
     }
 
-    pub(crate) fn insert_into(self, headers: &mut HeaderMap) {
-        for (name, value) in self.0.into_iter().flatten() {
+    pub(crate) fn apply_to(self, headers: &mut HeaderMap) {
+        for name in self.removed.into_iter().flatten() {
+            headers.remove(name);
+        }
+        for (name, value) in self.set.into_iter().flatten() {
             headers.insert(name, value);
         }
     }
 }
 
 impl Options {
-    /// What a request must get, and what there is to record if the call is sampled. `None`: it passes untouched.
+    /// Begins the call of a request below the entity of its extensions, `current` or the current one. Returns how its
+    /// headers change, and what there is to record if the call is sampled.
     pub(crate) fn depart(
         &self,
         method: &Method,
         to: Destination<'_>,
         headers: &HeaderMap,
         extensions: &Extensions,
-    ) -> Option<(TraceHeaders, Option<Box<Call>>)> {
-        if extensions.get::<Untraced>().is_some() {
-            return None;
-        }
-        let host = || headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let authority = if to.authority.is_empty() { host() } else { to.authority };
+        current: Option<&Entity>,
+    ) -> (TraceHeaders, Option<Box<Call>>) {
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let authority = if to.authority.is_empty() { text(HOST).unwrap_or_default() } else { to.authority };
         let mut request = OutgoingRequest::default();
         request.method = method.as_str();
         request.scheme = to.scheme;
         request.authority = authority;
         request.target = to.target;
         request.name = extensions.get::<SubsegmentName>().map(|name| &*name.0);
-        request.has_trace_header = headers.contains_key(TRACE_HEADER);
-        request.has_traceparent = headers.contains_key(TRACEPARENT);
-        let parent = extensions.get::<CallParent>().map(|parent| &parent.0);
-        let outgoing = Outgoing::begin(parent, &self.outgoing, &request)?;
-        let trace_headers = TraceHeaders::of(&outgoing);
+        request.content_type = if authority.is_empty() { text(CONTENT_TYPE) } else { None };
+        request.trace_header = text(TRACE_HEADER);
+        request.traceparent = text(TRACEPARENT);
+        request.without_header = extensions.get::<WithoutHeader>().is_some();
+        let parent = extensions.get::<CallParent>().map(|parent| &parent.0).or(current);
+        let is_untraced = extensions.get::<Untraced>().is_some();
+        let mut trace_headers = TraceHeaders::default();
+        if is_untraced || request.without_header {
+            trace_headers = trace_headers.without(copied_headers(parent, &request));
+        }
+        if is_untraced {
+            return (trace_headers, None);
+        }
+        let Some(outgoing) = Outgoing::begin(parent, &self.outgoing, &request) else { return (trace_headers, None) };
+        let trace_headers = trace_headers.with_those_of(&outgoing);
         if !outgoing.is_recording() {
-            return Some((trace_headers, None));
+            return (trace_headers, None);
         }
         let watched = self.hook.clone().map(|hook| {
             let url = format!("{}://{authority}{}", to.scheme, to.target);
             (hook, RequestHead { method: method.clone(), url, headers: headers.clone() })
         });
-        Some((trace_headers, Some(Box::new(Call { outgoing, until_head: self.until_head, watched }))))
+        (trace_headers, Some(Box::new(Call { outgoing, until_head: self.until_head, watched })))
     }
 }
 
@@ -177,6 +200,7 @@ impl Call {
     fn note_connection(&mut self, _: &Extensions) {}
 
     /// Notes of the connection on which a call failed what it can: how it came to be, or that there was none.
+    #[cfg_attr(not(any(feature = "reqwest", feature = "hyper")), allow(unused_variables))]
     fn note_lost_connection(&mut self, error: &(dyn Error + 'static)) {
         for error in error_chain(error) {
             #[cfg(feature = "reqwest")]

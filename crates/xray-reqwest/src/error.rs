@@ -20,6 +20,8 @@ pub trait AsError<E> {
 #[non_exhaustive]
 pub struct Typed;
 
+// Else the compiler would speak of `Box<dyn Error>: Error` and of sizes.
+#[diagnostic::do_not_recommend]
 impl<E: Error + 'static> AsError<E> for Typed {
     fn as_error(error: &E) -> &(dyn Error + 'static) {
         error

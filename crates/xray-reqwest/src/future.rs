@@ -1,4 +1,4 @@
-//! The future of a call: the client runs in it, in the context of the call's subsegment.
+//! The future of a call that has begun: the client runs in it, in the context of the call's subsegment.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,9 +14,9 @@ use crate::call::{Call, length_of};
 use crate::error::{AsError, Typed};
 
 pin_project! {
-    /// The future of [`XRayClient`](crate::XRayClient).
+    /// A client's future, whose call is recorded.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, C = Typed, B = Typed> {
+    pub struct Recorded<F, C = Typed, B = Typed> {
         // Dropped first: what the client has begun closes before the call's subsegment.
         #[pin]
         inner: F,
@@ -26,18 +26,18 @@ pin_project! {
     }
 }
 
-impl<F, C, B> ResponseFuture<F, C, B> {
+impl<F, C, B> Recorded<F, C, B> {
     /// Begins the client's work.
-    pub(crate) fn start(mut call: Option<Box<Call>>, start: impl FnOnce() -> F) -> ResponseFuture<F, C, B> {
+    pub(crate) fn start(mut call: Option<Box<Call>>, start: impl FnOnce() -> F) -> Recorded<F, C, B> {
         let inner = match &mut call {
             Some(call) => call.run(start),
             None => start(),
         };
-        ResponseFuture { inner, call, errors: PhantomData }
+        Recorded { inner, call, errors: PhantomData }
     }
 }
 
-impl<F, C, B, R, E> Future for ResponseFuture<F, C, B>
+impl<F, C, B, R, E> Future for Recorded<F, C, B>
 where
     F: Future<Output = Result<R, E>>,
     C: AsError<E>,
@@ -64,9 +64,9 @@ where
     }
 }
 
-impl<F, C, B> fmt::Debug for ResponseFuture<F, C, B> {
+impl<F, C, B> fmt::Debug for Recorded<F, C, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("call", &self.call).finish_non_exhaustive()
+        f.debug_struct("Recorded").field("call", &self.call).finish_non_exhaustive()
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use crate::error::{Boxed, Typed};
-use crate::options::{Options, option_methods};
+use crate::options::{Options, Origin, option_methods};
 use crate::service::XRayClient;
+use crate::start::{AtCall, AtFirstPoll};
 
 /// Records a subsegment for each call of a tower HTTP client: a `Service` of `http::Request`, or
 /// `reqwest::Client` itself.
@@ -30,46 +31,115 @@ use crate::service::XRayClient;
 /// # }
 /// ```
 ///
-/// Requests take [`SubsegmentName`], [`Untraced`] and [`CallParent`] as extensions.
+/// Requests take [`SubsegmentName`], [`Untraced`], [`WithoutHeader`] and [`CallParent`] as extensions.
 ///
-/// What the layer is put around happens inside the call: a time-out inside shows as what it is, one outside drops
+/// # Place among other layers
+///
+/// What the layer is put around happens inside the call: a timeout inside shows as what it is, one outside drops
 /// the call, which is then recorded as `Cancelled`.
 ///
-/// The types `C` and `B` say how errors are looked at: those of the call and those of the response's body. Errors
-/// that implement `Error` need nothing said.
+/// A call belongs to the entity that is current when the client is called. Without one it belongs to the entity that is
+/// current when its future is polled for the first time. So the layer works on both sides of a `Buffer`, whose worker
+/// calls the client in a task of its own and hands the future back:
 ///
+/// | stack | |
+/// |---|---|
+/// | `.layer(XRayClientLayer::new().boxed_errors()).buffer(8).service(client)` | for any client; the subsegment includes the wait in the buffer |
+/// | `.buffer(8).layer(XRayClientLayer::new()).service(client)` | for clients that are `Clone`: the call waits for the first poll of its future |
+/// | `.layer(CallParentLayer::new()).buffer(8).layer(XRayClientLayer::new().at_call()).service(client)` | for any client |
+/// | a layer that spawns, then this one | [`CallParentLayer`] around both: the future never comes back to the caller's task |
+///
+/// Without [`boxed_errors`](XRayClientLayer::boxed_errors) the first line does not compile, since a buffer fails with
+/// `Box<dyn Error + Send + Sync>`. Nor does the second for a client that is not `Clone`, such as a balanced one
+/// (`tower::balance`). Where a service is required, the compiler says which one it is and what to write:
+///
+/// ```text
+/// the client's error `Box<(dyn std::error::Error + Send + Sync + 'static)>` cannot be described
+/// `Balance<..>` is not `Clone`, so a call cannot wait for the context of its first poll
+/// ```
+///
+/// Where `.oneshot(..)` or `.ready()` is called, it says this of both:
+///
+/// ```text
+/// the method `oneshot` exists for struct `XRayClient<..>`, but its trait bounds were not satisfied
+/// ```
+///
+/// # gRPC
+///
+/// tonic adds the origin to requests inside `Channel`: the layer around it sees a path alone. Say the origin, and the
+/// call has the name and the URL of its host. Otherwise it has the name of the gRPC service, such as
+/// `grpc.health.v1.Health`, and no URL.
+///
+/// ```no_run
+/// # #[cfg(feature = "hyper")]
+/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+/// use tonic::transport::Channel;
+/// use tonic_health::pb::health_client::HealthClient;
+/// use xray_reqwest::XRayClientLayer;
+///
+/// let channel = Channel::from_static("http://inventory:50051").connect_lazy();
+/// let traced = XRayClientLayer::new().origin("http://inventory:50051");
+/// let client = HealthClient::new(tower::ServiceBuilder::new().layer(traced).service(channel));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Types
+///
+/// The types `C` and `B` say how errors are looked at: those of the call and those of the response's body. Errors
+/// that implement `Error` need nothing said. The type `W` says when calls begin.
+///
+/// [`CallParentLayer`]: crate::CallParentLayer
 /// [`SubsegmentName`]: crate::SubsegmentName
 /// [`Untraced`]: crate::Untraced
+/// [`WithoutHeader`]: crate::WithoutHeader
 /// [`CallParent`]: crate::CallParent
 #[must_use = "a layer does nothing until it is applied"]
-pub struct XRayClientLayer<C = Typed, B = Typed> {
+pub struct XRayClientLayer<C = Typed, B = Typed, W = AtFirstPoll> {
     options: Arc<Options>,
-    errors: PhantomData<fn() -> (C, B)>,
+    kinds: PhantomData<fn() -> (C, B, W)>,
 }
 
 impl XRayClientLayer {
     /// A layer with the defaults.
     pub fn new() -> XRayClientLayer {
-        XRayClientLayer { options: Arc::default(), errors: PhantomData }
+        XRayClientLayer { options: Arc::default(), kinds: PhantomData }
     }
 }
 
-impl<C, B> XRayClientLayer<C, B> {
+impl<C, B, W> XRayClientLayer<C, B, W> {
     option_methods!();
 
-    /// For clients that fail with `Box<dyn Error + Send + Sync>`, as most of tower does (a time-out, a buffer).
-    pub fn boxed_errors(self) -> XRayClientLayer<Boxed, B> {
-        self.errors_by()
+    /// Where requests go whose URI is a path alone, such as those of tonic: `http://inventory:50051` (default: not
+    /// known). A URI with a host, and a `Host` header otherwise, names the call without that. A second origin replaces
+    /// the first; a text without a host removes it.
+    pub fn origin(self, origin: impl fmt::Display) -> Self {
+        self.with(|options| options.origin = Origin::parse(&origin.to_string()))
+    }
+
+    /// For clients that fail with `Box<dyn Error + Send + Sync>`, as most of tower does (a timeout, a buffer).
+    pub fn boxed_errors(self) -> XRayClientLayer<Boxed, B, W> {
+        self.change()
     }
 
     /// For responses whose body fails with `Box<dyn Error + Send + Sync>`.
-    pub fn boxed_body_errors(self) -> XRayClientLayer<C, Boxed> {
-        self.errors_by()
+    pub fn boxed_body_errors(self) -> XRayClientLayer<C, Boxed, W> {
+        self.change()
     }
 
     /// Has errors looked at by markers of your own: see [`AsError`](crate::AsError).
-    pub fn errors_by<OfCall, OfBody>(self) -> XRayClientLayer<OfCall, OfBody> {
-        XRayClientLayer { options: self.options, errors: PhantomData }
+    pub fn errors_by<OfCall, OfBody>(self) -> XRayClientLayer<OfCall, OfBody, W> {
+        self.change()
+    }
+
+    /// For clients that are not `Clone`: a call that finds no current entity is not traced, instead of waiting for the
+    /// first poll of its future.
+    pub fn at_call(self) -> XRayClientLayer<C, B, AtCall> {
+        self.change()
+    }
+
+    fn change<OfCall, OfBody, When>(self) -> XRayClientLayer<OfCall, OfBody, When> {
+        XRayClientLayer { options: self.options, kinds: PhantomData }
     }
 }
 
@@ -79,21 +149,21 @@ impl Default for XRayClientLayer {
     }
 }
 
-impl<S, C, B> Layer<S> for XRayClientLayer<C, B> {
-    type Service = XRayClient<S, C, B>;
+impl<S, C, B, W> Layer<S> for XRayClientLayer<C, B, W> {
+    type Service = XRayClient<S, C, B, W>;
 
-    fn layer(&self, inner: S) -> XRayClient<S, C, B> {
-        XRayClient { inner, options: self.options.clone(), errors: PhantomData }
+    fn layer(&self, inner: S) -> XRayClient<S, C, B, W> {
+        XRayClient { inner, options: self.options.clone(), kinds: PhantomData }
     }
 }
 
-impl<C, B> Clone for XRayClientLayer<C, B> {
-    fn clone(&self) -> XRayClientLayer<C, B> {
-        XRayClientLayer { options: self.options.clone(), errors: PhantomData }
+impl<C, B, W> Clone for XRayClientLayer<C, B, W> {
+    fn clone(&self) -> XRayClientLayer<C, B, W> {
+        XRayClientLayer { options: self.options.clone(), kinds: PhantomData }
     }
 }
 
-impl<C, B> fmt::Debug for XRayClientLayer<C, B> {
+impl<C, B, W> fmt::Debug for XRayClientLayer<C, B, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("XRayClientLayer").field("options", &self.options).finish()
     }

@@ -24,14 +24,27 @@
 //! | a response | method, url without query string and user info, status, content length |
 //! | 4xx, 429, 5xx | error, error and throttle, fault |
 //! | gRPC | the same by its status, also from the trailers |
-//! | refused, no such host, TLS, time-out | fault, with the error and its `source()` chain, and no response |
+//! | refused, no such host, TLS, timeout | fault, with the error and its `source()` chain, and no response |
 //! | the body fails | fault, with the error as `remote` |
-//! | the call is dropped: a time-out outside, a lost race | fault, with an exception of type `Cancelled` |
-//! | the body is dropped before its end | metadata `aborted` in the namespace `xray` |
+//! | a time limit of this side ends the body | fault, with the error, not `remote` |
+//! | the call is dropped: a timeout outside, a lost race | fault, with an exception of type `Cancelled` |
+//! | the body is dropped while it is read | metadata `aborted` in the namespace `xray` |
+//! | the body is dropped unread | as a response: the caller wanted its head alone |
 //!
-//! A trace that is not sampled goes on as `Sampled=0`; nothing is recorded then, and but the header's value is
-//! allocated. A request that has an `X-Amzn-Trace-Id` already, one marked [`Untraced`], and one outside any trace
-//! leave untouched; of the last the [context-missing strategy](xray_core::ContextMissing) speaks, and never panics.
+//! A trace that is not sampled sends `Sampled=0`. Then nothing is recorded, and nothing is allocated except the header's
+//! value. A trace that is [recorded before it is decided](xray_core::sampling::RecordThenDecide) sends `Sampled=?`.
+//!
+//! # Which requests are not recorded
+//!
+//! | request | subsegment | header |
+//! |---|---|---|
+//! | with an `X-Amzn-Trace-Id` that someone else put there | no | stays: someone else traces the call |
+//! | with the `X-Amzn-Trace-Id` that this service received, as a proxy copies it | yes | replaced: the called service is below this one |
+//! | marked [`Untraced`] | no | none |
+//! | marked [`WithoutHeader`] | yes | none: for third parties |
+//! | outside any trace | no | none; the [context-missing strategy](xray_core::ContextMissing) applies, without a panic |
+//!
+//! The same holds for `traceparent` and `tracestate`.
 //!
 //! # Where things are
 //!
@@ -41,7 +54,7 @@
 //! | `tower` | `XRayClientLayer` for tower clients: hyper-util, tonic, with `reqwest` also `reqwest::Client` | tower-layer, tower-service |
 //! | `hyper` | `XRayConnector` and `XRayResolver`: how hyper-util gets its connections; and `tower` | hyper, hyper-util |
 //!
-//! [`SubsegmentName`], [`Untraced`] and [`CallParent`] say something of one request, as its extensions;
+//! [`SubsegmentName`], [`Untraced`], [`WithoutHeader`] and [`CallParent`] configure one request, as its extensions;
 //! [`Outcome`] is what a hook sees.
 
 // The middleware is made of the same parts as the tower client, which alone shows them.
@@ -66,7 +79,11 @@ mod options;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod outcome;
 #[cfg(feature = "tower")]
+mod parent;
+#[cfg(feature = "tower")]
 mod service;
+#[cfg(feature = "tower")]
+mod start;
 
 #[cfg(feature = "hyper")]
 pub use connector::{Connecting, Resolving, XRayConnector, XRayResolver, XRayStream};
@@ -76,13 +93,14 @@ pub use middleware::XRayMiddleware;
 pub use {
     body::XRayBody,
     error::{AsError, Boxed, Typed},
-    future::ResponseFuture,
     layer::XRayClientLayer,
+    parent::{CallParentLayer, WithCallParent},
     service::XRayClient,
+    start::{AtCall, AtFirstPoll, CallStart, ResponseFuture},
 };
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub use {
-    options::{CallParent, SubsegmentName, Untraced},
+    options::{CallParent, SubsegmentName, Untraced, WithoutHeader},
     outcome::Outcome,
 };
 

@@ -7,26 +7,28 @@ use std::sync::Arc;
 use http::Extensions;
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 use reqwest_middleware::{Middleware, Next};
+use xray_core::Entity;
 use xray_core::http::BodyLength;
 
 use crate::body::XRayBody;
 use crate::call::{Call, Destination};
 use crate::error::{AsError, Typed};
-use crate::future::{Answer, ResponseFuture};
+use crate::future::{Answer, Recorded};
 use crate::options::{Options, option_methods};
 
 /// Records a subsegment for each call of a `reqwest` client.
 ///
 /// ```no_run
 /// use reqwest_middleware::ClientBuilder;
-/// use xray_reqwest::{SubsegmentName, Untraced, XRayMiddleware};
+/// use xray_reqwest::{SubsegmentName, Untraced, WithoutHeader, XRayMiddleware};
 ///
 /// # async fn handler() -> reqwest_middleware::Result<()> {
 /// let client = ClientBuilder::new(reqwest::Client::new()).with(XRayMiddleware::new()).build();
 ///
 /// client.get("https://inventory.example.com/items").send().await?;
 /// client.get("http://10.0.0.7/charge").with_extension(SubsegmentName::from("payments")).send().await?;
-/// client.get("http://localhost/health").with_extension(Untraced).send().await?;
+/// client.get("https://weather.example.com/").with_extension(WithoutHeader).send().await?; // recorded, not told
+/// client.get("http://localhost/health").with_extension(Untraced).send().await?; // neither
 /// # Ok(())
 /// # }
 /// ```
@@ -77,23 +79,26 @@ impl Middleware for XRayMiddleware {
         'c: 'd,
         Self: 'd,
     {
-        match depart(&self.options, &mut request, extensions) {
+        match depart(&self.options, &mut request, extensions, None) {
             None => next.run(request, extensions),
-            Some(call) => {
-                Box::pin(ResponseFuture::<_, OfMiddleware>::start(Some(call), || next.run(request, extensions)))
-            }
+            Some(call) => Box::pin(Recorded::<_, OfMiddleware>::start(Some(call), || next.run(request, extensions))),
         }
     }
 }
 
 /// Gives the request its header. Returns what there is to record.
-pub(crate) fn depart(options: &Options, request: &mut Request, extensions: &Extensions) -> Option<Box<Call>> {
+pub(crate) fn depart(
+    options: &Options,
+    request: &mut Request,
+    extensions: &Extensions,
+    current: Option<&Entity>,
+) -> Option<Box<Call>> {
     let url = request.url();
     let (scheme, authority) = (url.scheme(), url.authority());
     let target = url.as_str().get(scheme.len() + "://".len() + authority.len()..).unwrap_or_default();
     let to = Destination { scheme, authority, target };
-    let (headers, call) = options.depart(request.method(), to, request.headers(), extensions)?;
-    headers.insert_into(request.headers_mut());
+    let (headers, call) = options.depart(request.method(), to, request.headers(), extensions, current);
+    headers.apply_to(request.headers_mut());
     call
 }
 

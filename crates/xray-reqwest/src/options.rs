@@ -11,10 +11,27 @@ use crate::outcome::Outcome;
 
 /// The configuration of a client. [`option_methods`] sets it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Options {
+pub struct Options {
     pub(crate) outgoing: OutgoingOptions,
     pub(crate) until_head: bool,
     pub(crate) hook: Option<Hook>,
+    pub(crate) origin: Option<Origin>,
+}
+
+/// Where requests without an authority of their own go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) scheme: String,
+    pub(crate) authority: String,
+}
+
+impl Origin {
+    /// Reads `http://inventory:50051`, also without the scheme, or with a path, which is ignored.
+    pub(crate) fn parse(text: &str) -> Option<Origin> {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+        let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
+        Some(Origin { scheme: scheme.to_ascii_lowercase(), authority: authority.to_owned() })
+    }
 }
 
 /// A function of the user's that sees each call.
@@ -48,10 +65,41 @@ impl<T: Into<Cow<'static, str>>> From<T> for SubsegmentName {
     }
 }
 
-/// Leaves one request alone, as an extension of it: no subsegment, and no header.
+/// Keeps one request out of the trace, as an extension of it: no subsegment, and no header. A header that a proxy copied
+/// from its own request is removed.
+///
+/// For a call that is recorded, but whose receiver must not see ids, see [`WithoutHeader`].
+///
+/// ```no_run
+/// # #[cfg(feature = "reqwest")]
+/// # async fn call(client: reqwest_middleware::ClientWithMiddleware) -> reqwest_middleware::Result<()> {
+/// use xray_reqwest::Untraced;
+///
+/// client.get("http://localhost/health").with_extension(Untraced).send().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "a marker that users write down")]
 pub struct Untraced;
+
+/// Records one request without telling the other side, as an extension of it: a subsegment, but no header. For calls to
+/// third parties, which must not see ids. A header that a proxy copied from its own request is removed.
+///
+/// ```no_run
+/// # #[cfg(feature = "reqwest")]
+/// # async fn call(client: reqwest_middleware::ClientWithMiddleware) -> reqwest_middleware::Result<()> {
+/// use xray_reqwest::WithoutHeader;
+///
+/// client.get("https://weather.example.com/").with_extension(WithoutHeader).send().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// With a tower client: `http::Request::get(url).extension(WithoutHeader)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a marker that users write down")]
+pub struct WithoutHeader;
 
 /// Says below which entity one request belongs, when that is not the current one: an extension of the request.
 ///
@@ -112,3 +160,24 @@ macro_rules! option_methods {
     };
 }
 pub(crate) use option_methods;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_read_in_every_form() {
+        for (text, want) in [
+            ("http://inventory:50051", Some(("http", "inventory:50051"))),
+            ("HTTPS://inventory", Some(("https", "inventory"))),
+            ("https://[::1]:50051/ignored?x#y", Some(("https", "[::1]:50051"))),
+            ("inventory:50051", Some(("http", "inventory:50051"))),
+            ("", None),
+            ("http://", None),
+            ("/path", None),
+        ] {
+            let origin = Origin::parse(text);
+            assert_eq!(origin.as_ref().map(|origin| (&*origin.scheme, &*origin.authority)), want, "{text}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::cause::unwinding_exception;
-use crate::header::{Carried, SamplingFlag, TraceHeader};
+use crate::header::{Carried, Received, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::to_exception::ToException;
 use crate::user_code;
@@ -135,10 +135,12 @@ impl Handle {
     }
 
     pub(super) fn traceparent(&self) -> Option<TraceParent> {
-        // There is no way to say that it is open.
+        // It cannot say that nothing is decided.
         if matches!(self, Handle::Passive(passive) if passive.passes_through()) {
             return None;
         }
+        // Nor that the decision is open. Where that is so, the recommendation of the W3C asks for 0 in a trace that began
+        // here, and one that came with a decision is never open.
         let sampled = self.recorded().is_some_and(|node| node.sampling_flag() == SamplingFlag::Sampled);
         Some(TraceParent::new(self.trace_id()?, self.id()?, sampled))
     }
@@ -163,6 +165,15 @@ impl Handle {
     /// Whether Lambda sends the segment of this entity's trace.
     pub(crate) fn is_below_facade(&self) -> bool {
         matches!(self, Handle::Recorded(node) if node.segment().kind() == Kind::Facade)
+    }
+
+    /// How this trace knows the headers that it came with.
+    pub(crate) fn received(&self) -> Received {
+        match self {
+            Handle::Recorded(node) => node.received(),
+            Handle::Passive(passive) => passive.received,
+            Handle::Absent => Received::default(),
+        }
     }
 
     /// The segment of this entity's trace.

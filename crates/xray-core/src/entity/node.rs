@@ -11,7 +11,7 @@ use crate::buffer;
 use crate::cause::Exception;
 use crate::diagnostics::Cause;
 use crate::document::json;
-use crate::header::{Carried, SamplingFlag, TraceHeader};
+use crate::header::{Carried, Received, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::ledger::{Departures, Ledger, SlotRef};
 use crate::naming::repair_name;
@@ -41,6 +41,7 @@ pub(crate) struct Trace {
     recorder: Recorder,
     id: TraceId,
     carried: Option<Arc<Carried>>,
+    received: Received,
     anchor: Anchor,
     ledger: Mutex<Ledger>,
     last_failure: Mutex<Option<LastFailure>>,
@@ -113,6 +114,7 @@ pub(crate) struct Beginning<'a> {
     pub(crate) trace_id: TraceId,
     pub(crate) parent: Option<EntityId>,
     pub(crate) carried: Option<Arc<Carried>>,
+    pub(crate) received: Received,
     pub(crate) anchor: Anchor,
     pub(crate) decision: &'a Decision,
 }
@@ -120,7 +122,7 @@ pub(crate) struct Beginning<'a> {
 impl Node {
     /// The segment of a new trace. `name` is clean.
     pub(crate) fn begin(recorder: &Recorder, beginning: Beginning<'_>) -> Node {
-        let Beginning { kind, name, trace_id, parent, carried, anchor, decision } = beginning;
+        let Beginning { kind, name, trace_id, parent, carried, received, anchor, decision } = beginning;
         // A facade stands for the entity that the header names.
         let id = match (kind, parent) {
             (Kind::Facade, Some(parent)) => parent,
@@ -138,6 +140,7 @@ impl Node {
             recorder: recorder.clone(),
             id: trace_id,
             carried,
+            received,
             anchor,
             ledger: Mutex::new(ledger),
             last_failure: Mutex::new(None),
@@ -222,7 +225,7 @@ impl Node {
 
     /// An entity that is not recorded, under this one.
     pub(super) fn passive_child(&self) -> Passive {
-        Passive::new(self.recorder(), self.trace().id, self.trace().carried.clone())
+        Passive::new(self.recorder(), self.trace().id, self.trace().carried.clone(), self.received())
     }
 
     pub(super) fn is_discarded(&self) -> bool {
@@ -479,6 +482,10 @@ impl Node {
 
     pub(super) fn carried(&self) -> Option<&Carried> {
         self.trace().carried.as_deref()
+    }
+
+    pub(super) fn received(&self) -> Received {
+        self.trace().received
     }
 }
 

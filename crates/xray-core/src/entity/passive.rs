@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::header::{Carried, TraceHeader};
+use crate::header::{Carried, Received, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::recorder::Recorder;
 use crate::time::Clock;
@@ -16,6 +16,7 @@ pub(crate) struct Passive {
     undated: bool,
     pub(super) id: EntityId,
     carried: Option<Arc<Carried>>,
+    pub(super) received: Received,
     pub(super) propagation: Propagation,
     /// Lambda only passes the trace through: calls carry what the invocation received, without a decision.
     passes_through: bool,
@@ -24,13 +25,19 @@ pub(crate) struct Passive {
 }
 
 impl Passive {
-    pub(crate) fn new(recorder: &Recorder, trace_id: TraceId, carried: Option<Arc<Carried>>) -> Passive {
+    pub(crate) fn new(
+        recorder: &Recorder,
+        trace_id: TraceId,
+        carried: Option<Arc<Carried>>,
+        received: Received,
+    ) -> Passive {
         let propagation = recorder.propagation();
         Passive {
             trace_id,
             undated: false,
             id: recorder.ids().entity_id(),
             carried,
+            received,
             propagation,
             passes_through: false,
             serves_request: false,
@@ -38,8 +45,13 @@ impl Passive {
     }
 
     /// For a trace that Lambda passes through, of which nothing is decided.
-    pub(crate) fn passing_through(recorder: &Recorder, trace_id: TraceId, carried: Option<Arc<Carried>>) -> Passive {
-        Passive { passes_through: true, ..Passive::new(recorder, trace_id, carried) }
+    pub(crate) fn passing_through(
+        recorder: &Recorder,
+        trace_id: TraceId,
+        carried: Option<Arc<Carried>>,
+        received: Received,
+    ) -> Passive {
+        Passive { passes_through: true, ..Passive::new(recorder, trace_id, carried, received) }
     }
 
     /// The same entity, known to serve a request: a server layer inside adds nothing of its own.
@@ -52,9 +64,9 @@ impl Passive {
     }
 
     /// For a trace that begins here and will mostly never be named: the clock is read when it is.
-    pub(crate) fn undated(recorder: &Recorder, carried: Option<Arc<Carried>>) -> Passive {
+    pub(crate) fn undated(recorder: &Recorder, carried: Option<Arc<Carried>>, received: Received) -> Passive {
         let trace_id = recorder.ids().unrecorded_trace_id();
-        Passive { undated: true, ..Passive::new(recorder, trace_id, carried) }
+        Passive { undated: true, ..Passive::new(recorder, trace_id, carried, received) }
     }
 
     pub(super) fn trace_id(&self) -> TraceId {

@@ -51,10 +51,11 @@ impl<'a> IncomingRequest<'a> {
     fn header(&self, propagation: Propagation) -> TraceHeader<'a> {
         let xray = self.trace_header.map(TraceHeader::parse).unwrap_or_default();
         let w3c = if xray.trace_id().is_none() || propagation.prefers_w3c() { self.traceparent } else { None };
-        match w3c.and_then(TraceParent::parse) {
+        let chosen = match w3c.and_then(TraceParent::parse) {
             Some(parent) => TraceHeader::from_w3c(parent, self.tracestate.unwrap_or_default()).with_fields_of(&xray),
             None => xray,
-        }
+        };
+        chosen.chosen_from(self.trace_header, self.traceparent)
     }
 }
 

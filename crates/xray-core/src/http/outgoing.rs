@@ -6,11 +6,10 @@ use std::error::Error;
 use std::io;
 use std::panic::resume_unwind;
 
-use crate::cause::{Exception, error_chain, panic_exception};
-use crate::context::current_for_call;
+use crate::cause::{Exception, error_chain, is_time_limit, panic_exception};
+use crate::context::{current_for_call, try_current};
 use crate::entity::{Entity, Namespace, Subsegment};
-use crate::header::SamplingFlag::Sampled;
-use crate::header::{TRACE_HEADER, TraceHeader};
+use crate::header::{SamplingFlag, TRACE_HEADER, TraceHeader};
 use crate::id::TraceId;
 use crate::url::without_user;
 use crate::w3c::{TRACEPARENT, TRACESTATE, TraceParent};
@@ -20,6 +19,8 @@ use super::{BodyLength, HttpRequest, HttpResponse, flags_of_grpc_status, flags_o
 
 /// The name of a call that has no host.
 const UNKNOWN: &str = "unknown";
+/// How the content type of gRPC and of gRPC-web begins.
+const GRPC: &str = "application/grpc";
 
 /// What an adapter knows of a request that is about to leave.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,10 +36,15 @@ pub struct OutgoingRequest<'a> {
     pub target: &'a str,
     /// The subsegment's name, when it is not to be the host.
     pub name: Option<&'a str>,
-    /// Whether the request carries `X-Amzn-Trace-Id` already: then somebody else traces it.
-    pub has_trace_header: bool,
-    /// Whether the request carries `traceparent` already: then that stays as it is.
-    pub has_traceparent: bool,
+    /// The `Content-Type` header: a gRPC call without a host has the name of its service.
+    pub content_type: Option<&'a str>,
+    /// The `X-Amzn-Trace-Id` that the request carries already. If this service received it, a proxy copied it, and it
+    /// is replaced. Otherwise someone else traces the call.
+    pub trace_header: Option<&'a str>,
+    /// The `traceparent` that the request carries already. It is replaced under the same condition.
+    pub traceparent: Option<&'a str>,
+    /// Whether the call is recorded without a header: the called service does not learn of the trace.
+    pub without_header: bool,
 }
 
 /// How calls are traced: the options that all clients have in common.
@@ -71,9 +77,10 @@ impl OutgoingOptions {
 /// |---|---|
 /// | the body ends | status, content length, flags of the status |
 /// | no answer: refused, no such host, TLS, time-out | fault, with the exception and its causes; no `http.response` |
-/// | the body fails | fault, with the exception, `remote: true` |
+/// | the body fails | fault, with the exception, `remote: true` unless a time limit of this side ended it |
 /// | dropped before the answer | fault, with an exception of type `Cancelled`, no `http.response` |
 /// | dropped in the middle of the body | metadata `aborted: true` in the namespace `xray` |
+/// | dropped before the body is read | status, content length, flags of the status: nothing was cut |
 ///
 /// A response without a body closes with its head. The client's code that the adapter calls goes through
 /// [`run`](Outgoing::run): each poll of the call.
@@ -84,30 +91,60 @@ pub struct Outgoing {
     subsegment: Subsegment,
     exchange: Exchange,
     options: OutgoingOptions,
-    has_traceparent: bool,
+    /// The caller has begun to read the body.
+    is_read: bool,
+    xray: Carries,
+    traceparent: Carries,
+    without_header: bool,
+}
+
+/// What a request carries of one kind of trace header, before the call begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carries {
+    Nothing,
+    /// The header that this service received.
+    Copied,
+    /// A header that someone else put there.
+    Foreign,
+}
+
+impl Carries {
+    fn of(header: Option<&str>, is_received: impl FnOnce(&str) -> bool) -> Carries {
+        match header {
+            None => Carries::Nothing,
+            Some(header) if is_received(header) => Carries::Copied,
+            Some(_) => Carries::Foreign,
+        }
+    }
 }
 
 impl Outgoing {
     /// Begins the subsegment under `parent`, or under the current entity.
     ///
-    /// `None` means that the request passes untouched: it carries a header already, or there is no trace to
-    /// tell of (SDK disabled, no current entity, a trace that Lambda only passes through).
+    /// `None` means that the request passes untouched: it carries the header of someone else, or there is no trace
+    /// to tell of (SDK disabled, no current entity, a trace that Lambda only passes through).
     pub fn begin(
         parent: Option<&Entity>,
         options: &OutgoingOptions,
         request: &OutgoingRequest<'_>,
     ) -> Option<Outgoing> {
-        if request.has_trace_header {
-            return None;
-        }
         let current;
-        let parent = match parent {
-            Some(parent) => parent,
-            None => {
-                current = current_for_call(request.host());
+        let parent = match (parent, request.trace_header) {
+            (Some(parent), _) => parent,
+            (None, None) => {
+                current = current_for_call(&request.name());
+                &current
+            }
+            // Someone traces this call: no context is missing.
+            (None, Some(_)) => {
+                current = try_current()?;
                 &current
             }
         };
+        let [xray, traceparent] = request.carries(parent);
+        if xray == Carries::Foreign {
+            return None;
+        }
         // What is not recorded needs no name.
         let subsegment = match parent.is_sampled() {
             true => parent.subsegment(request.name()),
@@ -121,13 +158,14 @@ impl Outgoing {
             }
         }
         let exchange = Exchange::new(subsegment.handle().clone());
-        let has_traceparent = request.has_traceparent;
-        Some(Outgoing { subsegment, exchange, options: *options, has_traceparent })
+        let without_header = request.without_header;
+        Some(Outgoing { subsegment, exchange, options: *options, is_read: false, xray, traceparent, without_header })
     }
 
     /// Runs code of the call, one poll of its future for instance, with the subsegment as the current entity. A
     /// panic is recorded, and goes on.
     pub fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.is_read |= self.exchange.is_moving();
         self.exchange.run(work).unwrap_or_else(|payload| {
             self.panicked(&*payload);
             resume_unwind(payload)
@@ -145,16 +183,22 @@ impl Outgoing {
     }
 
     /// The headers that the request must get, by the recorder's [`Propagation`](crate::Propagation):
-    /// `X-Amzn-Trace-Id`, and `traceparent` with `tracestate`. Values are visible ASCII; X-Ray's takes one
-    /// allocation of its size.
+    /// `X-Amzn-Trace-Id`, and `traceparent` with `tracestate`. Copies of received headers are replaced in any case.
+    /// Values are visible ASCII; X-Ray's takes one allocation of its size.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         let (propagation, carried) = self.subsegment.handle().propagation();
-        let header = self.subsegment.trace_header();
-        let xray = header.as_ref().filter(|_| propagation.sends_xray()).map(|header| Cow::Owned(header_value(header)));
-        let came = carried.is_some_and(|carried| carried.w3c);
+        let header = self.subsegment.trace_header().filter(|_| !self.without_header);
+        let sends_xray = propagation.sends_xray() || self.xray == Carries::Copied;
+        let sends_w3c = match self.traceparent {
+            Carries::Nothing => propagation.sends_w3c(carried.is_some_and(|carried| carried.w3c)),
+            Carries::Copied => true,
+            Carries::Foreign => false,
+        };
+        let xray = header.as_ref().filter(|_| sends_xray).map(|header| Cow::Owned(header_value(header)));
         // From the same header: both must name the same trace.
-        let w3c = header.filter(|_| propagation.sends_w3c(came) && !self.has_traceparent).and_then(|header| {
-            Some(TraceParent::new(header.trace_id()?, header.parent()?, header.sampled() == Some(Sampled)))
+        let w3c = header.filter(|_| sends_w3c).and_then(|header| {
+            let is_sampled = header.sampled() == Some(SamplingFlag::Sampled);
+            Some(TraceParent::new(header.trace_id()?, header.parent()?, is_sampled))
         });
         let tracestate = carried.map(|carried| &*carried.tracestate).filter(|text| w3c.is_some() && is_visible(text));
         [
@@ -210,7 +254,7 @@ impl Outgoing {
         self.subsegment.close();
     }
 
-    /// The call failed: before its answer, or in the middle of it. Urls in the error's messages lose their
+    /// The call failed: before its response, or in the middle of it. URLs in the error's messages lose their
     /// secrets as the request's own does.
     pub fn failed(&mut self, error: &(dyn Error + 'static)) {
         if self.is_recording() {
@@ -222,7 +266,7 @@ impl Outgoing {
                 true => Exception::keeping_queries(error),
                 false => Exception::from(error),
             };
-            self.subsegment.fault(exception.remote(answered));
+            self.subsegment.fault(exception.remote(answered && !is_time_limit(error)));
         }
         self.end();
     }
@@ -237,7 +281,9 @@ impl Outgoing {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        if self.is_recording() {
+        // What was never read was not cut.
+        let is_unread = self.exchange.is_moving() && !self.is_read;
+        if self.is_recording() && !is_unread {
             self.exchange.note_dropped(self.subsegment.entity(), "the call was dropped before its response");
         }
         self.subsegment.close();
@@ -272,23 +318,60 @@ impl<'a> OutgoingRequest<'a> {
         self.split().0
     }
 
-    fn host(&self) -> &'a str {
-        match self.host_as_written().trim_start_matches('[').trim_end_matches(']') {
-            "" => UNKNOWN,
-            host => host,
-        }
+    fn host(&self) -> Option<&'a str> {
+        let host = self.host_as_written().trim_start_matches('[').trim_end_matches(']');
+        Some(host).filter(|host| !host.is_empty())
+    }
+
+    /// `package.Service` of a gRPC call, whose path is `/package.Service/Method`.
+    fn grpc_service(&self) -> Option<&'a str> {
+        let is_grpc = |value: &str| value.get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC));
+        self.content_type.filter(|value| is_grpc(value))?;
+        let path = self.target.split('?').next()?;
+        path.rsplit('/').nth(1).filter(|service| !service.is_empty())
     }
 
     /// Hosts are the same in any case: one node on the service map.
     fn name(&self) -> Cow<'a, str> {
-        match self.name {
-            Some(name) => Cow::Borrowed(name),
-            None if self.host().bytes().any(|byte| byte.is_ascii_uppercase()) => {
-                self.host().to_ascii_lowercase().into()
+        match (self.name, self.host()) {
+            (Some(name), _) => Cow::Borrowed(name),
+            (None, Some(host)) if host.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                host.to_ascii_lowercase().into()
             }
-            None => Cow::Borrowed(self.host()),
+            (None, Some(host)) => Cow::Borrowed(host),
+            (None, None) => Cow::Borrowed(self.grpc_service().unwrap_or(UNKNOWN)),
         }
     }
+
+    /// What it carries of X-Ray's header and of the W3C's, before a call made in the trace of `parent`.
+    fn carries(&self, parent: &Entity) -> [Carries; 2] {
+        if self.trace_header.is_none() && self.traceparent.is_none() {
+            return [Carries::Nothing; 2];
+        }
+        let (received, trace_id) = (parent.handle().received(), parent.trace_id());
+        [
+            Carries::of(self.trace_header, |header| trace_id.is_some_and(|id| received.is_xray(id, header))),
+            Carries::of(self.traceparent, |header| trace_id.is_some_and(|id| received.is_traceparent(id, header))),
+        ]
+    }
+}
+
+/// The trace headers of `request` that this service received: copies, which a proxy made.
+///
+/// A request that is to carry none must lose them: one that is not traced at all, and one that is recorded
+/// [without a header](OutgoingRequest::without_header). Headers of someone else stay.
+pub fn copied_headers(
+    parent: Option<&Entity>,
+    request: &OutgoingRequest<'_>,
+) -> impl Iterator<Item = &'static str> + use<> {
+    let carries = match parent {
+        Some(parent) => request.carries(parent),
+        None => try_current().map_or([Carries::Foreign; 2], |current| request.carries(&current)),
+    };
+    let [xray, traceparent] = carries.map(|carries| carries == Carries::Copied);
+    [(TRACE_HEADER, xray), (TRACEPARENT, traceparent), (TRACESTATE, traceparent)]
+        .into_iter()
+        .filter_map(|(name, is_copied)| is_copied.then_some(name))
 }
 
 /// `X-Amzn-Trace-Id` as an HTTP request carries it, in visible ASCII. For clients that do not use [`Outgoing`].
@@ -298,7 +381,11 @@ pub fn header_value(header: &TraceHeader<'_>) -> String {
     // Fields may come from a message's attribute: what a header cannot carry is left out.
     let fields = || header.fields().filter(|(key, value)| is_visible(key) && is_visible(value));
     let (Some(trace_id), Some(parent)) = (header.trace_id(), header.parent()) else { return header.to_string() };
-    let sampled = if header.sampled() == Some(Sampled) { ";Sampled=1" } else { ";Sampled=0" };
+    let sampled = match header.sampled() {
+        Some(SamplingFlag::Sampled) => ";Sampled=1",
+        Some(SamplingFlag::Requested) => ";Sampled=?",
+        Some(SamplingFlag::NotSampled) | None => ";Sampled=0",
+    };
     let of_fields: usize = fields().map(|(key, value)| key.len() + value.len() + 2).sum();
     let mut text = Vec::with_capacity("Root=".len() + TraceId::LEN + ";Parent=".len() + 16 + sampled.len() + of_fields);
     text.extend_from_slice(b"Root=");
@@ -324,6 +411,20 @@ fn is_refused(error: &(dyn Error + 'static)) -> bool {
     error_chain(error).any(|error| error.downcast_ref().is_some_and(is_refusal))
 }
 
+/// The exception of a response's body that failed: `remote`, unless a time limit of this side ended the transfer. For
+/// clients that do not use [`Outgoing`].
+///
+/// ```
+/// use std::io;
+///
+/// let timeout = io::Error::new(io::ErrorKind::TimedOut, "no data for 30 s");
+/// let exception = xray_core::http::body_failure(&timeout);
+/// assert_eq!(exception.message(), "no data for 30 s");
+/// ```
+pub fn body_failure(error: &(dyn Error + 'static)) -> Exception {
+    Exception::from(error).remote(!is_time_limit(error))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -331,7 +432,7 @@ mod tests {
     use crate::emit::MemoryEmitter;
     use crate::http::{Incoming, IncomingOptions, IncomingRequest};
     use crate::recorder::Recorder;
-    use crate::sampling::Never;
+    use crate::sampling::{Always, Never, RecordThenDecide};
     use crate::w3c::Propagation;
 
     use super::*;
@@ -349,7 +450,6 @@ mod tests {
             ("http", "u:p@H.Example:8080", "h.example", "http://H.Example:8080/p"),
             ("http", "[::1]:80", "::1", "http://[::1]/p"),
             ("http", "[::1]", "::1", "http://[::1]/p"),
-            ("http", "", "unknown", "http:///p"),
         ] {
             let (recorder, traces) = Recorder::in_memory();
             let segment = recorder.begin("shop");
@@ -360,6 +460,32 @@ mod tests {
             segment.close();
             let trace = traces.take().one();
             assert_eq!(trace.find(name).json()["http"]["request"], json!({"method": "GET", "url": url}), "{authority}");
+        }
+    }
+
+    #[test]
+    fn a_call_without_a_host_has_no_url_and_the_name_of_its_grpc_service() {
+        for (content_type, target, name) in [
+            (Some("application/grpc"), "/grpc.health.v1.Health/Check", "grpc.health.v1.Health"),
+            (Some("Application/GRPC-web+proto"), "/shop.Orders/Place?q", "shop.Orders"),
+            (Some("application/grpc"), "/prefix/shop.Orders/Place", "shop.Orders"),
+            (Some("application/grpc"), "/", "unknown"),
+            (Some("application/grpc"), "", "unknown"),
+            (Some("application/json"), "/shop.Orders/Place", "unknown"),
+            (Some("é"), "/shop.Orders/Place", "unknown"),
+            (None, "/p", "unknown"),
+        ] {
+            let (recorder, traces) = Recorder::in_memory();
+            let segment = recorder.begin("shop");
+            let call = OutgoingRequest { content_type, ..request("http", "", target) };
+            drop(Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &call));
+            segment.close();
+            let trace = traces.take().one();
+            assert_eq!(
+                trace.find(name).json()["http"]["request"],
+                json!({"method": "GET"}),
+                "{content_type:?} {target}"
+            );
         }
     }
 
@@ -380,12 +506,17 @@ mod tests {
     #[test]
     fn a_trace_that_came_by_traceparent_is_sent_on_in_both_forms() {
         let came = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-0";
-        for (propagation, sampled, has_traceparent, names) in [
-            (Propagation::default(), "1", false, &[TRACE_HEADER, TRACEPARENT, TRACESTATE][..]),
-            (Propagation::default(), "0", false, &[TRACE_HEADER, TRACEPARENT, TRACESTATE]),
-            (Propagation::default(), "1", true, &[TRACE_HEADER]),
-            (Propagation::default().send_w3c(false), "1", false, &[TRACE_HEADER]),
-            (Propagation::default().send_xray(false), "1", false, &[TRACEPARENT, TRACESTATE]),
+        let foreign = Some("00-5759e988bd862e3fe1be46a994272793-0000000000000001-01");
+        let copied = Some("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
+        let no_w3c = Propagation::default().send_w3c(false);
+        for (propagation, sampled, traceparent, names) in [
+            (Propagation::default(), "1", None, &[TRACE_HEADER, TRACEPARENT, TRACESTATE][..]),
+            (Propagation::default(), "0", None, &[TRACE_HEADER, TRACEPARENT, TRACESTATE]),
+            (Propagation::default(), "1", foreign, &[TRACE_HEADER]),
+            (Propagation::default(), "1", copied, &[TRACE_HEADER, TRACEPARENT, TRACESTATE]),
+            (no_w3c, "1", None, &[TRACE_HEADER]),
+            (no_w3c, "1", copied, &[TRACE_HEADER, TRACEPARENT, TRACESTATE]),
+            (Propagation::default().send_xray(false), "1", None, &[TRACEPARENT, TRACESTATE]),
         ] {
             let recorder = Recorder::builder().emitter(MemoryEmitter::new()).propagation(propagation).build().unwrap();
             let came = format!("{came}{sampled}");
@@ -393,7 +524,7 @@ mod tests {
             (facts.traceparent, facts.tracestate) = (Some(&*came), Some("vendor=1"));
             let incoming = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &facts);
             let parent = incoming.segment().entity();
-            let outgoing = OutgoingRequest { has_traceparent, ..request("http", "h", "/") };
+            let outgoing = OutgoingRequest { traceparent, ..request("http", "h", "/") };
             let call = Outgoing::begin(Some(&parent), &OutgoingOptions::new(), &outgoing).unwrap();
             let headers: Vec<_> = call.headers().collect();
             assert_eq!(headers.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
@@ -413,12 +544,238 @@ mod tests {
         }
     }
 
+    const ROOT: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
+
+    /// Serves a request with these headers, and makes a call several subsegments below.
+    fn served<T>(recorder: &Recorder, [xray, traceparent]: [Option<&str>; 2], call: impl FnOnce(&Entity) -> T) -> T {
+        let mut facts = IncomingRequest::default();
+        (facts.trace_header, facts.traceparent) = (xray, traceparent);
+        let incoming = Incoming::begin(recorder, &IncomingOptions::new("shop"), &facts);
+        let above = incoming.segment().subsegment("a");
+        let deep = above.subsegment("b");
+        call(&deep.entity())
+    }
+
+    fn recorder(sampler: impl crate::sampling::Sampler) -> Recorder {
+        Recorder::builder().environment(|_| None).emitter(MemoryEmitter::new()).sampling(sampler).build().unwrap()
+    }
+
+    #[test]
+    fn a_header_that_a_proxy_copied_is_replaced() {
+        let with_all = format!("Self=1-2;{ROOT};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:1");
+        let unsampled = format!("{ROOT};Parent=53995c3f42cd8ad8;Sampled=0");
+        for received in [
+            ROOT,
+            &with_all,
+            &unsampled,
+            "root=1-5759E988-bd862e3fe1be46a994272793",
+            // No trace that can be joined: a fresh one begins.
+            "Sampled=1",
+            "Sampled=?",
+            "Root=1-00000000-000000000000000000000000",
+            "Root=nonsense;Parent=53995c3f42cd8ad8",
+            "garbage",
+            "",
+        ] {
+            for recorder in [recorder(Always), recorder(Never), recorder(RecordThenDecide::failures())] {
+                served(&recorder, [Some(received), None], |entity| {
+                    let copy = OutgoingRequest { trace_header: Some(received), ..request("http", "h", "/") };
+                    let call = Outgoing::begin(Some(entity), &OutgoingOptions::new(), &copy).expect(received);
+                    let headers: Vec<_> = call.headers().collect();
+                    let [(TRACE_HEADER, header)] = &headers[..] else { panic!("{received}: {headers:?}") };
+                    let header = TraceHeader::parse(header);
+                    assert_eq!(header.trace_id(), entity.trace_id(), "{received}");
+                    assert_eq!(header.parent(), call.subsegment().id(), "{received}");
+                    assert_eq!(copied_headers(Some(entity), &copy).collect::<Vec<_>>(), [TRACE_HEADER]);
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn the_header_of_someone_else_stays() {
+        let parented = format!("{ROOT};Parent=53995c3f42cd8ad8");
+        let of_another = format!("{ROOT};Parent=0000000000000001;Sampled=1");
+        for (received, sent) in [
+            (None, "Root=own"),
+            (None, "garbage"),
+            (None, ROOT),
+            (Some(ROOT), of_another.as_str()),
+            (Some(parented.as_str()), &of_another),
+            (Some(&parented), "Root=1-5759e988-000000000000000000000001"),
+            (Some("garbage"), "other garbage"),
+            (Some("Sampled=1"), ROOT),
+        ] {
+            for recorder in [recorder(Always), recorder(Never)] {
+                served(&recorder, [received, None], |entity| {
+                    let call = OutgoingRequest { trace_header: Some(sent), ..request("http", "h", "/") };
+                    let begun = Outgoing::begin(Some(entity), &OutgoingOptions::new(), &call);
+                    assert!(begun.is_none(), "{received:?} {sent}");
+                    assert_eq!(copied_headers(Some(entity), &call).count(), 0);
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn both_headers_of_a_request_are_known_again_whichever_won() {
+        let traceparent = "00-11111111111111111111111111111111-53995c3f42cd8ad8-01";
+        for prefer_w3c in [false, true] {
+            let propagation = Propagation::default().prefer_w3c(prefer_w3c);
+            let recorder = Recorder::builder().environment(|_| None).emitter(MemoryEmitter::new());
+            let recorder = recorder.propagation(propagation).sampling(Always).build().unwrap();
+            served(&recorder, [Some(ROOT), Some(traceparent)], |entity| {
+                let mut copy = request("http", "h", "/");
+                (copy.trace_header, copy.traceparent) = (Some(ROOT), Some(traceparent));
+                let call = Outgoing::begin(Some(entity), &OutgoingOptions::new(), &copy).unwrap();
+                let (trace_id, id) = (entity.trace_id().unwrap(), call.subsegment().id().unwrap());
+                let want = [
+                    (TRACE_HEADER, format!("Root={trace_id};Parent={id};Sampled=1").into()),
+                    (TRACEPARENT, TraceParent::new(trace_id, id, true).to_string().into()),
+                ];
+                assert_eq!(call.headers().collect::<Vec<_>>(), want, "{prefer_w3c}");
+                let names: Vec<_> = copied_headers(Some(entity), &copy).collect();
+                assert_eq!(names, [TRACE_HEADER, TRACEPARENT, TRACESTATE]);
+            });
+        }
+    }
+
+    #[test]
+    fn a_call_without_a_header_is_recorded_and_sends_none() {
+        let (recorder, traces) = Recorder::in_memory();
+        served(&recorder, [Some(ROOT), None], |entity| {
+            for trace_header in [None, Some(ROOT)] {
+                let call = OutgoingRequest { without_header: true, trace_header, ..request("http", "h", "/") };
+                let mut call = Outgoing::begin(Some(entity), &OutgoingOptions::new(), &call).unwrap();
+                assert_eq!(call.headers().count(), 0);
+                call.head(HttpResponse::new(200), BodyLength::Nothing);
+            }
+        });
+        let tree = traces.take().one().tree();
+        assert!(tree.ends_with("    b\n      h remote 200\n      h remote 200\n"), "{tree}");
+    }
+
+    #[test]
+    fn an_undecided_trace_asks_the_called_service() {
+        let recorder = recorder(RecordThenDecide::failures());
+        let segment = recorder.begin("shop");
+        let begin =
+            || Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request("http", "h", "/")).unwrap();
+        let flags = |call: &Outgoing| {
+            let header = call.headers().next().unwrap().1;
+            (TraceHeader::parse(&header).sampled(), call.subsegment().traceparent().unwrap().is_sampled())
+        };
+        assert_eq!(flags(&begin()), (Some(SamplingFlag::Requested), false));
+        segment.mark(crate::Flag::Fault);
+        segment.close();
+        assert_eq!(flags(&begin()), (Some(SamplingFlag::Sampled), true));
+    }
+
+    #[test]
+    fn a_body_is_aborted_when_it_is_dropped_while_it_is_read() {
+        for (owed, reads, aborted) in [
+            (BodyLength::Unknown, &[][..], false),
+            (BodyLength::Exact(10), &[], false),
+            (BodyLength::Exact(0), &[], false),
+            (BodyLength::Exact(10), &[0], true),
+            (BodyLength::Exact(10), &[4, 5], true),
+            (BodyLength::Exact(10), &[4, 6], false),
+            (BodyLength::Unknown, &[4], true),
+        ] {
+            let (recorder, traces) = Recorder::in_memory();
+            let segment = recorder.begin("shop");
+            let call = Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request("http", "h", "/"));
+            let mut call = call.unwrap();
+            call.run(|| {});
+            call.head(HttpResponse::new(503), owed);
+            for bytes in reads {
+                call.run(|| {});
+                call.received(*bytes);
+            }
+            drop(call);
+            segment.close();
+            let trace = traces.take().one();
+            let recorded = trace.find("h");
+            assert_eq!(recorded.metadata("xray", "aborted") == true, aborted, "{owed:?} {reads:?}");
+            assert_eq!(recorded.json()["fault"], true);
+            assert_eq!(recorded.json()["cause"], json!(null), "{owed:?} {reads:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_not_read_is_no_fault_of_a_panic_elsewhere() {
+        let (recorder, traces) = Recorder::in_memory();
+        let segment = recorder.begin("shop");
+        let mut call =
+            Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request("http", "h", "/")).unwrap();
+        call.head(HttpResponse::new(200), BodyLength::Unknown);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _held = call;
+            panic!("of the handler");
+        }));
+        assert!(panicked.is_err());
+        segment.close();
+        assert_eq!(traces.take().one().tree(), "shop\n  h remote 200\n");
+    }
+
+    #[derive(Debug)]
+    struct TimeoutExpired(io::Error);
+
+    impl std::fmt::Display for TimeoutExpired {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("limit")
+        }
+    }
+
+    impl Error for TimeoutExpired {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_body_fails_remotely_unless_a_limit_of_this_side_ended_it() {
+        let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
+        let timeout = || io::Error::from(io::ErrorKind::TimedOut);
+        let wrapped = |error: Box<dyn Error + Send + Sync>| Box::new(io::Error::other(error));
+        for (error, remote) in [
+            (Box::new(reset()) as Box<dyn Error>, true),
+            (wrapped(Box::new(reset())), true),
+            (Box::new(timeout()), false),
+            (wrapped(Box::new(timeout())), false),
+            (Box::new(TimeoutExpired(reset())), false),
+            (wrapped(Box::new(TimeoutExpired(reset()))), false),
+        ] {
+            for answered in [false, true] {
+                let (recorder, traces) = Recorder::in_memory();
+                let segment = recorder.begin("shop");
+                let call =
+                    Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request("http", "h", "/"));
+                let mut call = call.unwrap();
+                if answered {
+                    call.head(HttpResponse::new(200), BodyLength::Unknown);
+                }
+                call.failed(&*error);
+                segment.close();
+                let trace = traces.take().one();
+                let exceptions = trace.find("h").json()["cause"]["exceptions"].as_array().unwrap();
+                assert!(
+                    exceptions.iter().all(|one| one["remote"] == (answered && remote)),
+                    "{answered} {exceptions:?}"
+                );
+            }
+            assert_eq!(body_failure(&*error).is_remote(), remote, "{error:?}");
+        }
+    }
+
     #[test]
     fn what_is_traced_elsewhere_or_not_at_all_passes_untouched() {
         let (recorder, _) = Recorder::in_memory();
         let options = OutgoingOptions::new();
-        let carrying = OutgoingRequest { has_trace_header: true, ..request("http", "h", "/") };
+        let carrying = OutgoingRequest { trace_header: Some(ROOT), ..request("http", "h", "/") };
         assert!(Outgoing::begin(Some(&recorder.begin("a").entity()), &options, &carrying).is_none());
+        // Nothing is missing where someone else traces the call.
+        assert!(Outgoing::begin(None, &options, &carrying).is_none());
         for entity in [Recorder::disabled().begin("a").entity(), Entity::default()] {
             assert!(Outgoing::begin(Some(&entity), &options, &request("http", "h", "/")).is_none());
         }

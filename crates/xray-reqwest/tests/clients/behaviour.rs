@@ -7,8 +7,10 @@ use http::{Request, header};
 use http_body_util::Empty;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use xray_core::emit::MemoryEmitter;
+use xray_core::sampling::RecordThenDecide;
 use xray_core::{Recorder, Segment, TraceHeader};
-use xray_reqwest::{CallParent, SubsegmentName, Untraced};
+use xray_reqwest::{CallParent, SubsegmentName, Untraced, WithoutHeader};
 
 use crate::kinds::{KINDS, Kind, Read, Setup};
 use crate::server::Server;
@@ -34,7 +36,7 @@ async fn record(kind: Kind, setup: &Setup, method: Method, url: &str, read: Read
 async fn a_response_is_recorded_by_its_status() {
     let server = Server::start().await;
     // Path, method, how far it is read; the tree's line of it, and members to compare.
-    let cases: [(&str, Method, Read, &str, Value); 14] = [
+    let cases: [(&str, Method, Read, &str, Value); 15] = [
         ("/ok?secret=s3cret", Method::GET, Read::All, "", json!({"status": 200, "content_length": 2})),
         ("/ok", Method::HEAD, Read::All, "", json!({"status": 200, "content_length": 2})),
         ("/ok", Method::HEAD, Read::Nothing, "", json!({"status": 200, "content_length": 2})),
@@ -46,9 +48,11 @@ async fn a_response_is_recorded_by_its_status() {
         ("/status/500", Method::GET, Read::All, "fault", json!({"status": 500, "content_length": 3})),
         ("/status/599", Method::GET, Read::All, "fault", json!({"status": 599, "content_length": 3})),
         ("/grpc", Method::GET, Read::All, "error throttle", json!({"status": 200})),
-        ("/ok", Method::GET, Read::Nothing, "aborted", json!({"status": 200, "content_length": 2})),
+        // What is not read at all is not cut.
+        ("/ok", Method::GET, Read::Nothing, "", json!({"status": 200, "content_length": 2})),
+        ("/status/503", Method::GET, Read::Nothing, "fault", json!({"status": 503, "content_length": 3})),
+        ("/chunked", Method::GET, Read::Nothing, "", json!({"status": 200})),
         ("/reset", Method::GET, Read::OnePiece, "aborted", json!({"status": 200, "content_length": 4})),
-        ("/chunked", Method::GET, Read::Nothing, "aborted", json!({"status": 200})),
     ];
     for kind in KINDS {
         for (path, method, read, marks, response) in &cases {
@@ -100,7 +104,7 @@ async fn a_request_leaves_untouched_when_there_is_nothing_to_say() {
         let client = kind.client(&Setup::default());
         let (recorder, traces) = Recorder::in_memory();
 
-        // Its own header, in any case.
+        // The header of someone else, in any case.
         let segment = recorder.begin("shop");
         for name in ["X-Amzn-Trace-Id", "x-amzn-trace-id", "X-AMZN-TRACE-ID"] {
             let request = Request::get(server.url("/ok")).header(name, "Root=own").body(Empty::new()).unwrap();
@@ -119,6 +123,110 @@ async fn a_request_leaves_untouched_when_there_is_nothing_to_say() {
         let pass_through = recorder.facade(&TraceHeader::parse("Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a"));
         pass_through.scope(client.get(&server.url("/ok"))).await;
         assert_eq!(server.take_seen(), nothing, "{kind:?}");
+    }
+}
+
+/// A request as a proxy makes it: with the headers that it received.
+fn forwarded(url: &str, header: &str) -> Request<Empty<bytes::Bytes>> {
+    Request::get(url).header("x-amzn-trace-id", header).body(Empty::new()).unwrap()
+}
+
+#[tokio::test]
+async fn a_header_that_a_proxy_copied_is_replaced_and_the_call_recorded() {
+    const ROOT: &str = "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a";
+    let server = Server::start().await;
+    for kind in KINDS {
+        let client = kind.client(&Setup::default());
+        for received in [
+            ROOT.to_owned(),
+            format!("Self=1-2;{ROOT};Sampled=1"),
+            format!("{ROOT};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:1"),
+        ] {
+            let (recorder, traces) = Recorder::in_memory();
+            let segment = recorder.begin_from("gateway", &TraceHeader::parse(&received));
+            let below = segment.subsegment("a");
+            below.scope(client.send(forwarded(&server.url("/ok"), &received), Read::All)).await;
+            below.close();
+            segment.close();
+            let trace = traces.take().one();
+            assert_eq!(trace.tree(), "gateway\n  a\n    127.0.0.1 remote 200\n", "{kind:?} {received}");
+            let id = trace.find("127.0.0.1").json()["id"].as_str().unwrap();
+            let [(_, headers)] = &server.take_seen()[..] else { panic!("{kind:?}: one request") };
+            let [header] = &headers[..] else { panic!("{kind:?}: one header, not {headers:?}") };
+            assert!(header.starts_with(&format!("{ROOT};Parent={id};Sampled=1")), "{kind:?}: {header}");
+        }
+
+        let received = "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Parent=53995c3f42cd8ad8;Sampled=0;L=a:1";
+        unsampled().scope(client.send(forwarded(&server.url("/ok"), received), Read::All)).await;
+        let [(_, headers)] = &server.take_seen()[..] else { panic!("{kind:?}: one request") };
+        let [header] = &headers[..] else { panic!("{kind:?}: one header, not {headers:?}") };
+        assert!(header.ends_with(";Sampled=0;L=a:1") && !header.contains("53995c3f42cd8ad8"), "{kind:?}: {header}");
+
+        // Of another trace, or of another call in this one.
+        for theirs in [
+            "Root=1-5f84c7a5-000000000000000000000001;Sampled=1",
+            "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Parent=0000000000000001;Sampled=1",
+        ] {
+            let (recorder, traces) = Recorder::in_memory();
+            let segment = recorder.begin_from("gateway", &TraceHeader::parse(ROOT));
+            segment.scope(client.send(forwarded(&server.url("/ok"), theirs), Read::All)).await;
+            segment.close();
+            assert_eq!(traces.take().one().tree(), "gateway\n", "{kind:?}");
+            assert_eq!(server.take_seen(), [("/ok".to_owned(), vec![theirs.to_owned()])], "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_undecided_trace_asks_the_called_service() {
+    let server = Server::start().await;
+    let (recorder, _) = recorder_of(RecordThenDecide::failures());
+    for kind in KINDS {
+        let segment = recorder.begin("shop");
+        segment.scope(kind.client(&Setup::default()).get(&server.url("/ok"))).await;
+        let [(_, headers)] = &server.take_seen()[..] else { panic!("{kind:?}: one request") };
+        assert!(headers[0].ends_with(";Sampled=?"), "{kind:?}: {headers:?}");
+    }
+}
+
+fn recorder_of(sampler: impl xray_core::sampling::Sampler) -> (Recorder, MemoryEmitter) {
+    let emitter = MemoryEmitter::new();
+    let builder = Recorder::builder().environment(|_| None).sampling(sampler).emitter(emitter.clone());
+    (builder.build().unwrap(), emitter)
+}
+
+#[tokio::test]
+async fn one_request_may_be_recorded_without_a_header() {
+    const RECEIVED: &str = "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Sampled=1";
+    let server = Server::start().await;
+    for kind in [Kind::Middleware, Kind::HyperUtil, Kind::AnyService] {
+        let client = kind.client(&Setup::default());
+        let (recorder, traces) = Recorder::in_memory();
+        let segment = recorder.begin_from("shop", &TraceHeader::parse(RECEIVED));
+        // Also where a proxy copied the header.
+        for copies in [false, true] {
+            let request = |path| match copies {
+                true => forwarded(&server.url(path), RECEIVED),
+                false => Request::get(server.url(path)).body(Empty::new()).unwrap(),
+            };
+            let (mut untraced, mut without_header) = (request("/ok"), request("/ok"));
+            untraced.extensions_mut().insert(Untraced);
+            without_header.extensions_mut().insert(WithoutHeader);
+            segment.scope(client.send(untraced, Read::All)).await;
+            segment.scope(client.send(without_header, Read::All)).await;
+            let nothing = ("/ok".to_owned(), vec![]);
+            assert_eq!(server.take_seen(), [nothing.clone(), nothing], "{kind:?} {copies}");
+        }
+        segment.close();
+        let tree = "shop\n  127.0.0.1 remote 200\n  127.0.0.1 remote 200\n";
+        assert_eq!(traces.take().one().tree(), tree, "{kind:?}");
+
+        // The header of someone else is theirs.
+        let segment = recorder.begin("shop");
+        let mut request = forwarded(&server.url("/ok"), RECEIVED);
+        request.extensions_mut().insert(Untraced);
+        segment.scope(client.send(request, Read::All)).await;
+        assert_eq!(server.take_seen(), [("/ok".to_owned(), vec![RECEIVED.to_owned()])], "{kind:?}");
     }
 }
 
@@ -273,5 +381,6 @@ fn all_that_is_kept_crosses_threads() {
     is_shared::<xray_reqwest::XRayClient<reqwest::Client>>();
     is_shared::<xray_reqwest::XRayConnector<()>>();
     is_shared::<xray_reqwest::XRayResolver<()>>();
-    is_shared::<(SubsegmentName, Untraced, CallParent)>();
+    is_shared::<(SubsegmentName, Untraced, WithoutHeader, CallParent)>();
+    is_shared::<(xray_reqwest::CallParentLayer, xray_reqwest::WithCallParent<()>)>();
 }

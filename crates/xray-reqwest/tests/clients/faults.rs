@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request};
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Empty};
 use serde_json::{Value, json};
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -182,9 +182,11 @@ async fn time_outs_show_as_what_they_are() {
     segment.close();
     let trace = traces.take().one();
     assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote fault\n  127.0.0.1 remote 200 fault\n");
-    for (call, remote) in trace.children(trace.root()).into_iter().zip([false, true]) {
+    // The limit is this side's, before the response and in the middle of its body.
+    for call in trace.children(trace.root()) {
         let exceptions = exceptions(call);
-        assert!(exceptions.iter().any(|(text, of_remote, _)| text.contains("timed out") && *of_remote == remote));
+        assert!(exceptions.iter().any(|(text, ..)| text.contains("timed out")), "{exceptions:?}");
+        assert!(exceptions.iter().all(|(_, remote, _)| !remote), "{exceptions:?}");
     }
 
     // tower's, inside the layer and outside.
@@ -210,6 +212,54 @@ async fn time_outs_show_as_what_they_are() {
         let trace = traces.take().one();
         assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote fault\n");
         assert_eq!(exceptions(trace.find("127.0.0.1"))[0].0, what);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_this_side_gives_up_is_no_remote_failure() {
+    let server = Server::start().await;
+    let plain = kinds::hyper_client(&Setup::default());
+    // A limit on the body alone, as layers inside have it.
+    let limited = tower::service_fn(move |request: Request<Empty<bytes::Bytes>>| {
+        let sending = plain.request(request);
+        async { Ok::<_, hyper_util::client::legacy::Error>(sending.await?.map(Limited::new)) }
+    });
+    let client = kinds::layer(&Setup::default()).boxed_body_errors().layer(limited);
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    let request = Request::get(server.url("/slow-body")).body(Empty::new()).unwrap();
+    segment.scope(async { client.oneshot(request).await.unwrap().collect().await.unwrap_err() }).await;
+    segment.close();
+    let trace = traces.take().one();
+    assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote 200 fault\n");
+    assert_eq!(exceptions(trace.find("127.0.0.1")), [("Elapsed: deadline has elapsed".to_owned(), false, None)]);
+}
+
+/// A body of which each frame must come within a time.
+struct Limited<B> {
+    inner: std::pin::Pin<Box<B>>,
+    limit: std::pin::Pin<Box<tokio::time::Timeout<std::future::Pending<()>>>>,
+}
+
+impl<B> Limited<B> {
+    fn new(inner: B) -> Limited<B> {
+        let limit = tokio::time::timeout(Duration::from_millis(20), std::future::pending());
+        Limited { inner: Box::pin(inner), limit: Box::pin(limit) }
+    }
+}
+
+impl<B: http_body::Body<Error: std::error::Error + Send + Sync + 'static>> http_body::Body for Limited<B> {
+    type Data = B::Data;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<B::Data>, Self::Error>>> {
+        if let std::task::Poll::Ready(frame) = self.inner.as_mut().poll_frame(cx) {
+            return std::task::Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        self.limit.as_mut().poll(cx).map(|elapsed| Some(Err(elapsed.unwrap_err().into())))
     }
 }
 

@@ -5,7 +5,9 @@
 mod behaviour;
 mod context;
 mod faults;
+mod grpc;
 mod kinds;
 mod phases;
 mod reqwest_only;
 mod server;
+mod stacks;
