@@ -44,7 +44,7 @@ where
             Ok(response) => {
                 // A middleware inside may have changed the path, and the router has matched it only now.
                 this.config.record_route(response.request(), incoming.segment());
-                Ok(answer(response, incoming))
+                Ok(answer(response, incoming, this.config))
             }
             Err(error) => Err(give_up(error, incoming)),
         })
@@ -52,7 +52,11 @@ where
 }
 
 /// Records the head of the response; the rest is up to the body.
-fn answer<B: MessageBody>(mut response: ServiceResponse<B>, mut incoming: Incoming) -> ServiceResponse<XRayBody<B>> {
+fn answer<B: MessageBody>(
+    mut response: ServiceResponse<B>,
+    mut incoming: Incoming,
+    config: &Config,
+) -> ServiceResponse<XRayBody<B>> {
     // What a handler returned as an error has become a response that still knows it.
     if let Some(error) = response.response().error() {
         error::note(&incoming, error, response.status());
@@ -67,6 +71,13 @@ fn answer<B: MessageBody>(mut response: ServiceResponse<B>, mut incoming: Incomi
         BodySize::Stream => BodyLength::Unknown,
     };
     incoming.head(head, body);
+    if incoming.segment().is_recording() {
+        let (ends, same) = config.ends_at_head(response);
+        response = same;
+        if ends {
+            incoming.end_at_head();
+        }
+    }
     let incoming = (!incoming.is_done()).then_some(incoming);
     response.map_body(|_, inner| XRayBody { inner, incoming })
 }

@@ -34,10 +34,14 @@
 //! | dropped before the head: connection reset, time-out outside the middleware | `fault`, an exception of type `Cancelled`, no response |
 //! | dropped in the middle of the body | metadata `aborted: true` in the namespace `xray` |
 //! | `HEAD`, 204, 304, an upgrade (101) | as the first, closed with the head |
+//! | [`until_head`](XRay::until_head) covers the response | as the first, closed with the head |
 //! | [ignored](XRay::ignore), or the SDK is disabled | nothing; whatever is recorded inside does nothing |
 //!
 //! actix-web does not notice that a client has closed its side of the connection while the handler runs, since a
 //! client may do so and still wait for the answer. A connection that is reset ends the request.
+//!
+//! The url is `https` on connections of `bind_rustls` and `bind_openssl`, else as [`XRay::scheme`] or, where
+//! [trusted](XRay::trust_forwarded_proto), `X-Forwarded-Proto` says. A request without a host has no url.
 //!
 //! Each worker of actix-web runs its requests on one thread. The context follows the polls of the handler's
 //! future and of the body, so requests never see each other's. What is spawned (`actix_web::rt::spawn`,
@@ -50,6 +54,7 @@
 //! | [`XRay`] | the middleware and its options |
 //! | [`XRaySegment`] | the request's segment, as an extractor |
 //! | [`MatchedRoute`] | where the matched route is recorded |
+//! | [`Scheme`] | the scheme of recorded urls |
 //! | [`XRayService`], [`ResponseFuture`], [`XRayBody`] | what the middleware makes |
 
 mod body;
@@ -66,4 +71,4 @@ pub use future::ResponseFuture;
 pub use service::XRayService;
 pub use transform::XRay;
 pub use xray_core::Naming;
-pub use xray_core::http::MatchedRoute;
+pub use xray_core::http::{MatchedRoute, Scheme};

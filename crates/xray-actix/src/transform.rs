@@ -1,12 +1,13 @@
 //! The middleware and its options.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{Error, HttpMessage, HttpRequest};
-use xray_core::http::{Incoming, IncomingOptions, MatchedRoute, Question};
+use xray_core::http::{Incoming, IncomingOptions, MatchedRoute, Question, Scheme};
 use xray_core::{Naming, Recorder, Segment};
 
 use crate::body::XRayBody;
@@ -45,7 +46,15 @@ impl XRay {
     /// Segments are named by these rules.
     pub fn new(naming: impl Into<Naming>) -> XRay {
         let options = IncomingOptions::new(naming);
-        let config = Config { options, recorder: None, ignore: None, attributes: None, matched_route: None };
+        let config = Config {
+            options,
+            recorder: None,
+            ignore: None,
+            attributes: None,
+            matched_route: None,
+            peer: None,
+            until_head: None,
+        };
         XRay { config: Arc::new(config) }
     }
 
@@ -59,6 +68,48 @@ impl XRay {
     /// write that header; it never takes part in a decision.
     pub fn trust_forwarded_for(self, trust: bool) -> XRay {
         self.with(|config| config.options.set_trust_forwarded_for(trust))
+    }
+
+    /// The client's address, for a server whose connections actix-web does not know: Unix sockets, the PROXY
+    /// protocol. Where the function returns `None`, the address is the one that actix-web says. `X-Forwarded-For`
+    /// comes first, unless it is [not trusted](XRay::trust_forwarded_for). The last of several counts.
+    pub fn peer(self, peer: impl Fn(&ServiceRequest) -> Option<IpAddr> + Send + Sync + 'static) -> XRay {
+        self.with(|config| config.peer = Some(Question::new(peer)))
+    }
+
+    /// The scheme of all recorded urls (default: `https` on connections of `bind_rustls` and `bind_openssl`, else that
+    /// of the request target, else `http`). A second call replaces the first.
+    ///
+    /// ```
+    /// # use xray_actix::{Scheme, XRay};
+    /// let middleware = XRay::fixed("shop").scheme(Scheme::Https);
+    /// ```
+    pub fn scheme(self, scheme: Scheme) -> XRay {
+        self.with(|config| config.options.set_scheme(scheme))
+    }
+
+    /// Whether the scheme of the recorded url is taken from `X-Forwarded-Proto`, as a load balancer that ends TLS
+    /// sets it (default: no, since any client can write that header).
+    pub fn trust_forwarded_proto(self, trust: bool) -> XRay {
+        self.with(|config| config.options.set_trust_forwarded_proto(trust))
+    }
+
+    /// Closes the segment with the head of the response, for those responses for which `until_head` returns true
+    /// (default: each segment lasts until the end of the body). It serves streams that last for minutes or hours:
+    /// server-sent events and long polling.
+    ///
+    /// The body's code keeps the context, so its calls belong to the trace. Errors of the body and bytes that were not
+    /// sent are not recorded. The last of several counts.
+    ///
+    /// ```
+    /// # use xray_actix::XRay;
+    /// let middleware = XRay::fixed("shop").until_head(|response| {
+    ///     let is_event_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
+    ///     is_event_stream || response.request().path() == "/poll"
+    /// });
+    /// ```
+    pub fn until_head(self, until_head: impl Fn(&ServiceResponse<()>) -> bool + Send + Sync + 'static) -> XRay {
+        self.with(|config| config.until_head = Some(Question::new(until_head)))
     }
 
     /// Whether the recorded url keeps its query string (default: no, since it may hold secrets).
@@ -131,6 +182,8 @@ pub(crate) struct Config {
     ignore: Option<Question<ServiceRequest, bool>>,
     attributes: Option<Question<ServiceRequest, Attributes>>,
     matched_route: Option<MatchedRoute>,
+    peer: Option<Question<ServiceRequest, Option<IpAddr>>>,
+    until_head: Option<Question<ServiceResponse<()>, bool>>,
 }
 
 impl Config {
@@ -144,6 +197,16 @@ impl Config {
         }
     }
 
+    /// Whether the segment closes with the head of this response, and the response as it was.
+    pub(crate) fn ends_at_head<B>(&self, response: ServiceResponse<B>) -> (bool, ServiceResponse<B>) {
+        let Some(rule) = &self.until_head else { return (false, response) };
+        let (request, response) = response.into_parts();
+        let (head, body) = response.into_parts();
+        let head = ServiceResponse::new(request, head);
+        let covers = rule.ask(&head).unwrap_or(false);
+        (covers, head.map_body(|_, ()| body))
+    }
+
     /// Begins what is recorded of a request.
     pub(crate) fn begin(&self, request: &ServiceRequest) -> Incoming {
         if self.ignore.as_ref().and_then(|ignore| ignore.ask(request)).unwrap_or(false) {
@@ -153,6 +216,9 @@ impl Config {
         let attributes: Vec<_> = attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut facts = request::facts(request);
         facts.attributes = &attributes;
+        if let Some(peer) = self.peer.as_ref().and_then(|peer| peer.ask(request).flatten()) {
+            facts.peer = Some(peer);
+        }
         let around = request.extensions().get::<XRaySegment>().cloned();
         facts.segment = around.as_deref();
         let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());

@@ -13,6 +13,7 @@ use xray_core::http::{BodyLength, HttpResponse, Incoming};
 use crate::body::XRayBody;
 use crate::error::Failure;
 use crate::request::TRACE_HEADER;
+use crate::until_head::UntilHead;
 
 pin_project! {
     /// The future of [`XRayService`](crate::XRayService).
@@ -23,6 +24,8 @@ pin_project! {
         #[pin]
         pub(crate) inner: F,
         pub(crate) incoming: Incoming,
+        // Where the option is set.
+        pub(crate) until_head: Option<Box<UntilHead>>,
     }
 }
 
@@ -39,7 +42,7 @@ where
         let result = ready!(this.incoming.run(|| this.inner.poll(cx)));
         let mut incoming = std::mem::replace(this.incoming, Incoming::ignored());
         Poll::Ready(match result {
-            Ok(response) => Ok(answer(response, incoming)),
+            Ok(response) => Ok(answer(response, incoming, this.until_head.take())),
             Err(error) => {
                 incoming.failed(Failure(&error));
                 Err(error)
@@ -49,7 +52,11 @@ where
 }
 
 /// Records the head of the response; the rest is up to the body.
-fn answer<B: Body>(mut response: Response<B>, mut incoming: Incoming) -> Response<XRayBody<B>> {
+fn answer<B: Body>(
+    mut response: Response<B>,
+    mut incoming: Incoming,
+    until_head: Option<Box<UntilHead>>,
+) -> Response<XRayBody<B>> {
     let header = incoming.response_header().map(|header| header.to_string());
     if let Some(value) = header.and_then(|text| HeaderValue::try_from(text).ok()) {
         response.headers_mut().insert(TRACE_HEADER, value);
@@ -58,6 +65,13 @@ fn answer<B: Body>(mut response: Response<B>, mut incoming: Incoming) -> Respons
     note_grpc_status(&mut incoming, response.headers());
     let head = HttpResponse::new(response.status().as_u16()).content_length(content_length(response.headers()));
     incoming.head(head, body_length(response.body()));
+    if let Some(until_head) = until_head {
+        let (covers, same) = until_head.covers(response);
+        response = same;
+        if covers {
+            incoming.end_at_head();
+        }
+    }
     let incoming = (!incoming.is_done()).then_some(incoming);
     response.map(|inner| XRayBody { inner, incoming })
 }

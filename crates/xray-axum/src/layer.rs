@@ -1,15 +1,17 @@
 //! The layer: what is configured once, shared by all services it makes.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::Request;
+use http::{Request, Response};
 use tower_layer::Layer;
-use xray_core::http::{Incoming, IncomingOptions, Question};
+use xray_core::http::{Incoming, IncomingOptions, Question, Scheme};
 use xray_core::{Naming, Recorder};
 
 use crate::extract::XRaySegment;
 use crate::request;
 use crate::service::XRayService;
+use crate::until_head::{self, UntilHead};
 #[cfg(feature = "axum")]
 use xray_core::http::MatchedRoute;
 
@@ -45,6 +47,8 @@ impl XRayLayer {
             recorder: None,
             ignore: None,
             attributes: None,
+            peer: None,
+            until_head: None,
             #[cfg(feature = "axum")]
             matched_route: None,
         };
@@ -61,6 +65,68 @@ impl XRayLayer {
     /// write that header; it never takes part in a decision.
     pub fn trust_forwarded_for(self, trust: bool) -> XRayLayer {
         self.with(|config| config.options.set_trust_forwarded_for(trust))
+    }
+
+    /// The client's address, for a server whose connections this crate does not know: custom connect info, Unix
+    /// sockets, the PROXY protocol. Where the function returns `None`, the address is the one that the server says.
+    /// `X-Forwarded-For` comes first, unless it is [not trusted](XRayLayer::trust_forwarded_for). The last of several
+    /// counts.
+    ///
+    /// ```
+    /// # use std::net::IpAddr;
+    /// # use xray_axum::XRayLayer;
+    /// #[derive(Clone)]
+    /// struct Connection {
+    ///     client: IpAddr,
+    /// }
+    ///
+    /// let layer = XRayLayer::new("shop")
+    ///     .peer(|request| request.extensions().get::<Connection>().map(|connection| connection.client));
+    /// ```
+    pub fn peer(self, peer: impl Fn(&Request<()>) -> Option<IpAddr> + Send + Sync + 'static) -> XRayLayer {
+        self.with(|config| config.peer = Some(Question::new(peer)))
+    }
+
+    /// The scheme of all recorded urls, for a server behind TLS of its own, which HTTP/1.1 requests do not tell
+    /// (default: the scheme of the request target, as in HTTP/2; `https` where the extensions of the request hold
+    /// [`http::uri::Scheme::HTTPS`]; else `http`). A second call replaces the first.
+    ///
+    /// ```
+    /// # use xray_axum::{Scheme, XRayLayer};
+    /// let layer = XRayLayer::new("shop").scheme(Scheme::Https);
+    /// ```
+    pub fn scheme(self, scheme: Scheme) -> XRayLayer {
+        self.with(|config| config.options.set_scheme(scheme))
+    }
+
+    /// Whether the scheme of the recorded url is taken from `X-Forwarded-Proto`, as a load balancer that ends TLS
+    /// sets it (default: no, since any client can write that header).
+    pub fn trust_forwarded_proto(self, trust: bool) -> XRayLayer {
+        self.with(|config| config.options.set_trust_forwarded_proto(trust))
+    }
+
+    /// Closes the segment with the head of the response, for those responses for which `until_head` returns true
+    /// (default: each segment lasts until the end of the body). It serves streams that last for minutes or hours:
+    /// server-sent events, long polling, a gRPC `Watch`.
+    ///
+    /// The body's code keeps the context, so its calls belong to the trace. Errors of the body, bytes that were not
+    /// sent and a `grpc-status` in the trailers are not recorded. While the option is set, the head of each recorded
+    /// request is cloned. The last of several counts.
+    ///
+    /// ```
+    /// # use xray_axum::XRayLayer;
+    /// let layer = XRayLayer::new("shop").until_head(|request, response| {
+    ///     let is_event_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
+    ///     is_event_stream || request.uri().path() == "/grpc.health.v1.Health/Watch"
+    /// });
+    /// ```
+    pub fn until_head(
+        self,
+        until_head: impl Fn(&Request<()>, &Response<()>) -> bool + Send + Sync + 'static,
+    ) -> XRayLayer {
+        let until_head =
+            Question::new(move |(request, response): &(Request<()>, Response<()>)| until_head(request, response));
+        self.with(|config| config.until_head = Some(until_head))
     }
 
     /// Whether the recorded url keeps its query string (default: no, since it may hold secrets).
@@ -137,20 +203,36 @@ pub(crate) struct Config {
     recorder: Option<Recorder>,
     ignore: Option<Question<Request<()>, bool>>,
     attributes: Option<Question<Request<()>, Attributes>>,
+    peer: Option<Question<Request<()>, Option<IpAddr>>>,
+    until_head: Option<until_head::Rule>,
     #[cfg(feature = "axum")]
     matched_route: Option<MatchedRoute>,
 }
 
 impl Config {
-    /// Begins what is recorded of a request, and returns the request as the inner service gets it.
-    pub(crate) fn begin<B>(&self, request: Request<B>) -> (Incoming, Request<B>) {
-        let (attributes, mut request) = self.ask(request);
-        let Some(attributes) = attributes else { return (Incoming::ignored(), request) };
+    /// Begins what is recorded of a request, and returns it with the request as the inner service gets it.
+    pub(crate) fn begin<B>(&self, request: Request<B>) -> (Incoming, Option<Box<UntilHead>>, Request<B>) {
+        let (head, body) = request.into_parts();
+        let mut head = Request::from_parts(head, ());
+        let incoming = self.begin_head(&mut head);
+        let rule = self.until_head.as_ref().filter(|_| incoming.segment().is_recording());
+        let until_head = rule.map(|rule| UntilHead::new(rule, &head));
+        (incoming, until_head, head.map(|()| body))
+    }
+
+    fn begin_head(&self, request: &mut Request<()>) -> Incoming {
+        if ask(&self.ignore, request).unwrap_or(false) {
+            return Incoming::ignored();
+        }
+        let attributes = ask(&self.attributes, request).unwrap_or_default();
         let attributes: Vec<_> = attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
         let mut facts = request::facts(request.method(), request.uri(), request.headers(), request.extensions());
         facts.attributes = &attributes;
         facts.segment = request.extensions().get::<XRaySegment>().map(|segment| &**segment);
+        if let Some(peer) = ask(&self.peer, request).flatten() {
+            facts.peer = Some(peer);
+        }
         let incoming = Incoming::begin(recorder, &self.options, &facts);
         // The extensions of a request allocate: they are spared when there is nothing to record.
         if incoming.segment().is_recording() {
@@ -162,20 +244,13 @@ impl Config {
             }
             request.extensions_mut().insert(XRaySegment(incoming.segment().downgrade()));
         }
-        (incoming, request)
+        incoming
     }
+}
 
-    /// What the application says of the request: its attributes, or `None` if it is to be ignored.
-    fn ask<B>(&self, request: Request<B>) -> (Option<Attributes>, Request<B>) {
-        if self.ignore.is_none() && self.attributes.is_none() {
-            return (Some(Attributes::new()), request);
-        }
-        let (head, body) = request.into_parts();
-        let head = Request::from_parts(head, ());
-        let ignored = self.ignore.as_ref().and_then(|ignore| ignore.ask(&head)).unwrap_or(false);
-        let attributes = || self.attributes.as_ref().and_then(|attributes| attributes.ask(&head)).unwrap_or_default();
-        ((!ignored).then(attributes), head.map(|()| body))
-    }
+/// What the application says of the request, if it was given that option and does not panic.
+fn ask<T>(question: &Option<Question<Request<()>, T>>, request: &Request<()>) -> Option<T> {
+    question.as_ref()?.ask(request)
 }
 
 type Attributes = Vec<(&'static str, String)>;

@@ -1,9 +1,10 @@
 //! What is taken from a request.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::from_utf8;
 
 use http::header::{HOST, USER_AGENT};
+use http::uri::Scheme;
 use http::{Extensions, HeaderMap, HeaderName, Method, Uri};
 use xray_core::http::IncomingRequest;
 
@@ -12,6 +13,7 @@ pub(crate) const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trac
 const TRACEPARENT: HeaderName = HeaderName::from_static(xray_core::TRACEPARENT);
 const TRACESTATE: HeaderName = HeaderName::from_static(xray_core::TRACESTATE);
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The request as it was received, whatever a router has made of it.
 pub(crate) fn facts<'a>(
@@ -25,14 +27,16 @@ pub(crate) fn facts<'a>(
     let uri = original_uri(extensions).unwrap_or(uri);
     let mut facts = IncomingRequest::default();
     facts.method = method.as_str();
-    facts.scheme = uri.scheme_str().unwrap_or("http");
+    facts.scheme = uri.scheme_str();
+    facts.secure = extensions.get::<Scheme>() == Some(&Scheme::HTTPS);
     // A target with an authority (HTTP/2, a request to a proxy) has the last word over `Host`: RFC 9112, 3.2.2.
     facts.host = uri.authority().map(|authority| authority.as_str()).or_else(|| text(HOST));
     // `OPTIONS *` asks for no path.
     facts.target = uri.path_and_query().map(|target| target.as_str()).filter(|target| *target != "*").unwrap_or("");
     facts.user_agent = text(USER_AGENT);
     facts.forwarded_for = text(FORWARDED_FOR);
-    facts.peer = peer(extensions).map(|address| address.ip());
+    facts.forwarded_proto = text(FORWARDED_PROTO);
+    facts.peer = peer(extensions);
     facts.trace_header = text(TRACE_HEADER);
     facts.traceparent = text(TRACEPARENT);
     facts.tracestate = facts.traceparent.and_then(|_| text(TRACESTATE));
@@ -51,12 +55,17 @@ fn original_uri(_: &Extensions) -> Option<&Uri> {
 }
 
 /// The other end of the connection, where the server says it.
-fn peer(extensions: &Extensions) -> Option<SocketAddr> {
+fn peer(extensions: &Extensions) -> Option<IpAddr> {
     #[cfg(feature = "axum")]
     if let Some(info) = extensions.get::<axum::extract::ConnectInfo<SocketAddr>>() {
-        return Some(info.0);
+        return Some(info.0.ip());
     }
-    extensions.get::<SocketAddr>().copied()
+    // With TLS as well: tonic puts in what it knows of the connection below.
+    #[cfg(feature = "tonic")]
+    if let Some(info) = extensions.get::<tonic::transport::server::TcpConnectInfo>() {
+        return info.remote_addr().map(|address| address.ip());
+    }
+    extensions.get::<SocketAddr>().map(SocketAddr::ip)
 }
 
 #[cfg(test)]
@@ -68,12 +77,12 @@ mod tests {
     #[test]
     fn the_host_is_that_of_the_target_or_of_the_header() {
         for (uri, header, scheme, host, target) in [
-            ("/p?q=1", Some("h:1"), "http", Some("h:1"), "/p?q=1"),
-            ("/p", None, "http", None, "/p"),
-            ("https://h2:3/p", None, "https", Some("h2:3"), "/p"),
-            ("http://target/p", Some("header"), "http", Some("target"), "/p"),
-            ("proxied:443", Some("header"), "http", Some("proxied:443"), ""),
-            ("*", Some("h"), "http", Some("h"), ""),
+            ("/p?q=1", Some("h:1"), None, Some("h:1"), "/p?q=1"),
+            ("/p", None, None, None, "/p"),
+            ("https://h2:3/p", None, Some("https"), Some("h2:3"), "/p"),
+            ("http://target/p", Some("header"), Some("http"), Some("target"), "/p"),
+            ("proxied:443", Some("header"), None, Some("proxied:443"), ""),
+            ("*", Some("h"), None, Some("h"), ""),
         ] {
             let mut request = Request::builder().uri(uri);
             if let Some(host) = header {

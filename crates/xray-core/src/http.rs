@@ -5,12 +5,14 @@ mod incoming;
 mod outgoing;
 mod question;
 mod route;
+mod scheme;
 
 pub use crate::cause::error_chain;
 pub use incoming::{BodyLength, Incoming, IncomingOptions, IncomingRequest};
 pub use outgoing::{Outgoing, OutgoingOptions, OutgoingRequest, body_failure, copied_headers, header_value};
 pub use question::Question;
 pub use route::MatchedRoute;
+pub use scheme::Scheme;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -84,7 +86,8 @@ impl<'a> HttpRequest<'a> {
         HttpRequest { method, url: Url::Whole(url), ..HttpRequest::default() }
     }
 
-    /// A request as a server sees it: the scheme, the host asked for, and the target of the request line.
+    /// A request as a server sees it: the scheme, the host asked for, and the target of the request line. Without a
+    /// host the block has no url.
     pub fn to_host(method: &'a str, scheme: &'a str, host: &'a str, target: &'a str) -> HttpRequest<'a> {
         HttpRequest { method, url: Url::Parts { scheme, host, target }, ..HttpRequest::default() }
     }
@@ -162,7 +165,10 @@ impl<'a> HttpRequest<'a> {
             // A target in absolute form (to a proxy) says all by itself.
             (Some([scheme, authority, target]), _) => (scheme, "", authority, target),
             (None, Url::Whole(_)) => ("", "", "", target),
-            (None, Url::Parts { scheme, host, .. }) => (scheme, "://", without_user(host), target),
+            (None, Url::Parts { scheme, host, .. }) => match without_user(host) {
+                "" => return,
+                host => (scheme, "://", host, target),
+            },
         };
         let query = if self.keep_query { b'#' } else { b'?' };
         let target = &target[..memchr2(b'#', query, target.as_bytes()).unwrap_or(target.len())];
@@ -262,6 +268,9 @@ mod tests {
         }
         assert_eq!(written(HttpRequest::new("GET", "http://u@h/p?q=1#f").keep_query(true))["url"], "http://h/p?q=1");
         assert_eq!(written(HttpRequest::to_host("GET", "http", "u@h:1", "/p?q=1"))["url"], "http://h:1/p");
+        for host in ["", "u:p@"] {
+            assert_eq!(written(HttpRequest::to_host("GET", "http", host, "/p")), serde_json::json!({"method": "GET"}));
+        }
         assert_eq!(written(HttpRequest::to_host("GET", "http", "proxy", "http://h/p?q"))["url"], "http://h/p");
         assert_eq!(written(HttpRequest::to_host("GET", "http", "h", "/p?next=http://o/"))["url"], "http://h/p");
     }

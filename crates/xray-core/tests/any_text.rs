@@ -137,13 +137,14 @@ fn record(recorder: &Recorder, text: impl Fn(usize) -> String) {
     let t: Vec<&str> = texts.iter().map(String::as_str).collect();
     let attributes = [(t[0], t[1])];
     let mut request = IncomingRequest::default();
-    (request.method, request.scheme, request.target) = (t[2], t[3], t[4]);
+    (request.method, request.scheme, request.target) = (t[2], Some(t[3]), t[4]);
     (request.host, request.user_agent, request.forwarded_for) = (Some(t[5]), Some(t[6]), Some(t[7]));
     (request.trace_header, request.traceparent, request.tracestate) = (Some(t[8]), Some(t[9]), Some(t[10]));
-    request.attributes = &attributes;
+    (request.forwarded_proto, request.attributes) = (Some(t[11]), &attributes);
     let naming = Naming::dynamic(t[11]);
     let mut options = IncomingOptions::new(naming);
     options.set_keep_query(t[0].len().is_multiple_of(2));
+    options.set_trust_forwarded_proto(true);
     let mut incoming = Incoming::begin(recorder, &options, &request);
     let segment = incoming.segment().clone();
     segment.set_user(t[12]).annotate(t[13], t[14]).annotate(t[14], t[15]);

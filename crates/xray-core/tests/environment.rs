@@ -125,7 +125,7 @@ fn the_tracing_name_replaces_the_default_of_servers() {
         (&isolated, Naming::fixed("shop"), None, "shop"),
     ] {
         let mut request = IncomingRequest::default();
-        (request.method, request.scheme, request.target, request.host) = ("GET", "http", "/", host);
+        (request.method, request.target, request.host) = ("GET", "/", host);
         let mut incoming = Incoming::begin(recorder, &IncomingOptions::new(naming), &request);
         incoming.end();
         if let [document] = &emitter.take()[..] {

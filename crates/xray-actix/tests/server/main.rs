@@ -8,5 +8,7 @@ mod bodies;
 mod context;
 mod requests;
 mod stacks;
+mod streams;
 mod support;
+mod tls;
 mod unfinished;

@@ -5,9 +5,14 @@
 
 mod answers;
 mod bodies;
+mod compose;
 mod context;
+#[cfg(unix)]
+mod grpc;
 mod options;
 mod servers;
 mod stacks;
+mod streams;
 mod support;
+mod tls;
 mod unfinished;

@@ -14,7 +14,7 @@ use crate::sampling::{SamplingRequest, Watched};
 use crate::w3c::{Propagation, TraceParent};
 
 use super::exchange::Exchange;
-use super::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, parse_ip, without_user};
+use super::{HttpRequest, HttpResponse, Scheme, flags_of_grpc_status, flags_of_status, parse_ip, without_user};
 
 /// What an adapter knows of a request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,16 +22,20 @@ use super::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, pa
 pub struct IncomingRequest<'a> {
     /// The method, as in the request line.
     pub method: &'a str,
-    /// `http` or `https`, as the server itself received it.
-    pub scheme: &'a str,
+    /// The scheme of the request target, if it has one: `:scheme` in HTTP/2, the absolute form in HTTP/1.1.
+    pub scheme: Option<&'a str>,
+    /// Whether the server knows that the connection is TLS.
+    pub secure: bool,
     /// The `Host` header, or `:authority` in HTTP/2, with the port.
     pub host: Option<&'a str>,
-    /// The target of the request line: path and query string.
+    /// The target of the request line: path and query string. Empty for `OPTIONS *` and `CONNECT`.
     pub target: &'a str,
     /// The `User-Agent` header.
     pub user_agent: Option<&'a str>,
     /// The `X-Forwarded-For` header.
     pub forwarded_for: Option<&'a str>,
+    /// The `X-Forwarded-Proto` header.
+    pub forwarded_proto: Option<&'a str>,
     /// The other end of the connection.
     pub peer: Option<IpAddr>,
     /// The `X-Amzn-Trace-Id` header.
@@ -63,7 +67,9 @@ impl<'a> IncomingRequest<'a> {
 #[derive(Clone, Debug)]
 pub struct IncomingOptions {
     naming: Naming,
+    scheme: Option<Scheme>,
     trust_forwarded_for: bool,
+    trust_forwarded_proto: bool,
     keep_query: bool,
     always_respond: bool,
 }
@@ -71,7 +77,26 @@ pub struct IncomingOptions {
 impl IncomingOptions {
     /// The defaults, with this naming.
     pub fn new(naming: impl Into<Naming>) -> IncomingOptions {
-        IncomingOptions { naming: naming.into(), trust_forwarded_for: true, keep_query: false, always_respond: false }
+        IncomingOptions {
+            naming: naming.into(),
+            scheme: None,
+            trust_forwarded_for: true,
+            trust_forwarded_proto: false,
+            keep_query: false,
+            always_respond: false,
+        }
+    }
+
+    /// The scheme of all recorded URLs. By default it is `https` if the server knows that the connection is TLS, else
+    /// that of the request target, else `http`.
+    pub fn set_scheme(&mut self, scheme: Scheme) {
+        self.scheme = Some(scheme);
+    }
+
+    /// Whether the scheme is taken from the first entry of `X-Forwarded-Proto` (default: no, since any client can
+    /// write that header). A scheme that was set outright comes first.
+    pub fn set_trust_forwarded_proto(&mut self, trust: bool) {
+        self.trust_forwarded_proto = trust;
     }
 
     /// Whether `client_ip` is taken from `X-Forwarded-For` (default: yes, as in all X-Ray SDKs). Anybody can
@@ -115,6 +140,7 @@ pub enum BodyLength {
 ///
 /// A response that has no body closes with the head: an empty one, the answer to `HEAD`, a status that forbids a
 /// body (204, 304), an upgrade (101) and a tunnel (2xx to `CONNECT`).
+/// [`end_at_head`](Incoming::end_at_head) closes others early.
 ///
 /// All code of the request that the adapter calls goes through [`run`](Incoming::run): each poll of the handler's
 /// future, and of the body.
@@ -123,6 +149,8 @@ pub struct Incoming {
     segment: Segment,
     exchange: Exchange,
     method: Method,
+    /// The segment is closed, and code of the body still runs in its context.
+    outlived: bool,
     /// The response tells trace and decision.
     respond: bool,
     /// Until the end, where the sampler wants to know it.
@@ -204,6 +232,7 @@ impl Incoming {
                 "CONNECT" => Method::Connect,
                 _ => Method::Other,
             },
+            outlived: false,
             respond: options.always_respond || respond,
             watched,
         }
@@ -221,6 +250,7 @@ impl Incoming {
             segment: Segment::begun(Handle::Absent),
             exchange: Exchange::new(handle),
             method: Method::Other,
+            outlived: false,
             respond: false,
             watched: None,
         }
@@ -278,8 +308,20 @@ impl Incoming {
         }
     }
 
+    /// Closes the segment after [`head`](Incoming::head), without waiting for the body: for a stream that lasts for
+    /// hours. What the body does is not recorded on the segment; its code keeps the context of the request.
+    pub fn end_at_head(&mut self) {
+        if !self.exchange.is_done() {
+            self.end();
+            self.outlived = true;
+        }
+    }
+
     /// The `grpc-status` of the head or of the trailers.
     pub fn grpc_status(&mut self, status: &[u8]) {
+        if self.outlived {
+            return;
+        }
         for flag in flags_of_grpc_status(status) {
             self.segment.mark(*flag);
         }
@@ -290,13 +332,14 @@ impl Incoming {
         self.exchange.moved(bytes);
     }
 
-    /// Whether the segment is closed: nothing of the request is left to be recorded.
+    /// Whether nothing of the request is left to be recorded, and no code of it needs the context.
     pub fn is_done(&self) -> bool {
-        self.exchange.is_done()
+        self.exchange.is_done() && !self.outlived
     }
 
     /// The response is complete.
     pub fn end(&mut self) {
+        self.outlived = false;
         self.exchange.finish();
         self.segment.close();
         if let Some(watched) = self.watched.take() {
@@ -306,14 +349,16 @@ impl Incoming {
 
     /// The inner service or the body failed instead of going on.
     pub fn failed(&mut self, error: impl Into<Exception>) {
-        self.segment.fault(error.into());
+        if !self.outlived {
+            self.segment.fault(error.into());
+        }
         self.watch_failure();
         self.end();
     }
 
     /// The handler or the body panicked, with what the panic carries.
     pub fn panicked(&mut self, payload: &(dyn Any + Send)) {
-        if self.segment.is_recording() {
+        if self.segment.is_recording() && !self.outlived {
             self.segment.fault(panic_exception(payload));
         }
         self.watch_failure();
@@ -363,8 +408,9 @@ impl Drop for Incoming {
 
 impl IncomingOptions {
     fn describe<'a>(&self, request: &IncomingRequest<'a>) -> HttpRequest<'a> {
+        let scheme = self.scheme_of(request).as_str();
         let mut described =
-            HttpRequest::to_host(request.method, request.scheme, request.host.unwrap_or_default(), request.target)
+            HttpRequest::to_host(request.method, scheme, request.host.unwrap_or_default(), request.target)
                 .keep_query(self.keep_query)
                 .user_agent(request.user_agent.unwrap_or_default());
         let forwarded = request.forwarded_for.filter(|_| self.trust_forwarded_for);
@@ -375,6 +421,17 @@ impl IncomingOptions {
             described = described.peer(peer);
         }
         described
+    }
+
+    fn scheme_of(&self, request: &IncomingRequest<'_>) -> Scheme {
+        let forwarded = || {
+            let list = request.forwarded_proto.filter(|_| self.trust_forwarded_proto)?;
+            // The first entry is the client's connection. What is no scheme counts as absent.
+            Scheme::parse(list.split(',').next()?.trim())
+        };
+        let secure = request.secure.then_some(Scheme::Https);
+        let target = || request.scheme.and_then(Scheme::parse);
+        self.scheme.or_else(forwarded).or(secure).or_else(target).unwrap_or_default()
     }
 }
 
@@ -388,7 +445,7 @@ mod tests {
     /// What a request by `method` records once `answer` has said its part and it is dropped.
     fn recorded(method: &'static str, answer: impl FnOnce(&mut Incoming)) -> serde_json::Value {
         let (recorder, traces) = Recorder::in_memory();
-        let request = IncomingRequest { method, scheme: "http", target: "/", ..IncomingRequest::default() };
+        let request = IncomingRequest { method, target: "/", ..IncomingRequest::default() };
         let mut incoming = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &request);
         answer(&mut incoming);
         drop(incoming);
@@ -447,6 +504,61 @@ mod tests {
             assert_eq!(json["metadata"]["xray"]["aborted"] == true, aborted, "{declared:?} {body:?} {sent}");
             assert_eq!(json.get("fault"), None);
         }
+    }
+
+    #[test]
+    fn the_scheme_is_set_outright_or_forwarded_or_of_the_connection_or_of_the_target() {
+        use Scheme::{Http, Https};
+        for (set, trust, forwarded, secure, target, scheme) in [
+            (None, false, Some("https"), false, None, Http),
+            (None, false, None, false, Some("https"), Https),
+            (None, false, None, false, Some("HTTPS"), Https),
+            (None, false, None, false, Some("ftp"), Http),
+            // In a target anybody writes what they like.
+            (None, false, None, true, Some("http"), Https),
+            (None, true, Some("https"), false, Some("http"), Https),
+            (None, true, Some(" WSS , http"), false, None, Https),
+            (None, true, Some("http,https"), true, None, Http),
+            (None, true, Some("javascript"), true, None, Https),
+            (None, true, Some(""), false, None, Http),
+            (None, true, None, true, None, Https),
+            (Some(Http), true, Some("https"), true, Some("https"), Http),
+            (Some(Https), true, Some("http"), false, Some("http"), Https),
+        ] {
+            let mut options = IncomingOptions::new("shop");
+            options.set_trust_forwarded_proto(trust);
+            if let Some(scheme) = set {
+                options.set_scheme(scheme);
+            }
+            let request =
+                IncomingRequest { forwarded_proto: forwarded, secure, scheme: target, ..IncomingRequest::default() };
+            assert_eq!(options.scheme_of(&request), scheme, "{set:?} {trust} {forwarded:?} {secure} {target:?}");
+        }
+    }
+
+    #[test]
+    fn a_segment_that_closes_with_the_head_records_nothing_of_the_body_and_lends_its_context() {
+        let (recorder, traces) = Recorder::in_memory();
+        let request = IncomingRequest { method: "GET", ..IncomingRequest::default() };
+        let mut incoming = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &request);
+        incoming.head(HttpResponse::new(200), BodyLength::Unknown);
+        incoming.end_at_head();
+        assert_eq!(traces.take().one().tree(), "shop 200\n");
+        assert!(!incoming.is_done());
+        let trace_id = incoming.segment().trace_id();
+        assert_eq!(incoming.run(|| crate::current().trace_id()), trace_id);
+        incoming.sent(3);
+        incoming.grpc_status(b"13");
+        incoming.failed(Exception::new("Broken", "broken"));
+        assert!(incoming.is_done());
+        drop(incoming);
+        assert!(traces.take().documents().is_empty());
+        assert_eq!(recorder.stats().late_writes, 0);
+        // A response without a body is closed by its head already.
+        let mut incoming = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &request);
+        incoming.head(HttpResponse::new(204), BodyLength::Nothing);
+        incoming.end_at_head();
+        assert!(incoming.is_done());
     }
 
     #[test]

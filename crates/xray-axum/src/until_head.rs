@@ -1,0 +1,28 @@
+//! The responses whose segments close with the head.
+
+use http::{Request, Response};
+use xray_core::http::Question;
+
+/// The rule of [`XRayLayer::until_head`](crate::XRayLayer::until_head).
+pub(crate) type Rule = Question<(Request<()>, Response<()>), bool>;
+
+/// The rule for the response to one request.
+#[derive(Debug)]
+pub(crate) struct UntilHead {
+    rule: Rule,
+    request: Request<()>,
+}
+
+impl UntilHead {
+    pub(crate) fn new(rule: &Rule, request: &Request<()>) -> Box<UntilHead> {
+        Box::new(UntilHead { rule: rule.clone(), request: request.clone() })
+    }
+
+    /// Whether the segment closes with the head of this response, and the response as it was.
+    pub(crate) fn covers<B>(self, response: Response<B>) -> (bool, Response<B>) {
+        let (head, body) = response.into_parts();
+        let exchange = (self.request, Response::from_parts(head, ()));
+        let covers = self.rule.ask(&exchange).unwrap_or(false);
+        (covers, exchange.1.map(|()| body))
+    }
+}
