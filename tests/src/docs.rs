@@ -1,4 +1,4 @@
-//! The Rust programs of the pages in `docs/`, compiled as documentation tests.
+//! The Rust programs of the README and of the pages in `docs/`, compiled as documentation tests.
 
 macro_rules! pages {
     ($($name:ident = $file:literal,)*) => {
@@ -10,9 +10,14 @@ macro_rules! pages {
 }
 
 pages! {
+    configuration = "configuration.md",
+    guide = "guide.md",
     migrating_from_go = "migrating-from-go.md",
     migrating_from_java = "migrating-from-java.md",
     migrating_from_node = "migrating-from-node.md",
     migrating_from_opentelemetry = "migrating-from-opentelemetry.md",
     migrating_from_python = "migrating-from-python.md",
 }
+
+#[doc = include_str!("../../README.md")]
+mod readme {}
