@@ -10,7 +10,7 @@ use xray_core::document::{Document, MAX_DOCUMENT};
 use xray_core::emit::MemoryEmitter;
 use xray_core::http::HttpRequest;
 use xray_core::sampling::Always;
-use xray_core::serde_json::{Value, json};
+use xray_core::serde_json::{self, Value, json};
 use xray_core::{Aws, Exception, Recorder, Segment, Sql, Subsegment};
 
 #[path = "support/union.rs"]
@@ -125,6 +125,83 @@ fn whatever_is_too_large_is_shed_until_it_fits() {
         assert_eq!((&part["annotations"]["kept"], &part["throttle"]), (&json!(true), &json!(true)), "{case}");
         assert!(part["metadata"]["xray"]["shed"].is_string(), "{case}: {}", part["metadata"]);
         assert_eq!((recorder.stats().shed, recorder.stats().dropped_oversize), (1, 0), "{case}");
+    }
+}
+
+#[test]
+fn a_long_list_of_an_aws_call_is_shortened_before_anything_else_is_shed() {
+    let names: Vec<_> = (0..10_000).map(|n| format!("table {n}")).collect();
+    let keys: serde_json::Map<_, _> = names.iter().map(|name| (name.clone(), json!({"id": name}))).collect();
+    for (case, list) in [("list", json!(names)), ("object", json!(keys)), ("nested", json!({"a": [names, keys]}))] {
+        let (recorder, emitter) = recorder(100);
+        let segment = recorder.begin("shop");
+        let part = segment.subsegment("DynamoDB");
+        part.set_aws(&Aws::operation("BatchGetItem").region("eu-west-1").parameter("tables", &list).retries(1));
+        part.set_http_request(&HttpRequest::new("POST", "http://h/"));
+        part.metadata("large", &"x".repeat(40_000)).fault(Exception::new("Kind", text(1000)));
+        let id = part.id().unwrap().to_string();
+        part.close();
+        segment.close();
+        let part = &union(&emitter.take())[&id].json;
+        assert_eq!(part["metadata"]["default"]["large"].as_str().unwrap().len(), 40_000, "{case}");
+        assert_eq!(part["cause"]["exceptions"][0]["message"], text(1000), "{case}");
+        assert_eq!(part["http"]["request"]["url"], "http://h/", "{case}");
+        let aws = &part["aws"];
+        assert_eq!((&aws["region"], &aws["retries"]), (&json!("eu-west-1"), &json!(1)), "{case}");
+        let kept = aws["tables"].to_string();
+        assert!((1000..5000).contains(&kept.len()) && kept.contains("table 0"), "{case}: {kept}");
+        assert_eq!(part["metadata"]["xray"]["shed"], "long lists of aws", "{case}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn what_is_shed_leaves_flags_http_and_exceptions_that_others_refer_to(
+        annotations in 0usize..50,
+        annotated in 0usize..1000,
+        metadata in prop::collection::vec(0usize..20_000, 0..20),
+        exceptions in 1usize..32,
+        message in 0usize..5000,
+        list in 0usize..5000,
+        sql in 0usize..40_000,
+        unit in prop::sample::select(vec!["a", "𝒳", "\u{1}"]),
+    ) {
+        let (recorder, emitter) = recorder(100);
+        let segment = recorder.begin(text(200));
+        let part = segment.subsegment(text(200));
+        for number in 0..annotations {
+            part.annotate(&format!("key_{number}"), unit.repeat(annotated));
+        }
+        for (number, bytes) in metadata.iter().enumerate() {
+            part.metadata(&number.to_string(), &unit.repeat(*bytes));
+        }
+        part.set_aws(&Aws::operation("Put").parameter("list", &vec![unit; list]));
+        part.set_sql(&Sql::from_url("mysql://h/d").database_version(unit.repeat(sql)));
+        part.set_http_request(&HttpRequest::new("GET", "http://h/p")).mark(xray_core::Flag::Throttle);
+        part.set_http_response(&xray_core::http::HttpResponse::new(503));
+        let failures: Vec<_> = (0..exceptions).map(|n| Exception::new("Kind", format!("{n} {}", unit.repeat(message)))).collect();
+        for failure in &failures {
+            part.fault(failure.clone());
+        }
+        let id = part.id().unwrap().to_string();
+        // The last one passes the segment on its way up.
+        segment.fault(failures[exceptions - 1].clone());
+        part.close();
+        let root = segment.id().unwrap().to_string();
+        segment.close();
+        let documents = emitter.take();
+        prop_assert!(documents.iter().all(|document| document.json().len() <= MAX_DOCUMENT));
+        let union = union(&documents);
+        let part = &union[&id].json;
+        prop_assert_eq!((&part["throttle"], &part["fault"]), (&json!(true), &json!(true)));
+        prop_assert_eq!(&part["http"]["request"]["url"], "http://h/p");
+        prop_assert_eq!(&part["http"]["response"]["status"], 503);
+        let described = part["cause"]["exceptions"].as_array().unwrap();
+        prop_assert_eq!(described.len(), exceptions);
+        let referred = &union[&root].json["cause"];
+        prop_assert!(referred.is_string() && described.iter().any(|exception| exception["id"] == *referred));
+        prop_assert_eq!(recorder.stats().dropped_oversize, 0);
     }
 }
 

@@ -303,25 +303,31 @@ impl Body {
         self.metadata_bytes = 0;
     }
 
-    /// The blocks that may hold long texts.
-    pub(super) fn blocks(&self) -> [(&'static str, Span); 3] {
-        [("sql", self.sql), ("http", self.http_request), ("aws", self.aws)]
+    /// The encoded members of `sql` or `aws`.
+    pub(super) fn block(&self, name: &str) -> Span {
+        if name == "sql" { self.sql } else { self.aws }
     }
 
-    /// `members` are the encoded members of a block of [`blocks`](Body::blocks).
+    /// Puts other encoded members in a [`block`](Body::block).
     pub(super) fn replace_block(&mut self, name: &str, members: &[u8]) {
         let members = self.text.push(members);
-        match name {
-            "sql" => self.sql = members,
-            "http" => self.http_request = members,
-            _ => self.aws = members,
+        if name == "sql" {
+            self.sql = members;
+        } else {
+            self.aws = members;
         }
     }
 
-    /// Removes what is left of blocks, causes and precursors.
-    pub(super) fn clear_details(&mut self) {
-        (self.http_request, self.http_response, self.sql, self.aws) = Default::default();
-        self.rare = None;
+    /// Removes `sql`, `aws` and the precursors.
+    pub(super) fn clear_blocks(&mut self) {
+        (self.sql, self.aws) = Default::default();
+        if let Some(rare) = &mut self.rare {
+            rare.precursors.clear();
+        }
+    }
+
+    pub(super) fn clear_http(&mut self) {
+        (self.http_request, self.http_response) = Default::default();
     }
 
     /// Everything after the head, for the document of a subsegment.

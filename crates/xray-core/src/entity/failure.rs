@@ -74,6 +74,12 @@ impl Cause {
 }
 
 impl Described {
+    /// Leaves the ids, by which exceptions are referred to.
+    pub(super) fn clear_texts(&mut self) {
+        self.kind.clear();
+        self.message.clear();
+    }
+
     fn write(out: &mut Vec<u8>, exception: &Described) {
         json::raw(out, "{\"id\":");
         json::id(out, exception.id);

@@ -1,7 +1,8 @@
 //! What an entity gives up when it alone is too large for a datagram.
 //!
-//! Metadata goes first, the largest value first, then stack frames, then long SQL and URLs, then long
-//! messages, at last all blocks and causes. Names, ids, times, flags and annotations always stay.
+//! Long lists of the parameters of AWS calls go first. Metadata follow, the largest value first, then stack frames, the
+//! ends of long texts, all metadata, the blocks `sql` and `aws`. Last come the texts of exceptions and `http`. Names, ids,
+//! times, flags and annotations always stay, and so do the ids of exceptions, to which other entities may refer.
 
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::document::{MAX_DOCUMENT, json};
 use crate::ledger::STANDALONE_MEMBERS;
 
 use super::body::{Body, removed};
-use super::failure::Cause;
+use super::failure::{Cause, Described};
 
 /// Room for a name of 200 characters, the id and the start.
 const MAX_HEAD: usize = 1024;
@@ -22,13 +23,24 @@ const MAX_REPORT: usize = 1024;
 const MAX_REPORT_TEXT: usize = 400;
 /// Characters that are left of a long text.
 const SHORTENED: usize = 200;
+/// Bytes that are left of a long list.
+const SHORTENED_LIST: usize = 2048;
 
 /// Removes parts of `body` until `write` makes a `tail` that fits, and says in the body's metadata and in the
 /// returned text what it removed.
 pub(super) fn shed(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<u8>, &Body)) -> String {
     let mut report = Vec::new();
-    let steps: [fn(&mut Body, usize, &mut Vec<String>); 6] =
-        [shed_metadata, shed_stacks, shed_texts, shed_messages, shed_all_metadata, shed_details];
+    let steps: [fn(&mut Body, usize, &mut Vec<String>); 9] = [
+        shed_lists,
+        shed_metadata,
+        shed_stacks,
+        shed_texts,
+        shed_messages,
+        shed_all_metadata,
+        shed_blocks,
+        shed_exceptions,
+        shed_http,
+    ];
     for step in steps {
         let excess = (tail.len() + MAX_REPORT).saturating_sub(MAX_TAIL);
         if excess == 0 {
@@ -73,33 +85,87 @@ fn shed_stacks(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
     }
 }
 
-/// SQL, URLs, and what an AWS call was made with.
+/// Keeps the beginnings of the lists and objects that an AWS call was made with.
+fn shed_lists(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+    let mut shortened = false;
+    change_block(body, "aws", |value| {
+        shorten_lists(value, &mut shortened);
+    });
+    if shortened {
+        report.push("long lists of aws".to_owned());
+    }
+}
+
+/// Returns the bytes that are left.
+fn shorten_lists(value: &mut Value, shortened: &mut bool) -> usize {
+    // One item stays, however long: it is a text, which is cut later, or holds some.
+    let mut fits = |total: &mut usize, bytes: usize| {
+        let fits = *total == 0 || *total + bytes <= SHORTENED_LIST;
+        *total += if fits { bytes } else { 0 };
+        *shortened |= !fits;
+        fits
+    };
+    let mut total = 0;
+    match value {
+        Value::Array(items) => {
+            let mut inner = false;
+            items.retain_mut(|item| {
+                let bytes = shorten_lists(item, &mut inner) + 1;
+                fits(&mut total, bytes)
+            });
+            *shortened |= inner;
+        }
+        Value::Object(members) => {
+            let mut inner = false;
+            members.retain(|name, value| {
+                let bytes = name.len() + shorten_lists(value, &mut inner) + 4;
+                fits(&mut total, bytes)
+            });
+            *shortened |= inner;
+        }
+        Value::String(text) => total = text.len() + 2,
+        _ => total = 8,
+    }
+    total
+}
+
+/// SQL, and what an AWS call was made with.
 fn shed_texts(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
-    for (name, span) in body.blocks() {
-        if span.len() > SHORTENED {
-            let members = shortened(body.text(span));
+    for name in ["sql", "aws"] {
+        if change_block(body, name, shorten_texts) {
             report.push(format!("long texts of {name}"));
-            body.replace_block(name, &members);
         }
     }
 }
 
-/// Members of an object, each after a comma, all texts in them shortened; nothing of what is too deep to be read.
-fn shortened(members: &[u8]) -> Vec<u8> {
-    fn shorten(value: &mut Value) {
-        match value {
-            Value::String(text) => text.truncate(json::cut(text, SHORTENED).len()),
-            Value::Array(items) => items.iter_mut().for_each(shorten),
-            Value::Object(members) => members.values_mut().for_each(shorten),
-            _ => {}
-        }
+fn shorten_texts(value: &mut Value) {
+    match value {
+        Value::String(text) => text.truncate(json::cut(text, SHORTENED).len()),
+        Value::Array(items) => items.iter_mut().for_each(shorten_texts),
+        Value::Object(members) => members.values_mut().for_each(shorten_texts),
+        _ => {}
     }
-    let object = [b"{", members.get(1..).unwrap_or_default(), b"}"].concat();
-    let Ok(mut value) = serde_json::from_slice::<Value>(&object) else { return Vec::new() };
-    shorten(&mut value);
-    let mut text = value.to_string();
-    text.truncate(text.len() - 1);
-    text.replacen('{', ",", 1).into_bytes()
+}
+
+/// Changes each member of a block, if it is of a size that is worth it. Nothing stays of a block that is too deep to be
+/// read.
+fn change_block(body: &mut Body, name: &str, mut change: impl FnMut(&mut Value)) -> bool {
+    let span = body.block(name);
+    if span.len() <= SHORTENED {
+        return false;
+    }
+    let object = [b"{", body.text(span).get(1..).unwrap_or_default(), b"}"].concat();
+    let members = match serde_json::from_slice::<Value>(&object) {
+        Ok(Value::Object(mut members)) => {
+            members.values_mut().for_each(&mut change);
+            let text = Value::Object(members).to_string();
+            // Each member stands after a comma.
+            text[..text.len() - 1].replacen('{', ",", 1)
+        }
+        _ => String::new(),
+    };
+    body.replace_block(name, members.as_bytes());
+    true
 }
 
 fn shed_messages(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
@@ -117,10 +183,22 @@ fn shed_all_metadata(body: &mut Body, _excess: usize, report: &mut Vec<String>) 
     body.clear_metadata();
 }
 
-/// Long lists, and many members that are not long themselves.
-fn shed_details(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
-    report.push("all blocks and causes".to_owned());
-    body.clear_details();
+/// Many members that are not long themselves.
+fn shed_blocks(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+    report.push("the blocks sql and aws".to_owned());
+    body.clear_blocks();
+}
+
+/// What is left of an exception is its id, to which other entities may refer.
+fn shed_exceptions(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+    let Cause::Exceptions(all) = body.cause() else { return };
+    report.push("texts of exceptions".to_owned());
+    all.iter_mut().for_each(Described::clear_texts);
+}
+
+fn shed_http(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+    report.push("http".to_owned());
+    body.clear_http();
 }
 
 impl Body {
