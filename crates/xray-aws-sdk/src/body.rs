@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use aws_smithy_types::body::{Error, SdkBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use xray_core::http::body_failure;
 use xray_core::{Exception, Subsegment};
 
 /// Has `body` tell how it ends.
@@ -15,7 +16,7 @@ use xray_core::{Exception, Subsegment};
 pub(crate) fn watch(body: &mut SdkBody, subsegment: &Subsegment) -> Arc<Watch> {
     let watch = Arc::new(Watch { subsegment: subsegment.clone(), stage: Mutex::new(Stage::OfTheSdk) });
     let inner = std::mem::replace(body, SdkBody::taken());
-    *body = SdkBody::from_body_1_x(WatchedBody { inner, watch: Some(watch.clone()) });
+    *body = SdkBody::from_body_1_x(WatchedBody { inner, is_read: false, watch: Some(watch.clone()) });
     watch
 }
 
@@ -82,6 +83,7 @@ impl Watch {
 
 struct WatchedBody {
     inner: SdkBody,
+    is_read: bool,
     /// Taken when the end was told.
     watch: Option<Arc<Watch>>,
 }
@@ -99,11 +101,12 @@ impl Body for WatchedBody {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.is_read = true;
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         match &frame {
             Some(Ok(_)) if !Body::is_end_stream(&self.inner) => {}
             Some(Ok(_)) | None => self.tell(|| End::Complete),
-            Some(Err(error)) => self.tell(|| End::Failed(Exception::from(&**error).remote(true))),
+            Some(Err(error)) => self.tell(|| End::Failed(body_failure(&**error))),
         }
         Poll::Ready(frame)
     }
@@ -119,7 +122,9 @@ impl Body for WatchedBody {
 
 impl Drop for WatchedBody {
     fn drop(&mut self) {
-        let is_complete = Body::is_end_stream(&self.inner) || Body::size_hint(&self.inner).exact() == Some(0);
+        // What was never read was not cut.
+        let is_complete =
+            !self.is_read || Body::is_end_stream(&self.inner) || Body::size_hint(&self.inner).exact() == Some(0);
         self.tell(|| if is_complete { End::Complete } else { End::Dropped });
     }
 }

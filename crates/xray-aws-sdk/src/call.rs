@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::members::{self, Form};
 use crate::whitelist::{Parameters, Whitelist};
 
-const TRACE_HEADER: &str = "x-amzn-trace-id";
+pub(crate) const TRACE_HEADER: &str = "x-amzn-trace-id";
 
 /// What the SDK keeps for us while it performs an operation. It drops it when the call is dropped.
 #[derive(Debug)]
@@ -81,9 +81,11 @@ impl Call {
         self.record = Some(record);
     }
 
-    /// Gives the request the header that carries the trace on.
-    pub(crate) fn carry_on(&self, request: &mut HttpRequest) {
-        carry(&self.subsegment, request);
+    /// Gives the request the header that carries the trace on, unless the call is to have none.
+    pub(crate) fn carry_on(&self, request: &mut HttpRequest, without_header: bool) {
+        if !without_header {
+            carry(&self.subsegment, request);
+        }
         if self.record.is_some() {
             request.add_extension(SeenByInterceptor);
         }

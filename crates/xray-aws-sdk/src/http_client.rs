@@ -16,6 +16,7 @@ use xray_core::http::{HttpResponse, flags_of_status};
 use xray_core::{Aws, Exception, Namespace, Subsegment};
 
 use crate::call::{SeenByInterceptor, carry};
+use crate::opt_out::NoHeader;
 
 /// How the service map calls services that requests name otherwise.
 const NAMES: [(&str, &str); 10] = [
@@ -52,7 +53,11 @@ const NAMES: [(&str, &str); 10] = [
 ///   for others the HTTP method stands in its place.
 /// - There are no parameters, and of an error there is its status alone.
 ///
-/// Requests of clients with an interceptor pass as they are, and so do those to no service of AWS.
+/// Requests of clients with an interceptor pass as they are, and so do those to no service of AWS. So do those by which
+/// credential providers get credentials, also where this client is given to the loader of `aws-config`: all of IMDS, of
+/// container credentials, of the OIDC part of SSO and of sign-in, `GetRoleCredentials` of SSO, and the `AssumeRole`
+/// operations of STS. An application that assumes roles itself, and wants to see that, needs a client with an
+/// interceptor.
 #[derive(Clone, Debug)]
 pub struct XRayHttpClient {
     inner: SharedHttpClient,
@@ -111,7 +116,9 @@ impl HttpConnector for Connector {
             subsegment.set_namespace(Namespace::Aws).set_aws(&aws(&request));
         }
         // The signature does not cover this header.
-        carry(&subsegment, &mut request);
+        if request.extension::<NoHeader>().is_none() {
+            carry(&subsegment, &mut request);
+        }
         let attempt = Attempt { subsegment, is_over: false };
         let answer = self.inner.call(request);
         if !attempt.subsegment.is_recording() {
@@ -154,12 +161,31 @@ impl Drop for Attempt {
     }
 }
 
-/// From `api/dynamodb/1.136.0` of the user agent. Clients of credentials and metadata have none.
+/// The service that is called, unless a credential provider calls it.
 fn service(request: &HttpRequest) -> Option<&str> {
+    let api = api(request).filter(|api| !is_of_credentials(api, request))?;
+    Some(NAMES.iter().find(|(of_crate, _)| *of_crate == api).map_or(api, |(_, name)| name))
+}
+
+/// From `api/dynamodb/1.136.0` of the user agent. The client of the containers' credentials has none.
+fn api(request: &HttpRequest) -> Option<&str> {
     let agent = request.headers().get("user-agent")?;
     let api = agent.split(' ').find_map(|product| product.strip_prefix("api/"))?;
-    let name = api.split(['/', '#']).next()?;
-    Some(NAMES.iter().find(|(of_crate, _)| *of_crate == name).map_or(name, |(_, name)| name))
+    api.split(['/', '#']).next()
+}
+
+/// Whether the request is one by which credential providers get credentials. The SDK makes them with the HTTP client of
+/// the configuration while a call waits for its signature. Nothing else tells them from calls of the application.
+fn is_of_credentials(api: &str, request: &HttpRequest) -> bool {
+    match api {
+        "imds" | "signin" | "ssooidc" => true,
+        "sso" => request.uri().contains("/federation/credentials"),
+        "sts" => {
+            let body = request.body().bytes().unwrap_or_default();
+            body.split(|byte| *byte == b'&').any(|pair| pair.starts_with(b"Action=AssumeRole"))
+        }
+        _ => false,
+    }
 }
 
 fn aws(request: &HttpRequest) -> Aws {

@@ -15,9 +15,10 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer, Layer, Storable, StoreReplace};
 use aws_smithy_types::telemetry::{CapturedTelemetryAttributes, RequestedTelemetryAttributes};
 use xray_core::Entity;
-use xray_core::context::current_for_call;
+use xray_core::context::{current_for_call, try_current};
 
 use crate::call::Call;
+use crate::opt_out::OptOut;
 use crate::whitelist::Whitelist;
 
 /// What the SDK calls the interceptor that turns an operation into a presigned url. Nothing else tells of it.
@@ -122,7 +123,8 @@ impl Intercept for XRayInterceptor {
         _: &BeforeSerializationInterceptorContextRef<'_>,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let parent = current_for_call("an AWS call");
+        // If there is none, that is reported once it is known that the call is to be traced.
+        let parent = try_current().unwrap_or_default();
         if parent.is_sampled() {
             self.ask(cfg);
             cfg.interceptor_state().store_put(Parent(parent));
@@ -139,6 +141,13 @@ impl Intercept for XRayInterceptor {
         components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        if OptOut::of(cfg).is_untraced {
+            cfg.interceptor_state().unset::<Parent>().unset::<Call>();
+            return Ok(());
+        }
+        if try_current().is_none() {
+            current_for_call("an AWS call");
+        }
         // A client and one of its calls may both have an interceptor: the first counts.
         if let Some(Parent(parent)) = cfg.load::<Parent>().filter(|_| cfg.load::<Call>().is_none()) {
             if components.interceptors().any(|interceptor| interceptor.name() == PRESIGNING) {
@@ -175,7 +184,7 @@ impl Intercept for XRayInterceptor {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(call) = cfg.load::<Call>() {
-            call.carry_on(context.request_mut());
+            call.carry_on(context.request_mut(), OptOut::of(cfg).is_without_header);
         }
         Ok(())
     }
@@ -203,6 +212,7 @@ impl Intercept for XRayInterceptor {
     ) -> Result<(), BoxError> {
         if cfg.load::<Call>().is_none()
             && let Some(Parent(parent)) = cfg.load::<Parent>()
+            && !OptOut::of(cfg).is_untraced
         {
             // Refused before its input was looked at.
             let call = Call::begin(parent, cfg, &self.whitelist);

@@ -35,8 +35,13 @@
 //! | time-out, refused connection, no credentials, an input that is refused | fault, with the error and its `source()` chain, no response |
 //! | an answer that cannot be read | fault, with the error as `remote` |
 //! | the call is dropped | fault, with an exception of type `Cancelled` |
-//! | a streamed answer fails, or is dropped before its end | fault; metadata `aborted` in the namespace `xray` |
+//! | a streamed answer fails | fault, with the error as `remote`, unless a time limit of this side ended it |
+//! | a streamed answer is dropped while it is read | metadata `aborted` in the namespace `xray` |
+//! | a streamed answer is dropped unread | as an answer |
+//! | a credential provider calls IMDS, STS or SSO | nothing, and no header |
 //! | a presigned url is made | nothing: no request is sent, and the url is as it is without tracing |
+//!
+//! [`Untraced`] keeps a call or a client out of the trace; [`WithoutHeader`] records it and sends no header.
 //!
 //! # Propagation
 //!
@@ -60,7 +65,7 @@
 //!
 //! Out of reach are numbers, booleans and enumerations that travel in urls, all but texts of services that speak XML
 //! or CBOR, members of responses in XML or CBOR, members of members, and whatever stands in a body that is streamed,
-//! compressed or larger than 64 KiB. Texts are cut at 2 KiB, larger lists and objects left out. Data that
+//! compressed or larger than 64 KiB. Texts and lists are cut at 2 KiB, larger objects left out. Data that
 //! the application stores or sends is never parsed: objects of S3, payloads of functions and models.
 //!
 //! What the whitelist names is recorded as it is; a member that the API calls sensitive, and that stands in a body,
@@ -82,10 +87,12 @@ mod failure;
 mod http_client;
 mod interceptor;
 mod members;
+mod opt_out;
 mod whitelist;
 
 pub use http_client::XRayHttpClient;
 pub use interceptor::XRayInterceptor;
+pub use opt_out::{Untraced, WithoutHeader};
 pub use whitelist::{Parameter, Parameters, Whitelist, WhitelistError, WhitelistPlace, field_name};
 
 #[cfg(doctest)]

@@ -20,7 +20,7 @@ use crate::whitelist::{Parameter, Parameters, Source, Take, service_key};
 
 /// Larger bodies are not read.
 const MAX_BODY: usize = 64 * 1024;
-/// Larger values are not recorded; texts are cut.
+/// Texts and lists are cut there. Larger objects are not recorded.
 const MAX_VALUE: usize = 2 * 1024;
 
 /// REST services whose JSON bodies are, or may be, the application's own data. An empty operation means all.
@@ -56,13 +56,32 @@ pub(crate) fn record(found: Found<'_>, aws: Aws) -> Aws {
         Member::Text(text) => aws.parameter(name, cut(&text)),
         Member::Json(json) if json.get() == "null" => aws,
         Member::Json(json) if json.get().len() <= MAX_VALUE => aws.parameter(name, json),
-        Member::Json(json) => match serde_json::from_str::<String>(json.get()) {
-            Ok(text) => aws.parameter(name, cut(&text)),
+        Member::Json(json) => match serde_json::from_str(json.get()) {
+            Ok(value) => record_large(aws, name, value),
             Err(_) => aws,
         },
         Member::Made(value) if value.to_string().len() <= MAX_VALUE => aws.parameter(name, &value),
-        Member::Made(_) => aws,
+        Member::Made(value) => record_large(aws, name, value),
     })
+}
+
+/// Adds the beginning of a text or a list. Objects have none.
+fn record_large(aws: Aws, name: &str, value: Value) -> Aws {
+    match value {
+        Value::String(text) => aws.parameter(name, cut(&text)),
+        Value::Array(mut items) => {
+            let mut left = MAX_VALUE;
+            let fitting = items.iter().take_while(|item| {
+                let rest = left.checked_sub(item.to_string().len() + 1);
+                left = rest.unwrap_or_default();
+                rest.is_some()
+            });
+            let fitting = fitting.count();
+            items.truncate(fitting);
+            if items.is_empty() { aws } else { aws.parameter(name, &items) }
+        }
+        _ => aws,
+    }
 }
 
 fn cut(text: &str) -> &str {
@@ -285,14 +304,18 @@ mod tests {
     #[test]
     fn large_values_are_cut_or_left_out() {
         let long = "ä".repeat(2000);
-        let quoted = RawValue::from_string(format!("{long:?}")).unwrap();
-        let list = RawValue::from_string(format!("{:?}", [7; 2000])).unwrap();
+        let raw = |value: Value| RawValue::from_string(value.to_string()).unwrap();
+        let (quoted, list) = (raw(json!(long)), raw(json!(vec![7; 10_000])));
+        let object = raw(json!({"a": long}));
         let found = vec![
             ("text", Member::Text(long.as_str().into())),
             ("json", Member::Json(&quoted)),
             ("list", Member::Json(&list)),
             ("keys", Member::Made(vec!["key"; 1000].into())),
+            ("object", Member::Json(&object)),
+            ("one", Member::Made(vec![long.as_str()].into())),
         ];
-        assert_eq!(recorded(found), json!({"text": "ä".repeat(1024), "json": "ä".repeat(1024)}));
+        let cut = "ä".repeat(1024);
+        assert_eq!(recorded(found), json!({"text": cut, "json": cut, "list": vec![7; 1024], "keys": vec!["key"; 341]}));
     }
 }

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod context;
+mod credentials;
 mod documents;
 mod http_client;
 mod moto;
+mod opt_out;
 mod parameters;
 mod streams;
 mod stub;
