@@ -155,8 +155,10 @@ fn work_that_is_made_outside_any_context_belongs_where_it_begins() {
     }));
     // Where there is one when it is made, that counts.
     let other = recorder.begin("other");
-    let of_shop = segment.scope(async { async {}.in_subsegment("of shop") });
-    let of_shop = runtime.block_on(of_shop);
+    let of_shop = {
+        let _in = segment.enter();
+        async {}.in_subsegment("of shop")
+    };
     runtime.block_on(other.scope(of_shop));
     other.close();
     segment.close();
