@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::cause::panic_exception;
-use crate::context::{Entered, InSubsegment, Parent, current_or_missing, enter_recorded_child};
+use crate::context::{InSubsegment, Parent, Restores, current_or_missing, enter_recorded_child, replace};
 use crate::entity::{Flag, Subsegment};
 use crate::to_exception::ToException;
 
@@ -113,15 +113,15 @@ pub fn capture_callback<A, T>(name: impl Into<String>, f: impl FnOnce(A) -> T) -
     let (parent, name) = (Parent::here(), name.into());
     move |argument| {
         let subsegment = parent.begin_child(&name);
-        let entered = subsegment.enter();
-        run(subsegment, entered, |_| f(argument), |_, _| {})
+        let restores = replace(Some(subsegment.handle().clone()));
+        run(subsegment, restores, |_| f(argument), |_, _| {})
     }
 }
 
 #[track_caller]
 fn run_in_current<T>(name: &str, f: impl FnOnce(&Subsegment) -> T, note: impl FnOnce(&Subsegment, &T)) -> T {
     match enter_recorded_child(name) {
-        Some((subsegment, entered)) => run(subsegment, entered, f, note),
+        Some((subsegment, restores)) => run(subsegment, restores, f, note),
         // Nothing to record: the context stays as it is, and calls made in `f` carry on the unsampled trace.
         None => f(&Subsegment::begun(current_or_missing(name))),
     }
@@ -129,13 +129,13 @@ fn run_in_current<T>(name: &str, f: impl FnOnce(&Subsegment) -> T, note: impl Fn
 
 fn run<T>(
     subsegment: Subsegment,
-    entered: Entered,
+    restores: Restores,
     f: impl FnOnce(&Subsegment) -> T,
     note: impl FnOnce(&Subsegment, &T),
 ) -> T {
     // Caught only to learn the panic's message: it goes on below.
     let result = catch_unwind(AssertUnwindSafe(|| f(&subsegment)));
-    drop(entered);
+    drop(restores);
     match result {
         Ok(value) => {
             note(&subsegment, &value);

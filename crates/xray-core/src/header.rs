@@ -81,8 +81,8 @@ pub struct TraceHeader<'a> {
 /// name none that can be joined, or the other header won. Zero where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Rejected {
-    xray: u64,
-    traceparent: u64,
+    xray: u32,
+    traceparent: u32,
 }
 
 /// What a trace keeps of the headers that it came with, to know them again on a call: a proxy copies them there.
@@ -109,9 +109,10 @@ impl Received {
 }
 
 /// A number that tells texts apart without keeping them (FNV-1a), never zero.
-fn mark(text: &str) -> u64 {
+fn mark(text: &str) -> u32 {
     let mix = |mark: u64, byte: u8| (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, mix) | 1
+    let mark = text.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
+    (mark ^ (mark >> 32)) as u32 | 1
 }
 
 /// What an incoming header hands to all exits of its trace.

@@ -61,7 +61,7 @@ pub struct HttpRequest<'a> {
     method: &'a str,
     url: Url<'a>,
     user_agent: Option<&'a str>,
-    client_ip: Option<IpAddr>,
+    client_ip: Option<Address<'a>>,
     forwarded: bool,
     traced: bool,
     keep_query: bool,
@@ -72,6 +72,13 @@ pub struct HttpRequest<'a> {
 enum Url<'a> {
     Whole(&'a str),
     Parts { scheme: &'a str, host: &'a str, target: &'a str },
+}
+
+/// The client's address. A text is read when it is written: most requests are not recorded.
+#[derive(Clone, Copy, Debug)]
+enum Address<'a> {
+    Text(&'a str),
+    Ip(IpAddr),
 }
 
 impl Default for Url<'_> {
@@ -102,15 +109,15 @@ impl<'a> HttpRequest<'a> {
     /// Sets the client's address from a text, as in `X-Forwarded-For`: `192.0.2.1`, `192.0.2.1:51234`,
     /// `[2001:db8::1]:443`. Port, brackets and zone are cut off. Any other text leaves the address out.
     #[must_use]
-    pub fn client_ip(mut self, address: &str) -> HttpRequest<'a> {
-        self.client_ip = parse_ip(address);
+    pub fn client_ip(mut self, address: &'a str) -> HttpRequest<'a> {
+        self.client_ip = Some(Address::Text(address));
         self
     }
 
     /// Sets the client's address as the socket knows it. An IPv4 address in IPv6 form is written as IPv4.
     #[must_use]
     pub fn peer(mut self, address: IpAddr) -> HttpRequest<'a> {
-        self.client_ip = Some(address.to_canonical());
+        self.client_ip = Some(Address::Ip(address.to_canonical()));
         self
     }
 
@@ -144,7 +151,12 @@ impl<'a> HttpRequest<'a> {
         if let Some(user_agent) = self.user_agent.filter(|text| !text.is_empty()) {
             json::text_after(out, ",\"user_agent\":\"", json::cut(user_agent, json::SHORT));
         }
-        if let Some(address) = self.client_ip {
+        let address = match self.client_ip {
+            Some(Address::Text(text)) => parse_ip(text),
+            Some(Address::Ip(address)) => Some(address),
+            None => None,
+        };
+        if let Some(address) = address {
             json::member(out, "client_ip");
             json::display(out, &address);
         }

@@ -38,7 +38,8 @@ pub fn clean_name(name: &str) -> Cow<'_, str> {
 /// As [`clean_name`], for an entity that is recorded: a name that has to be changed is counted, and reported once.
 pub(crate) fn repair_name<'a>(name: &'a str, counters: &Counters, diagnostics: &Diagnostics) -> Cow<'a, str> {
     let cleaned = clean_name(name);
-    if cleaned != name {
+    // What needs no change is the same text.
+    if !std::ptr::eq(&*cleaned, name) {
         counters.names_repaired.add(1);
         let message = format_args!(
             "name {name:?} recorded as {cleaned:?}: X-Ray allows letters, numbers, blanks and _ . : / % & # = + - @, \

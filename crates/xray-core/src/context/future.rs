@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use crate::capture::note;
 use crate::cause::panic_exception;
-use crate::entity::{Flag, Handle, Owner, Subsegment};
+use crate::entity::{Flag, Handle, Share, Subsegment};
 use crate::to_exception::{ToException, form};
 
 use super::{Parent, peek, swap};
@@ -87,7 +87,7 @@ pin_project! {
         // The context of this future while it is not polled, that of the thread while it is.
         slot: Option<Handle>,
         // Keeps the entity open, where the future was made by a handle that does.
-        owner: Option<Owner>,
+        owner: Option<Share>,
     }
 
     impl<F> PinnedDrop for InEntity<F> {
@@ -100,7 +100,7 @@ pin_project! {
 }
 
 impl<F> InEntity<F> {
-    pub(crate) fn new(handle: Handle, owner: Option<Owner>, inner: F) -> InEntity<F> {
+    pub(crate) fn new(handle: Handle, owner: Option<Share>, inner: F) -> InEntity<F> {
         InEntity { inner: Some(inner), slot: Some(handle), owner }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::entity::{Handle, Owner, Subsegment};
+use crate::entity::{Handle, Share, Subsegment};
 
 use super::{is_recorded, swap};
 
@@ -31,41 +31,44 @@ use super::{is_recorded, swap};
 /// ```
 #[must_use = "the entity is current as long as the guard lives"]
 pub struct Entered {
+    // First the context is put back.
+    _restores: Restores,
+    /// Keeps the entity open, where it was entered by a handle that does.
+    _share: Option<Share>,
+}
+
+/// Puts back what was current before, when it is dropped.
+pub(crate) struct Restores {
     previous: Option<Handle>,
-    /// Keeps the entity open, where it was entered by a handle that does. Dropped after the context is put back.
-    owner: Option<Owner>,
     thread_bound: PhantomData<*const ()>,
 }
 
 /// Makes that the thread's context, also when it is none.
-pub(crate) fn enter(mut slot: Option<Handle>) -> Entered {
+pub(crate) fn replace(mut slot: Option<Handle>) -> Restores {
     swap(&mut slot);
-    Entered { previous: slot, owner: None, thread_bound: PhantomData }
+    Restores { previous: slot, thread_bound: PhantomData }
 }
 
-/// Makes `handle` the thread's context; the guard holds `owner`.
-pub(crate) fn enter_keeping(handle: Handle, owner: Option<Owner>) -> Entered {
-    let mut entered = enter(Some(handle));
-    entered.owner = owner;
-    entered
+/// Makes `handle` the thread's context; the guard holds `share`.
+pub(crate) fn enter(handle: Handle, share: Option<Share>) -> Entered {
+    Entered { _restores: replace(Some(handle)), _share: share }
 }
 
 /// Begins a subsegment of the current entity, if that is recorded, and enters it.
 ///
 /// The parent waits in the guard meanwhile, so that its handle need not be cloned.
-pub(crate) fn enter_recorded_child(name: &str) -> Option<(Subsegment, Entered)> {
+pub(crate) fn enter_recorded_child(name: &str) -> Option<(Subsegment, Restores)> {
     if !is_recorded() {
         return None;
     }
-    let mut entered = Entered { previous: None, owner: None, thread_bound: PhantomData };
-    swap(&mut entered.previous);
-    let subsegment = Subsegment::begun(entered.previous.as_ref()?.begin_child(name));
+    let restores = replace(None);
+    let subsegment = Subsegment::begun(restores.previous.as_ref()?.begin_child(name));
     let mut slot = Some(subsegment.handle().clone());
     swap(&mut slot);
-    Some((subsegment, entered))
+    Some((subsegment, restores))
 }
 
-impl Drop for Entered {
+impl Drop for Restores {
     fn drop(&mut self) {
         // What was current is dropped with the guard, after the exchange.
         swap(&mut self.previous);

@@ -16,7 +16,7 @@ use std::panic::Location;
 pub(crate) use future::Exchanged;
 pub use future::{FutureExt, InEntity, InSubsegment, TryInSubsegment};
 pub use guard::Entered;
-pub(crate) use guard::{enter, enter_keeping, enter_recorded_child};
+pub(crate) use guard::{Restores, enter, enter_recorded_child, replace};
 pub use missing::{ContextMissing, MissingContext, ParseContextMissingError};
 pub(crate) use parent::Parent;
 
@@ -133,7 +133,7 @@ pub fn subsegment(name: impl AsRef<str>) -> Subsegment {
 pub fn in_current<T>(f: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let handle = peek();
     move || {
-        let _entered = enter(handle);
+        let _restores = replace(handle);
         f()
     }
 }

@@ -1,6 +1,6 @@
 //! Either kind of entity, as the current one is.
 
-use super::handle::{Handle, Owner, entering_methods, shared_methods};
+use super::handle::{Handle, Share, entering_methods, shared_methods};
 
 /// A segment or a subsegment, as [`current`](crate::current) returns it. It does not keep the entity open.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +23,7 @@ impl Entity {
         &self.handle
     }
 
-    fn share(&self) -> Option<Owner> {
+    fn share(&self) -> Option<Share> {
         None
     }
 

@@ -4,7 +4,6 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::cause::unwinding_exception;
 use crate::header::{Carried, Received, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::to_exception::ToException;
@@ -99,13 +98,8 @@ impl Handle {
 
     /// Closes the entity as its handles go out of scope, which a panic may be the reason of.
     pub(crate) fn finish(&self) {
-        if let Handle::Recorded(node) = self
-            && node.is_open()
-        {
-            if node.is_unwound() {
-                node.record(Flag::Fault, unwinding_exception("the thread panicked"));
-            }
-            node.close(None);
+        if let Handle::Recorded(node) = self {
+            node.finish();
         }
     }
 
@@ -219,8 +213,15 @@ impl Owner {
     }
 
     /// Another owner for a guard or a future, if there is anything to keep open.
-    pub(super) fn share(&self) -> Option<Owner> {
-        (self.keeps_open && matches!(self.handle, Handle::Recorded(_))).then(|| self.clone())
+    #[inline]
+    pub(super) fn share(&self) -> Option<Share> {
+        match &self.handle {
+            Handle::Recorded(node) if self.keeps_open => {
+                node.add_owner();
+                Some(Share(node.clone()))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -236,14 +237,29 @@ impl Clone for Owner {
 }
 
 impl Drop for Owner {
+    #[inline]
     fn drop(&mut self) {
         if let Handle::Recorded(node) = &self.handle
             && self.keeps_open
-            && node.is_open()
-            && node.remove_owner()
         {
-            self.handle.finish();
+            release(node);
         }
+    }
+}
+
+/// What keeps an entity open besides handles: a guard or a future that was made by one.
+pub(crate) struct Share(Node);
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        release(&self.0);
+    }
+}
+
+/// One that kept it open is gone.
+fn release(node: &Node) {
+    if node.is_open() && node.remove_owner() {
+        node.finish();
     }
 }
 
@@ -385,7 +401,7 @@ macro_rules! entering_methods {
             /// current while other tasks run: use [`scope`](Self::scope) or
             /// [`in_subsegment`](crate::FutureExt::in_subsegment).
             pub fn enter(&self) -> crate::context::Entered {
-                crate::context::enter_keeping(self.handle().clone(), self.share())
+                crate::context::enter(self.handle().clone(), self.share())
             }
 
             /// Runs `future` with this as the current entity, at each poll. The entity stays open afterwards.

@@ -18,7 +18,7 @@ mod value;
 pub use body::{Flag, Namespace};
 pub use either::Entity;
 pub use facade::Facade;
-pub(crate) use handle::{Handle, Owner};
+pub(crate) use handle::{Handle, Share};
 pub(crate) use node::{Beginning, Kind, Node};
 pub(crate) use passive::Passive;
 pub use segment::Segment;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::buffer;
-use crate::cause::Exception;
+use crate::cause::{Exception, unwinding_exception};
 use crate::diagnostics::Cause;
 use crate::document::json;
 use crate::header::{Carried, Received, SamplingFlag, TraceHeader};
@@ -87,7 +87,7 @@ struct Core {
     owners: AtomicUsize,
     /// It began in a destructor that a panic runs.
     begun_unwinding: bool,
-    /// Whether there still is a body: to know without the lock.
+    /// Until one thread closes it.
     open: AtomicBool,
     /// Taken by the close: what comes later finds nothing, so nothing can change after it was sent, and
     /// nothing can be sent twice.
@@ -96,8 +96,15 @@ struct Core {
 
 impl Core {
     /// Born with one owner.
-    fn new(id: EntityId, parent: Option<EntityId>, start: Timestamp, slot: SlotRef, body: Option<Body>) -> Core {
-        let (begun_unwinding, open) = (std::thread::panicking(), AtomicBool::new(body.is_some()));
+    fn new(
+        id: EntityId,
+        parent: Option<EntityId>,
+        start: Timestamp,
+        slot: SlotRef,
+        begun_unwinding: bool,
+        body: Option<Body>,
+    ) -> Core {
+        let open = AtomicBool::new(body.is_some());
         Core { id, parent, start, slot, owners: AtomicUsize::new(1), begun_unwinding, open, body: Mutex::new(body) }
     }
 }
@@ -133,9 +140,10 @@ impl Node {
             write_head(head, name, id, anchor.start());
             Ledger::new(trace_id, threshold, id, head)
         });
+        let begun_unwinding = std::thread::panicking();
         let body = (kind != Kind::Facade).then(|| Body::with_rule(decision.rule().cloned()));
         Node::Segment(Arc::new(Trace {
-            core: Core::new(id, parent, anchor.start(), slot, body),
+            core: Core::new(id, parent, anchor.start(), slot, begun_unwinding, body),
             kind,
             recorder: recorder.clone(),
             id: trace_id,
@@ -215,8 +223,9 @@ impl Node {
             lock(&trace.ledger).begin(parent.slot, parent.id, id, head, &mut out)
         });
         trace.emit(out);
-        let core = Core::new(id, Some(parent.id), start, slot, Some(Body::default()));
-        Node::Subsegment(Arc::new(Part { core, trace: trace.clone() }))
+        let (begun_unwinding, trace) = (std::thread::panicking(), trace.clone());
+        let core = Core::new(id, Some(parent.id), start, slot, begun_unwinding, Some(Body::default()));
+        Node::Subsegment(Arc::new(Part { core, trace }))
     }
 
     fn clean<'a>(&self, name: &'a str) -> std::borrow::Cow<'a, str> {
@@ -381,29 +390,41 @@ impl Node {
         }
     }
 
-    /// Closes the entity. What is closed already stays as it is: whoever takes the body, and no other, closes.
+    /// Closes the entity as its handles go out of scope, which a panic may be the reason of.
+    pub(super) fn finish(&self) {
+        if self.is_open() {
+            if self.is_unwound() {
+                self.record(Flag::Fault, unwinding_exception("the thread panicked"));
+            }
+            self.close(None);
+        }
+    }
+
+    /// Closes the entity. What is closed already stays as it is: of several threads one closes, and decides.
     pub(super) fn close(&self, end: Option<Timestamp>) {
-        if !self.is_open() {
+        if !self.is_open() || !self.core().open.swap(false, Ordering::AcqRel) {
             return;
         }
         let trace = self.trace();
-        let body = {
-            let mut open = lock(&self.core().body);
-            self.core().open.store(false, Ordering::Relaxed);
-            open.take()
-        };
-        let Some(mut body) = body else { return };
         let end = end.unwrap_or_else(|| trace.now()).max(self.core().start);
         if self.kind() == Kind::Segment {
             trace.judge(end);
         }
-        if self.is_discarded() {
-            return;
-        }
         let mut out = Departures::default();
         buffer::with(|tail| {
-            let shed = self.write_tail(tail, &mut body, Some(end));
+            let shed = {
+                let mut open = lock(&self.core().body);
+                let shed = match open.as_mut() {
+                    Some(body) if !self.is_discarded() => self.write_tail(tail, body, Some(end)),
+                    _ => None,
+                };
+                *open = None;
+                shed
+            };
             self.report(shed);
+            if self.is_discarded() {
+                return;
+            }
             let mut ledger = lock(&trace.ledger);
             match self.kind() {
                 Kind::Subsegment => ledger.close(self.core().slot, tail, &mut out),

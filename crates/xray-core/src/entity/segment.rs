@@ -1,7 +1,7 @@
 //! Segments: what this service did for one request.
 
 use super::either::Entity;
-use super::handle::{Handle, Owner, entering_methods, shared_methods};
+use super::handle::{Handle, Owner, Share, entering_methods, shared_methods};
 use crate::http::{HttpRequest, HttpResponse};
 
 /// What this service did for one request, or for one job.
@@ -51,7 +51,7 @@ impl Segment {
         self.owner.handle()
     }
 
-    fn share(&self) -> Option<Owner> {
+    fn share(&self) -> Option<Share> {
         self.owner.share()
     }
 

@@ -2,7 +2,7 @@
 
 use super::body::Namespace;
 use super::either::Entity;
-use super::handle::{Handle, Owner, entering_methods, shared_methods};
+use super::handle::{Handle, Owner, Share, entering_methods, shared_methods};
 use crate::aws::Aws;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::id::EntityId;
@@ -45,7 +45,7 @@ impl Subsegment {
         self.owner.handle()
     }
 
-    fn share(&self) -> Option<Owner> {
+    fn share(&self) -> Option<Share> {
         self.owner.share()
     }
 
