@@ -93,6 +93,12 @@ pub(crate) struct Received {
 }
 
 impl Received {
+    /// The same where a request with headers of its own is served within the trace, as in a Lambda function.
+    pub(crate) fn with(self, xray: Option<&str>, traceparent: Option<&str>) -> Received {
+        let rejected = Rejected { xray: xray.map_or(0, mark), traceparent: traceparent.map_or(0, mark) };
+        Received { rejected, ..self }
+    }
+
     /// Whether this `X-Amzn-Trace-Id`, on a call made in the trace `trace_id`, is the one that came.
     pub(crate) fn is_xray(&self, trace_id: TraceId, header: &str) -> bool {
         let parsed = TraceHeader::parse(header);

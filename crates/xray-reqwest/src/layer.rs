@@ -9,7 +9,7 @@ use tower_layer::Layer;
 use crate::error::{Boxed, Typed};
 use crate::options::{Options, Origin, option_methods};
 use crate::service::XRayClient;
-use crate::start::{AtCall, AtFirstPoll};
+use crate::start::{AtCall, AtFirstPoll, Kinds};
 
 /// Records a subsegment for each call of a tower HTTP client: a `Service` of `http::Request`, or
 /// `reqwest::Client` itself.
@@ -97,7 +97,7 @@ use crate::start::{AtCall, AtFirstPoll};
 #[must_use = "a layer does nothing until it is applied"]
 pub struct XRayClientLayer<C = Typed, B = Typed, W = AtFirstPoll> {
     options: Arc<Options>,
-    kinds: PhantomData<fn() -> (C, B, W)>,
+    kinds: Kinds<C, B, W>,
 }
 
 impl XRayClientLayer {

@@ -15,13 +15,13 @@ use crate::body::XRayBody;
 use crate::call::{Call, Destination};
 use crate::error::{AsError, Typed};
 use crate::options::{CallParent, Options};
-use crate::start::{AtFirstPoll, CallStart, Departing, ResponseFuture};
+use crate::start::{AtFirstPoll, CallStart, Departing, Kinds, ResponseFuture};
 
 /// A client whose calls are recorded: made by [`XRayClientLayer`](crate::XRayClientLayer).
 pub struct XRayClient<S, C = Typed, B = Typed, W = AtFirstPoll> {
     pub(crate) inner: S,
     pub(crate) options: Arc<Options>,
-    pub(crate) kinds: PhantomData<fn() -> (C, B, W)>,
+    pub(crate) kinds: Kinds<C, B, W>,
 }
 
 impl<S, C, B, W, ReqB, ResB> Service<Request<ReqB>> for XRayClient<S, C, B, W>

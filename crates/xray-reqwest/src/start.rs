@@ -1,6 +1,7 @@
 //! When a call begins: as the client is called, or where its future is polled.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -55,6 +56,9 @@ impl<S> CallStart<S> for AtCall {
         None
     }
 }
+
+/// How errors are looked at, and when calls begin: what a client is told by its type.
+pub(crate) type Kinds<C, B, W> = PhantomData<fn() -> (C, B, W)>;
 
 /// A request that can be given its header.
 pub trait Departing {

@@ -42,6 +42,14 @@ impl Handle {
         }
     }
 
+    /// A child for a request with these headers: `X-Amzn-Trace-Id` and `traceparent`.
+    pub(crate) fn begin_request(&self, name: &str, xray: Option<&str>, traceparent: Option<&str>) -> Handle {
+        match self.recorded() {
+            Some(node) => Handle::Recorded(node.begin_request(name, node.received().with(xray, traceparent))),
+            None => self.begin_child(name),
+        }
+    }
+
     pub(super) fn begin_child_at(&self, name: &str, start: SystemTime) -> Handle {
         match self.recorded() {
             Some(node) => Handle::Recorded(node.begin_child_at(name, start.into())),

@@ -55,6 +55,7 @@ pub(crate) struct Trace {
 pub(crate) struct Part {
     core: Core,
     trace: Arc<Trace>,
+    received: Received,
 }
 
 /// What an entity is.
@@ -212,6 +213,15 @@ impl Node {
 
     /// A subsegment for work that began earlier.
     pub(super) fn begin_child_at(&self, name: &str, start: Timestamp) -> Node {
+        self.begin_child_with(name, start, self.received())
+    }
+
+    /// A subsegment for a request with headers of its own.
+    pub(super) fn begin_request(&self, name: &str, received: Received) -> Node {
+        self.begin_child_with(name, self.trace().now(), received)
+    }
+
+    fn begin_child_with(&self, name: &str, start: Timestamp, received: Received) -> Node {
         let (trace, parent) = (self.trace(), self.core());
         let ids = trace.recorder.ids();
         // Not only where the trace begins: the work may have come to another thread.
@@ -225,7 +235,7 @@ impl Node {
         trace.emit(out);
         let (begun_unwinding, trace) = (std::thread::panicking(), trace.clone());
         let core = Core::new(id, Some(parent.id), start, slot, begun_unwinding, Some(Body::default()));
-        Node::Subsegment(Arc::new(Part { core, trace }))
+        Node::Subsegment(Arc::new(Part { core, trace, received }))
     }
 
     fn clean<'a>(&self, name: &'a str) -> std::borrow::Cow<'a, str> {
@@ -506,7 +516,10 @@ impl Node {
     }
 
     pub(super) fn received(&self) -> Received {
-        self.trace().received
+        match self {
+            Node::Segment(trace) => trace.received,
+            Node::Subsegment(part) => part.received,
+        }
     }
 }
 

@@ -191,7 +191,8 @@ impl Incoming {
     ) -> Incoming {
         let host = request.host.map(without_user).filter(|host| !host.is_empty());
         options.naming.check(recorder.diagnostics());
-        let segment = Segment::begun(parent.begin_child(options.naming.resolve(host, recorder.tracing_name())));
+        let name = options.naming.resolve(host, recorder.tracing_name());
+        let segment = Segment::begun(parent.begin_request(name, request.trace_header, request.traceparent));
         let respond = request.header(recorder.propagation()).sampled() == Some(SamplingFlag::Requested);
         Incoming::new(segment, options, request, respond, None)
     }

@@ -593,6 +593,26 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_in_a_lambda_function_knows_the_headers_of_its_event() {
+        let recorder = recorder(Always);
+        let facade = recorder.facade(&TraceHeader::parse(&format!("{ROOT};Parent=53995c3f42cd8ad8;Sampled=1")));
+        let _in = facade.enter();
+        // As a load balancer and a gateway send them, whose ids are not those of the invocation.
+        let of_gateway = format!("{ROOT};Parent=0000000000000001;Sampled=1");
+        for received in ["Root=1-5759e988-000000000000000000000001", &of_gateway, ROOT] {
+            served(&recorder, [Some(received), None], |entity| {
+                assert_eq!(entity.trace_id().unwrap().to_string(), "1-5759e988-bd862e3fe1be46a994272793");
+                let begin = |header| {
+                    let call = OutgoingRequest { trace_header: Some(header), ..request("http", "h", "/") };
+                    Outgoing::begin(Some(entity), &OutgoingOptions::new(), &call).is_some()
+                };
+                assert!(begin(received), "{received}");
+                assert!(!begin("Root=1-5759e988-000000000000000000000002"));
+            });
+        }
+    }
+
+    #[test]
     fn the_header_of_someone_else_stays() {
         let parented = format!("{ROOT};Parent=53995c3f42cd8ad8");
         let of_another = format!("{ROOT};Parent=0000000000000001;Sampled=1");

@@ -114,14 +114,11 @@ async fn a_request_leaves_untouched_when_there_is_nothing_to_say() {
         segment.close();
         assert_eq!(traces.take().one().tree(), "shop\n", "{kind:?}");
 
-        // No context, a disabled SDK, a trace that Lambda only passes through.
+        // No context, a disabled SDK.
         let nothing = vec![("/ok".to_owned(), vec![])];
         client.get(&server.url("/ok")).await;
         assert_eq!(server.take_seen(), nothing, "{kind:?}");
         Recorder::disabled().begin("shop").scope(client.get(&server.url("/ok"))).await;
-        assert_eq!(server.take_seen(), nothing, "{kind:?}");
-        let pass_through = recorder.facade(&TraceHeader::parse("Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a"));
-        pass_through.scope(client.get(&server.url("/ok"))).await;
         assert_eq!(server.take_seen(), nothing, "{kind:?}");
     }
 }
@@ -129,6 +126,23 @@ async fn a_request_leaves_untouched_when_there_is_nothing_to_say() {
 /// A request as a proxy makes it: with the headers that it received.
 fn forwarded(url: &str, header: &str) -> Request<Empty<bytes::Bytes>> {
     Request::get(url).header("x-amzn-trace-id", header).body(Empty::new()).unwrap()
+}
+
+#[tokio::test]
+async fn a_trace_that_lambda_passes_through_goes_on_and_nothing_is_recorded() {
+    const RECEIVED: &str = "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Lineage=a87bd80c:1";
+    let server = Server::start().await;
+    let want = [("/ok".to_owned(), vec![RECEIVED.to_owned()])];
+    for kind in KINDS {
+        let (recorder, traces) = Recorder::in_memory();
+        let (client, function) = (kind.client(&Setup::default()), recorder.facade(&TraceHeader::parse(RECEIVED)));
+        function.scope(client.get(&server.url("/ok"))).await;
+        assert_eq!(server.take_seen(), want, "{kind:?}");
+        // Also by a proxy.
+        function.scope(client.send(forwarded(&server.url("/ok"), RECEIVED), Read::All)).await;
+        assert_eq!(server.take_seen(), want, "{kind:?}");
+        assert!(traces.take().is_empty(), "{kind:?}");
+    }
 }
 
 #[tokio::test]
