@@ -85,7 +85,8 @@ macro_rules! causes {
         #[non_exhaustive]
         pub enum Cause {
             $(#[doc = concat!("`", $word, "`:")] $(#[doc = $doc])+ $name,)+
-            /// A message of a [`Sampler`](crate::sampling::Sampler) from outside this crate, with its own word.
+            /// A message of a [`Sampler`](crate::sampling::Sampler) or [`Emitter`](crate::emit::Emitter) from outside
+            /// this crate, with its own word.
             Custom(&'static str),
         }
 

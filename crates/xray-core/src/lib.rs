@@ -78,7 +78,8 @@ mod id;
 mod ledger;
 mod naming;
 pub mod plugin;
-mod process;
+#[doc(hidden)]
+pub mod process; // for emitters of other crates
 mod random;
 mod recorder;
 mod redact;

@@ -10,22 +10,23 @@ use arc_swap::ArcSwap;
 
 /// A value that each process makes for itself. Getting it costs the system call `getpid`, 50 to 100 ns.
 #[derive(Debug)]
-pub(crate) struct PerProcess<T>(ArcSwap<Owned<T>>);
+pub struct PerProcess<T>(ArcSwap<Owned<T>>);
 
+/// A value with the process that made it.
 #[derive(Debug)]
-pub(crate) struct Owned<T> {
+pub struct Owned<T> {
     process: u32,
     value: T,
 }
 
 impl<T> PerProcess<T> {
     /// With the value of this process.
-    pub(crate) fn new(value: T) -> PerProcess<T> {
+    pub fn new(value: T) -> PerProcess<T> {
         PerProcess(ArcSwap::from_pointee(Owned { process: process::id(), value }))
     }
 
     /// The value of this process, which `make` makes for a forked child.
-    pub(crate) fn get(&self, make: impl FnOnce() -> T) -> impl Deref<Target = Arc<Owned<T>>> {
+    pub fn get(&self, make: impl FnOnce() -> T) -> impl Deref<Target = Arc<Owned<T>>> {
         let owned = self.0.load();
         if owned.process == process::id() {
             return owned;
@@ -39,7 +40,7 @@ impl<T> PerProcess<T> {
     }
 
     /// The value of this process, unless that of its parent is all there is.
-    pub(crate) fn existing(&self) -> Option<impl Deref<Target = Arc<Owned<T>>>> {
+    pub fn existing(&self) -> Option<impl Deref<Target = Arc<Owned<T>>>> {
         Some(self.0.load()).filter(|owned| owned.process == process::id())
     }
 }

@@ -28,9 +28,10 @@ macro_rules! counts {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
         /// How much a recorder has sent, lost and repaired since it was built.
         ///
-        /// A document is counted in exactly one of `emitted`, `dropped_queue_full`, `dropped_unsent` and
-        /// `dropped_oversize` as soon as its fate is known; what is missing from their sum is still queued. An
-        /// [`Emitter`](crate::emit::Emitter) from outside this crate keeps its own counts instead.
+        /// A document is counted in exactly one of `emitted`, `superseded`, `dropped_queue_full`, `dropped_unsent`,
+        /// `dropped_rejected` and `dropped_oversize` as soon as its fate is known; what is missing from their sum is
+        /// still queued. An [`Emitter`](crate::emit::Emitter) from outside this crate counts through its
+        /// [`EmitterContext`](crate::emit::EmitterContext), or not at all.
         /// Each field is read on its own, so under load they may be some documents apart.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
@@ -54,7 +55,8 @@ macro_rules! counts {
 
 counts! {
     /// Documents that the kernel took for the daemon. UDP tells no more: a daemon that is absent, or too
-    /// slow for its receive buffer, loses documents which are counted here.
+    /// slow for its receive buffer, loses documents which are counted here. With an emitter that sends by HTTP:
+    /// documents that the receiver accepted.
     emitted,
     /// Bytes of the documents in `emitted`, each with its header line.
     bytes,
@@ -63,11 +65,20 @@ counts! {
     /// Documents dropped because they could not be sent: no route, a daemon's name that does not resolve, no
     /// time left at shutdown.
     dropped_unsent,
+    /// Documents dropped because the receiver refused them: a service or collector that answers by HTTP.
+    dropped_rejected,
     /// Documents dropped because they are larger than a datagram may be.
     dropped_oversize,
     /// How often the kernel reported that nobody listens at the daemon's address. Each report stands for an
     /// earlier document, counted in `emitted`, which was lost; not each loss is reported.
     refused,
+    /// Documents of entities in progress only, which an emitter leaves out whose receiver cannot replace them: the
+    /// finished ones follow.
+    superseded,
+    /// Spans that a collector refused out of requests that it took; the documents are counted in `emitted`.
+    rejected_spans,
+    /// Requests to a service or collector that were sent again.
+    retries,
     /// Traces that were recorded and not kept: nothing failed in them, and they were not slow.
     not_kept,
     /// Documents that lost parts, such as metadata or stack frames, to fit into a datagram.

@@ -12,6 +12,7 @@
 
 mod address;
 mod background;
+mod context;
 mod inline;
 mod memory;
 mod outage;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 pub use self::address::{DaemonAddress, Endpoint, ParseAddressError};
 pub(crate) use self::background::BackgroundEmitter;
+pub use self::context::{EmitterContext, Fate};
 pub(crate) use self::inline::InlineEmitter;
 pub use self::memory::MemoryEmitter;
 use crate::document::Document;
@@ -54,6 +56,12 @@ use crate::document::Document;
 /// }
 /// ```
 pub trait Emitter: Send + Sync + 'static {
+    /// Receives what the recorder lends to its emitter, once, when it is built: where to count and to report. As
+    /// provided it does nothing.
+    fn start(&self, context: &EmitterContext) {
+        let _ = context;
+    }
+
     /// Takes a document, to send it now or later, or to drop it.
     fn emit(&self, document: Document);
 
@@ -74,6 +82,10 @@ pub trait Emitter: Send + Sync + 'static {
 macro_rules! forward {
     ($pointer:ident) => {
         impl<E: Emitter + ?Sized> Emitter for $pointer<E> {
+            fn start(&self, context: &EmitterContext) {
+                (**self).start(context);
+            }
+
             fn emit(&self, document: Document) {
                 (**self).emit(document);
             }

@@ -7,7 +7,7 @@ use super::{Inner, Recorder};
 use crate::about::About;
 use crate::context::ContextMissing;
 use crate::diagnostics::{Cause, Diagnostic, Diagnostics, Level, Logger, Stderr};
-use crate::emit::{BackgroundEmitter, DaemonAddress, Emitter, InlineEmitter};
+use crate::emit::{BackgroundEmitter, DaemonAddress, Emitter, EmitterContext, InlineEmitter};
 use crate::env::Environment;
 use crate::id::IdSource;
 use crate::plugin::{self, Plugin};
@@ -239,6 +239,7 @@ impl RecorderBuilder {
                 false => Arc::new(BackgroundEmitter::new(endpoint, counters.clone(), diagnostics.clone())),
             }
         });
+        emitter.start(&EmitterContext { counters: counters.clone(), diagnostics: diagnostics.clone() });
         let enabled = self.enabled && !environment.disabled;
         let log_group = environment.log_group.as_deref();
         let about = About::new(self.service.as_deref(), self.service_version.as_deref(), log_group);

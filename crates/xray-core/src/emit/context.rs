@@ -1,0 +1,70 @@
+//! What a recorder lends to its emitter: counts and reports.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::diagnostics::{Cause, Diagnostics, Level};
+use crate::document::Document;
+use crate::stats::Counters;
+
+/// What a recorder lends to its [`Emitter`](super::Emitter) when it is built.
+///
+/// An emitter that counts here shows up in the recorder's [`Stats`](crate::stats::Stats), like the built-in ones.
+/// Count each document once, when its fate is known.
+#[derive(Clone, Debug)]
+pub struct EmitterContext {
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) diagnostics: Diagnostics,
+}
+
+/// How a document ended, for [`EmitterContext::settle`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fate {
+    /// Sent: `emitted` and `bytes`.
+    Sent,
+    /// Nothing to send, since a later document holds everything: `superseded`.
+    Superseded,
+    /// Dropped by a full queue: `dropped_queue_full`.
+    QueueFull,
+    /// Dropped, for the receiver could not be reached: `dropped_unsent`.
+    Unsent,
+    /// Dropped by the receiver, or not understood: `dropped_rejected`.
+    Rejected,
+}
+
+impl EmitterContext {
+    /// Counts a document. At [`Level::Debug`] a dropped one is reported with its trace and `why`.
+    pub fn settle(&self, document: &Document, fate: Fate, why: fmt::Arguments<'_>) {
+        let counters = &self.counters;
+        match fate {
+            Fate::Sent => {
+                counters.emitted.add(1);
+                counters.bytes.add(document.datagram().len() as u64);
+                return;
+            }
+            Fate::Superseded => return counters.superseded.add(1),
+            Fate::QueueFull => counters.dropped_queue_full.add(1),
+            Fate::Unsent => counters.dropped_unsent.add(1),
+            Fate::Rejected => counters.dropped_rejected.add(1),
+        }
+        document.content().dropped(&self.diagnostics, why);
+    }
+
+    /// Counts spans that a receiver refused out of documents that it took: `rejected_spans`.
+    pub fn reject_spans(&self, spans: u64) {
+        self.counters.rejected_spans.add(spans);
+    }
+
+    /// Counts a request that is sent again: `retries`.
+    pub fn retry(&self) {
+        self.counters.retries.add(1);
+    }
+
+    /// Reports something about the emitter itself, as the recorder would, with a word in snake case for
+    /// [`Cause::Custom`]: see [`diagnostics`](crate::diagnostics). Messages of one cause are limited to one every
+    /// 10 seconds, except at `Debug`.
+    pub fn report(&self, level: Level, cause: &'static str, message: fmt::Arguments<'_>) {
+        self.diagnostics.report(level, Cause::Custom(cause), message);
+    }
+}
