@@ -1,0 +1,378 @@
+//! What all emitters of this crate share: a queue, a thread, retries, counts.
+
+use std::fmt;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use xray_core::diagnostics::Level;
+use xray_core::document::Document;
+use xray_core::emit::{Emitter, EmitterContext, Fate, Flushed};
+use xray_core::process::{Owned, PerProcess};
+
+use crate::backoff::Backoff;
+use crate::batching::Batching;
+use crate::queue::{Queue, Refused};
+
+/// How long the thread may send after the emitter is dropped.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// Why documents are dropped at the end.
+const NO_TIME: &str = "no time was left";
+
+/// How documents are sent to one kind of receiver. Used by one thread.
+pub(crate) trait Protocol: Send {
+    /// The request of a batch.
+    fn encode(&mut self, batch: &[Document]) -> Encoded;
+
+    /// Sends a request once.
+    fn send(&mut self, body: &[u8], batch: &[Document]) -> Reply;
+}
+
+/// A batch as a request.
+#[derive(Debug, Default)]
+pub(crate) struct Encoded {
+    /// `None`: nothing is to be sent.
+    pub(crate) body: Option<Vec<u8>>,
+    /// For each document of the batch, in order, whether the body has it.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// What a request has of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Included,
+    /// Nothing: it holds only what a later document replaces.
+    Superseded,
+    /// Nothing, for this reason.
+    Unreadable(String),
+}
+
+/// How an attempt to send ended.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// The receiver took the request, except for the documents at these indices, each with the reason.
+    Taken { refused: Vec<(usize, String)>, rejected_spans: u64, remark: Option<String> },
+    /// It may take it later.
+    Later { why: String, after: Option<Duration> },
+    /// It never will.
+    Never { why: String },
+    /// It takes less at a time.
+    TooLarge,
+}
+
+impl Reply {
+    /// All of it was taken.
+    pub(crate) fn taken() -> Reply {
+        Reply::Taken { refused: Vec::new(), rejected_spans: 0, remark: None }
+    }
+}
+
+/// Makes a protocol with connections of its own.
+type Connect = Box<dyn Fn() -> Box<dyn Protocol> + Send + Sync>;
+
+/// Sends documents by a protocol on a thread `xray-exporter`, which the first document starts. Dropping it stops the
+/// thread, after it has sent what is queued, within a second.
+///
+/// A forked child has a queue, a thread and connections of its own from its first document on. What is queued at the
+/// fork is sent by the parent.
+pub(crate) struct Background {
+    /// Where to, for messages.
+    target: Arc<str>,
+    batching: Batching,
+    connect: Arc<Connect>,
+    context: Arc<OnceLock<EmitterContext>>,
+    worker: PerProcess<Worker>,
+}
+
+/// The queue and the thread of a process.
+#[derive(Debug)]
+struct Worker {
+    queue: Arc<Queue>,
+    is_started: AtomicBool,
+}
+
+impl Worker {
+    fn new(batching: &Batching) -> Worker {
+        Worker { queue: Arc::new(Queue::new(batching.clone())), is_started: AtomicBool::new(false) }
+    }
+}
+
+impl Background {
+    /// Starts no thread and opens no connection yet.
+    pub(crate) fn new(target: &str, batching: Batching, connect: Connect) -> Background {
+        let worker = PerProcess::new(Worker::new(&batching));
+        Background { target: target.into(), batching, connect: Arc::new(connect), context: Arc::default(), worker }
+    }
+
+    fn worker(&self) -> impl Deref<Target = Arc<Owned<Worker>>> {
+        self.worker.get(|| Worker::new(&self.batching))
+    }
+
+    /// Wakes the thread, or starts it.
+    fn wake(&self, worker: &Worker) {
+        if !worker.is_started.swap(true, Relaxed) {
+            let (queue, connect) = (worker.queue.clone(), self.connect.clone());
+            let reporter = Reporter { target: self.target.clone(), context: self.context.clone() };
+            let retry_for = self.batching.retry_for;
+            let sender = move || Sender::new(&queue, reporter, retry_for, connect()).run();
+            if let Err(error) = thread::Builder::new().name("xray-exporter".to_owned()).spawn(sender) {
+                self.reporter().report(
+                    Level::Error,
+                    "no_exporter_thread",
+                    format_args!("cannot start the thread that sends documents ({error}): all are dropped"),
+                );
+                let why = "there is no thread to send it";
+                let give_up = |document| self.reporter().settle(&document, Fate::Unsent, format_args!("{why}"));
+                worker.queue.leave(give_up);
+            }
+        }
+        worker.queue.wake();
+    }
+
+    fn reporter(&self) -> Reporter {
+        Reporter { target: self.target.clone(), context: self.context.clone() }
+    }
+}
+
+impl Emitter for Background {
+    /// The first recorder counts.
+    fn start(&self, context: &EmitterContext) {
+        let _ = self.context.set(context.clone());
+    }
+
+    fn emit(&self, document: Document) {
+        let worker = self.worker();
+        match worker.queue.push(document) {
+            Ok(false) => {}
+            Ok(true) => self.wake(&worker),
+            Err(Refused::Full(document)) => {
+                let reporter = self.reporter();
+                reporter.settle(&document, Fate::QueueFull, format_args!("the queue is full"));
+                let (bytes, target) = (self.batching.queue_bytes, &self.target);
+                reporter.report(
+                    Level::Error,
+                    "queue_full",
+                    format_args!(
+                        "a document was dropped: {bytes} bytes of them wait to be sent to {target}. New documents are \
+                         dropped until there is room; see whether it responds, or sample fewer requests"
+                    ),
+                );
+            }
+            Err(Refused::Gone(document)) => {
+                self.reporter().settle(&document, Fate::Unsent, format_args!("{NO_TIME}"));
+            }
+        }
+    }
+
+    fn flush(&self, timeout: Duration) -> Flushed {
+        let worker = self.worker();
+        worker.queue.flush(timeout, || self.wake(&worker))
+    }
+
+    /// `then` runs on the sending thread.
+    fn when_flushed(&self, then: Box<dyn FnOnce() + Send>) {
+        let worker = self.worker();
+        worker.queue.when_flushed(then, || self.wake(&worker));
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(worker) = self.worker.existing()
+            && worker.is_started.load(Relaxed)
+        {
+            worker.queue.close(DRAIN);
+        }
+    }
+}
+
+impl fmt::Debug for Background {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Background").field("target", &self.target).field("batching", &self.batching).finish_non_exhaustive()
+    }
+}
+
+/// Counts and reports, once there is a recorder.
+struct Reporter {
+    target: Arc<str>,
+    context: Arc<OnceLock<EmitterContext>>,
+}
+
+impl Reporter {
+    fn settle(&self, document: &Document, fate: Fate, why: fmt::Arguments<'_>) {
+        if let Some(context) = self.context.get() {
+            context.settle(document, fate, why);
+        }
+    }
+
+    fn report(&self, level: Level, cause: &'static str, message: fmt::Arguments<'_>) {
+        if let Some(context) = self.context.get() {
+            context.report(level, cause, message);
+        }
+    }
+}
+
+/// What runs on the thread.
+struct Sender<'a> {
+    queue: &'a Queue,
+    reporter: Reporter,
+    retry_for: Duration,
+    protocol: Box<dyn Protocol>,
+    backoff: Backoff,
+}
+
+impl<'a> Sender<'a> {
+    fn new(queue: &'a Queue, reporter: Reporter, retry_for: Duration, protocol: Box<dyn Protocol>) -> Sender<'a> {
+        Sender { queue, reporter, retry_for, protocol, backoff: Backoff::default() }
+    }
+
+    fn run(mut self) {
+        let mut batch = Vec::new();
+        while self.queue.take(&mut batch) {
+            self.deliver(&batch);
+        }
+        self.queue.leave(|document| self.reporter.settle(&document, Fate::Unsent, format_args!("{NO_TIME}")));
+    }
+
+    /// Sends a batch, in halves if it is too large; afterwards each of its documents is counted.
+    fn deliver(&mut self, batch: &[Document]) {
+        let mut pieces = vec![batch];
+        while let Some(piece) = pieces.pop() {
+            // Nothing in here should panic; should it, then at the cost of a batch, not of all to come.
+            let encoded = catch_unwind(AssertUnwindSafe(|| self.protocol.encode(piece)));
+            let Ok(encoded) = encoded else {
+                self.refuse(piece.iter(), "encoding it panicked");
+                continue;
+            };
+            let mut included = Vec::with_capacity(piece.len());
+            for (document, part) in piece.iter().zip(&encoded.parts) {
+                match part {
+                    Part::Included => included.push(document),
+                    Part::Superseded => self.reporter.settle(document, Fate::Superseded, format_args!("")),
+                    Part::Unreadable(why) => self.refuse([document], why),
+                }
+            }
+            let Some(body) = encoded.body else { continue };
+            match self.send(&body, piece) {
+                Ok(refused) => self.taken(piece, &encoded.parts, &refused),
+                Err(Failed::Never(why)) => self.refuse(included, &why),
+                Err(Failed::GivenUp(why)) => self.give_up(&included, &why),
+                // What was settled is not in the halves, which are made of what was included.
+                Err(Failed::TooLarge) if included.len() > 1 && included.len() == piece.len() => {
+                    let (first, second) = piece.split_at(piece.len() / 2);
+                    pieces.extend([second, first]);
+                }
+                Err(Failed::TooLarge) if included.len() > 1 => {
+                    included.into_iter().rev().for_each(|document| pieces.push(std::slice::from_ref(document)));
+                }
+                Err(Failed::TooLarge) => self.refuse(included, "the receiver finds it too large"),
+            }
+        }
+    }
+
+    /// Sends a request until it is taken, refused or given up. Returns what was refused of it.
+    fn send(&mut self, body: &[u8], batch: &[Document]) -> Result<Vec<(usize, String)>, Failed> {
+        let started = Instant::now();
+        loop {
+            if !self.queue.sleep_until(self.backoff.not_before()) {
+                return Err(Failed::GivenUp(NO_TIME.to_owned()));
+            }
+            let reply = catch_unwind(AssertUnwindSafe(|| self.protocol.send(body, batch)));
+            match reply.unwrap_or_else(|_| Reply::Never { why: "sending it panicked".to_owned() }) {
+                Reply::Taken { refused, rejected_spans, remark } => {
+                    self.resumed();
+                    self.partial(rejected_spans, remark.as_deref());
+                    return Ok(refused);
+                }
+                Reply::Never { why } => {
+                    self.resumed();
+                    return Err(Failed::Never(why));
+                }
+                Reply::TooLarge => return Err(Failed::TooLarge),
+                Reply::Later { why, after } => {
+                    let is_first = !self.backoff.is_failing();
+                    let next = self.backoff.failed(after);
+                    if is_first {
+                        let target = &self.reporter.target;
+                        let message = format_args!("cannot send documents to {target}: {why}; trying again");
+                        self.reporter.report(Level::Warn, "export_failed", message);
+                    }
+                    if next.saturating_duration_since(started) > self.retry_for {
+                        return Err(Failed::GivenUp(why));
+                    }
+                    if !self.queue.sleep_until(next) {
+                        return Err(Failed::GivenUp(format!("{why}; {NO_TIME}")));
+                    }
+                    if let Some(context) = self.reporter.context.get() {
+                        context.retry();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The receiver responds.
+    fn resumed(&mut self) {
+        if self.backoff.succeeded() {
+            let target = &self.reporter.target;
+            self.reporter.report(Level::Info, "export_resumed", format_args!("documents are sent to {target} again"));
+        }
+    }
+
+    fn taken(&self, batch: &[Document], parts: &[Part], refused: &[(usize, String)]) {
+        for (index, document) in batch.iter().enumerate() {
+            if parts.get(index) != Some(&Part::Included) {
+                continue;
+            }
+            match refused.iter().find(|(of, _)| *of == index) {
+                Some((_, why)) => self.refuse([document], why),
+                None => self.reporter.settle(document, Fate::Sent, format_args!("")),
+            }
+        }
+    }
+
+    /// Counts spans that were refused out of a request that was taken.
+    fn partial(&self, spans: u64, remark: Option<&str>) {
+        if let Some(context) = self.reporter.context.get() {
+            context.reject_spans(spans);
+        }
+        let (target, remark) = (&self.reporter.target, remark.unwrap_or("no reason given"));
+        if spans > 0 {
+            let message = format_args!("{target} dropped {spans} spans of a request: {remark}");
+            self.reporter.report(Level::Error, "export_partial", message);
+        } else if remark != "no reason given" {
+            self.reporter.report(Level::Warn, "export_remark", format_args!("{target} warns: {remark}"));
+        }
+    }
+
+    fn refuse<'d>(&self, documents: impl IntoIterator<Item = &'d Document>, why: &str) {
+        let mut count = 0;
+        for document in documents {
+            self.reporter.settle(document, Fate::Rejected, format_args!("{why}"));
+            count += 1;
+        }
+        let target = &self.reporter.target;
+        let message = format_args!("{count} documents were dropped, refused by {target}: {why}");
+        self.reporter.report(Level::Error, "export_refused", message);
+    }
+
+    fn give_up(&self, documents: &[&Document], why: &str) {
+        for document in documents {
+            self.reporter.settle(document, Fate::Unsent, format_args!("{why}"));
+        }
+        let (count, target) = (documents.len(), &self.reporter.target);
+        let message = format_args!("{count} documents were dropped: cannot send them to {target}: {why}");
+        self.reporter.report(Level::Error, "export_lost", message);
+    }
+}
+
+/// Why a request was not taken.
+enum Failed {
+    Never(String),
+    GivenUp(String),
+    TooLarge,
+}

@@ -1,0 +1,134 @@
+//! How long to wait after a failure.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The pause after the first failure; each further one doubles it.
+const FIRST: Duration = Duration::from_millis(500);
+
+/// The longest pause of our own choice.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The longest pause that a receiver may ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(600);
+
+/// The pauses between attempts. They outlast a batch that is given up: the next one must not hammer a receiver that
+/// asked for time.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    failures: u32,
+    not_before: Instant,
+}
+
+impl Default for Backoff {
+    fn default() -> Backoff {
+        Backoff { failures: 0, not_before: Instant::now() }
+    }
+}
+
+impl Backoff {
+    /// When the next attempt may begin.
+    pub(crate) fn not_before(&self) -> Instant {
+        self.not_before
+    }
+
+    /// Whether the last attempt failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Notes a failure, after which the receiver asked for a pause or did not. Returns when to try again.
+    pub(crate) fn failed(&mut self, asked: Option<Duration>) -> Instant {
+        let own = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        // Processes that failed together must not come back together.
+        let jittered = own.mul_f64(0.75 + 0.5 * random());
+        self.not_before = Instant::now() + asked.map_or(jittered, |asked| asked.min(LONGEST_ASKED));
+        self.not_before
+    }
+
+    /// Notes a success. Returns whether it ends a series of failures.
+    pub(crate) fn succeeded(&mut self) -> bool {
+        std::mem::take(&mut self.failures) > 0
+    }
+}
+
+/// From 0 to 1.
+fn random() -> f64 {
+    (RandomState::new().build_hasher().finish() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// The pause that a header `Retry-After` asks for: seconds, or a date.
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = UNIX_EPOCH + Duration::from_secs(date(value)?);
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn date(text: &str) -> Option<u64> {
+    let (_, rest) = text.split_once(", ")?;
+    let mut words = rest.split(' ');
+    let day: u64 = words.next()?.parse().ok()?;
+    let month = words.next()?;
+    let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        .iter()
+        .position(|name| *name == month)? as u64;
+    let year: u64 = words.next()?.parse().ok().filter(|year| (1970..10_000).contains(year))?;
+    let mut time = words.next()?.split(':').map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    if words.next() != Some("GMT") || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Years begin in March here, so that a leap day is the last of its year.
+    let (years, months) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
+    let days = 365 * years + years / 4 - years / 100 + years / 400 + (153 * months + 2) / 5 + day - 1;
+    Some((days - 719_468) * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_half_a_minute() {
+        let mut backoff = Backoff::default();
+        for seconds in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0] {
+            let pause = backoff.failed(None).saturating_duration_since(Instant::now()).as_secs_f64();
+            assert!((0.74 * seconds..=1.26 * seconds).contains(&pause), "{pause} for {seconds}");
+        }
+        assert!(backoff.succeeded() && !backoff.succeeded());
+    }
+
+    #[test]
+    fn a_receiver_decides_how_long_up_to_ten_minutes() {
+        let mut backoff = Backoff::default();
+        for (asked, want) in [(0, 0), (7, 7), (86_400, 600)] {
+            let pause = backoff.failed(Some(Duration::from_secs(asked))).saturating_duration_since(Instant::now());
+            assert_eq!(pause.as_secs_f64().round() as u64, want);
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_770);
+        for (value, want) in [
+            ("120", Some(120)),
+            (" 3 ", Some(3)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
+            ("Sat, 05 Nov 1994 08:49:37 GMT", Some(0)),
+            ("Thu, 29 Feb 1996 00:00:00 GMT", Some(825_552_000 - 784_111_770)),
+            ("soon", None),
+            ("-1", None),
+            ("1.5", None),
+            ("Sun, 06 Nov 1994 08:49:37 CET", None),
+            ("Sun, 06 Nov 99999 08:49:37 GMT", None),
+            ("", None),
+        ] {
+            assert_eq!(retry_after(value, now), want.map(Duration::from_secs), "{value}");
+        }
+    }
+}

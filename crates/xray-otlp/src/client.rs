@@ -1,0 +1,266 @@
+//! One `POST` after the other to one url, by HTTP/1.1.
+
+use std::error::Error;
+use std::fmt;
+use std::io::Write;
+use std::time::{Duration, SystemTime};
+
+use flate2::Compression as Level;
+use flate2::write::GzEncoder;
+use prost::Message;
+use serde::Deserialize;
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+
+use crate::background::Reply;
+use crate::backoff::retry_after;
+use crate::proto::RpcStatus;
+
+/// The longest response that is read.
+const MAX_RESPONSE: u64 = 64 << 10;
+
+/// How long a connection may be idle: shorter than servers allow, which close it without a word.
+const MAX_IDLE: Duration = Duration::from_secs(4);
+
+/// The most characters of a receiver's text that messages show.
+const MAX_REASON: usize = 300;
+
+/// Adds headers that depend on the whole request: a signature.
+pub(crate) trait Sign: Send {
+    /// The headers to add.
+    fn sign(&mut self, url: &str, headers: &HeaderMap, body: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, String>;
+
+    /// The receiver refused a signature: what it was made with may be outdated.
+    fn forget(&mut self);
+}
+
+/// Where to send, and what with each request.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) url: String,
+    /// Their values may be secret.
+    pub(crate) headers: HeaderMap,
+    pub(crate) timeout: Duration,
+}
+
+/// The target as messages show it: without the query, and whatever stands before the host.
+pub(crate) fn shown(url: &str) -> String {
+    let (url, _) = url.split_once(['?', '#']).unwrap_or((url, ""));
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}/{path}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// A connection to a target.
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    target: Target,
+    signer: Option<Box<dyn Sign>>,
+}
+
+/// A response, read to its end or its limit.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    retry_after: Option<Duration>,
+    is_json: bool,
+    /// `None`: the connection broke while the body was read.
+    body: Option<Vec<u8>>,
+}
+
+impl Client {
+    pub(crate) fn new(target: Target, signer: Option<Box<dyn Sign>>) -> Client {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(target.timeout))
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .max_idle_age(MAX_IDLE)
+            .max_idle_connections(1)
+            .user_agent(concat!("xray-otlp/", env!("CARGO_PKG_VERSION")))
+            .accept("")
+            .accept_encoding("");
+        // What listens on this host is not behind a proxy.
+        let config = if is_loopback(&target.url) { config.proxy(None) } else { config };
+        Client { agent: config.build().new_agent(), target, signer }
+    }
+
+    /// Sends a body. An error is text for a message.
+    pub(crate) fn post(&mut self, content_type: &'static str, is_gzip: bool, body: &[u8]) -> Result<Response, String> {
+        let mut headers = self.target.headers.clone();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if is_gzip {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if let Some(signer) = &mut self.signer {
+            for (name, value) in signer.sign(&self.target.url, &headers, body)? {
+                headers.insert(name, value);
+            }
+        }
+        let mut request = self.agent.post(&self.target.url);
+        if let Some(all) = request.headers_mut() {
+            *all = headers;
+        }
+        let mut response = request.send(body).map_err(|error| described(&error))?;
+        let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let retry_after = text(header::RETRY_AFTER).and_then(|value| retry_after(value, SystemTime::now()));
+        let is_json = text(header::CONTENT_TYPE).is_some_and(|kind| kind.contains("json"));
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(MAX_RESPONSE).read_to_vec().ok();
+        Ok(Response { status, retry_after, is_json, body })
+    }
+
+    /// The receiver refused a signature.
+    pub(crate) fn forget(&mut self) {
+        if let Some(signer) = &mut self.signer {
+            signer.forget();
+        }
+    }
+
+    pub(crate) fn is_signed(&self) -> bool {
+        self.signer.is_some()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("url", &shown(&self.target.url)).finish_non_exhaustive()
+    }
+}
+
+impl Response {
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.is_json
+    }
+
+    /// The body; `None` if the connection broke.
+    pub(crate) fn body(&self) -> Option<&[u8]> {
+        self.body.as_deref()
+    }
+
+    /// What a failure means for the request, where these statuses are worth another attempt.
+    pub(crate) fn failure(&self, retried: &[u16]) -> Reply {
+        let reason = self.reason();
+        let why = if reason.is_empty() { self.status.to_string() } else { format!("{} ({reason})", self.status) };
+        match self.status {
+            413 => Reply::TooLarge,
+            status if retried.contains(&status) => Reply::Later { why, after: self.retry_after },
+            _ => Reply::Never { why },
+        }
+    }
+
+    /// What the receiver says of a failure, for a message: one line, cut.
+    pub(crate) fn reason(&self) -> String {
+        #[derive(Deserialize)]
+        struct Message {
+            #[serde(alias = "Message", alias = "error", alias = "__type")]
+            message: String,
+        }
+
+        let body = self.body.as_deref().unwrap_or_default();
+        let text = if self.is_json {
+            serde_json::from_slice(body).map(|Message { message }| message).ok()
+        } else {
+            RpcStatus::decode(body).map(|status| status.message).ok().filter(|message| !message.is_empty())
+        };
+        let text = text.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+        text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_REASON).collect()
+    }
+}
+
+pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Level::fast());
+    let done = encoder.write_all(body).and_then(|()| encoder.finish());
+    done.expect("a vector takes all bytes")
+}
+
+/// An error with its sources.
+fn described(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        source = error.source();
+    }
+    text
+}
+
+fn is_loopback(url: &str) -> bool {
+    let Some(host) = url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)) else { return false };
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, is_json: bool, body: &[u8]) -> Response {
+        Response { status, retry_after: Some(Duration::from_secs(7)), is_json, body: Some(body.to_vec()) }
+    }
+
+    #[test]
+    fn failures_are_final_or_worth_another_attempt() {
+        let retried = [429, 503];
+        for (status, want) in [
+            (400, "Never { why: \"400 (bad)\" }"),
+            (413, "TooLarge"),
+            (429, "Later { why: \"429 (bad)\", after: Some(7s) }"),
+            (500, "Never { why: \"500 (bad)\" }"),
+            (503, "Later { why: \"503 (bad)\", after: Some(7s) }"),
+        ] {
+            assert_eq!(format!("{:?}", response(status, false, b"bad").failure(&retried)), want);
+        }
+    }
+
+    #[test]
+    fn reasons_are_found_in_every_form() {
+        let rpc = RpcStatus { code: 3, message: "no ids".into() }.encode_to_vec();
+        for (is_json, body, want) in [
+            (true, &br#"{"message":"no\n ids"}"#[..], "no ids"),
+            (true, br#"{"Message":"no ids"}"#, "no ids"),
+            (true, br#"{"detail":1}"#, r#"{"detail":1}"#),
+            (false, &rpc, "no ids"),
+            (false, b"<html>", "<html>"),
+            (false, b"", ""),
+        ] {
+            assert_eq!(response(400, is_json, body).reason(), want);
+        }
+        assert_eq!(response(400, false, &[b'x'; 1_000]).reason().len(), MAX_REASON);
+    }
+
+    #[test]
+    fn secrets_of_urls_are_not_shown() {
+        for (url, want) in [
+            ("http://a:b@c:4318/v1/traces?key=d", "http://c:4318/v1/traces"),
+            ("http://c", "http://c/"),
+            ("c", "c"),
+        ] {
+            assert_eq!(shown(url), want);
+        }
+    }
+
+    #[test]
+    fn this_host_is_not_behind_a_proxy() {
+        for (url, want) in [
+            ("http://localhost:4318/v1/traces", true),
+            ("http://127.0.0.1:4318", true),
+            ("http://[::1]:4318/", true),
+            ("http://collector:4318/", false),
+            ("http://10.0.0.1/", false),
+        ] {
+            assert_eq!(is_loopback(url), want, "{url}");
+        }
+    }
+}

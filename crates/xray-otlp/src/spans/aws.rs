@@ -1,0 +1,44 @@
+//! The `aws` block: of a call in a subsegment, of the recording in a segment.
+
+use crate::attributes::{Attributes, Json};
+use crate::document::Members;
+
+/// Members of a call that OpenTelemetry names, and its names. The others are called `aws.` and their own name.
+const NAMED: [(&str, &[&str]); 8] = [
+    ("operation", &["aws.operation", "rpc.method"]),
+    ("retries", &["aws.xray.retries"]),
+    ("queue_url", &["aws.queue_url", "aws.sqs.queue.url"]),
+    ("topic_arn", &["aws.sns.topic.arn"]),
+    ("bucket_name", &["aws.s3.bucket"]),
+    ("key", &["aws.s3.key"]),
+    ("stream_name", &["aws.kinesis.stream_name"]),
+    ("table_name", &["aws.table_name"]),
+];
+
+/// What says that a span is a call of the AWS service `name`.
+pub(super) fn add_service(name: &str, attributes: &mut Attributes) {
+    attributes.add("rpc.system", "aws-api");
+    attributes.add("rpc.service", name);
+    attributes.add("aws.service", name);
+}
+
+/// The call of a subsegment.
+pub(super) fn add_call(aws: &Members<'_>, attributes: &mut Attributes) {
+    for (key, value) in aws.iter() {
+        match NAMED.iter().find(|(name, _)| *name == key) {
+            Some((_, names)) => names.iter().for_each(|name| attributes.set(name, Json(value))),
+            None => attributes.set(&format!("aws.{key}"), Json(value)),
+        }
+    }
+    if let Some(table) = aws.text("table_name") {
+        attributes.add("aws.dynamodb.table_names", [table].as_slice());
+    }
+}
+
+/// How a segment came to be recorded; its platform is in its resource.
+pub(super) fn add_recording(aws: &Members<'_>, attributes: &mut Attributes) {
+    let xray = aws.object("xray");
+    for (key, value) in xray.iter().filter(|(key, _)| !matches!(*key, "sdk" | "sdk_version")) {
+        attributes.set(&format!("aws.xray.{key}"), Json(value));
+    }
+}

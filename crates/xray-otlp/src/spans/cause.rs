@@ -1,0 +1,63 @@
+//! The `cause`: exceptions are events.
+
+use std::fmt::Write;
+
+use crate::attributes::Attributes;
+use crate::document::{Cause, Entity, Exception};
+use crate::proto::Event;
+
+/// What a cause says of its span, apart from attributes.
+#[derive(Debug, Default)]
+pub(super) struct Failure {
+    /// The message of a status: that of the first exception, or the id of one that is recorded elsewhere.
+    pub(super) message: String,
+    pub(super) events: Vec<Event>,
+}
+
+/// The time of an exception is not recorded: it is that of its span's end.
+pub(super) fn add(entity: &Entity<'_>, attributes: &mut Attributes, end: u64) -> Failure {
+    match &entity.cause {
+        None => Failure::default(),
+        Some(Cause::Elsewhere(id)) => Failure { message: id.to_string(), events: Vec::new() },
+        Some(Cause::Here(failure)) => {
+            attributes.add("aws.xray.cause.working_directory", failure.working_directory.as_ref());
+            attributes.add("aws.xray.cause.paths", failure.paths.as_slice());
+            let first = failure.exceptions.first().and_then(|exception| exception.message.as_deref());
+            Failure {
+                message: first.unwrap_or_default().to_owned(),
+                events: failure.exceptions.iter().map(|exception| event(exception, end)).collect(),
+            }
+        }
+    }
+}
+
+fn event(exception: &Exception<'_>, time_unix_nano: u64) -> Event {
+    let mut attributes = Attributes::default();
+    attributes.add("exception.type", exception.kind.as_ref());
+    attributes.add("exception.message", exception.message.as_ref());
+    attributes.add("exception.stacktrace", stack(exception));
+    attributes.add("aws.xray.exception.id", exception.id.as_ref());
+    attributes.add("aws.xray.exception.remote", exception.remote);
+    attributes.add("aws.xray.exception.truncated", exception.truncated);
+    attributes.add("aws.xray.exception.skipped", exception.skipped);
+    attributes.add("aws.xray.exception.cause", exception.cause.as_ref());
+    Event { time_unix_nano, name: "exception".to_owned(), attributes: attributes.into_inner() }
+}
+
+/// The stack in Java's form, in which collectors write and read it.
+fn stack(exception: &Exception<'_>) -> Option<String> {
+    if exception.stack.is_empty() {
+        return None;
+    }
+    let kind = exception.kind.as_deref().unwrap_or_default();
+    let message = exception.message.as_deref().unwrap_or_default();
+    let mut text = format!("{kind}: {message}\n");
+    for frame in &exception.stack {
+        let (label, path) = (frame.label.as_deref().unwrap_or_default(), frame.path.as_deref().unwrap_or_default());
+        let _ = match frame.line {
+            Some(line) => writeln!(text, "\tat {label}({path}:{line})"),
+            None => writeln!(text, "\tat {label}({path})"),
+        };
+    }
+    Some(text)
+}
