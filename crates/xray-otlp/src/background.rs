@@ -192,7 +192,10 @@ impl Drop for Background {
 
 impl fmt::Debug for Background {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Background").field("target", &self.target).field("batching", &self.batching).finish_non_exhaustive()
+        f.debug_struct("Background")
+            .field("target", &self.target)
+            .field("batching", &self.batching)
+            .finish_non_exhaustive()
     }
 }
 
@@ -375,4 +378,65 @@ enum Failed {
     Never(String),
     GivenUp(String),
     TooLarge,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use xray_core::Recorder;
+    use xray_core::sampling::Always;
+
+    use super::*;
+
+    /// Has nothing of the second document, and panics as often as it says.
+    struct Fragile {
+        encode_panics: bool,
+        replies: Vec<Option<Reply>>,
+    }
+
+    impl Protocol for Fragile {
+        fn encode(&mut self, batch: &[Document]) -> Encoded {
+            assert!(!std::mem::take(&mut self.encode_panics), "a bug");
+            let mut parts = vec![Part::Included; batch.len()];
+            for part in parts.iter_mut().skip(1).take(1) {
+                *part = Part::Superseded;
+            }
+            Encoded { body: Some(Vec::new()), parts }
+        }
+
+        fn send(&mut self, _: &[u8], _: &[Document]) -> Reply {
+            if self.replies.is_empty() { Reply::taken() } else { self.replies.remove(0).expect("a bug") }
+        }
+    }
+
+    #[test]
+    fn each_document_is_counted_once_however_sending_it_ends() {
+        let later = || Some(Reply::Later { why: "busy".to_owned(), after: Some(Duration::ZERO) });
+        let never = || Some(Reply::Never { why: "bad".to_owned() });
+        let partly = || Some(Reply::Taken { refused: vec![(0, "bad".to_owned())], rejected_spans: 0, remark: None });
+        // Of four documents in one batch: emitted, superseded, rejected; of which halves are asked again.
+        for (encode_panics, replies, want) in [
+            (false, vec![], (3, 1, 0)),
+            (true, vec![], (0, 0, 4)),
+            (false, vec![None], (0, 1, 3)),
+            (false, vec![later(), later()], (3, 1, 0)),
+            (false, vec![later(), never()], (0, 1, 3)),
+            (false, vec![partly()], (2, 1, 1)),
+            // One by one then, for the whole batch is not in the request.
+            (false, vec![Some(Reply::TooLarge), never()], (2, 1, 1)),
+        ] {
+            let protocol = Mutex::new(Some(Fragile { encode_panics, replies }));
+            let connect = move || -> Box<dyn Protocol> { Box::new(protocol.lock().unwrap().take().unwrap()) };
+            let batching = Batching::default().delay(Duration::from_secs(3_600));
+            let emitter = Background::new("here", batching, Box::new(connect));
+            let recorder = Recorder::builder().environment(|_| None).sampling(Always).emitter(emitter).build().unwrap();
+            for _ in 0..4 {
+                recorder.begin("shop").close();
+            }
+            assert_eq!(recorder.flush(Duration::from_secs(20)), Flushed::All);
+            let stats = recorder.stats();
+            assert_eq!((stats.emitted, stats.superseded, stats.dropped_rejected), want);
+        }
+    }
 }

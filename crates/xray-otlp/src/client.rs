@@ -29,8 +29,8 @@ pub(crate) trait Sign: Send {
     /// The headers to add.
     fn sign(&mut self, url: &str, headers: &HeaderMap, body: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, String>;
 
-    /// The receiver refused a signature: what it was made with may be outdated.
-    fn forget(&mut self);
+    /// Whether another attempt may help after this error code of AWS.
+    fn may_help(&mut self, code: &str) -> bool;
 }
 
 /// Where to send, and what with each request.
@@ -68,6 +68,8 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     retry_after: Option<Duration>,
     is_json: bool,
+    /// The header of AWS's services.
+    error_type: Option<String>,
     /// `None`: the connection broke while the body was read.
     body: Option<Vec<u8>>,
 }
@@ -109,20 +111,20 @@ impl Client {
         let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let retry_after = text(header::RETRY_AFTER).and_then(|value| retry_after(value, SystemTime::now()));
         let is_json = text(header::CONTENT_TYPE).is_some_and(|kind| kind.contains("json"));
+        let error_type = text(HeaderName::from_static("x-amzn-errortype")).map(str::to_owned);
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(MAX_RESPONSE).read_to_vec().ok();
-        Ok(Response { status, retry_after, is_json, body })
+        Ok(Response { status, retry_after, is_json, error_type, body })
     }
 
-    /// The receiver refused a signature.
-    pub(crate) fn forget(&mut self) {
-        if let Some(signer) = &mut self.signer {
-            signer.forget();
+    /// What a failure means for its request, where these statuses are worth another attempt.
+    pub(crate) fn failure(&mut self, response: &Response, retried: &[u16]) -> Reply {
+        let reply = response.failure(retried);
+        let (Reply::Never { why }, Some(signer)) = (&reply, &mut self.signer) else { return reply };
+        match response.error_code() {
+            Some(code) if signer.may_help(&code) => Reply::Later { why: why.clone(), after: response.retry_after },
+            _ => reply,
         }
-    }
-
-    pub(crate) fn is_signed(&self) -> bool {
-        self.signer.is_some()
     }
 }
 
@@ -133,6 +135,12 @@ impl fmt::Debug for Client {
 }
 
 impl Response {
+    /// A response of a service of AWS.
+    #[cfg(all(test, feature = "aws"))]
+    pub(crate) fn of_json(status: u16, body: &str) -> Response {
+        Response { status, retry_after: None, is_json: true, error_type: None, body: Some(body.into()) }
+    }
+
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -146,8 +154,7 @@ impl Response {
         self.body.as_deref()
     }
 
-    /// What a failure means for the request, where these statuses are worth another attempt.
-    pub(crate) fn failure(&self, retried: &[u16]) -> Reply {
+    fn failure(&self, retried: &[u16]) -> Reply {
         let reason = self.reason();
         let why = if reason.is_empty() { self.status.to_string() } else { format!("{} ({reason})", self.status) };
         match self.status {
@@ -157,17 +164,28 @@ impl Response {
         }
     }
 
-    /// What the receiver says of a failure, for a message: one line, cut.
-    pub(crate) fn reason(&self) -> String {
+    /// The code by which services of AWS tell errors apart.
+    fn error_code(&self) -> Option<String> {
         #[derive(Deserialize)]
-        struct Message {
-            #[serde(alias = "Message", alias = "error", alias = "__type")]
-            message: String,
+        struct Body {
+            #[serde(rename = "__type", alias = "code", alias = "Code")]
+            code: String,
         }
 
+        let in_body = || serde_json::from_slice(self.body()?).map(|Body { code }| code).ok();
+        let code = self.error_type.clone().or_else(in_body)?;
+        // `com.amazonaws.xray#ThrottledException:http://..`
+        let code = code.split(':').next().unwrap_or_default();
+        Some(code.rsplit('#').next().unwrap_or_default().to_owned())
+    }
+
+    /// What the receiver says of a failure, for a message: one line, cut.
+    fn reason(&self) -> String {
         let body = self.body.as_deref().unwrap_or_default();
         let text = if self.is_json {
-            serde_json::from_slice(body).map(|Message { message }| message).ok()
+            let fields: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+            let text = |key| fields.get(key)?.as_str().map(str::to_owned);
+            ["message", "Message", "error"].into_iter().find_map(text)
         } else {
             RpcStatus::decode(body).map(|status| status.message).ok().filter(|message| !message.is_empty())
         };
@@ -207,7 +225,13 @@ mod tests {
     use super::*;
 
     fn response(status: u16, is_json: bool, body: &[u8]) -> Response {
-        Response { status, retry_after: Some(Duration::from_secs(7)), is_json, body: Some(body.to_vec()) }
+        Response {
+            status,
+            retry_after: Some(Duration::from_secs(7)),
+            is_json,
+            error_type: None,
+            body: Some(body.to_vec()),
+        }
     }
 
     #[test]
@@ -230,6 +254,7 @@ mod tests {
         for (is_json, body, want) in [
             (true, &br#"{"message":"no\n ids"}"#[..], "no ids"),
             (true, br#"{"Message":"no ids"}"#, "no ids"),
+            (true, br#"{"__type":"x#Bad","message":"no ids"}"#, "no ids"),
             (true, br#"{"detail":1}"#, r#"{"detail":1}"#),
             (false, &rpc, "no ids"),
             (false, b"<html>", "<html>"),
@@ -242,11 +267,9 @@ mod tests {
 
     #[test]
     fn secrets_of_urls_are_not_shown() {
-        for (url, want) in [
-            ("http://a:b@c:4318/v1/traces?key=d", "http://c:4318/v1/traces"),
-            ("http://c", "http://c/"),
-            ("c", "c"),
-        ] {
+        for (url, want) in
+            [("http://a:b@c:4318/v1/traces?key=d", "http://c:4318/v1/traces"), ("http://c", "http://c/"), ("c", "c")]
+        {
             assert_eq!(shown(url), want);
         }
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
+use crate::client::shown;
+
 /// A setting that cannot be used, in code or in the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -147,34 +149,35 @@ impl Environment {
     }
 }
 
-fn parsed<T: FromStr>(
-    setting: Option<(String, String)>,
-    expected: &'static str,
-) -> Result<Option<T>, ConfigError> {
-    setting
-        .map(|(name, value)| value.parse().map_err(|_| ConfigError::invalid(&name, &value, expected)))
-        .transpose()
+fn parsed<T: FromStr>(setting: Option<(String, String)>, expected: &'static str) -> Result<Option<T>, ConfigError> {
+    setting.map(|(name, value)| value.parse().map_err(|_| ConfigError::invalid(&name, &value, expected))).transpose()
 }
 
 /// An endpoint as it is used. One without a path gets that of traces.
 pub(crate) fn endpoint(setting: &str, text: &str) -> Result<String, ConfigError> {
+    let text = endpoint_of(setting, text)?;
+    let (_, rest) = text.split_once("://").unwrap_or_default();
+    Ok(match rest.split_once(['/', '?']) {
+        None | Some((_, "")) => format!("{}/v1/traces", text.trim_end_matches('/')),
+        Some(_) => text,
+    })
+}
+
+/// A url that a client can send to.
+pub(crate) fn endpoint_of(setting: &str, text: &str) -> Result<String, ConfigError> {
     const EXPECTED: &str = "an http or https url, such as http://127.0.0.1:4318/v1/traces";
-    let invalid = || ConfigError::invalid(setting, &crate::client::shown(text), EXPECTED);
-    let url: Uri = text.trim().parse().map_err(|_| invalid())?;
+    let text = text.trim();
+    let invalid = || ConfigError::invalid(setting, &shown(text), EXPECTED);
+    let url: Uri = text.parse().map_err(|_| invalid())?;
     if url.host().is_none_or(str::is_empty) {
         return Err(invalid());
     }
     match url.scheme_str() {
-        Some("http") => {}
-        Some("https") if cfg!(feature = "tls") => {}
-        Some("https") => return Err(ConfigError::NoTls { endpoint: crate::client::shown(text) }),
-        _ => return Err(invalid()),
+        Some("http") => Ok(text.to_owned()),
+        Some("https") if cfg!(feature = "tls") => Ok(text.to_owned()),
+        Some("https") => Err(ConfigError::NoTls { endpoint: shown(text) }),
+        _ => Err(invalid()),
     }
-    let text = text.trim();
-    Ok(match url.path() {
-        "" | "/" if url.query().is_none() => format!("{}/v1/traces", text.trim_end_matches('/')),
-        _ => text.to_owned(),
-    })
 }
 
 /// One header.

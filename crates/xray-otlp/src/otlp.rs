@@ -326,14 +326,7 @@ impl Protocol for Exporter {
         match self.client.post(content_type, self.compression == Compression::Gzip, body) {
             Err(why) => Reply::Later { why, after: None },
             Ok(response) if response.is_success() => partial_success(&response),
-            Ok(response) => match response.failure(&RETRIED) {
-                // Credentials that expired are fetched again.
-                Reply::Never { why } if self.client.is_signed() && matches!(response.status, 401 | 403) => {
-                    self.client.forget();
-                    Reply::Later { why, after: None }
-                }
-                reply => reply,
-            },
+            Ok(response) => self.client.failure(&response, &RETRIED),
         }
     }
 }

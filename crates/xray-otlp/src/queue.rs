@@ -230,6 +230,9 @@ impl Queue {
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
-        f.debug_struct("Queue").field("documents", &state.documents.len()).field("bytes", &state.bytes).finish_non_exhaustive()
+        f.debug_struct("Queue")
+            .field("documents", &state.documents.len())
+            .field("bytes", &state.bytes)
+            .finish_non_exhaustive()
     }
 }

@@ -50,10 +50,7 @@ const BLOCKS: [(&str, &[(&str, &str)]); 4] = [
             ("availability_zone", "cloud.availability_zone"),
         ],
     ),
-    (
-        "eks",
-        &[("cluster_name", "k8s.cluster.name"), ("pod", "k8s.pod.name"), ("container_id", "container.id")],
-    ),
+    ("eks", &[("cluster_name", "k8s.cluster.name"), ("pod", "k8s.pod.name"), ("container_id", "container.id")]),
     (
         "elastic_beanstalk",
         &[

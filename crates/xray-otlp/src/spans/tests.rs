@@ -97,8 +97,10 @@ fn blocks_of_segments_become_attributes() {
                 "aws.xray.metadata.default": r#"{"k":[1, 2]}"#, "aws.xray.metadata.db": "{}",
             }),
         ),
-        (r#","aws":{"xray":{"sdk":"X-Ray for Rust","sampling_rule_name":"Default"}}"#,
-            json!({"aws.xray.sampling_rule_name": "Default"})),
+        (
+            r#","aws":{"xray":{"sdk":"X-Ray for Rust","sampling_rule_name":"Default"}}"#,
+            json!({"aws.xray.sampling_rule_name": "Default"}),
+        ),
         (r#","error":true,"throttle":true"#, json!({"aws.xray.flags": ["error", "throttle"]})),
     ] {
         assert_eq!(plain(&spans(&map(&[document(members, "")]))[0]["attributes"]), want, "{members}");
@@ -217,7 +219,8 @@ fn platforms_are_resources() {
             }),
         ),
         (
-            r#","aws":{"cloudwatch_logs":[{"log_group":"a","arn":"arn:a"},{"log_group":"b"}],"rack":{"unit":7}}"#.to_owned(),
+            r#","aws":{"cloudwatch_logs":[{"log_group":"a","arn":"arn:a"},{"log_group":"b"}],"rack":{"unit":7}}"#
+                .to_owned(),
             json!({
                 "aws.log.group.names": ["a", "b"], "aws.log.group.arns": ["arn:a"], "aws.rack": r#"{"unit":7}"#,
             }),
@@ -279,8 +282,10 @@ fn links_and_precursors_are_links() {
     let links = spans(&map(&[document("", members)]))[1]["links"].clone();
     let links: Vec<_> = links.as_array().unwrap().iter().collect();
     assert_eq!(links.len(), 2);
-    assert_eq!((&links[0]["traceId"], &links[0]["spanId"]),
-        (&json!("5759e988000000000000000000000001"), &json!("00000000000000b1")));
+    assert_eq!(
+        (&links[0]["traceId"], &links[0]["spanId"]),
+        (&json!("5759e988000000000000000000000001"), &json!("00000000000000b1"))
+    );
     assert_eq!(plain(&links[0]["attributes"]), json!({"n": 1}));
     assert_eq!(links[1]["spanId"], "00000000000000a1");
     assert_eq!(plain(&links[1]["attributes"]), json!({"aws.xray.link": "precursor"}));
@@ -313,8 +318,10 @@ fn a_streamed_part_belongs_to_the_service_of_its_segment_or_of_the_last_one() {
     assert_eq!(names(&[part(this, "00000000000000a2", end), document("", "")]), [named("shop", 3)]);
     assert_eq!(names(&[part(other, "00000000000000a3", end)]), [named("shop", 1)]);
     let second = document("", "").replace("shop", "second").replace(this, other);
-    assert_eq!(names(&[document("", ""), second, part(this, "00000000000000a4", end)]),
-        [named("shop", 3), named("second", 2)]);
+    assert_eq!(
+        names(&[document("", ""), second, part(this, "00000000000000a4", end)]),
+        [named("shop", 3), named("second", 2)]
+    );
 }
 
 #[test]
@@ -323,7 +330,10 @@ fn what_is_in_progress_is_no_span_and_its_finished_children_are() {
     let mapped = map(&[open, part("bd862e3fe1be46a994272793", "00000000000000a1", r#","in_progress":true"#)]);
     assert!(matches!(mapped.spans[..], [Ok(1), Ok(0)]));
     let spans = spans(&mapped);
-    assert_eq!((spans.len(), &spans[0]["name"], &spans[0]["parentSpanId"]), (1, &json!("db"), &json!("53995c3f42cd8ad8")));
+    assert_eq!(
+        (spans.len(), &spans[0]["name"], &spans[0]["parentSpanId"]),
+        (1, &json!("db"), &json!("53995c3f42cd8ad8"))
+    );
 }
 
 #[test]
@@ -418,8 +428,14 @@ fn stress() -> Vec<Value> {
         for _ in 0..4 {
             scope.spawn(|| {
                 loop {
-                    let seed = { let mut seeds = seeds.lock().unwrap(); *seeds += 1; *seeds };
-                    if seed > 200 { return; }
+                    let seed = {
+                        let mut seeds = seeds.lock().unwrap();
+                        *seeds += 1;
+                        *seeds
+                    };
+                    if seed > 200 {
+                        return;
+                    }
                     trace(&recorder, seed);
                 }
             });

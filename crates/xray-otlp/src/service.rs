@@ -1,0 +1,205 @@
+//! The emitter for the X-Ray service itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_types::SdkConfig;
+use serde::Deserialize;
+use serde_json::json;
+use ureq::http::HeaderMap;
+use xray_core::document::Document;
+use xray_core::emit::{Emitter, EmitterContext, Flushed};
+
+use crate::background::{Background, Encoded, Part, Protocol, Reply};
+use crate::batching::Batching;
+use crate::client::{Client, Response, Target, shown};
+use crate::config::{ConfigError, endpoint_of};
+use crate::sign::{Account, Signer};
+
+/// Documents of a request: as many as the daemon sends. The service states no number.
+const MOST_DOCUMENTS: usize = 50;
+
+/// Bytes of a request's documents.
+const MOST_BYTES: usize = 512 << 10;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Statuses after which AWS's own clients send a request again.
+const RETRIED: [u16; 5] = [429, 500, 502, 503, 504];
+
+/// Sends segment documents straight to the X-Ray service, by `PutTraceSegments`: for places where no daemon runs.
+///
+/// The region, the endpoint and the credentials, which need the permission `xray:PutTraceSegments`, are those of an
+/// `SdkConfig`, which `aws_config` loads. Documents are sent as they are; entities in progress too.
+///
+/// ```no_run
+/// use aws_types::SdkConfig;
+/// use xray_core::Recorder;
+/// use xray_otlp::XRayService;
+///
+/// # fn f(config: SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// // let config = aws_config::load_from_env().await;
+/// let recorder = Recorder::builder().emitter(XRayService::new(&config)?).build()?;
+/// # let _ = recorder;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Documents that the service refuses are dropped, counted in `dropped_rejected`, and reported with its reason.
+pub struct XRayService(Background);
+
+impl XRayService {
+    /// Sends with the default [`Batching`], within what the service takes.
+    ///
+    /// # Errors
+    ///
+    /// When `config` has no region or no credentials provider, or its endpoint is not a url.
+    pub fn new(config: &SdkConfig) -> Result<XRayService, ConfigError> {
+        XRayService::with_batching(config, Batching::default())
+    }
+
+    /// The same with other limits. A batch never has more than 50 documents or 512 KiB.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`new`](XRayService::new).
+    pub fn with_batching(config: &SdkConfig, batching: Batching) -> Result<XRayService, ConfigError> {
+        let account = Account::of(config)?;
+        let url = endpoint_of("endpoint_url", &account.endpoint(config))?;
+        let target = Target { url: format!("{url}/TraceSegments"), headers: HeaderMap::new(), timeout: TIMEOUT };
+        let batching = Batching {
+            documents: batching.documents.min(MOST_DOCUMENTS),
+            bytes: batching.bytes.min(MOST_BYTES),
+            ..batching
+        };
+        let name = shown(&target.url);
+        let connect = move || -> Box<dyn Protocol> {
+            let signer = Box::new(Signer::new(account.clone()));
+            Box::new(PutTraceSegments(Client::new(target.clone(), Some(signer))))
+        };
+        Ok(XRayService(Background::new(&name, batching, Box::new(connect))))
+    }
+}
+
+/// Starts no thread and opens no connection before the first document.
+impl Emitter for XRayService {
+    fn start(&self, context: &EmitterContext) {
+        self.0.start(context);
+    }
+
+    fn emit(&self, document: Document) {
+        self.0.emit(document);
+    }
+
+    fn flush(&self, timeout: Duration) -> Flushed {
+        self.0.flush(timeout)
+    }
+
+    fn when_flushed(&self, then: Box<dyn FnOnce() + Send>) {
+        self.0.when_flushed(then);
+    }
+}
+
+impl fmt::Debug for XRayService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("XRayService").field(&self.0).finish()
+    }
+}
+
+/// The call of the service's API.
+struct PutTraceSegments(Client);
+
+impl Protocol for PutTraceSegments {
+    fn encode(&mut self, batch: &[Document]) -> Encoded {
+        let documents: Vec<_> = batch.iter().map(Document::json).collect();
+        let body = json!({"TraceSegmentDocuments": documents}).to_string();
+        Encoded { body: Some(body.into_bytes()), parts: vec![Part::Included; batch.len()] }
+    }
+
+    fn send(&mut self, body: &[u8], batch: &[Document]) -> Reply {
+        match self.0.post("application/json", false, body) {
+            Err(why) => Reply::Later { why, after: None },
+            Ok(response) if response.is_success() => unprocessed(&response, batch),
+            Ok(response) => self.0.failure(&response, &RETRIED),
+        }
+    }
+}
+
+/// What the service refused out of a request that it took.
+fn unprocessed(response: &Response, batch: &[Document]) -> Reply {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "PascalCase", default)]
+    struct Answer {
+        unprocessed_trace_segments: Vec<Unprocessed>,
+    }
+
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "PascalCase", default)]
+    struct Unprocessed {
+        id: Option<String>,
+        error_code: Option<String>,
+        message: Option<String>,
+    }
+
+    let answer: Answer = response.body().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    let mut refused: Vec<(usize, String)> = Vec::new();
+    for Unprocessed { id, error_code, message } in answer.unprocessed_trace_segments {
+        let why = [error_code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        let is_left = |index: &usize| refused.iter().all(|(of, _)| of != index);
+        // It may say of which document it speaks; else any stands for it, so that the count is right.
+        let named = id.map(|id| format!("\"id\":\"{id}\""));
+        let is_named = |index: &usize| named.as_ref().is_some_and(|name| batch[*index].json().contains(name));
+        let mut indices = (0..batch.len()).filter(is_left);
+        if let Some(index) = (0..batch.len()).filter(is_left).find(is_named).or_else(|| indices.next()) {
+            refused.push((index, why));
+        }
+    }
+    Reply::Taken { refused, rejected_spans: 0, remark: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use xray_core::Recorder;
+    use xray_core::emit::MemoryEmitter;
+    use xray_core::sampling::Always;
+
+    use super::*;
+
+    #[test]
+    fn a_document_is_found_by_its_id_and_any_stands_for_one_without() {
+        let documents = MemoryEmitter::new();
+        let recorder = Recorder::builder().environment(|_| None).sampling(Always).emitter(documents.clone());
+        let recorder = recorder.build().unwrap();
+        let ids: Vec<_> = (0..4)
+            .map(|_| {
+                let segment = recorder.begin("shop");
+                segment.close();
+                segment.id().unwrap().to_string()
+            })
+            .collect();
+        let refused = |unprocessed: serde_json::Value| {
+            let body = json!({"UnprocessedTraceSegments": unprocessed}).to_string();
+            let Reply::Taken { refused, .. } = unprocessed_of(&body, &documents.documents()) else { panic!() };
+            refused
+        };
+        let three = json!([
+            {"Id": ids[2], "ErrorCode": "InvalidName", "Message": "bad"}, {"ErrorCode": "A"}, {"Id": "ff", "Message": "b"},
+        ]);
+        let want = [(2, "InvalidName: bad".to_owned()), (0, "A".to_owned()), (1, "b".to_owned())];
+        assert_eq!(refused(three), want);
+        assert_eq!(refused(json!([])), []);
+        assert_eq!(refused(json!(vec![json!({}); 9])).len(), 4, "no document is refused twice");
+    }
+
+    #[test]
+    fn a_response_that_is_none_refuses_nothing() {
+        for body in ["", "{}", "null", "[", r#"{"UnprocessedTraceSegments":7}"#] {
+            let Reply::Taken { refused, .. } = unprocessed_of(body, &[]) else { panic!() };
+            assert_eq!(refused, [], "{body}");
+        }
+    }
+
+    fn unprocessed_of(body: &str, batch: &[Document]) -> Reply {
+        unprocessed(&Response::of_json(200, body), batch)
+    }
+}

@@ -1,0 +1,45 @@
+//! Emitters against receivers: those of this test, which misbehave as it says, and real ones.
+
+#[cfg(feature = "aws")]
+mod aws;
+mod faults;
+mod otlp;
+mod receiver;
+mod rotel;
+
+// The messages are the crate's own, and a second reading of them would prove nothing: Python's official classes read
+// what is sent in `src/spans/tests.rs`.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../src/proto.rs"]
+mod proto;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use xray_core::Recorder;
+use xray_core::diagnostics::Level;
+use xray_core::emit::Emitter;
+use xray_core::sampling::Always;
+
+/// More than any step takes, on any machine.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// What a recorder reported: level, cause, text.
+pub(crate) type Reports = Arc<Mutex<Vec<(Level, &'static str, String)>>>;
+
+/// A recorder of every request, whose environment is empty.
+pub(crate) fn recorder(emitter: impl Emitter) -> (Recorder, Reports) {
+    let reports = Reports::default();
+    let kept = reports.clone();
+    let recorder = Recorder::builder().environment(|_| None).sampling(Always).emitter(emitter);
+    let recorder = recorder.diagnostic_level(Level::Info).on_diagnostic(move |diagnostic| {
+        let report = (diagnostic.level(), diagnostic.cause().as_str(), diagnostic.to_string());
+        kept.lock().unwrap().push(report);
+    });
+    (recorder.build().unwrap(), reports)
+}
+
+/// Whether something was reported at that level, with that cause, and these words in its text.
+pub(crate) fn has(reports: &Reports, level: Level, cause: &str, words: &str) -> bool {
+    reports.lock().unwrap().iter().any(|(is, of, text)| (*is, *of) == (level, cause) && text.contains(words))
+}
