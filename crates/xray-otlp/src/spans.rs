@@ -188,7 +188,7 @@ fn span(entity: &Entity<'_>, place: Place, id: [u8; 8], end: u64) -> Span {
         kind: kind.into(),
         start_time_unix_nano: entity.start_time.0,
         end_time_unix_nano: end,
-        status: has_failed(entity, place).then(|| Status { message: failure.message, code: ERROR }),
+        status: has_failed(entity, place).then_some(Status { message: failure.message, code: ERROR }),
         attributes: attributes.into_inner(),
         events: failure.events,
         links: links(entity, place.trace),

@@ -1,5 +1,7 @@
 //! Emitters against receivers: those of this test, which misbehave as it says, and real ones.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
 #[cfg(feature = "aws")]
 mod aws;
 mod faults;
