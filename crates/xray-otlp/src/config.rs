@@ -62,7 +62,7 @@ impl ConfigError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// By gzip: to a quarter, for 10 µs a document.
+    /// By gzip: to a fraction of the size, for some microseconds a document.
     #[default]
     Gzip,
     /// Not at all.

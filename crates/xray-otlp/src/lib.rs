@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`Otlp::new`] | spans by OTLP over HTTP, to a collector, the CloudWatch agent or any other receiver |
 //! | `Otlp::aws`, feature `aws` | the same, signed, to X-Ray's own endpoint |
-//! | `XRayService`, feature `aws` | segment documents to X-Ray's `PutTraceSegments`, as the daemon does |
+//! | `PutTraceSegments`, feature `aws` | segment documents to the X-Ray service, as the daemon does |
 //!
 //! ```
 //! use xray_core::Recorder;
@@ -29,6 +29,9 @@
 //! up to a second; [`Recorder::flush`](xray_core::Recorder::flush) waits as long as it is told.
 //!
 //! Central sampling still asks the daemon, or whatever answers in its place. Without one, the local rules decide.
+//!
+//! On AWS Lambda a process is frozen after its answer: call [`Recorder::flushed`](xray_core::Recorder::flushed) before
+//! the handler returns.
 //!
 //! # What is lost on the way
 //!
@@ -55,4 +58,9 @@ pub use self::batching::Batching;
 pub use self::config::{Compression, ConfigError, Encoding};
 pub use self::otlp::{Otlp, OtlpBuilder};
 #[cfg(feature = "aws")]
-pub use self::service::XRayService;
+pub use self::service::PutTraceSegments;
+
+/// The example of the README is compiled, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

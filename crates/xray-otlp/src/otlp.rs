@@ -25,6 +25,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The name of a service that is not known, by OpenTelemetry's specification.
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
+/// The most bytes of documents in a request to X-Ray, which takes 5 MB and 10,000 spans: a span is seldom below 100
+/// bytes, and becomes less than three times as long.
+const MOST_SIGNED_BYTES: usize = 768 << 10;
+
 /// Statuses after which the specification has requests sent again.
 const RETRIED: [u16; 4] = [429, 502, 503, 504];
 
@@ -231,7 +235,8 @@ impl OtlpBuilder {
         self
     }
 
-    /// Signs each request with the credentials of `config`, and sends to X-Ray in its region: see [`Otlp::aws`].
+    /// Signs each request with the credentials of `config`, and sends to X-Ray in its region: see [`Otlp::aws`]. A
+    /// request then has at most 768 KiB of documents.
     ///
     /// # Errors
     ///
@@ -266,7 +271,10 @@ impl OtlpBuilder {
         let compression = environment.compression.unwrap_or(self.compression);
         let encoding = environment.encoding.unwrap_or(self.encoding);
         let service_name = environment.service_name.unwrap_or(self.service_name);
-        let (name, signer) = (shown(&target.url), self.signer);
+        let (name, signer, mut batching) = (shown(&target.url), self.signer, self.batching);
+        if signer.is_some() {
+            batching.bytes = batching.bytes.min(MOST_SIGNED_BYTES);
+        }
         let connect = move || -> Box<dyn Protocol> {
             Box::new(Exporter {
                 client: Client::new(target.clone(), signer.as_ref().map(|signer| signer())),
@@ -275,7 +283,7 @@ impl OtlpBuilder {
                 encoding,
             })
         };
-        Ok(Otlp(Background::new(&name, self.batching, Box::new(connect))))
+        Ok(Otlp(Background::new(&name, batching, Box::new(connect))))
     }
 }
 

@@ -27,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Statuses after which AWS's own clients send a request again.
 const RETRIED: [u16; 5] = [429, 500, 502, 503, 504];
 
-/// Sends segment documents straight to the X-Ray service, by `PutTraceSegments`: for places where no daemon runs.
+/// Sends segment documents straight to the X-Ray service, by the call of this name: for places where no daemon runs.
 ///
 /// The region, the endpoint and the credentials, which need the permission `xray:PutTraceSegments`, are those of an
 /// `SdkConfig`, which `aws_config` loads. Documents are sent as they are; entities in progress too.
@@ -35,35 +35,35 @@ const RETRIED: [u16; 5] = [429, 500, 502, 503, 504];
 /// ```no_run
 /// use aws_types::SdkConfig;
 /// use xray_core::Recorder;
-/// use xray_otlp::XRayService;
+/// use xray_otlp::PutTraceSegments;
 ///
 /// # fn f(config: SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
 /// // let config = aws_config::load_from_env().await;
-/// let recorder = Recorder::builder().emitter(XRayService::new(&config)?).build()?;
+/// let recorder = Recorder::builder().emitter(PutTraceSegments::new(&config)?).build()?;
 /// # let _ = recorder;
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// Documents that the service refuses are dropped, counted in `dropped_rejected`, and reported with its reason.
-pub struct XRayService(Background);
+pub struct PutTraceSegments(Background);
 
-impl XRayService {
+impl PutTraceSegments {
     /// Sends with the default [`Batching`], within what the service takes.
     ///
     /// # Errors
     ///
     /// When `config` has no region or no credentials provider, or its endpoint is not a url.
-    pub fn new(config: &SdkConfig) -> Result<XRayService, ConfigError> {
-        XRayService::with_batching(config, Batching::default())
+    pub fn new(config: &SdkConfig) -> Result<PutTraceSegments, ConfigError> {
+        PutTraceSegments::with_batching(config, Batching::default())
     }
 
     /// The same with other limits. A batch never has more than 50 documents or 512 KiB.
     ///
     /// # Errors
     ///
-    /// As those of [`new`](XRayService::new).
-    pub fn with_batching(config: &SdkConfig, batching: Batching) -> Result<XRayService, ConfigError> {
+    /// As those of [`new`](PutTraceSegments::new).
+    pub fn with_batching(config: &SdkConfig, batching: Batching) -> Result<PutTraceSegments, ConfigError> {
         let account = Account::of(config)?;
         let url = endpoint_of("endpoint_url", &account.endpoint(config))?;
         let target = Target { url: format!("{url}/TraceSegments"), headers: HeaderMap::new(), timeout: TIMEOUT };
@@ -75,14 +75,14 @@ impl XRayService {
         let name = shown(&target.url);
         let connect = move || -> Box<dyn Protocol> {
             let signer = Box::new(Signer::new(account.clone()));
-            Box::new(PutTraceSegments(Client::new(target.clone(), Some(signer))))
+            Box::new(Call(Client::new(target.clone(), Some(signer))))
         };
-        Ok(XRayService(Background::new(&name, batching, Box::new(connect))))
+        Ok(PutTraceSegments(Background::new(&name, batching, Box::new(connect))))
     }
 }
 
 /// Starts no thread and opens no connection before the first document.
-impl Emitter for XRayService {
+impl Emitter for PutTraceSegments {
     fn start(&self, context: &EmitterContext) {
         self.0.start(context);
     }
@@ -100,16 +100,16 @@ impl Emitter for XRayService {
     }
 }
 
-impl fmt::Debug for XRayService {
+impl fmt::Debug for PutTraceSegments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("XRayService").field(&self.0).finish()
+        f.debug_tuple("PutTraceSegments").field(&self.0).finish()
     }
 }
 
 /// The call of the service's API.
-struct PutTraceSegments(Client);
+struct Call(Client);
 
-impl Protocol for PutTraceSegments {
+impl Protocol for Call {
     fn encode(&mut self, batch: &[Document]) -> Encoded {
         let documents: Vec<_> = batch.iter().map(Document::json).collect();
         let body = json!({"TraceSegmentDocuments": documents}).to_string();

@@ -11,7 +11,7 @@ use aws_types::region::Region;
 use serde_json::{Value, json};
 use xray_core::diagnostics::Level;
 use xray_core::emit::Flushed;
-use xray_otlp::{Batching, Otlp, XRayService};
+use xray_otlp::{Batching, Otlp, PutTraceSegments};
 
 use crate::receiver::{Act, Receiver, Request};
 use crate::{SOON, has, recorder};
@@ -83,7 +83,7 @@ fn signatures_are_those_that_botocore_makes() {
     let receiver = Receiver::start([]);
     let otlp = Otlp::builder().aws(&config(&receiver.url())).unwrap().header("x-tenant", "shop").unwrap();
     let (by_otlp, _) = recorder(otlp.build().unwrap());
-    let (by_service, _) = recorder(XRayService::new(&config(&receiver.url())).unwrap());
+    let (by_service, _) = recorder(PutTraceSegments::new(&config(&receiver.url())).unwrap());
     for (recorder, path, signed) in [
         (by_otlp, "/v1/traces", "content-encoding;content-type;host;x-amz-date;x-amz-security-token;x-tenant"),
         (by_service, "/TraceSegments", "content-type;host;x-amz-date;x-amz-security-token"),
@@ -111,7 +111,7 @@ fn each_attempt_is_signed_anew_and_expired_credentials_are_fetched_again() {
     };
     let receiver = Receiver::start([expired(), Act::ok(), denied(), expired(), Act::ok(), denied()]);
     let otlp = Otlp::builder().aws(&config(&receiver.url())).unwrap().batching(quick()).build().unwrap();
-    let service = XRayService::with_batching(&config(&receiver.url()), quick()).unwrap();
+    let service = PutTraceSegments::with_batching(&config(&receiver.url()), quick()).unwrap();
     for (recorder, reports) in [recorder(otlp), recorder(service)] {
         recorder.begin("shop").close();
         recorder.flush(SOON);
@@ -136,7 +136,7 @@ fn documents(request: &Request) -> Vec<Value> {
 fn requests_keep_within_what_the_service_takes() {
     let receiver = Receiver::start([]);
     let batching = Batching::default().documents(1_000).delay(Duration::from_secs(3_600));
-    let (recorder, _) = recorder(XRayService::with_batching(&config(&receiver.url()), batching).unwrap());
+    let (recorder, _) = recorder(PutTraceSegments::with_batching(&config(&receiver.url()), batching).unwrap());
     for _ in 0..120 {
         recorder.begin("shop").close();
     }
@@ -161,7 +161,7 @@ fn unprocessed_segments_are_counted_and_said_by_reason() {
     let receiver =
         Receiver::start([Act::Respond(200, "Content-Type: application/json\r\n", answer.to_string().into())]);
     let hour = Batching::default().delay(Duration::from_secs(3_600));
-    let (recorder, reports) = recorder(XRayService::with_batching(&config(&receiver.url()), hour).unwrap());
+    let (recorder, reports) = recorder(PutTraceSegments::with_batching(&config(&receiver.url()), hour).unwrap());
     for _ in 0..4 {
         recorder.begin("shop").close();
     }
@@ -178,7 +178,7 @@ fn a_throttled_service_is_asked_again() {
         Act::Respond(status, "Content-Type: application/json\r\nRetry-After: 0\r\n", body.to_vec())
     };
     let receiver = Receiver::start([throttled(429), throttled(400), Act::Respond(500, "Retry-After: 0\r\n", vec![])]);
-    let (recorder, _) = recorder(XRayService::with_batching(&config(&receiver.url()), quick()).unwrap());
+    let (recorder, _) = recorder(PutTraceSegments::with_batching(&config(&receiver.url()), quick()).unwrap());
     recorder.begin("shop").close();
     assert_eq!(recorder.flush(SOON), Flushed::All);
     assert_eq!((recorder.stats().emitted, recorder.stats().retries), (1, 3));
@@ -217,7 +217,7 @@ traces = client.batch_get_traces(TraceIds=[sys.argv[2]])["Traces"]
 print(json.dumps([json.loads(segment["Document"]) for trace in traces for segment in trace["Segments"]]))
 "#;
     let (Some(moto), Some(python)) = (Moto::start(), program("python")) else { return };
-    let (recorder, reports) = recorder(XRayService::new(&config(&moto.1)).unwrap());
+    let (recorder, reports) = recorder(PutTraceSegments::new(&config(&moto.1)).unwrap());
     let segment = recorder.begin("shop");
     segment.subsegment("load").annotate("n", 7).close();
     segment.close();
