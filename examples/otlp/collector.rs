@@ -1,4 +1,4 @@
-//! A collector that prints what it receives: OTLP in JSON, one request on a connection after the other.
+//! A collector that prints the spans it receives, as uncompressed OTLP/JSON.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

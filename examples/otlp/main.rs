@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(endpoint) => endpoint,
         None => collector::start()?,
     };
-    // This line is all that differs from a program that sends to the daemon. The collector here reads plain
+    // Only the emitter differs from a program that sends to the daemon. The collector here reads plain
     // JSON only; for others, `Otlp::new(endpoint)?` is enough.
     let otlp = Otlp::builder().endpoint(endpoint).encoding(Encoding::Json).compression(Compression::None).build()?;
     let recorder = Recorder::builder().sampling(Always).diagnostic_level(Level::Info).emitter(otlp).build()?;
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Handles an order, as a handler with a layer of the SDK would.
+/// Records what a handler with a layer of the SDK records.
 fn order(recorder: &Recorder) {
     let segment = recorder.begin("shop");
     segment.set_user("jo").annotate("order_id", 7);

@@ -65,19 +65,19 @@ counts! {
     /// Documents dropped because they could not be sent: no route, a daemon's name that does not resolve, no
     /// time left at shutdown.
     dropped_unsent,
-    /// Documents dropped because the receiver refused them: a service or collector that answers by HTTP.
+    /// Documents dropped because the receiver refused them: a collector or the X-Ray service, by HTTP.
     dropped_rejected,
     /// Documents dropped because they are larger than a datagram may be.
     dropped_oversize,
     /// How often the kernel reported that nobody listens at the daemon's address. Each report stands for an
     /// earlier document, counted in `emitted`, which was lost; not each loss is reported.
     refused,
-    /// Documents of entities in progress only, which an emitter leaves out whose receiver cannot replace them: the
-    /// finished ones follow.
+    /// Documents that hold only entities in progress, and were not sent because the receiver could not replace them
+    /// later. The finished entities follow.
     superseded,
-    /// Spans that a collector refused out of requests that it took; the documents are counted in `emitted`.
+    /// Spans that a collector refused out of accepted requests. Their documents are counted in `emitted`.
     rejected_spans,
-    /// Requests to a service or collector that were sent again.
+    /// Retries of requests to a collector or the X-Ray service.
     retries,
     /// Traces that were recorded and not kept: nothing failed in them, and they were not slow.
     not_kept,

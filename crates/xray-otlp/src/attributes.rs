@@ -3,12 +3,12 @@
 use crate::document::Text;
 use crate::proto::{AnyValue, ArrayValue, KeyValue, Value};
 
-/// A list of attributes in the order of their making. A value that is absent makes none.
+/// A list of attributes in insertion order. Adding an absent value does nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Attributes(Vec<KeyValue>);
 
 impl Attributes {
-    /// Adds an attribute, whose key is not there yet.
+    /// Adds an attribute. The caller knows that its key is new.
     pub(crate) fn add(&mut self, key: &str, value: impl IntoValue) {
         if let Some(value) = value.into_value() {
             let value = Some(AnyValue { value: Some(value) });
@@ -16,7 +16,7 @@ impl Attributes {
         }
     }
 
-    /// Adds an attribute, or replaces the one that has its key: keys from outside may be any.
+    /// Adds an attribute, or replaces the one with the same key: keys of users may collide with any other.
     pub(crate) fn set(&mut self, key: &str, value: impl IntoValue) {
         let Some(value) = value.into_value() else { return };
         let value = Some(AnyValue { value: Some(value) });
@@ -35,7 +35,7 @@ impl Attributes {
     }
 }
 
-/// What can be the value of an attribute.
+/// A type that converts into the value of an attribute.
 pub(crate) trait IntoValue {
     fn into_value(self) -> Option<Value>;
 }
@@ -82,7 +82,7 @@ impl IntoValue for i64 {
     }
 }
 
-/// A list of texts; none if it is empty.
+/// Converts a list of texts; an empty one gives no value.
 impl<T: AsRef<str>> IntoValue for &[T] {
     fn into_value(self) -> Option<Value> {
         let value = |text: &T| AnyValue { value: Some(Value::Text(text.as_ref().to_owned())) };
@@ -96,8 +96,8 @@ impl AsRef<str> for Text<'_> {
     }
 }
 
-/// JSON as it is in a document: texts, numbers and booleans are values of their own, lists of texts are lists, and
-/// anything else stays JSON.
+/// JSON of a document. Strings, numbers, booleans and lists of strings become values of their type; everything else
+/// becomes a string of JSON.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Json<'a>(pub(crate) &'a str);
 

@@ -1,4 +1,4 @@
-//! What all emitters of this crate share: a queue, a thread, retries, counts.
+//! The part that all emitters of this crate share: queue, thread, retries and counts.
 
 use std::fmt;
 use std::ops::Deref;
@@ -17,70 +17,70 @@ use crate::backoff::Backoff;
 use crate::batching::Batching;
 use crate::queue::{Queue, Refused};
 
-/// How long the thread may send after the emitter is dropped.
+/// The time the thread has to send after the emitter is dropped.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Why documents are dropped at the end.
+/// The reason for documents that are dropped at shutdown.
 const NO_TIME: &str = "no time was left";
 
-/// How documents are sent to one kind of receiver. Used by one thread.
+/// The protocol of one kind of receiver. Only one thread uses it.
 pub(crate) trait Protocol: Send {
-    /// The request of a batch.
+    /// Encodes a batch as the body of a request.
     fn encode(&mut self, batch: &[Document]) -> Encoded;
 
     /// Sends a request once.
     fn send(&mut self, body: &[u8], batch: &[Document]) -> Reply;
 }
 
-/// A batch as a request.
+/// An encoded batch.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
-    /// `None`: nothing is to be sent.
+    /// The body of the request; `None` if there is nothing to send.
     pub(crate) body: Option<Vec<u8>>,
-    /// For each document of the batch, in order, whether the body has it.
+    /// What the body contains of each document, in the order of the batch.
     pub(crate) parts: Vec<Part>,
 }
 
-/// What a request has of a document.
+/// What a request contains of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Included,
-    /// Nothing: it holds only what a later document replaces.
+    /// Nothing, since a later document replaces all of it.
     Superseded,
-    /// Nothing, for this reason.
+    /// Nothing, for the given reason.
     Unreadable(String),
 }
 
-/// How an attempt to send ended.
+/// The outcome of one attempt to send.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// The receiver took the request, except for the documents at these indices, each with the reason.
+    /// The receiver accepted the request, except for the documents at these indices, each with a reason.
     Taken { refused: Vec<(usize, String)>, rejected_spans: u64, remark: Option<String> },
-    /// It may take it later.
+    /// The receiver may accept the request later.
     Later { why: String, after: Option<Duration> },
-    /// It never will.
+    /// The receiver will never accept the request.
     Never { why: String },
-    /// It takes less at a time.
+    /// The receiver accepts smaller requests only.
     TooLarge,
 }
 
 impl Reply {
-    /// All of it was taken.
+    /// Returns the reply for a request that was accepted whole.
     pub(crate) fn taken() -> Reply {
         Reply::Taken { refused: Vec::new(), rejected_spans: 0, remark: None }
     }
 }
 
-/// Makes a protocol with connections of its own.
+/// Creates a protocol with connections of its own.
 type Connect = Box<dyn Fn() -> Box<dyn Protocol> + Send + Sync>;
 
 /// Sends documents by a protocol on a thread `xray-exporter`, which the first document starts. Dropping it stops the
-/// thread, after it has sent what is queued, within a second.
+/// thread within a second, after it has sent the queued documents.
 ///
-/// A forked child has a queue, a thread and connections of its own from its first document on. What is queued at the
-/// fork is sent by the parent.
+/// A forked child has a queue, a thread and connections of its own from its first document on. The parent
+/// sends the documents that are queued at the fork.
 pub(crate) struct Background {
-    /// Where to, for messages.
+    /// The receiver, as messages name it.
     target: Arc<str>,
     batching: Batching,
     connect: Arc<Connect>,
@@ -139,7 +139,7 @@ impl Background {
 }
 
 impl Emitter for Background {
-    /// The first recorder counts.
+    /// Keeps the context of the first recorder.
     fn start(&self, context: &EmitterContext) {
         let _ = self.context.set(context.clone());
     }
@@ -199,7 +199,7 @@ impl fmt::Debug for Background {
     }
 }
 
-/// Counts and reports, once there is a recorder.
+/// Counts and reports, once a recorder has lent its context.
 struct Reporter {
     target: Arc<str>,
     context: Arc<OnceLock<EmitterContext>>,
@@ -219,7 +219,7 @@ impl Reporter {
     }
 }
 
-/// What runs on the thread.
+/// The state of the sending thread.
 struct Sender<'a> {
     queue: &'a Queue,
     reporter: Reporter,
@@ -241,11 +241,11 @@ impl<'a> Sender<'a> {
         self.queue.leave(|document| self.reporter.settle(&document, Fate::Unsent, format_args!("{NO_TIME}")));
     }
 
-    /// Sends a batch, in halves if it is too large; afterwards each of its documents is counted.
+    /// Sends a batch, in halves if it is too large, and counts each of its documents.
     fn deliver(&mut self, batch: &[Document]) {
         let mut pieces = vec![batch];
         while let Some(piece) = pieces.pop() {
-            // Nothing in here should panic; should it, then at the cost of a batch, not of all to come.
+            // A panic is a bug; it must cost one batch and not the thread.
             let encoded = catch_unwind(AssertUnwindSafe(|| self.protocol.encode(piece)));
             let Ok(encoded) = encoded else {
                 self.refuse(piece.iter(), "encoding it panicked");
@@ -264,7 +264,7 @@ impl<'a> Sender<'a> {
                 Ok(refused) => self.taken(piece, &encoded.parts, &refused),
                 Err(Failed::Never(why)) => self.refuse(included, &why),
                 Err(Failed::GivenUp(why)) => self.give_up(&included, &why),
-                // What was settled is not in the halves, which are made of what was included.
+                // Halves must not contain documents that are counted already.
                 Err(Failed::TooLarge) if included.len() > 1 && included.len() == piece.len() => {
                     let (first, second) = piece.split_at(piece.len() / 2);
                     pieces.extend([second, first]);
@@ -277,7 +277,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Sends a request until it is taken, refused or given up. Returns what was refused of it.
+    /// Sends a request until it is accepted, refused or given up. Returns the documents that were refused.
     fn send(&mut self, body: &[u8], batch: &[Document]) -> Result<Vec<(usize, String)>, Failed> {
         let started = Instant::now();
         loop {
@@ -318,7 +318,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// The receiver responds.
+    /// Notes that the receiver responds.
     fn resumed(&mut self) {
         if self.backoff.succeeded() {
             let target = &self.reporter.target;
@@ -338,7 +338,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Counts spans that were refused out of a request that was taken.
+    /// Counts and reports the spans that were refused out of an accepted request.
     fn partial(&self, spans: u64, remark: Option<&str>) {
         if let Some(context) = self.reporter.context.get() {
             context.reject_spans(spans);
@@ -373,7 +373,7 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// Why a request was not taken.
+/// Why a request was not accepted.
 enum Failed {
     Never(String),
     GivenUp(String),
@@ -389,7 +389,7 @@ mod tests {
 
     use super::*;
 
-    /// Has nothing of the second document, and panics as often as it says.
+    /// A protocol that skips the second document of a batch, and panics instead of each reply that is `None`.
     struct Fragile {
         encode_panics: bool,
         replies: Vec<Option<Reply>>,
@@ -415,7 +415,7 @@ mod tests {
         let later = || Some(Reply::Later { why: "busy".to_owned(), after: Some(Duration::ZERO) });
         let never = || Some(Reply::Never { why: "bad".to_owned() });
         let partly = || Some(Reply::Taken { refused: vec![(0, "bad".to_owned())], rejected_spans: 0, remark: None });
-        // Of four documents in one batch: emitted, superseded, rejected; of which halves are asked again.
+        // The counts for a batch of four documents: emitted, superseded, rejected.
         for (encode_panics, replies, want) in [
             (false, vec![], (3, 1, 0)),
             (true, vec![], (0, 0, 4)),
@@ -423,7 +423,7 @@ mod tests {
             (false, vec![later(), later()], (3, 1, 0)),
             (false, vec![later(), never()], (0, 1, 3)),
             (false, vec![partly()], (2, 1, 1)),
-            // One by one then, for the whole batch is not in the request.
+            // The three documents of the request are sent one by one.
             (false, vec![Some(Reply::TooLarge), never()], (2, 1, 1)),
         ] {
             let protocol = Mutex::new(Some(Fragile { encode_panics, replies }));

@@ -1,4 +1,4 @@
-//! How long to wait after a failure.
+//! Pauses after failures.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -6,14 +6,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// The pause after the first failure; each further one doubles it.
 const FIRST: Duration = Duration::from_millis(500);
 
-/// The longest pause of our own choice.
+/// The longest pause, unless the receiver asks for more.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// The longest pause that a receiver may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
-/// The pauses between attempts. They outlast a batch that is given up: the next one must not hammer a receiver that
-/// asked for time.
+/// The pauses between attempts. A pause outlasts the batch that caused it, so the next batch respects it too.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -27,21 +26,21 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// When the next attempt may begin.
+    /// Returns the earliest time of the next attempt.
     pub(crate) fn not_before(&self) -> Instant {
         self.not_before
     }
 
-    /// Whether the last attempt failed.
+    /// Returns whether the last attempt failed.
     pub(crate) fn is_failing(&self) -> bool {
         self.failures > 0
     }
 
-    /// Notes a failure, after which the receiver asked for a pause or did not. Returns when to try again.
+    /// Notes a failure, with the pause that the receiver asked for. Returns the time of the next attempt.
     pub(crate) fn failed(&mut self, asked: Option<Duration>) -> Instant {
         let own = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
-        // Processes that failed together must not come back together.
+        // Spreads the retries of processes that failed at the same time.
         let jittered = own.mul_f64(0.75 + 0.5 * random());
         self.not_before = Instant::now() + asked.map_or(jittered, |asked| asked.min(LONGEST_ASKED));
         self.not_before
@@ -53,12 +52,12 @@ impl Backoff {
     }
 }
 
-/// From 0 to 1.
+/// Returns a random number from 0 to 1.
 fn random() -> f64 {
     (RandomState::new().build_hasher().finish() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// The pause that a header `Retry-After` asks for: seconds, or a date.
+/// Parses a `Retry-After` header: seconds, or a date.
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
@@ -68,7 +67,7 @@ pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Parses a date such as `Sun, 06 Nov 1994 08:49:37 GMT` into seconds since 1970.
 fn date(text: &str) -> Option<u64> {
     let (_, rest) = text.split_once(", ")?;
     let mut words = rest.split(' ');
@@ -83,7 +82,7 @@ fn date(text: &str) -> Option<u64> {
     if words.next() != Some("GMT") || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    // Years begin in March here, so that a leap day is the last of its year.
+    // Counting years from March puts the leap day at the end.
     let (years, months) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
     let days = 365 * years + years / 4 - years / 100 + years / 400 + (153 * months + 2) / 5 + day - 1;
     Some((days - 719_468) * 86_400 + hour * 3_600 + minute * 60 + second)

@@ -1,12 +1,11 @@
-//! When documents are sent, and how many may wait.
+//! The limits of batches and of the queue.
 
 use std::time::Duration;
 
-/// When documents are sent, and how many may wait.
+/// The limits of batches and of the queue.
 ///
-/// A batch is sent when it has enough documents or bytes, or when its first document has waited for `delay`. A batch
-/// that cannot be sent is tried again; meanwhile new documents wait, and the newest are dropped while the queue is
-/// full.
+/// A batch is sent as soon as it has enough documents or bytes, or its first document has waited for `delay`. While a
+/// batch is retried, new documents wait in the queue; a full queue drops the newest.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,31 +36,32 @@ impl Default for Batching {
 }
 
 impl Batching {
-    /// The most documents of a batch (default: 512; at least 1).
+    /// Sets the maximum number of documents in a batch (default: 512; at least 1).
     pub fn documents(mut self, documents: usize) -> Batching {
         self.documents = documents.max(1);
         self
     }
 
-    /// The most bytes of a batch's documents (default: 512 KiB). A larger document is a batch of its own.
+    /// Sets the maximum size of the documents in a batch (default: 512 KiB). A larger document is a batch of its own.
     pub fn bytes(mut self, bytes: usize) -> Batching {
         self.bytes = bytes;
         self
     }
 
-    /// How long a document waits for others at most (default: one second).
+    /// Sets how long a document waits for others (default: one second).
     pub fn delay(mut self, delay: Duration) -> Batching {
         self.delay = delay;
         self
     }
 
-    /// The most bytes of documents that wait or are being sent (default: 8 MiB). Requests take as much again.
+    /// Sets the maximum size of the documents that are queued or being sent (default: 8 MiB). The request that is being
+    /// sent is not included.
     pub fn queue_bytes(mut self, bytes: usize) -> Batching {
         self.queue_bytes = bytes;
         self
     }
 
-    /// How long a batch is tried again before its documents are dropped (default: one minute).
+    /// Sets how long a batch is retried before its documents are dropped (default: one minute).
     pub fn retry_for(mut self, time: Duration) -> Batching {
         self.retry_for = time;
         self

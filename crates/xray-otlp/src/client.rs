@@ -1,4 +1,4 @@
-//! One `POST` after the other to one url, by HTTP/1.1.
+//! An HTTP/1.1 client that posts to one URL.
 
 use std::error::Error;
 use std::fmt;
@@ -15,34 +15,34 @@ use crate::background::Reply;
 use crate::backoff::retry_after;
 use crate::proto::RpcStatus;
 
-/// The longest response that is read.
+/// The maximum size of a response body.
 const MAX_RESPONSE: u64 = 64 << 10;
 
-/// How long a connection may be idle: shorter than servers allow, which close it without a word.
+/// How long an idle connection is kept: less than the keep-alive time of common servers.
 const MAX_IDLE: Duration = Duration::from_secs(4);
 
-/// The most characters of a receiver's text that messages show.
+/// The maximum number of characters of a receiver's text in a message.
 const MAX_REASON: usize = 300;
 
-/// Adds headers that depend on the whole request: a signature.
+/// Signs requests.
 pub(crate) trait Sign: Send {
-    /// The headers to add.
+    /// Returns the headers to add.
     fn sign(&mut self, url: &str, headers: &HeaderMap, body: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, String>;
 
-    /// Whether another attempt may help after this error code of AWS.
+    /// Returns whether a retry may help after this AWS error code.
     fn may_help(&mut self, code: &str) -> bool;
 }
 
-/// Where to send, and what with each request.
+/// The receiver, and what each request to it carries.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) url: String,
-    /// Their values may be secret.
+    /// Values may be secret.
     pub(crate) headers: HeaderMap,
     pub(crate) timeout: Duration,
 }
 
-/// The target as messages show it: without the query, and whatever stands before the host.
+/// Returns a URL as messages show it: without the query and user information, which may be secret.
 pub(crate) fn shown(url: &str) -> String {
     let (url, _) = url.split_once(['?', '#']).unwrap_or((url, ""));
     match url.split_once("://") {
@@ -62,15 +62,15 @@ pub(crate) struct Client {
     signer: Option<Box<dyn Sign>>,
 }
 
-/// A response, read to its end or its limit.
+/// A response with its body.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     retry_after: Option<Duration>,
     is_json: bool,
-    /// The header of AWS's services.
+    /// The header `x-amzn-ErrorType` of AWS services.
     error_type: Option<String>,
-    /// `None`: the connection broke while the body was read.
+    /// `None` if the connection broke, or the body is too large.
     body: Option<Vec<u8>>,
 }
 
@@ -86,12 +86,16 @@ impl Client {
             .user_agent(concat!("xray-otlp/", env!("CARGO_PKG_VERSION")))
             .accept("")
             .accept_encoding("");
-        // What listens on this host is not behind a proxy.
+        // A receiver on this host is not behind a proxy.
         let config = if is_loopback(&target.url) { config.proxy(None) } else { config };
         Client { agent: config.build().new_agent(), target, signer }
     }
 
-    /// Sends a body. An error is text for a message.
+    /// Sends a body.
+    ///
+    /// # Errors
+    ///
+    /// The text for a message, if there is no response.
     pub(crate) fn post(&mut self, content_type: &'static str, is_gzip: bool, body: &[u8]) -> Result<Response, String> {
         let mut headers = self.target.headers.clone();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -117,7 +121,7 @@ impl Client {
         Ok(Response { status, retry_after, is_json, error_type, body })
     }
 
-    /// What a failure means for its request, where these statuses are worth another attempt.
+    /// Returns what a failed response means for its request. Statuses in `retried` are worth a retry.
     pub(crate) fn failure(&mut self, response: &Response, retried: &[u16]) -> Reply {
         let reply = response.failure(retried);
         let (Reply::Never { why }, Some(signer)) = (&reply, &mut self.signer) else { return reply };
@@ -135,7 +139,7 @@ impl fmt::Debug for Client {
 }
 
 impl Response {
-    /// A response of a service of AWS.
+    /// Creates a JSON response.
     #[cfg(all(test, feature = "aws"))]
     pub(crate) fn of_json(status: u16, body: &str) -> Response {
         Response { status, retry_after: None, is_json: true, error_type: None, body: Some(body.into()) }
@@ -149,7 +153,7 @@ impl Response {
         self.is_json
     }
 
-    /// The body; `None` if the connection broke.
+    /// Returns the body; `None` if the connection broke, or the body is too large.
     pub(crate) fn body(&self) -> Option<&[u8]> {
         self.body.as_deref()
     }
@@ -164,7 +168,7 @@ impl Response {
         }
     }
 
-    /// The code by which services of AWS tell errors apart.
+    /// Returns the error code of an AWS service.
     fn error_code(&self) -> Option<String> {
         #[derive(Deserialize)]
         struct Body {
@@ -179,7 +183,7 @@ impl Response {
         Some(code.rsplit('#').next().unwrap_or_default().to_owned())
     }
 
-    /// What the receiver says of a failure, for a message: one line, cut.
+    /// Returns the receiver's text for a message: one line, cut.
     fn reason(&self) -> String {
         let body = self.body.as_deref().unwrap_or_default();
         let text = if self.is_json {
@@ -200,7 +204,7 @@ pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
     done.expect("a vector takes all bytes")
 }
 
-/// An error with its sources.
+/// Formats an error with its sources.
 fn described(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! Where an exporter sends, from code and from the environment.
+//! Settings from code and from the environment.
 
 use std::error::Error;
 use std::fmt;
@@ -9,22 +9,22 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::client::shown;
 
-/// A setting that cannot be used, in code or in the environment.
+/// An unusable setting in code or in the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A value is not what its setting takes.
+    /// A setting does not accept its value.
     Invalid {
         /// The environment variable, or the method of the builder.
         setting: String,
-        /// The value; of headers, which may be secret, the name.
+        /// The value. For a header, whose value may be secret, its name.
         value: String,
-        /// What the setting takes.
+        /// What the setting accepts.
         expected: &'static str,
     },
-    /// The endpoint is an `https` url, and the feature `tls` is off.
+    /// The endpoint is an `https` URL, and the feature `tls` is off.
     NoTls {
-        /// The url, without what may be secret.
+        /// The URL without query and user information.
         endpoint: String,
     },
     /// The `SdkConfig` has no region.
@@ -58,14 +58,14 @@ impl ConfigError {
     }
 }
 
-/// How requests are compressed.
+/// The compression of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// By gzip: to a fraction of the size, for some microseconds a document.
+    /// gzip, which costs a few microseconds a document.
     #[default]
     Gzip,
-    /// Not at all.
+    /// No compression.
     None,
 }
 
@@ -81,14 +81,14 @@ impl FromStr for Compression {
     }
 }
 
-/// How requests are written.
+/// The encoding of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// As protobuf, which every receiver of OTLP takes.
+    /// Protobuf, which every OTLP receiver accepts.
     #[default]
     Protobuf,
-    /// As JSON: legible, and twice the size.
+    /// JSON: legible, and twice the size.
     Json,
 }
 
@@ -104,8 +104,7 @@ impl FromStr for Encoding {
     }
 }
 
-/// What the environment says, which wins over code: the variables of OpenTelemetry's specification, those for traces
-/// before those for all signals.
+/// The settings of the environment, which override code. A variable for traces overrides the one for all signals.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
     pub(crate) endpoint: Option<String>,
@@ -119,7 +118,7 @@ pub(crate) struct Environment {
 impl Environment {
     pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Environment, ConfigError> {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        // The variable that counts, and its value.
+        // The name and value of the variable in effect.
         let setting = |name: &str| {
             ["OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"].into_iter().find_map(|prefix| {
                 let name = format!("{prefix}{name}");
@@ -127,7 +126,7 @@ impl Environment {
             })
         };
         let endpoint = match setting("ENDPOINT") {
-            // The one for all signals is the base of their paths.
+            // The variable for all signals is a base URL.
             Some((name, value)) if !name.contains("_TRACES_") => {
                 Some(endpoint(&name, &format!("{}/v1/traces", value.trim_end_matches('/')))?)
             }
@@ -153,7 +152,7 @@ fn parsed<T: FromStr>(setting: Option<(String, String)>, expected: &'static str)
     setting.map(|(name, value)| value.parse().map_err(|_| ConfigError::invalid(&name, &value, expected))).transpose()
 }
 
-/// An endpoint as it is used. One without a path gets that of traces.
+/// Checks an endpoint, and appends `/v1/traces` if it has no path.
 pub(crate) fn endpoint(setting: &str, text: &str) -> Result<String, ConfigError> {
     let text = endpoint_of(setting, text)?;
     let (_, rest) = text.split_once("://").unwrap_or_default();
@@ -163,7 +162,7 @@ pub(crate) fn endpoint(setting: &str, text: &str) -> Result<String, ConfigError>
     })
 }
 
-/// A url that a client can send to.
+/// Checks that a client can send to a URL.
 pub(crate) fn endpoint_of(setting: &str, text: &str) -> Result<String, ConfigError> {
     const EXPECTED: &str = "an http or https url, such as http://127.0.0.1:4318/v1/traces";
     let text = text.trim();
@@ -180,7 +179,7 @@ pub(crate) fn endpoint_of(setting: &str, text: &str) -> Result<String, ConfigErr
     }
 }
 
-/// One header.
+/// Checks a header.
 pub(crate) fn header(setting: &str, name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ConfigError> {
     let invalid = || ConfigError::invalid(setting, name, "the name and value of a header");
     let mut value = HeaderValue::from_str(value).map_err(|_| invalid())?;
@@ -188,12 +187,12 @@ pub(crate) fn header(setting: &str, name: &str, value: &str) -> Result<(HeaderNa
     Ok((HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?, value))
 }
 
-/// `name=value,other=value`, values percent-encoded.
+/// Parses `name=value,other=value`, with percent-encoded values.
 fn headers(setting: &str, text: &str) -> Result<HeaderMap, ConfigError> {
     let mut headers = HeaderMap::new();
     for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
         let Some((name, value)) = pair.split_once('=') else {
-            // It may be all secret.
+            // All of it may be secret.
             return Err(ConfigError::invalid(setting, "..", "`name=value` pairs between commas"));
         };
         let name = name.trim();

@@ -1,6 +1,6 @@
-//! A segment document as it is read back: typed, borrowed from its text.
+//! A typed view of a segment document, borrowed from its text.
 //!
-//! Subsegments stay text until their turn, so reading needs no recursion, however deep a document is.
+//! Embedded subsegments are parsed one at a time, so parsing does not recurse, however deep a document is.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Text of a document. It is copied only if it holds escapes.
+/// A string of a document. Only strings with escapes are copied.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(transparent)]
 pub(crate) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -68,7 +68,7 @@ impl<'a> Entity<'a> {
         serde_json::from_str(json)
     }
 
-    /// Whether this is a segment, given that it is not embedded.
+    /// Returns whether an entity that is not embedded is a segment.
     pub(crate) fn is_segment(&self) -> bool {
         self.kind.as_deref() != Some("subsegment")
     }
@@ -134,7 +134,7 @@ pub(crate) enum Cause<'a> {
     Here(#[serde(borrow)] Failure<'a>),
 }
 
-/// The exceptions of an entity, and where it ran.
+/// The exceptions of an entity and its working directory.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Failure<'a> {
     #[serde(borrow)]
@@ -180,7 +180,7 @@ pub(crate) struct Link<'a> {
     pub(crate) attributes: Members<'a>,
 }
 
-/// The members of an object in their order, values as text.
+/// The members of an object in their order, with values as JSON text.
 #[derive(Debug, Default)]
 pub(crate) struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
 
@@ -193,17 +193,17 @@ impl<'a> Members<'a> {
         self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
     }
 
-    /// The text of a member that is a string.
+    /// Returns a member that is a string.
     pub(crate) fn text(&self, key: &str) -> Option<Text<'a>> {
         serde_json::from_str(self.get(key)?).ok()
     }
 
-    /// The members of a member; none unless it is an object.
+    /// Returns the members of a member that is an object; no members for anything else.
     pub(crate) fn object(&self, key: &str) -> Members<'a> {
         self.get(key).and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default()
     }
 
-    /// The objects of a member; none unless it is a list of them.
+    /// Returns the objects of a member that is a list of objects; an empty list for anything else.
     pub(crate) fn objects(&self, key: &str) -> Vec<Members<'a>> {
         self.get(key).and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default()
     }
@@ -233,7 +233,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// Nanoseconds since 1970, read from decimal seconds without loss: a float of today's seconds is 240 ns coarse.
+/// Nanoseconds since 1970, parsed from decimal seconds without loss: a float has steps of 240 ns here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Time(pub(crate) u64);
 

@@ -1,7 +1,7 @@
 //! AWS X-Ray for Rust without the daemon.
 //!
-//! The X-Ray daemon is in maintenance, and AWS moves X-Ray to OpenTelemetry's protocol. An application that records
-//! with `xray-core` and its adapters leaves the daemon by one line: an emitter of this crate.
+//! The X-Ray daemon is in maintenance, and AWS moves X-Ray to OpenTelemetry's protocol. An emitter of this
+//! crate replaces the daemon by one line; the rest of an application that records with `xray-core` stays the same.
 //!
 //! | emitter | what it sends, and where to |
 //! |---|---|
@@ -22,21 +22,21 @@
 //!
 //! # What all emitters share
 //!
-//! Documents wait in a [bounded queue](Batching) and are sent in batches by a thread of the emitter's own; there is no
-//! asynchronous runtime to provide. A receiver that is away, slow or throttling costs documents at most, never the
-//! application: requests are tried again, later and later or when the receiver says, for a minute, and each document
-//! is counted in [`Stats`](xray_core::stats::Stats) when its fate is known. Dropping the recorder sends what waits, for
-//! up to a second; [`Recorder::flush`](xray_core::Recorder::flush) waits as long as it is told.
+//! Documents wait in a [bounded queue](Batching), and a thread of the emitter sends them in batches; no asynchronous
+//! runtime is needed. An absent, slow or throttling receiver never slows the application. Requests are retried for a
+//! minute, with back-off or after the pause that the receiver asks for. [`Stats`](xray_core::stats::Stats) counts each
+//! document once. Dropping the recorder sends the queued documents within a second;
+//! [`Recorder::flush`](xray_core::Recorder::flush) waits up to its timeout.
 //!
-//! Central sampling still asks the daemon, or whatever answers in its place. Without one, the local rules decide.
+//! Central sampling still fetches its rules through the daemon. Without a daemon, the local rules decide.
 //!
-//! On AWS Lambda a process is frozen after its answer: call [`Recorder::flushed`](xray_core::Recorder::flushed) before
+//! AWS Lambda freezes a process after its response, so await [`Recorder::flushed`](xray_core::Recorder::flushed) before
 //! the handler returns.
 //!
-//! # What is lost on the way
+//! # The mapping
 //!
-//! `docs/otlp.md` in the repository has the whole table. OTLP has no spans in progress: an entity that is announced or
-//! streamed while open becomes a span when it ends.
+//! `docs/otlp.md` in the repository has the table. OTLP has no spans in progress: an announced or still open entity
+//! becomes a span when it ends.
 
 mod attributes;
 mod background;
@@ -60,7 +60,7 @@ pub use self::otlp::{Otlp, OtlpBuilder};
 #[cfg(feature = "aws")]
 pub use self::service::PutTraceSegments;
 
-/// The example of the README is compiled, too.
+/// Compiles the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

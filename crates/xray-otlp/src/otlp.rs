@@ -1,4 +1,4 @@
-//! The emitter for receivers of OTLP.
+//! The emitter for OTLP receivers.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,26 +16,26 @@ use crate::config::{Compression, ConfigError, Encoding, Environment, endpoint, h
 use crate::proto::{ExportResponse, PartialSuccess};
 use crate::spans::Mapper;
 
-/// Where collectors listen, by OpenTelemetry's specification.
+/// The default endpoint of OpenTelemetry's specification.
 const DEFAULT_ENDPOINT: &str = "http://localhost:4318/v1/traces";
 
-/// The time of a request, by OpenTelemetry's specification.
+/// The default timeout of OpenTelemetry's specification.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The name of a service that is not known, by OpenTelemetry's specification.
+/// The default service name of OpenTelemetry's specification.
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
-/// The most bytes of documents in a request to X-Ray, which takes 5 MB and 10,000 spans: a span is seldom below 100
-/// bytes, and becomes less than three times as long.
+/// The maximum size of the documents in a request to X-Ray, which accepts 5 MB and 10,000 spans: an entity has some
+/// 100 bytes at least, and its span less than three times its size.
 const MOST_SIGNED_BYTES: usize = 768 << 10;
 
-/// Statuses after which the specification has requests sent again.
+/// The statuses that the specification calls retryable.
 const RETRIED: [u16; 4] = [429, 502, 503, 504];
 
-/// Makes a signer for each thread that sends.
+/// Creates a signer for each sending thread.
 type NewSigner = Box<dyn Fn() -> Box<dyn Sign> + Send + Sync>;
 
-/// Sends documents as OpenTelemetry's spans, by OTLP over HTTP: to a collector, the CloudWatch agent, or any other
+/// Sends documents as OpenTelemetry spans, by OTLP over HTTP, to a collector, the CloudWatch agent or any other
 /// receiver.
 ///
 /// ```
@@ -52,21 +52,21 @@ type NewSigner = Box<dyn Fn() -> Box<dyn Sign> + Send + Sync>;
 ///
 /// # Environment
 ///
-/// Read when the emitter is built; it wins over what is said in code. Each variable has a form for traces, which comes
-/// first, such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
+/// The emitter reads these variables when it is built; they override code. Each has a form for traces that overrides
+/// it, such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
 ///
 /// | variable | what it does |
 /// |---|---|
-/// | `OTEL_EXPORTER_OTLP_ENDPOINT` | the base of the url, to which `/v1/traces` is added; the form for traces is the url itself |
-/// | `OTEL_EXPORTER_OTLP_HEADERS` | more headers: `name=value` pairs between commas, values percent-encoded |
-/// | `OTEL_EXPORTER_OTLP_TIMEOUT` | the time of a request in milliseconds (default: 10,000) |
+/// | `OTEL_EXPORTER_OTLP_ENDPOINT` | the base URL, to which `/v1/traces` is added; the form for traces is used as it is |
+/// | `OTEL_EXPORTER_OTLP_HEADERS` | additional headers: comma-separated `name=value` pairs with percent-encoded values |
+/// | `OTEL_EXPORTER_OTLP_TIMEOUT` | the timeout of a request in milliseconds (default: 10,000) |
 /// | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip` (default) or `none` |
 /// | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf` (default) or `http/json` |
 /// | `OTEL_SERVICE_NAME`, `AWS_XRAY_TRACING_NAME` | the service of streamed parts whose segment is not known yet |
 pub struct Otlp(Background);
 
 impl Otlp {
-    /// Sends to `endpoint`, unless the environment names another. A url without a path gets `/v1/traces`.
+    /// Sends to `endpoint`, unless the environment sets another. `/v1/traces` is appended to a URL without a path.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Otlp {
         Otlp::builder().endpoint(endpoint).build()
     }
 
-    /// Sends to the endpoint of the environment, and without one to a collector on this host.
+    /// Sends to the endpoint of the environment (default: `http://localhost:4318/v1/traces`).
     ///
     /// # Errors
     ///
@@ -84,16 +84,16 @@ impl Otlp {
         Otlp::builder().build()
     }
 
-    /// All options.
+    /// Returns a builder with all options.
     pub fn builder() -> OtlpBuilder {
         OtlpBuilder::new()
     }
 
-    /// Sends straight to X-Ray, in the region and with the credentials of `config`, which `aws_config` loads. Each
-    /// request is signed. The account needs
+    /// Sends signed requests straight to X-Ray, in the region and with the credentials of `config`, which `aws_config`
+    /// loads. The account needs
     /// [Transaction Search](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Transaction-Search.html).
     ///
-    /// The endpoint is `https://xray.<region>.amazonaws.com/v1/traces`, unless `config` or the environment names
+    /// The endpoint is `https://xray.<region>.amazonaws.com/v1/traces`, unless `config` or the environment sets
     /// another.
     ///
     /// ```no_run
@@ -186,14 +186,14 @@ impl OtlpBuilder {
         }
     }
 
-    /// The url to send to (default: `http://localhost:4318/v1/traces`). One without a path gets `/v1/traces`.
+    /// Sets the URL (default: `http://localhost:4318/v1/traces`). `/v1/traces` is appended to a URL without a path.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> OtlpBuilder {
         self.endpoint = endpoint.into();
         self
     }
 
-    /// Adds a header to each request, in addition to those of earlier calls. Those of the environment replace headers
-    /// of the same name.
+    /// Adds a header to each request, in addition to those of earlier calls. A header of the environment replaces one
+    /// with the same name.
     ///
     /// # Errors
     ///
@@ -204,32 +204,32 @@ impl OtlpBuilder {
         Ok(self)
     }
 
-    /// The time of one request, from its connection to the end of the response (default: 10 seconds).
+    /// Sets the timeout of a request, from connecting to the end of the response (default: 10 seconds).
     pub fn timeout(mut self, timeout: Duration) -> OtlpBuilder {
         self.timeout = timeout;
         self
     }
 
-    /// How requests are compressed (default: gzip).
+    /// Sets the compression of requests (default: gzip).
     pub fn compression(mut self, compression: Compression) -> OtlpBuilder {
         self.compression = compression;
         self
     }
 
-    /// How requests are written (default: protobuf).
+    /// Sets the encoding of requests (default: protobuf).
     pub fn encoding(mut self, encoding: Encoding) -> OtlpBuilder {
         self.encoding = encoding;
         self
     }
 
-    /// The service of streamed parts of segments that are sent before any segment is (default: `unknown_service`).
-    /// Other spans belong to the service that their segment names.
+    /// Sets the service name for parts of segments that are streamed before the first segment is sent (default:
+    /// `unknown_service`). All other spans belong to the service of their segment.
     pub fn service_name(mut self, name: impl Into<String>) -> OtlpBuilder {
         self.service_name = name.into();
         self
     }
 
-    /// When documents are sent, and how many may wait.
+    /// Sets the limits of batches and of the queue.
     pub fn batching(mut self, batching: Batching) -> OtlpBuilder {
         self.batching = batching;
         self
@@ -249,7 +249,7 @@ impl OtlpBuilder {
         Ok(self)
     }
 
-    /// Builds the emitter, with what the environment says.
+    /// Builds the emitter, with the settings of the environment.
     ///
     /// # Errors
     ///
@@ -339,7 +339,8 @@ impl Protocol for Exporter {
     }
 }
 
-/// What a receiver dropped of a request that it took. One whose response breaks off took it.
+/// Returns what a receiver dropped of an accepted request. The status is its verdict, so a response that breaks off is
+/// an acceptance.
 fn partial_success(response: &Response) -> Reply {
     let Some(body) = response.body() else { return Reply::taken() };
     let partial = match response.is_json() {
@@ -354,7 +355,7 @@ fn partial_success(response: &Response) -> Reply {
     }
 }
 
-/// The response in JSON.
+/// A response in JSON.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonResponse {
@@ -362,7 +363,7 @@ struct JsonResponse {
     partial_success: Option<Partial>,
 }
 
-/// A partial success. In JSON its number may be text.
+/// A partial success. In JSON the number may be a string.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Partial {

@@ -24,7 +24,7 @@ pub(crate) struct ResourceSpans {
     pub(crate) scope_spans: Vec<ScopeSpans>,
 }
 
-/// What the spans were recorded on.
+/// The service and host of spans.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(crate) struct Resource {
     #[prost(message, repeated, tag = "1")]
@@ -88,7 +88,7 @@ pub(crate) struct Span {
     pub(crate) flags: u32,
 }
 
-/// What a span stands for.
+/// The role of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub(crate) enum Kind {
@@ -98,7 +98,7 @@ pub(crate) enum Kind {
     Client = 3,
 }
 
-/// Something that happened during a span.
+/// An event during a span.
 #[derive(Clone, PartialEq, Message, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Event {
@@ -126,7 +126,7 @@ pub(crate) struct Link {
     pub(crate) attributes: Vec<KeyValue>,
 }
 
-/// How a span ended.
+/// The outcome of a span.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(crate) struct Status {
     #[prost(string, tag = "2")]
@@ -136,7 +136,7 @@ pub(crate) struct Status {
     pub(crate) code: i32,
 }
 
-/// The code of a [`Status`] that says that the span failed.
+/// The code of a [`Status`] for a failure.
 pub(crate) const ERROR: i32 = 2;
 
 /// An attribute.
@@ -190,7 +190,7 @@ pub(crate) struct ExportResponse {
     pub(crate) partial_success: Option<PartialSuccess>,
 }
 
-/// What a collector refused out of a request that it took.
+/// The part of an accepted request that the receiver refused.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct PartialSuccess {
     #[prost(int64, tag = "1")]
@@ -199,7 +199,7 @@ pub(crate) struct PartialSuccess {
     pub(crate) error_message: String,
 }
 
-/// The response of a request that failed: `google.rpc.Status`.
+/// The response to a failed request: `google.rpc.Status`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RpcStatus {
     #[prost(int32, tag = "1")]

@@ -1,4 +1,4 @@
-//! The queue between the application's threads and the one that sends: bounded, and taken in batches.
+//! The bounded queue between the application's threads and the sending thread, which takes batches.
 //!
 //! A push is one short lock and a move. It wakes the sender for the first document of a batch and for the one that
 //! fills it; between them the sender sleeps until the batch is due.
@@ -30,23 +30,23 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct State {
     documents: VecDeque<Document>,
-    /// Of the documents here.
+    /// The size of `documents`.
     bytes: usize,
-    /// Documents in the sender's hands, and their bytes: they count against the bound until they are settled.
+    /// The number and size of the documents that are being sent. They count against the bound.
     taken: usize,
     taken_bytes: usize,
-    /// Documents ever accepted.
+    /// The number of documents accepted so far.
     pushed: u64,
     /// When the next batch is due.
     due: Option<Instant>,
-    /// Documents up to this one are due at once.
+    /// The documents up to this one are due at once.
     urgent: u64,
     callbacks: Vec<(u64, Callback)>,
     closing: Option<Instant>,
     is_gone: bool,
 }
 
-/// Why a document is not accepted.
+/// Why a document was not accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     Full(Document),
@@ -54,12 +54,12 @@ pub(crate) enum Refused {
 }
 
 impl State {
-    /// Documents accepted and no longer here: sent, or given up.
+    /// Returns the number of documents that were sent or given up.
     fn settled(&self) -> u64 {
         self.pushed - (self.documents.len() + self.taken) as u64
     }
 
-    /// The first documents, which fit into a batch: how many, and their bytes.
+    /// Returns the number and size of the documents in the next batch.
     fn batch(&self, batching: &Batching) -> (usize, usize) {
         let (mut count, mut bytes) = (0, 0);
         for document in self.documents.iter().take(batching.documents) {
@@ -108,8 +108,8 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Moves the next batch into `batch`; the documents of the last one count as settled. Waits until a batch is full
-    /// or due. `false` when the queue is closed, and empty or out of time.
+    /// Settles the last batch, waits until the next one is full or due, and moves it into `batch`. Returns `false` once
+    /// the queue is closed, and empty or out of time.
     pub(crate) fn take(&self, batch: &mut Vec<Document>) -> bool {
         batch.clear();
         let mut state = self.settle();
@@ -140,7 +140,7 @@ impl Queue {
         true
     }
 
-    /// Waits until that moment. `false`: the queue is closed and its time ends before.
+    /// Waits until `moment`. Returns `false` if the queue is closed and its time ends before.
     pub(crate) fn sleep_until(&self, moment: Instant) -> bool {
         let mut state = self.lock();
         loop {
@@ -155,7 +155,7 @@ impl Queue {
         }
     }
 
-    /// Waits until all that was pushed before is settled. `wake` is called before, unless nothing is left.
+    /// Waits until all documents pushed so far are settled. Calls `wake` first if there are any.
     pub(crate) fn flush(&self, timeout: Duration, wake: impl FnOnce()) -> Flushed {
         let mut state = self.lock();
         let target = state.pushed;
@@ -173,7 +173,7 @@ impl Queue {
         }
     }
 
-    /// Calls `then` when all that was pushed before is settled. `wake` is called before, unless nothing is left.
+    /// Calls `then` when all documents pushed so far are settled. Calls `wake` first if there are any.
     pub(crate) fn when_flushed(&self, then: Callback, wake: impl FnOnce()) {
         let mut state = self.lock();
         let target = state.pushed;
@@ -187,14 +187,14 @@ impl Queue {
         wake();
     }
 
-    /// Ends the sender: it has that time to send what is here. Waits for it as long.
+    /// Closes the queue and waits for the sender, which has `timeout` to send the rest.
     pub(crate) fn close(&self, timeout: Duration) {
         self.lock().closing = Some(Instant::now() + timeout);
         self.wake();
         drop(self.progress.wait_timeout_while(self.lock(), timeout, |state| !state.is_gone));
     }
 
-    /// The sender's last call: nothing more is accepted, and each document that is left goes to `give_up`.
+    /// Ends the queue: it accepts nothing more, and passes the remaining documents to `give_up`.
     pub(crate) fn leave(&self, give_up: impl FnMut(Document)) {
         let mut state = self.settle();
         state.is_gone = true;
@@ -205,7 +205,7 @@ impl Queue {
         drop(self.settle());
     }
 
-    /// Counts the last batch as settled, and calls those who wait for it.
+    /// Settles the last batch, wakes waiting flushes and runs their callbacks.
     fn settle(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         (state.taken, state.taken_bytes) = (0, 0);

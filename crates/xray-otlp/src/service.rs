@@ -16,21 +16,21 @@ use crate::client::{Client, Response, Target, shown};
 use crate::config::{ConfigError, endpoint_of};
 use crate::sign::{Account, Signer};
 
-/// Documents of a request: as many as the daemon sends. The service states no number.
+/// The maximum number of documents in a request. It is the daemon's; the service states none.
 const MOST_DOCUMENTS: usize = 50;
 
-/// Bytes of a request's documents.
+/// The maximum size of the documents in a request.
 const MOST_BYTES: usize = 512 << 10;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Statuses after which AWS's own clients send a request again.
+/// The statuses that AWS's own clients retry.
 const RETRIED: [u16; 5] = [429, 500, 502, 503, 504];
 
-/// Sends segment documents straight to the X-Ray service, by the call of this name: for places where no daemon runs.
+/// Sends segment documents straight to the X-Ray service, by the API call of this name, where no daemon runs.
 ///
-/// The region, the endpoint and the credentials, which need the permission `xray:PutTraceSegments`, are those of an
-/// `SdkConfig`, which `aws_config` loads. Documents are sent as they are; entities in progress too.
+/// An `SdkConfig`, which `aws_config` loads, gives the region, the endpoint and the credentials. They need the
+/// permission `xray:PutTraceSegments`. Documents are sent unchanged, also those of entities in progress.
 ///
 /// ```no_run
 /// use aws_types::SdkConfig;
@@ -45,24 +45,24 @@ const RETRIED: [u16; 5] = [429, 500, 502, 503, 504];
 /// # }
 /// ```
 ///
-/// Documents that the service refuses are dropped, counted in `dropped_rejected`, and reported with its reason.
+/// Documents that the service refuses are counted in `dropped_rejected` and reported with its reason.
 pub struct PutTraceSegments(Background);
 
 impl PutTraceSegments {
-    /// Sends with the default [`Batching`], within what the service takes.
+    /// Sends with the default [`Batching`], within the limits of the service.
     ///
     /// # Errors
     ///
-    /// When `config` has no region or no credentials provider, or its endpoint is not a url.
+    /// When `config` has no region or no credentials provider, or its endpoint is not a URL.
     pub fn new(config: &SdkConfig) -> Result<PutTraceSegments, ConfigError> {
         PutTraceSegments::with_batching(config, Batching::default())
     }
 
-    /// The same with other limits. A batch never has more than 50 documents or 512 KiB.
+    /// Sends with the given limits. A batch never has more than 50 documents or 512 KiB.
     ///
     /// # Errors
     ///
-    /// As those of [`new`](PutTraceSegments::new).
+    /// The same as for [`new`](PutTraceSegments::new).
     pub fn with_batching(config: &SdkConfig, batching: Batching) -> Result<PutTraceSegments, ConfigError> {
         let account = Account::of(config)?;
         let url = endpoint_of("endpoint_url", &account.endpoint(config))?;
@@ -106,7 +106,7 @@ impl fmt::Debug for PutTraceSegments {
     }
 }
 
-/// The call of the service's API.
+/// The API call.
 struct Call(Client);
 
 impl Protocol for Call {
@@ -125,11 +125,11 @@ impl Protocol for Call {
     }
 }
 
-/// What the service refused out of a request that it took.
+/// Returns what the service refused out of an accepted request.
 fn unprocessed(response: &Response, batch: &[Document]) -> Reply {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "PascalCase", default)]
-    struct Answer {
+    struct Body {
         unprocessed_trace_segments: Vec<Unprocessed>,
     }
 
@@ -141,12 +141,12 @@ fn unprocessed(response: &Response, batch: &[Document]) -> Reply {
         message: Option<String>,
     }
 
-    let answer: Answer = response.body().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    let body: Body = response.body().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
     let mut refused: Vec<(usize, String)> = Vec::new();
-    for Unprocessed { id, error_code, message } in answer.unprocessed_trace_segments {
+    for Unprocessed { id, error_code, message } in body.unprocessed_trace_segments {
         let why = [error_code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
         let is_left = |index: &usize| refused.iter().all(|(of, _)| of != index);
-        // It may say of which document it speaks; else any stands for it, so that the count is right.
+        // The service may name the document. If it does not, any document is counted instead.
         let named = id.map(|id| format!("\"id\":\"{id}\""));
         let is_named = |index: &usize| named.as_ref().is_some_and(|name| batch[*index].json().contains(name));
         let mut indices = (0..batch.len()).filter(is_left);
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_found_by_its_id_and_any_stands_for_one_without() {
+    fn a_document_is_found_by_its_id_and_without_one_any_is_counted() {
         let documents = MemoryEmitter::new();
         let recorder = Recorder::builder().environment(|_| None).sampling(Always).emitter(documents.clone());
         let recorder = recorder.build().unwrap();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_is_none_refuses_nothing() {
+    fn an_unreadable_response_refuses_nothing() {
         for body in ["", "{}", "null", "[", r#"{"UnprocessedTraceSegments":7}"#] {
             let Reply::Taken { refused, .. } = unprocessed_of(body, &[]) else { panic!() };
             assert_eq!(refused, [], "{body}");

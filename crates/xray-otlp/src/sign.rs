@@ -1,4 +1,4 @@
-//! Signatures of AWS, version 4, and the credentials that they are made with.
+//! AWS signatures, version 4, and the credentials for them.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -14,13 +14,13 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::client::Sign;
 use crate::config::ConfigError;
 
-/// How long credentials may take: some come from endpoints on the network.
+/// The timeout for credentials, some of which come from the network.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Credentials are fetched again when they end so soon.
+/// How long before their expiry credentials are renewed.
 const RENEWED_BEFORE: Duration = Duration::from_secs(300);
 
-/// Error codes of credentials or signatures that newer ones may mend.
+/// Error codes of outdated credentials or signatures.
 const OUTDATED: [&str; 6] = [
     "ExpiredToken",
     "ExpiredTokenException",
@@ -30,11 +30,11 @@ const OUTDATED: [&str; 6] = [
     "UnrecognizedClientException",
 ];
 
-/// Error codes after which AWS's own clients send a request again, whatever its status.
+/// Error codes that AWS's own clients retry, whatever the status.
 const THROTTLED: [&str; 5] =
     ["ThrottledException", "ThrottlingException", "RequestThrottled", "TooManyRequestsException", "RequestTimeout"];
 
-/// Whose X-Ray, and where.
+/// The region and credentials of an account.
 #[derive(Clone)]
 pub(crate) struct Account {
     region: String,
@@ -48,7 +48,7 @@ impl Account {
         Ok(Account { region, provider })
     }
 
-    /// The service's url without a path: that of `config`, or of its region.
+    /// Returns the service's URL without a path: the one in `config`, or that of the region.
     pub(crate) fn endpoint(&self, config: &SdkConfig) -> String {
         if let Some(url) = config.endpoint_url() {
             return url.trim_end_matches('/').to_owned();
@@ -75,7 +75,7 @@ impl fmt::Debug for Account {
 /// Signs requests to X-Ray, on one thread.
 pub(crate) struct Signer {
     account: Account,
-    /// Runs the provider, which is asynchronous. Made with the first signature.
+    /// Runs the asynchronous provider. Created with the first signature.
     runtime: Option<Runtime>,
     credentials: Option<Credentials>,
 }
@@ -85,7 +85,7 @@ impl Signer {
         Signer { account, runtime: None, credentials: None }
     }
 
-    /// Those in use, or new ones before they end.
+    /// Returns the current credentials, renewed before they expire.
     fn credentials(&mut self, now: SystemTime) -> Result<Credentials, String> {
         let is_fresh = |credentials: &&Credentials| credentials.expiry().is_none_or(|end| now + RENEWED_BEFORE < end);
         if let Some(credentials) = self.credentials.as_ref().filter(is_fresh) {
@@ -96,7 +96,7 @@ impl Signer {
                 self.credentials = Some(credentials.clone());
                 Ok(credentials)
             }
-            // Better than none while they last.
+            // The old ones serve until they expire.
             Err(error) => {
                 let lasting = self.credentials.clone().filter(|old| old.expiry().is_some_and(|end| now < end));
                 lasting.ok_or(format!("cannot get AWS credentials: {error}"))
@@ -156,7 +156,7 @@ impl Sign for Signer {
     }
 }
 
-/// An error and what is behind it, which says more.
+/// Formats an error with its source, which says more.
 fn with_source(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),
@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    /// Credentials that last as long as it says, or an error, for each call.
+    /// A provider with a script: for each call, the lifetime of credentials, or an error.
     #[derive(Debug)]
     struct Scripted(Vec<Option<u64>>, Arc<AtomicUsize>);
 

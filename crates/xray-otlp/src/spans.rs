@@ -1,4 +1,4 @@
-//! Segment documents to spans: the table of `docs/otlp.md`.
+//! The mapping of segment documents to spans: the table of `docs/otlp.md`.
 
 mod aws;
 mod cause;
@@ -15,30 +15,31 @@ use crate::attributes::{Attributes, Json};
 use crate::document::{Entity, Link as EntityLink};
 use crate::proto::{ERROR, ExportRequest, Kind, Link, Resource, ResourceSpans, Scope, ScopeSpans, Span, Status};
 
-/// Resources among which a document's is looked for, newest first: a process has one, or one for each host name.
+/// How many groups of spans are searched for the resource of a document: a process has one, or one for each name of its
+/// segments.
 const RECENT: usize = 8;
 
-/// Bits of a span's flags: sampled; it is known where its parent is; the parent is in another process.
+/// Bits of a span's flags: sampled, the location of the parent is known, the parent is in another process.
 const SAMPLED: u32 = 0x01;
 const PARENT_KNOWN: u32 = 0x100;
 const PARENT_REMOTE: u32 = 0x200;
 
-/// Turns documents into requests, one after the other.
+/// Maps documents to requests.
 #[derive(Debug)]
 pub(crate) struct Mapper {
-    /// The resource of parts of segments that are not known.
+    /// The resource for parts of unknown segments.
     fallback: Resource,
 }
 
-/// Documents as a request.
+/// A request made from documents.
 #[derive(Debug, Default)]
 pub(crate) struct Mapped {
     pub(crate) request: ExportRequest,
-    /// For each document, in order, how many spans it became.
+    /// The number of spans of each document, in order.
     pub(crate) spans: Vec<Result<usize, Unreadable>>,
 }
 
-/// A document, or an entity of one, that is not as X-Ray describes it.
+/// Why a document could not be mapped.
 #[derive(Debug)]
 pub(crate) struct Unreadable(String);
 
@@ -55,16 +56,16 @@ impl From<serde_json::Error> for Unreadable {
 }
 
 impl Mapper {
-    /// Parts of segments that are sent before any segment belong to the service `name`.
+    /// Creates a mapper that assigns parts of unknown segments to the service `name`.
     pub(crate) fn new(name: &str) -> Mapper {
         Mapper { fallback: resource::unknown(name) }
     }
 
-    /// Maps documents in their order. An entity in progress becomes no span, since OTLP replaces none: the finished
-    /// one follows, and its finished children are spans.
+    /// Maps documents in their order. An entity in progress becomes no span, since OTLP cannot replace it later; its
+    /// finished children do.
     pub(crate) fn map<'a>(&mut self, documents: impl IntoIterator<Item = &'a str>) -> Mapped {
         let read: Vec<_> = documents.into_iter().map(Entity::read).collect();
-        // A part that was streamed says nothing of its resource: it is that of its segment, or of the last one.
+        // A streamed part names no resource. It gets that of its segment, or of the last segment.
         let mut of_trace = HashMap::new();
         for entity in read.iter().flatten().filter(|entity| entity.is_segment()) {
             let resource = resource::of(entity);
@@ -97,7 +98,7 @@ impl Mapper {
     }
 }
 
-/// Adds spans to those of their resource.
+/// Adds spans to the group of their resource.
 fn push(request: &mut ExportRequest, resource: &Resource, mut spans: Vec<Span>) {
     let recent = request.resource_spans.iter_mut().rev().take(RECENT);
     for group in recent {
@@ -111,7 +112,7 @@ fn push(request: &mut ExportRequest, resource: &Resource, mut spans: Vec<Span>) 
     request.resource_spans.push(ResourceSpans { resource: Some(resource.clone()), scope_spans });
 }
 
-/// The spans of a document: parents before children, siblings in order.
+/// Returns the spans of a document: parents before children, siblings in order.
 fn spans_of(root: &Entity<'_>) -> Result<Vec<Span>, Unreadable> {
     let Some(trace) = root.trace_id.as_deref() else { return Err(Unreadable("it has no trace_id".to_owned())) };
     let trace = trace_id(trace).ok_or_else(|| Unreadable(format!("`{trace}` is not a trace id")))?;
@@ -121,7 +122,7 @@ fn spans_of(root: &Entity<'_>) -> Result<Vec<Span>, Unreadable> {
     };
     let mut spans = Vec::new();
     let place = Place { trace, parent, is_segment: root.is_segment() };
-    // Subsegments wait on a stack of their own, the next one on top: depth costs no stack of the thread.
+    // An explicit stack, since a document may be deeper than the thread's stack allows.
     let mut waiting = Vec::new();
     let mut add = |entity: &Entity<'_>, place: Place| -> Result<[u8; 8], Unreadable> {
         let id = entity_id(&entity.id)?;
@@ -140,7 +141,7 @@ fn spans_of(root: &Entity<'_>) -> Result<Vec<Span>, Unreadable> {
     Ok(spans)
 }
 
-/// Where an entity is in its trace.
+/// The place of an entity in its trace.
 #[derive(Clone, Copy)]
 struct Place {
     trace: [u8; 16],
@@ -160,7 +161,7 @@ fn span(entity: &Entity<'_>, place: Place, id: [u8; 8], end: u64) -> Span {
     }
     match entity.namespace.as_deref() {
         Some("aws") => aws::add_service(&entity.name, &mut attributes),
-        // Else a collector names it by its database or host.
+        // Without it, a collector names the subsegment after its database or host.
         _ if kind == Kind::Client || entity.sql.is_some() => attributes.add("peer.service", &entity.name),
         _ => {}
     }
@@ -196,14 +197,14 @@ fn span(entity: &Entity<'_>, place: Place, id: [u8; 8], end: u64) -> Span {
     }
 }
 
-/// Whether a span's status is an error. A server that refuses a request has not failed, says OpenTelemetry.
+/// Returns whether a span's status is an error. For OpenTelemetry, a server that responds with 4xx has not failed.
 fn has_failed(entity: &Entity<'_>, place: Place) -> bool {
     let status = entity.http.as_ref().and_then(|http| http.response.status);
     let is_refusal = place.is_segment && status.is_some_and(|status| (400..500).contains(&status));
     entity.fault || ((entity.error || entity.cause.is_some()) && !is_refusal)
 }
 
-/// Annotations are attributes by their keys, which one attribute lists; metadata is text, one for each namespace.
+/// Adds annotations, the list of their keys, and the metadata of each namespace.
 fn annotations(entity: &Entity<'_>, attributes: &mut Attributes) {
     let mut keys = Vec::new();
     for (key, value) in entity.annotations.iter() {
@@ -218,7 +219,7 @@ fn annotations(entity: &Entity<'_>, attributes: &mut Attributes) {
     }
 }
 
-/// Links to other traces, and those to the subsegments that had to end before this one began.
+/// Returns the links to other traces and to precursors.
 fn links(entity: &Entity<'_>, trace: [u8; 16]) -> Vec<Link> {
     let other = |link: &EntityLink<'_>| {
         let mut attributes = Attributes::default();
@@ -236,7 +237,7 @@ fn links(entity: &Entity<'_>, trace: [u8; 16]) -> Vec<Link> {
     entity.links.iter().filter_map(other).chain(precursors).collect()
 }
 
-/// `1-5759e988-bd862e3fe1be46a994272793` without its version and dashes.
+/// Parses a trace id such as `1-5759e988-bd862e3fe1be46a994272793`.
 fn trace_id(text: &str) -> Option<[u8; 16]> {
     let (time, rest) = text.strip_prefix("1-")?.split_once('-')?;
     let (time, rest) = (hexadecimal::<4>(time)?, hexadecimal::<12>(rest)?);
@@ -250,7 +251,7 @@ fn entity_id(text: &str) -> Result<[u8; 8], Unreadable> {
     hexadecimal(text).ok_or_else(|| Unreadable(format!("`{text}` is not the id of an entity")))
 }
 
-/// Bytes of exactly as many digits.
+/// Parses exactly `BYTES` bytes in hexadecimal.
 fn hexadecimal<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
     let digits = text.as_bytes();
     if digits.len() != 2 * BYTES {

@@ -1,4 +1,4 @@
-//! What a recorder lends to its emitter: counts and reports.
+//! The counters and the log that a recorder lends to its emitter.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::diagnostics::{Cause, Diagnostics, Level};
 use crate::document::Document;
 use crate::stats::Counters;
 
-/// What a recorder lends to its [`Emitter`](super::Emitter) when it is built.
+/// The counters and the log that a recorder lends to its [`Emitter`](super::Emitter) when it is built.
 ///
 /// An emitter that counts here shows up in the recorder's [`Stats`](crate::stats::Stats), like the built-in ones.
 /// Count each document once, when its fate is known.
@@ -23,13 +23,13 @@ pub struct EmitterContext {
 pub enum Fate {
     /// Sent: `emitted` and `bytes`.
     Sent,
-    /// Nothing to send, since a later document holds everything: `superseded`.
+    /// Not sent, since a later document replaces all of it: `superseded`.
     Superseded,
     /// Dropped by a full queue: `dropped_queue_full`.
     QueueFull,
-    /// Dropped, for the receiver could not be reached: `dropped_unsent`.
+    /// Dropped because the receiver could not be reached: `dropped_unsent`.
     Unsent,
-    /// Dropped by the receiver, or not understood: `dropped_rejected`.
+    /// Refused by the receiver, or unreadable: `dropped_rejected`.
     Rejected,
 }
 
@@ -51,12 +51,12 @@ impl EmitterContext {
         document.content().dropped(&self.diagnostics, why);
     }
 
-    /// Counts spans that a receiver refused out of documents that it took: `rejected_spans`.
+    /// Counts spans that a receiver refused out of an accepted request: `rejected_spans`.
     pub fn reject_spans(&self, spans: u64) {
         self.counters.rejected_spans.add(spans);
     }
 
-    /// Counts a request that is sent again: `retries`.
+    /// Counts a retry of a request: `retries`.
     pub fn retry(&self) {
         self.counters.retries.add(1);
     }

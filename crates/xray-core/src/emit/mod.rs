@@ -56,8 +56,7 @@ use crate::document::Document;
 /// }
 /// ```
 pub trait Emitter: Send + Sync + 'static {
-    /// Receives what the recorder lends to its emitter, once, when it is built: where to count and to report. As
-    /// provided it does nothing.
+    /// Receives the counters and the log of the recorder, once, when it is built. The default does nothing.
     fn start(&self, context: &EmitterContext) {
         let _ = context;
     }

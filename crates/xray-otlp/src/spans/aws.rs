@@ -1,9 +1,9 @@
-//! The `aws` block: of a call in a subsegment, of the recording in a segment.
+//! The `aws` block: a call in a subsegment, facts about the recording in a segment.
 
 use crate::attributes::{Attributes, Json};
 use crate::document::Members;
 
-/// Members of a call that OpenTelemetry names, and its names. The others are called `aws.` and their own name.
+/// Members of a call and their OpenTelemetry names. Other members keep their name, with the prefix `aws.`.
 const NAMED: [(&str, &[&str]); 8] = [
     ("operation", &["aws.operation", "rpc.method"]),
     ("retries", &["aws.xray.retries"]),
@@ -15,14 +15,14 @@ const NAMED: [(&str, &[&str]); 8] = [
     ("table_name", &["aws.table_name"]),
 ];
 
-/// What says that a span is a call of the AWS service `name`.
+/// Adds the attributes of a call to the AWS service `name`.
 pub(super) fn add_service(name: &str, attributes: &mut Attributes) {
     attributes.add("rpc.system", "aws-api");
     attributes.add("rpc.service", name);
     attributes.add("aws.service", name);
 }
 
-/// The call of a subsegment.
+/// Adds the members of a call.
 pub(super) fn add_call(aws: &Members<'_>, attributes: &mut Attributes) {
     for (key, value) in aws.iter() {
         match NAMED.iter().find(|(name, _)| *name == key) {
@@ -35,7 +35,7 @@ pub(super) fn add_call(aws: &Members<'_>, attributes: &mut Attributes) {
     }
 }
 
-/// How a segment came to be recorded; its platform is in its resource.
+/// Adds the members about the recording. The platform is in the resource.
 pub(super) fn add_recording(aws: &Members<'_>, attributes: &mut Attributes) {
     let xray = aws.object("xray");
     for (key, value) in xray.iter().filter(|(key, _)| !matches!(*key, "sdk" | "sdk_version")) {

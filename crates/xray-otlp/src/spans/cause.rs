@@ -1,4 +1,4 @@
-//! The `cause`: exceptions are events.
+//! The `cause` block, whose exceptions become events.
 
 use std::fmt::Write;
 
@@ -6,15 +6,15 @@ use crate::attributes::Attributes;
 use crate::document::{Cause, Entity, Exception};
 use crate::proto::Event;
 
-/// What a cause says of its span, apart from attributes.
+/// The parts of a span that come from its cause.
 #[derive(Debug, Default)]
 pub(super) struct Failure {
-    /// The message of a status: that of the first exception, or the id of one that is recorded elsewhere.
+    /// The message of the status: that of the first exception, or the id of an exception recorded elsewhere.
     pub(super) message: String,
     pub(super) events: Vec<Event>,
 }
 
-/// The time of an exception is not recorded: it is that of its span's end.
+/// Adds attributes and returns the other parts. Documents have no time of an exception, so it gets the span's end.
 pub(super) fn add(entity: &Entity<'_>, attributes: &mut Attributes, end: u64) -> Failure {
     match &entity.cause {
         None => Failure::default(),
@@ -44,7 +44,7 @@ fn event(exception: &Exception<'_>, time_unix_nano: u64) -> Event {
     Event { time_unix_nano, name: "exception".to_owned(), attributes: attributes.into_inner() }
 }
 
-/// The stack in Java's form, in which collectors write and read it.
+/// Formats a stack in Java's form, which collectors read and write.
 fn stack(exception: &Exception<'_>) -> Option<String> {
     if exception.stack.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! The `http` block. Names of today and those before them: collectors of either age read one of them.
+//! The `http` block, with the current and the former attribute names: older collectors read only the former.
 
 use crate::attributes::Attributes;
 use crate::document::Http;

@@ -4,7 +4,7 @@ use crate::attributes::{Attributes, Json};
 use crate::document::{Entity, Members};
 use crate::proto::Resource;
 
-/// What an `origin` is called as OpenTelemetry's platform, with the launch type of ECS.
+/// The OpenTelemetry platform of an `origin`, with the launch type of ECS.
 struct Platform {
     name: &'static str,
     launch_type: Option<&'static str>,
@@ -27,7 +27,7 @@ impl Platform {
     }
 }
 
-/// Blocks of a segment's `aws`, their members and what they are called.
+/// The blocks of a segment's `aws`, with the attribute names of their members.
 const BLOCKS: [(&str, &[(&str, &str)]); 4] = [
     (
         "ec2",
@@ -61,7 +61,7 @@ const BLOCKS: [(&str, &[(&str, &str)]); 4] = [
     ),
 ];
 
-/// The resource of parts whose segment is not known.
+/// Returns the resource for parts of unknown segments.
 pub(super) fn unknown(name: &str) -> Resource {
     let mut attributes = Attributes::default();
     attributes.add("service.name", name);
@@ -86,7 +86,7 @@ pub(super) fn of(segment: &Entity<'_>) -> Resource {
     Resource { attributes: attributes.into_inner() }
 }
 
-/// `X-Ray for Rust` also says the language.
+/// Adds the SDK and its language, which is part of a name such as `X-Ray for Rust`.
 fn add_sdk(name: &str, version: &str, attributes: &mut Attributes) {
     attributes.add("telemetry.sdk.name", name);
     attributes.add("telemetry.sdk.version", version);
@@ -124,7 +124,7 @@ fn add_platform(segment: &Entity<'_>, attributes: &mut Attributes) {
     }
 }
 
-/// Numbers are text here, as OpenTelemetry has them. Other members keep their own name.
+/// Adds the members of a block. OpenTelemetry's resource attributes are strings, so numbers become text.
 fn add_block(members: &Members<'_>, block: &str, names: &[(&str, &str)], attributes: &mut Attributes) {
     for (key, value) in members.iter() {
         match names.iter().find(|(member, _)| *member == key) {

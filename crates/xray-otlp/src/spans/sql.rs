@@ -1,4 +1,4 @@
-//! The `sql` block. Names of today and those before them.
+//! The `sql` block, with the current and the former attribute names.
 
 use crate::attributes::Attributes;
 use crate::document::Sql;
@@ -25,7 +25,7 @@ pub(super) fn add(sql: &Sql<'_>, attributes: &mut Attributes) {
     attributes.add("db.preparation", sql.preparation.as_ref());
 }
 
-/// A url without its database, and the database. One without a database stays whole.
+/// Splits a URL into address and database. A URL without a database stays whole.
 fn split(url: &str) -> (Option<&str>, Option<&str>) {
     let parts = || {
         let (path, _) = url.split_once('?').unwrap_or((url, ""));
@@ -37,8 +37,8 @@ fn split(url: &str) -> (Option<&str>, Option<&str>) {
     parts().unwrap_or((Some(url), None))
 }
 
-/// The kind of a database as OpenTelemetry spells it, and the name that replaced it. X-Ray's SDKs write `PostgreSQL`,
-/// and collectors take an unknown word for a database without SQL.
+/// Returns the former OpenTelemetry name of a kind of database, and the current one if it differs. X-Ray SDKs write
+/// `PostgreSQL`; collectors drop the block of a kind they do not know.
 fn system(kind: &str) -> (String, Option<&'static str>) {
     let kind = kind.to_ascii_lowercase();
     let (old, new) = match kind.as_str() {

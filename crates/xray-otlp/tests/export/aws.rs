@@ -1,4 +1,4 @@
-//! X-Ray's own endpoints: signatures as botocore makes them, the service as moto and this test play it.
+//! X-Ray's own endpoints: signatures against botocore, the service against moto and a script.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -155,11 +155,11 @@ fn requests_keep_within_what_the_service_takes() {
 
 #[test]
 fn unprocessed_segments_are_counted_and_said_by_reason() {
-    let answer = json!({"UnprocessedTraceSegments": [
+    let response = json!({"UnprocessedTraceSegments": [
         {"Id": "0000000000000000", "ErrorCode": "InvalidName", "Message": "no such name"}, {"ErrorCode": "ParseError"},
     ]});
     let receiver =
-        Receiver::start([Act::Respond(200, "Content-Type: application/json\r\n", answer.to_string().into())]);
+        Receiver::start([Act::Respond(200, "Content-Type: application/json\r\n", response.to_string().into())]);
     let hour = Batching::default().delay(Duration::from_secs(3_600));
     let (recorder, reports) = recorder(PutTraceSegments::with_batching(&config(&receiver.url()), hour).unwrap());
     for _ in 0..4 {
@@ -194,7 +194,7 @@ impl Moto {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let address = lines.find_map(|line| Some(line.split_once("Running on ")?.1.trim().to_owned())).unwrap();
-        // It logs each request, and waits while nobody reads that.
+        // It logs each request, and blocks if no one reads the log.
         std::thread::spawn(move || lines.for_each(drop));
         Some(Moto(child, address))
     }

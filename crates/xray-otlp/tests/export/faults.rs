@@ -88,7 +88,7 @@ fn spans_of_a_partial_success_are_counted_with_the_reason() {
 }
 
 #[test]
-fn a_response_that_breaks_off_or_makes_no_sense_is_a_yes() {
+fn a_response_that_breaks_off_or_is_unreadable_is_an_acceptance() {
     let garbage = Act::Respond(200, "Content-Type: application/x-protobuf\r\n", vec![0xff; 100]);
     let endless = Act::Respond(200, "", vec![b'x'; 1 << 20]);
     for act in [Act::CloseInResponse, garbage, endless, Act::Respond(202, "", b"{".to_vec())] {
@@ -139,7 +139,7 @@ fn an_absent_receiver_costs_documents_and_no_time_of_the_application() {
     assert!(has(&reports, Level::Error, "export_lost", &address), "{reports:?}");
     assert!(has(&reports, Level::Error, "queue_full", "20000 bytes"), "{reports:?}");
 
-    // When somebody listens there, documents are sent again.
+    // Once a receiver listens there, documents are sent again.
     let receiver = Receiver::at(&address, []);
     recorder.begin("shop").close();
     assert_eq!(recorder.flush(SOON), Flushed::All);
@@ -161,7 +161,7 @@ fn a_slow_receiver_is_given_up_after_the_timeout() {
 }
 
 #[test]
-fn a_drop_ends_in_time_when_nobody_responds() {
+fn a_drop_ends_in_time_without_a_response() {
     let receiver = Receiver::start([Act::Hang, Act::Hang]);
     let (recorder, _) = against(&receiver, quick());
     recorder.begin("shop").close();

@@ -1,4 +1,4 @@
-//! Emitters against receivers: those of this test, which misbehave as it says, and real ones.
+//! Emitters against receivers: scripted ones that misbehave, and real ones.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -9,8 +9,7 @@ mod otlp;
 mod receiver;
 mod rotel;
 
-// The messages are the crate's own, and a second reading of them would prove nothing: Python's official classes read
-// what is sent in `src/spans/tests.rs`.
+// The crate's own messages. `src/spans/tests.rs` reads requests by OpenTelemetry's own Python classes.
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../src/proto.rs"]
 mod proto;

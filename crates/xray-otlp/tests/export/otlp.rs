@@ -1,4 +1,4 @@
-//! What is sent, when all goes well.
+//! Requests to a receiver that accepts them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A receiver of HTTP that does what a script says, once for each request.
+//! An HTTP receiver that follows a script, one act for each request.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -57,7 +57,7 @@ impl Request {
         self.headers.iter().find(|(is, _)| is == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body without compression, which its first bytes show: rotel also says `gzip` of what is not.
+    /// The body without compression, which its first bytes show: rotel declares `gzip` for bodies that are not compressed.
     pub(crate) fn plain(&self) -> Vec<u8> {
         if !self.body.starts_with(&[0x1f, 0x8b]) {
             return self.body.clone();
