@@ -430,7 +430,8 @@ mod tests {
             let connect = move || -> Box<dyn Protocol> { Box::new(protocol.lock().unwrap().take().unwrap()) };
             let batching = Batching::default().delay(Duration::from_secs(3_600));
             let emitter = Background::new("here", batching, Box::new(connect));
-            let recorder = Recorder::builder().environment(|_| None).sampling(Always).emitter(emitter).build().unwrap();
+            let recorder = Recorder::builder().environment(|_| None).sampling(Always).on_diagnostic(|_| {});
+            let recorder = recorder.emitter(emitter).build().unwrap();
             for _ in 0..4 {
                 recorder.begin("shop").close();
             }
