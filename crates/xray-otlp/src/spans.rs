@@ -79,7 +79,9 @@ impl Mapper {
                 Err(error) => Err(Unreadable(error.to_string())),
                 Ok(entity) => {
                     let known = entity.trace_id.as_ref().and_then(|trace| of_trace.get(&**trace));
-                    if let Some(resource) = known.filter(|_| entity.is_segment()) {
+                    // They seldom differ, and comparing allocates nothing.
+                    if let Some(resource) = known.filter(|resource| entity.is_segment() && **resource != self.fallback)
+                    {
                         self.fallback.clone_from(resource);
                     }
                     let resource = known.unwrap_or(&self.fallback);

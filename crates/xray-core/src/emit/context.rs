@@ -11,6 +11,38 @@ use crate::stats::Counters;
 ///
 /// An emitter that counts here shows up in the recorder's [`Stats`](crate::stats::Stats), like the built-in ones.
 /// Count each document once, when its fate is known.
+///
+/// ```
+/// use std::sync::OnceLock;
+/// use std::time::Duration;
+/// use xray_core::document::Document;
+/// use xray_core::emit::{Emitter, EmitterContext, Fate, Flushed};
+///
+/// /// Writes documents to standard output, and counts them.
+/// #[derive(Default)]
+/// struct Print(OnceLock<EmitterContext>);
+///
+/// impl Emitter for Print {
+///     fn start(&self, context: &EmitterContext) {
+///         let _ = self.0.set(context.clone());
+///     }
+///
+///     fn emit(&self, document: Document) {
+///         println!("{}", document.json());
+///         if let Some(context) = self.0.get() {
+///             context.settle(&document, Fate::Sent, format_args!(""));
+///         }
+///     }
+///
+///     fn flush(&self, _timeout: Duration) -> Flushed {
+///         Flushed::All
+///     }
+/// }
+/// # use xray_core::{Recorder, sampling::Always};
+/// # let recorder = Recorder::builder().sampling(Always).emitter(Print::default()).build().unwrap();
+/// # recorder.begin("shop").close();
+/// # assert_eq!(recorder.stats().emitted, 1);
+/// ```
 #[derive(Clone, Debug)]
 pub struct EmitterContext {
     pub(crate) counters: Arc<Counters>,
