@@ -181,7 +181,7 @@ impl<'a> TraceHeader<'a> {
             if let Some((key, value)) = split(&text[at..end]) {
                 match Key::of(key) {
                     Key::Root => {
-                        (header.root, header.trace_id) = (Some(value), value.parse().ok().and_then(joinable));
+                        (header.root, header.trace_id) = (Some(value), value.parse().ok());
                     }
                     Key::Parent => header.parent = value.parse().ok(),
                     Key::Sampled => header.sampled = SamplingFlag::parse(value.as_bytes()),
@@ -190,6 +190,10 @@ impl<'a> TraceHeader<'a> {
                 }
             }
             at = end + 1;
+        }
+        // A caller that has decided to record does so under the id that it sends, whatever that is.
+        if header.sampled != Some(SamplingFlag::Sampled) {
+            header.trace_id = header.trace_id.and_then(joinable);
         }
         header
     }
@@ -205,7 +209,7 @@ impl<'a> TraceHeader<'a> {
         };
         match rest[0] {
             b'R' => {
-                self.trace_id = joinable(TraceId::parse_bytes(value(b"Root=", TraceId::LEN)?)?);
+                self.trace_id = Some(TraceId::parse_bytes(value(b"Root=", TraceId::LEN)?)?);
                 self.root = text.get(at + 5..at + 5 + TraceId::LEN);
                 Some(at + 5 + TraceId::LEN)
             }
@@ -226,7 +230,8 @@ impl<'a> TraceHeader<'a> {
         self.root
     }
 
-    /// The trace to continue: `Root`, when it is a trace id and not all zero.
+    /// The trace to continue: `Root`, when it is a trace id. One that is all zero counts only with `Sampled=1`: other
+    /// SDKs send it where they record nothing.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.trace_id
     }
@@ -407,12 +412,15 @@ mod tests {
         for text in [
             format!("Root={zeros}"),
             format!("root = {zeros}"),
-            format!("Root={zeros};Parent=53995c3f42cd8ad8;Sampled=1"),
+            format!("Root={zeros};Parent=53995c3f42cd8ad8;Sampled=0"),
+            format!("Root={zeros};Parent=53995c3f42cd8ad8;Sampled=?"),
             format!("Root={ROOT};Root={zeros}"),
         ] {
             let header = TraceHeader::parse(&text);
             assert_eq!((header.trace_id(), header.root()), (None, Some(zeros)), "{text}");
         }
+        // Its caller records under it.
+        assert_eq!(TraceHeader::parse(&format!("Root={zeros};Sampled=1")).trace_id(), Some(TraceId::from_u128(0)));
         assert_eq!(TraceHeader::new(TraceId::from_u128(0)), TraceHeader::default());
         let header = format!("Root={ROOT};Parent={no_parent}");
         assert_eq!((TraceHeader::parse(&header).root(), TraceHeader::parse(&header).parent()), (Some(ROOT), None));
