@@ -128,7 +128,6 @@ fn a_facade_follows_a_complete_header_only() {
     for (header, traced) in [
         (format!("Root={ROOT};Parent={PARENT};Sampled=1;{LINEAGE}"), Some(true)),
         (format!("Root={ROOT};Parent={PARENT};Sampled=0;{LINEAGE}"), Some(false)),
-        (format!("Root={ROOT}"), None),
         (format!("Root={ROOT};Parent={PARENT}"), None),
         (format!("Root={ROOT};Sampled=1"), None),
         (format!("Root=nonsense;Parent={PARENT};Sampled=1"), None),
@@ -145,6 +144,19 @@ fn a_facade_follows_a_complete_header_only() {
         assert_eq!(call.trace_header().unwrap().to_string(), want);
         call.close();
         assert_eq!(documents(&traces).len(), usize::from(sampled), "{header}");
+    }
+}
+
+#[test]
+fn a_facade_passes_a_bare_root_through_as_it_came() {
+    let (recorder, traces) = Recorder::in_memory();
+    for header in [format!("Root={ROOT}"), format!("Root={ROOT};{LINEAGE}")] {
+        let facade = recorder.facade(&TraceHeader::parse(&header));
+        let call = facade.subsegment("call");
+        assert_eq!(call.trace_header().unwrap().to_string(), header);
+        assert!(!call.is_recording() && call.traceparent().is_none());
+        call.close();
+        assert_eq!(documents(&traces).len(), 0, "{header}");
     }
 }
 

@@ -36,15 +36,18 @@ impl Error for Wrapped {
     }
 }
 
+/// Records a text on a segment, or below it.
+type Record = fn(&Segment, &str);
+
 /// The ways in which a text enters a document.
-const WAYS: [(&str, fn(&Segment, &str)); 6] = [
+const WAYS: [(&str, Record); 6] = [
     ("a failed call", |segment, text| failed_call(segment, &Failure(text.to_owned()))),
     ("the source of a failed call", |segment, text| failed_call(segment, &Wrapped(Failure(text.to_owned())))),
     ("fault", |segment, text| {
-        segment.fault(&Failure(text.to_owned()));
+        segment.fault(Failure(text.to_owned()));
     }),
     ("a source", |segment, text| {
-        segment.error(&Wrapped(Failure(text.to_owned())));
+        segment.error(Wrapped(Failure(text.to_owned())));
     }),
     ("a text", |segment, text| {
         segment.fault(Exception::new("Failure", text));
