@@ -9,7 +9,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::document::json;
-use crate::redact::{redacted, redacted_except_queries, without_values};
+use crate::redact::{redacted, redacted_keeping, without_values};
 use crate::to_exception::{is_io_error, own_name};
 use crate::user_code;
 
@@ -98,7 +98,7 @@ impl Exception {
     fn with(identity: Identity, kind: String, message: &str) -> Exception {
         Exception {
             identity,
-            kind: shortened(kind, MAX_TYPE),
+            kind: shortened(redacted(&kind).into_owned(), MAX_TYPE),
             message: json::cut(message, MAX_MESSAGE).to_owned(),
             remote: false,
             holds_values: false,
@@ -212,14 +212,14 @@ impl Exception {
         (self.stack, self.truncated)
     }
 
-    /// Describes an error whose messages may show the query strings of URLs, as the application asked.
-    pub(crate) fn keeping_queries(error: &(dyn Error + 'static)) -> Exception {
-        Exception::from_error_with(error, type_by_debug(error), redacted_except_queries)
+    /// Describes an error whose messages may show this query string of the call's own URL, as the application asked.
+    pub(crate) fn keeping_query(error: &(dyn Error + 'static), query: &str) -> Exception {
+        Exception::from_error_with(error, type_by_debug(error), |text| redacted_keeping(text, query))
     }
 
     /// Says that the messages may hold values of the application, as those of databases do. Unless the recorder
-    /// collects queries (`AWS_XRAY_COLLECT_SQL_QUERIES`), what is quoted or in parentheses, and numbers, are
-    /// replaced by `?`.
+    /// collects queries (`AWS_XRAY_COLLECT_SQL_QUERIES`), the messages are cut to the kind of error, SQLSTATE and the
+    /// database's own code: to the first line, in which `?` replaces numbers and all that is quoted or in parentheses.
     ///
     /// ```
     /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -260,7 +260,7 @@ impl Exception {
         Exception::from_error_with(error, kind, redacted)
     }
 
-    fn from_error_with(error: &dyn Error, kind: String, redact: fn(&str) -> Cow<'_, str>) -> Exception {
+    fn from_error_with(error: &dyn Error, kind: String, redact: impl Fn(&str) -> Cow<'_, str>) -> Exception {
         let message = text_of(error);
         let mut exception = Exception::with(Identity::alike(&message), kind, &redact(&message));
         let mut next = source_of(error);

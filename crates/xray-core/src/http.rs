@@ -206,7 +206,11 @@ pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
         }
         None => match text.parse::<SocketAddr>() {
             Ok(address) => address.ip(),
-            Err(_) => text.split('%').next()?.parse::<IpAddr>().ok()?,
+            // Only IPv6 knows zones.
+            Err(_) => match text.split_once('%') {
+                Some((address, _zone)) => address.parse::<std::net::Ipv6Addr>().ok()?.into(),
+                None => text.parse::<IpAddr>().ok()?,
+            },
         },
     };
     Some(address.to_canonical())
@@ -271,6 +275,11 @@ mod tests {
             ("http://h", "http://h"),
             ("http://h?q=a@b", "http://h"),
             ("http://a@b@h/x@y", "http://h/x@y"),
+            ("http://user:pa/s3cret@h/p", "http://h/p"),
+            ("http://user:pa?s3cret@h:8080/p?q", "http://h:8080/p"),
+            ("http://[::1]/x@y", "http://[::1]/x@y"),
+            ("http://h:8080/x@y", "http://h:8080/x@y"),
+            ("http://h:/x@y", "http://h:/x@y"),
             ("/only/a/path?q", "/only/a/path"),
             ("/login?next=http://h/p", "/login"),
             ("http://h/login?next=http://other/p", "http://h/login"),
@@ -313,6 +322,8 @@ mod tests {
             ("\"[2001:db8::1]:443\"", Some("2001:db8::1")),
             ("2001:db8::1", Some("2001:db8::1")),
             ("fe80::1%eth0", Some("fe80::1")),
+            ("[fe80::1%25eth0]:443", Some("fe80::1")),
+            ("192.0.2.1%27 OR 1=1", None),
             ("::ffff:192.0.2.1", Some("192.0.2.1")),
             ("[::1]x", None),
             ("[::1]:99999", None),

@@ -5,12 +5,21 @@ use std::borrow::Cow;
 use memchr::{memchr3, memrchr};
 
 /// Returns an absolute URL in three parts: the scheme with `://`, the authority without user info, and what follows.
-pub(crate) fn split(url: &str) -> Option<[&str; 3]> {
+pub(crate) fn split<'a>(url: &'a str) -> Option<[&'a str; 3]> {
     let scheme = url.as_bytes().iter().position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'))?;
     let (scheme, rest) = url.split_at_checked(scheme + 3).filter(|(start, _)| start.ends_with("://"))?;
-    let end = memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len());
-    let (authority, target) = rest.split_at(end);
+    let parts = |rest: &'a str| rest.split_at(memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len()));
+    let (authority, target) = parts(rest);
+    // `user:pa/ss@host`: the part of a password where a port would be.
+    let (authority, target) = if has_port_or_none(authority) { (authority, target) } else { parts(split_user(rest).1) };
     Some([scheme, without_user(authority), target])
+}
+
+fn has_port_or_none(authority: &str) -> bool {
+    memrchr(b':', authority.as_bytes()).is_none_or(|colon| {
+        let port = &authority.as_bytes()[colon + 1..];
+        port.iter().all(u8::is_ascii_digit) || port.ends_with(b"]") || port.contains(&b'@')
+    })
 }
 
 /// Returns an authority without its user info.
@@ -47,7 +56,7 @@ fn user_end(rest: &str) -> Option<usize> {
     memrchr(b'@', &rest.as_bytes()[..end])
 }
 
-fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

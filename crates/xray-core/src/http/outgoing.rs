@@ -91,6 +91,8 @@ pub struct Outgoing {
     subsegment: Subsegment,
     exchange: Exchange,
     options: OutgoingOptions,
+    /// The query string of the call's URL, where it may be shown.
+    kept_query: Option<Box<str>>,
     /// The caller has begun to read the body.
     is_read: bool,
     xray: Carries,
@@ -158,8 +160,20 @@ impl Outgoing {
             }
         }
         let exchange = Exchange::new(subsegment.handle().clone());
-        let without_header = request.without_header;
-        Some(Outgoing { subsegment, exchange, options: *options, is_read: false, xray, traceparent, without_header })
+        let kept_query = match options.keep_query && subsegment.is_recording() {
+            true => request.target.split_once('?').map(|(_, query)| query.into()),
+            false => None,
+        };
+        Some(Outgoing {
+            subsegment,
+            exchange,
+            options: *options,
+            kept_query,
+            is_read: false,
+            xray,
+            traceparent,
+            without_header: request.without_header,
+        })
     }
 
     /// Runs code of the call, one poll of its future for instance, with the subsegment as the current entity. A
@@ -255,16 +269,16 @@ impl Outgoing {
     }
 
     /// The call failed: before its response, or in the middle of it. URLs in the error's messages lose their
-    /// secrets as the request's own does.
+    /// secrets; where the query string of the call's own URL is kept, it is kept in the messages as well.
     pub fn failed(&mut self, error: &(dyn Error + 'static)) {
         if self.is_recording() {
             let answered = self.exchange.is_moving();
             if !answered && is_refused(error) {
                 self.unreached();
             }
-            let exception = match self.options.keep_query {
-                true => Exception::keeping_queries(error),
-                false => Exception::from(error),
+            let exception = match &self.kept_query {
+                Some(query) => Exception::keeping_query(error, query),
+                None => Exception::from(error),
             };
             self.subsegment.fault(exception.remote(answered && !is_time_limit(error)));
         }

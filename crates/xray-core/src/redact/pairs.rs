@@ -1,0 +1,215 @@
+//! Secret values after their names: `password=…`, `"token": "…"`, `Authorization: …`.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::{CLOSING, HIDDEN, ahead, within};
+
+/// Bytes of a name that are looked at.
+const MAX_NAME: usize = 64;
+
+/// The endings of names whose values are secret, in lower case and without `-`, `_` and `.`.
+const SECRET: [&str; 18] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "accountkey",
+    "secretkey",
+    "privatekey",
+    "signingkey",
+    "encryptionkey",
+    "signature",
+    "credential",
+    "credentials",
+    "sessionid",
+    "jwt",
+];
+
+/// Names of headers whose value is secret up to the end of the line.
+const SECRET_HEADERS: [&str; 4] = ["authorization", "proxyauthorization", "cookie", "setcookie"];
+
+/// Hides the values of all names that say they are secret.
+pub(super) fn without_secret_values(text: &str) -> Cow<'_, str> {
+    let mut shown = String::new();
+    let mut copied = 0;
+    let mut from = 0;
+    while let Some(at) = text[from..].find(['=', ':']).map(|at| from + at) {
+        from = at + 1;
+        if let Some(value) = secret_value(text, copied, at) {
+            shown.extend([&text[copied..value.start], HIDDEN]);
+            copied = value.end;
+            from = value.end;
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    shown.push_str(&text[copied..]);
+    Cow::Owned(shown)
+}
+
+/// Returns the place of a secret value after the `=` or `:` at `at`.
+fn secret_value(text: &str, copied: usize, at: usize) -> Option<Range<usize>> {
+    let before = text[copied..at].trim_end_matches([' ', '\t']);
+    let is_quoted = before.ends_with(['"', '\'']);
+    let before = before.trim_end_matches(['"', '\'', '\\']);
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    let len = before.bytes().rev().take(MAX_NAME).take_while(is_name).count();
+    let (before, name) = before.split_at(before.len() - len);
+    let is_assigned = text.as_bytes()[at] == b'=';
+    let start = text.len() - text[at + 1..].trim_start_matches([' ', '\t', '\\']).len();
+    let plain: String = name.chars().filter(|c| !"_-.".contains(*c)).map(|c| c.to_ascii_lowercase()).collect();
+    let is_header = !is_assigned && SECRET_HEADERS.contains(&&*plain);
+    if !is_header && !is_secret(name, &plain) || text[start..].starts_with(HIDDEN) {
+        return None;
+    }
+    let start = start + wrapper(&text[start..]);
+    let value = &text[start..];
+    let len = match value.chars().next()? {
+        // `unexpected token: "}"` names no secret; `"token": "…"` does.
+        '"' | '\'' if !is_assigned && !is_quoted && plain == "token" => return None,
+        quote @ ('"' | '\'') => return Some(start + 1..start + quoted(value, quote, is_assigned)),
+        _ if is_header => value.find(['\r', '\n']).unwrap_or(value.len()),
+        _ if !is_assigned => {
+            // In prose a word before the name says so: `wrong password: denied`.
+            let is_key = is_quoted || name.contains(['-', '_']) || !before.trim_end().ends_with(char::is_alphanumeric);
+            if is_key && plain != "token" { single_word(value)? } else { return None }
+        }
+        '{' => braced(value),
+        _ => unquoted(value, before.trim_end().ends_with(';')),
+    };
+    (len > 0).then_some(start..start + len)
+}
+
+fn is_secret(name: &str, plain: &str) -> bool {
+    let is_pass =
+        || name.len() > 5 && name[name.len() - 5..].to_ascii_lowercase().trim_matches(['_', '-', '.']) == "pass";
+    SECRET.iter().any(|secret| plain.ends_with(secret)) || matches!(plain, "pass" | "auth" | "sig") || is_pass()
+}
+
+/// Returns the length of what `Debug` writes before a value in quotes: `Some(`, `String(`.
+fn wrapper(value: &str) -> usize {
+    let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+    let inner = within(value, MAX_NAME).trim_start_matches(is_path).strip_prefix('(');
+    match inner {
+        Some(inner) if inner.starts_with('"') => within(value, MAX_NAME).len() - inner.len(),
+        _ => 0,
+    }
+}
+
+/// Returns where the text in quotes ends, before its closing quote. An escaped quote does not close, nor a doubled one
+/// in connection strings.
+fn quoted(value: &str, quote: char, is_doubled: bool) -> usize {
+    let mut chars = value.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == '\\' {
+            chars.next();
+        } else if c == quote && !(is_doubled && chars.next_if(|(_, next)| *next == quote).is_some()) {
+            return at;
+        }
+    }
+    value.len()
+}
+
+/// Returns the length of a value in braces, in which `}}` stands for a brace.
+fn braced(value: &str) -> usize {
+    let mut braces = value.match_indices('}').map(|(at, _)| at).peekable();
+    while let Some(at) = braces.next() {
+        if braces.next_if_eq(&(at + 1)).is_none() {
+            return at + 1;
+        }
+    }
+    value.len()
+}
+
+/// Returns the length of a value that is the only word up to the end of the line or list.
+fn single_word(value: &str) -> Option<usize> {
+    let word = value.find(|c: char| c.is_whitespace() || ",;)}".contains(c)).unwrap_or(value.len());
+    let is_last = ahead(&value[word..]).trim_start().chars().next().is_none_or(|c| ",;)}".contains(c));
+    is_last.then_some(word)
+}
+
+/// Returns the length of a value without quotes: up to white space, or to the `;` or `&` before the next parameter. In
+/// a list of parameters with semicolons a value may hold blanks.
+fn unquoted(value: &str, in_list: bool) -> usize {
+    let line = ahead(value);
+    let is_open = line.len() < value.len() && !value[line.len()..].starts_with(['\r', '\n']);
+    let blank = line.find(char::is_whitespace).unwrap_or(line.len());
+    let separates = |at: &usize| {
+        let rest = within(&line[at + 1..], MAX_NAME).trim_start();
+        let is_name = |c: char| c.is_alphanumeric() || "_-. ".contains(c);
+        rest.is_empty() || rest.trim_start_matches(is_name).starts_with('=') || !rest.starts_with(char::is_alphanumeric)
+    };
+    let semicolon = line.match_indices(';').map(|(at, _)| at).find(separates);
+    let ampersand = line[..blank].match_indices('&').map(|(at, _)| at).find(separates);
+    match (semicolon, ampersand) {
+        (_, Some(end)) => semicolon.map_or(end, |other| end.min(other)),
+        (Some(end), None) if end < blank || in_list || line[end + 1..].contains('=') => end,
+        // Nothing ends a long value within sight.
+        _ if is_open && (in_list || blank == line.len()) => {
+            let end = |c: char| matches!(c, '\r' | '\n') || (!in_list && c.is_whitespace());
+            value.find(end).unwrap_or(value.len())
+        }
+        (None, None) if in_list => line.len(),
+        _ => line[..blank].trim_end_matches(CLOSING).len().max(usize::from(blank > 0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_values_of_secret_names_are_hidden() {
+        for (text, want) in [
+            ("host=db password=s3cret user=app", "host=db password=*** user=app"),
+            ("host=db password = 's3 cret' user=app", "host=db password = '***' user=app"),
+            ("host=db password='s3 cr\\'et' user=app", "host=db password='***' user=app"),
+            ("host=db password='s3cret", "host=db password='***"),
+            ("connection \"host=db password=s3cret\" failed", "connection \"host=db password=***\" failed"),
+            ("Server=db;Password=my s3cret;Database=d", "Server=db;Password=***;Database=d"),
+            ("Server=db;Password=s3;cret;Database=d", "Server=db;Password=***;Database=d"),
+            ("Pwd=s3 cret;Server=db", "Pwd=***;Server=db"),
+            ("Driver={x};Pwd={s3;cr}}et};Server=db", "Driver={x};Pwd=***;Server=db"),
+            ("Pwd=\"s3;cr\"\"et\";Server=db", "Pwd=\"***\";Server=db"),
+            ("AccountName=a;AccountKey=s3cret==;EndpointSuffix=x", "AccountName=a;AccountKey=***;EndpointSuffix=x"),
+            ("PGPASSWORD=s3cret psql", "PGPASSWORD=*** psql"),
+            ("DB_PASS=s3cret", "DB_PASS=***"),
+            ("a=1&password=s3cret&b=2", "a=1&password=***&b=2"),
+            ("{\"access_token\": \"s3cret\", \"a\": 1}", "{\"access_token\": \"***\", \"a\": 1}"),
+            ("{\"password\":\"\",\"token\":\"s3cret\"}", "{\"password\":\"***\",\"token\":\"***\"}"),
+            ("Config { password: \"s3cret\", port: 1 }", "Config { password: \"***\", port: 1 }"),
+            ("Url { password: Some(\"s3cret\"), port: None }", "Url { password: Some(\"***\"), port: None }"),
+            ("Authorization: Bearer s3cret\nHost: h", "Authorization: ***\nHost: h"),
+            ("{\"authorization\": \"Bearer s3cret\", \"x\": 1}", "{\"authorization\": \"***\", \"x\": 1}"),
+            ("request header X-Api-Key: s3cret", "request header X-Api-Key: ***"),
+            ("user: app, password: s3cret, host: db", "user: app, password: ***, host: db"),
+            ("password: s3cret", "password: ***"),
+        ] {
+            assert_eq!(without_secret_values(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_hidden_whole() {
+        for text in ["password=# end", "Server=db;Password=#;", "{\"token\": \"#\"}", "Pwd={#}"] {
+            let secret = "s3cret".repeat(1000);
+            let shown = without_secret_values(&text.replace('#', &secret)).into_owned();
+            assert!(!shown.contains("s3cret"), "{text} became {shown}");
+        }
+    }
+
+    #[test]
+    fn names_in_prose_have_no_value() {
+        for text in
+            ["wrong password: denied", "secret: two words", "password:", "token: x", "compass=north", "bypass: x"]
+        {
+            assert_eq!(without_secret_values(text), text);
+        }
+    }
+}
