@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use crate::url::{decoded, split_user};
 
 const LOCALHOST: &str = "localhost";
+/// Bytes of a connection string: a longer text is none.
+const MAX_LEN: usize = 8 * 1024;
 
 /// Where a database is, and who connects.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,29 +26,42 @@ pub(super) struct Connection {
 impl Connection {
     /// Reads a connection string of any form.
     pub(super) fn parse(text: &str) -> Connection {
-        let text = text.trim();
+        let text = without_quotes(text.trim());
         let (text, is_jdbc) = match text.get(..5) {
             Some(prefix) if prefix.eq_ignore_ascii_case("jdbc:") => (&text[5..], true),
             _ => (text, false),
         };
         let scheme = text.split(':').next().unwrap_or_default();
         let read = || {
+            if text.len() > MAX_LEN {
+                return None;
+            }
             if is_jdbc && matches!(&*kind_of(scheme), "oracle" | "sqlserver" | "db2") {
                 return jdbc(text);
             }
             file(text)
                 .or_else(|| url(text))
                 .or_else(|| go_mysql(text))
+                .or_else(|| pdo(text))
                 .or_else(|| parameters(text))
                 .or_else(|| key_values(text))
                 .or_else(|| easy_connect(text))
         };
-        read().unwrap_or_else(|| {
+        let Some(mut connection) = read() else {
             // The kind alone, where a scheme that is known says it.
             let kind = text.split_once(':').and_then(|(scheme, _)| known_kind(scheme)).unwrap_or_default();
-            Connection { kind: kind.into(), ..Connection::default() }
-        })
+            return Connection { kind: kind.into(), ..Connection::default() };
+        };
+        // Of `user%3Apassword` the colon was encoded as well.
+        connection.user = connection.user.map(|user| user.split(':').next().unwrap_or_default().to_owned());
+        connection
     }
+}
+
+/// Returns a text without the quotes around it, as files of settings have them.
+fn without_quotes(text: &str) -> &str {
+    let inner = ['"', '\'', '`'].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote));
+    inner.unwrap_or(text)
 }
 
 /// Returns the one name of a database that has several: `postgres` and `postgresql+psycopg2` are `postgresql`.
@@ -60,12 +75,12 @@ pub(super) fn kind_of(scheme: &str) -> Cow<'static, str> {
 
 fn known_kind(scheme: &str) -> Option<&'static str> {
     Some(match &*scheme.split('+').next().unwrap_or_default().to_ascii_lowercase() {
-        "postgres" | "postgresql" | "pgsql" => "postgresql",
+        "postgres" | "postgresql" | "pgsql" | "psql" => "postgresql",
         "mysql" | "mysql2" | "mysqlx" => "mysql",
         "mariadb" => "mariadb",
         "sqlite" | "sqlite3" => "sqlite",
-        "mssql" | "sqlserver" => "sqlserver",
-        "oracle" => "oracle",
+        "mssql" | "sqlserver" | "sqlsrv" | "dblib" => "sqlserver",
+        "oracle" | "oci" => "oracle",
         _ => return None,
     })
 }
@@ -83,7 +98,8 @@ fn file(text: &str) -> Option<Connection> {
     // Options hold keys of encrypted files.
     let path = path.split(['?', '#', ';']).next().unwrap_or_default();
     let path = path.strip_prefix("localhost/").unwrap_or(path).replace('\\', "/");
-    let database = path.trim_start_matches('/').to_owned();
+    let path = path.trim_start_matches('/');
+    let database = path.strip_prefix("./").unwrap_or(path).to_owned();
     Some(Connection { kind: "sqlite".into(), host: LOCALHOST.into(), database, ..Connection::default() })
 }
 
@@ -136,7 +152,9 @@ fn url(text: &str) -> Option<Connection> {
     if scheme.is_empty() || !scheme.bytes().all(is_scheme) {
         return None;
     }
-    let kind = kind_of(scheme.rsplit(':').next().unwrap_or_default());
+    // JDBC names modes and drivers as well: `mysql:loadbalance`, `jtds:sqlserver`.
+    let named = scheme.split(':').find_map(known_kind);
+    let kind = named.map_or_else(|| kind_of(scheme.split(':').next().unwrap_or_default()), Cow::Borrowed);
     let (credentials, rest) = split_user(rest);
     let (rest, query) = rest.split_at(rest.find(['?', '#', ';']).unwrap_or(rest.len()));
     let option = |names: &[&str]| {
@@ -150,9 +168,13 @@ fn url(text: &str) -> Option<Connection> {
         host = option(&["host", "hostaddr"]).and_then(|host| socket_or_host(&host)).unwrap_or_else(|| LOCALHOST.into());
         port = port.or_else(|| option(&["port"])?.parse().ok());
     }
-    let database = match path.trim_start_matches('/') {
-        "" => option(&["dbname", "database", "databasename", "db"]).unwrap_or_default(),
-        path => decoded(path).into_owned(),
+    let database = option(&["dbname", "database", "databasename", "db"]);
+    let database = match (path.trim_start_matches('/'), database) {
+        (path, _) if path.contains(char::is_whitespace) => return None,
+        // The path of SQL Server's URL is the instance.
+        (_, Some(database)) if kind == "sqlserver" => database,
+        ("", database) => database.unwrap_or_default(),
+        (path, _) => decoded(path).into_owned(),
     };
     let user = match credentials.map(|credentials| credentials.split(':').next().unwrap_or_default()) {
         // Parameters of another form, with a password that holds an `@`.
@@ -165,6 +187,10 @@ fn url(text: &str) -> Option<Connection> {
 
 /// The Go form of MySQL: `user:password@tcp(host:3306)/database?options`, `user@unix(/run/mysql.sock)/database`.
 fn go_mysql(text: &str) -> Option<Connection> {
+    let text = match text.split_once("://") {
+        Some((scheme, rest)) if matches!(known_kind(scheme), Some("mysql" | "mariadb")) => rest,
+        _ => text,
+    };
     let (before, address, after) = match text.rfind(")/") {
         Some(end) => {
             let start = text[..end].rfind('(')?;
@@ -176,7 +202,7 @@ fn go_mysql(text: &str) -> Option<Connection> {
         }
     };
     let (credentials, protocol) = before.rsplit_once('@').unwrap_or(("", before));
-    if !protocol.bytes().all(|byte| byte.is_ascii_alphanumeric()) || (protocol.is_empty() && !address.is_empty()) {
+    if !protocol.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
     let user = credentials.split(':').next().unwrap_or_default();
@@ -185,7 +211,7 @@ fn go_mysql(text: &str) -> Option<Connection> {
         return None;
     }
     let (host, port) = match protocol {
-        "tcp" | "tcp6" | "tcp4" if !address.is_empty() => split_port(address),
+        "tcp" | "tcp6" | "tcp4" | "" if !address.is_empty() => split_port(address.split(',').next()?),
         _ => (LOCALHOST, None),
     };
     Some(Connection {
@@ -197,22 +223,30 @@ fn go_mysql(text: &str) -> Option<Connection> {
     })
 }
 
+/// PHP's form: `mysql:host=db;port=3306;dbname=shop`.
+fn pdo(text: &str) -> Option<Connection> {
+    let (scheme, rest) = text.split_once(':')?;
+    let kind = known_kind(scheme)?;
+    Some(Connection { kind: kind.into(), ..parameters(rest)? })
+}
+
 /// ADO and ODBC: `Server=host,1433;Database=shop;User Id=app;Password=…`.
 fn parameters(text: &str) -> Option<Connection> {
-    if !text.contains(';') && (text.matches('=').count() != 1 || text.contains(char::is_whitespace)) {
+    // Several pairs without a semicolon are of libpq's form.
+    if !text.contains(';') && text.matches('=').count() != 1 {
         return None;
     }
     let pairs = pairs(text)?;
     let port = value(&pairs, &["port"]).and_then(|port| port.parse::<u16>().ok());
     let user = value(&pairs, &["user id", "uid", "user", "username", "user name"]);
     let database = value(&pairs, &["database", "initial catalog", "dbname", "databasename"]);
-    let server =
-        value(&pairs, &["server", "data source", "host", "addr", "address", "network address", "hostname", "dbq"])?;
+    let names = ["server", "data source", "host", "addr", "address", "network address", "hostname", "dbq", "filename"];
+    let server = value(&pairs, &names)?;
     if has_file_ending(&server) || server == ":memory:" {
         return file(&server);
     }
-    if server.starts_with("//") || server.contains(":") && server.contains('/') {
-        return easy_connect(&server).map(|connection| Connection { user, ..connection });
+    if server.contains('/') && !server.starts_with(['/', '(']) || server.starts_with("//") || server.contains("=") {
+        return easy_connect(&format!("@{server}")).map(|connection| Connection { user, ..connection });
     }
     let driver = value(&pairs, &["driver", "provider"]).unwrap_or_default().to_ascii_lowercase();
     let is_key = |name: &str| pairs.iter().any(|(key, _)| key == name);
@@ -223,7 +257,7 @@ fn parameters(text: &str) -> Option<Connection> {
         () if driver.contains("oracle") => "oracle",
         () if !driver.is_empty() => "sqlserver",
         () if port == Some(3306) => "mysql",
-        () if port == Some(5432) || (is_key("host") && is_key("username")) => "postgresql",
+        () if port == Some(5432) || is_key("dbname") || (is_key("host") && is_key("username")) => "postgresql",
         () => "sqlserver",
     };
     let (host, own_port) = server_and_port(&server)?;
@@ -289,7 +323,13 @@ fn key_values(text: &str) -> Option<Connection> {
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
             return None;
         }
-        let (value, after) = libpq_value(after.trim_start())?;
+        let after = after.trim_start();
+        let is_quoted = after.starts_with('\'');
+        let (value, after) = libpq_value(after)?;
+        // Another form, with the next parameter in the value.
+        if !is_quoted && key != "password" && (value.contains([';', '&', '=']) || value.ends_with(',')) {
+            return None;
+        }
         match key {
             "host" => connection.host = socket_or_host(value.split(',').next()?)?,
             "hostaddr" if connection.host.is_empty() => connection.host = host_name(value.split(',').next()?)?,
@@ -324,7 +364,8 @@ fn libpq_value(text: &str) -> Option<(String, &str)> {
     (!is_quoted).then_some((value, ""))
 }
 
-/// Oracle: `user/password@//host:1521/service`, `user/password@host:1521:sid`, `//host/service`.
+/// Oracle: `user/password@//host:1521/service`, `user/password@host/service`, `user/password@host:1521:sid`,
+/// `//host/service`, `user/password@tcps://host:2484/service`, `user/password@(DESCRIPTION=…)`.
 fn easy_connect(text: &str) -> Option<Connection> {
     let (credentials, address) = match text.rsplit_once('@') {
         Some((credentials, address)) => (Some(credentials), address),
@@ -334,10 +375,15 @@ fn easy_connect(text: &str) -> Option<Connection> {
     if user.is_some_and(|user| !user.chars().all(|c| c.is_alphanumeric() || "_$#[]\"".contains(c))) {
         return None;
     }
-    // Without slashes an address is a name of a directory service, unless it has a port and a service.
+    let user = user.filter(|user| !user.is_empty()).map(|user| user.trim_matches('"').to_owned());
+    if address.starts_with('(') {
+        return descriptor(address).map(|connection| Connection { user, ..connection });
+    }
+    let address = ["tcp:", "tcps:"].iter().find_map(|protocol| address.strip_prefix(protocol)).unwrap_or(address);
+    // A lone word is a name in a directory service.
     let address = match address.strip_prefix("//") {
         Some(address) => address,
-        None => address.contains(':').then_some(address)?,
+        None => address.contains([':', '/']).then_some(address)?,
     };
     let address = address.split('?').next()?;
     let (authority, service) = match address.split_once('/') {
@@ -353,12 +399,23 @@ fn easy_connect(text: &str) -> Option<Connection> {
     if host.is_empty() || !is_word(service) {
         return None;
     }
+    Some(Connection { kind: "oracle".into(), host, port, database: service.to_owned(), user })
+}
+
+/// Oracle's descriptor: `(DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=db)(PORT=1521))(CONNECT_DATA=(SERVICE_NAME=orcl)))`.
+fn descriptor(text: &str) -> Option<Connection> {
+    let part = |name: &str| {
+        let mut parts = text.split('(').filter_map(|part| part.split_once('='));
+        let (_, value) = parts.find(|(key, _)| key.trim().eq_ignore_ascii_case(name))?;
+        Some(value.split(')').next().unwrap_or_default().trim())
+    };
+    let database = part("SERVICE_NAME").or_else(|| part("SID")).unwrap_or_default();
     Some(Connection {
         kind: "oracle".into(),
-        host,
-        port,
-        database: service.to_owned(),
-        user: user.filter(|user| !user.is_empty()).map(|user| user.trim_matches('"').to_owned()),
+        host: host_name(part("HOST")?)?,
+        port: part("PORT").and_then(|port| port.parse().ok()),
+        database: is_word(database).then(|| database.to_owned())?,
+        user: None,
     })
 }
 
@@ -389,20 +446,19 @@ fn host_name(host: &str) -> Option<String> {
     is_host.then(|| host.to_owned())
 }
 
-/// A server of SQL Server: `tcp:host\instance,1433`, `(local)`, `.`, `host:1433`.
+/// A server of SQL Server: `tcp:host\instance,1433`, `(local)`, `.`, `host:1433`. Of several the first:
+/// `host1,host2`, `host1:5432,host2:5433`.
 fn server_and_port(server: &str) -> Option<(String, Option<u16>)> {
     let server =
         ["tcp:", "np:", "lpc:", "admin:"].iter().find_map(|prefix| server.strip_prefix(prefix)).unwrap_or(server);
     let (server, port) = match server.split_once(',') {
-        Some((server, port)) => (server, Some(port.trim().parse().ok()?)),
+        Some((server, port)) => (server, port.trim().parse().ok()),
         None => (server, None),
     };
-    let server = server.split('\\').find(|part| !part.is_empty())?;
-    if matches!(server, "." | "(local)" | "(localdb)") {
-        return Some((LOCALHOST.to_owned(), port));
-    }
-    let (host, own_port) = split_port(server);
-    Some((socket_or_host(host.trim())?, port.or(own_port)))
+    let (server, own_port) = split_port(server);
+    let host = server.split('\\').find(|part| !part.is_empty())?.trim();
+    let host = if matches!(host, "." | "(local)" | "(localdb)") { LOCALHOST } else { host };
+    Some((socket_or_host(host)?, port.or(own_port)))
 }
 
 /// A bracketed IPv6 address keeps its brackets; a bare one has no port.
@@ -466,6 +522,39 @@ mod tests {
             ("s3cret-token", " "),
             ("postgres:s3cret", "postgresql "),
             ("Server=db;Password=s3;cret;User Id=app", " "),
+            ("user=app;password=s3cret", " "),
+            ("host=db, user=app, password=s3cret", " "),
+            ("postgres://db/shop s3cret", "postgresql "),
+            ("postgres://app%3As3cret@db/shop", "postgresql app@db/shop"),
+            ("'postgres://app:s3cret@db/shop'", "postgresql app@db/shop"),
+            ("sqlserver://app:s3cret@db/inst?database=shop", "sqlserver app@db/shop"),
+            ("mysql://app:s3cret@tcp(db:3307)/shop", "mysql app@db:3307/shop"),
+            ("app:s3cret@(db:3307)/shop", "mysql app@db:3307/shop"),
+            ("app:s3cret@tcp(h1:1,h2:2)/shop", "mysql app@h1:1/shop"),
+            ("mysql:host=db;port=3307;dbname=shop;user=app;password=s3cret", "mysql app@db:3307/shop"),
+            ("pgsql:host=db;dbname=shop", "postgresql db/shop"),
+            ("sqlsrv:Server=db,1433;Database=shop", "sqlserver db:1433/shop"),
+            ("host=db;user=app;password=s3cret;dbname=shop", "postgresql app@db/shop"),
+            ("Host=h1:1,h2:2;Username=app;Password=s3cret;Database=shop", "postgresql app@h1:1/shop"),
+            ("Server=h1, h2;Database=shop;Uid=app;Pwd=s3cret", "sqlserver app@h1/shop"),
+            ("Data Source=:memory:", "sqlite localhost/:memory:"),
+            ("./shop.db", "sqlite localhost/shop.db"),
+            ("Driver={Oracle};Dbq=db:1521/orcl;Uid=scott;Pwd=s3cret", "oracle scott@db:1521/orcl"),
+            ("scott/s3cret@db/orcl", "oracle scott@db/orcl"),
+            ("scott/s3cret@tcps://db:2484/orcl?wallet_location=x", "oracle scott@db:2484/orcl"),
+            ("scott/s3cret@orcl", " "),
+            (
+                "scott/s3cret@(DESCRIPTION=(ADDRESS=(HOST=db)(PORT=1521))(CONNECT_DATA=(SERVICE_NAME=orcl)))",
+                "oracle scott@db:1521/orcl",
+            ),
+            (
+                "Data Source=(DESCRIPTION=(ADDRESS=(HOST=db))(CONNECT_DATA=(SID=x)));User Id=scott;Password=s3cret",
+                "oracle scott@db/x",
+            ),
+            ("jdbc:mysql:loadbalance://h1:1,h2:2/shop", "mysql h1:1/shop"),
+            ("jdbc:jtds:sqlserver://db:1433/shop;user=app;password=s3cret", "sqlserver app@db:1433/shop"),
+            ("jdbc:h2:tcp://db/shop;PASSWORD=s3cret", "h2 db/shop"),
+            ("jdbc:sqlserver://db\\inst:1433;database=shop;password=s3cret", "sqlserver db:1433/shop"),
         ] {
             let Connection { kind, host, port, database, user } = Connection::parse(text);
             let mut got = format!("{kind} ");
@@ -484,7 +573,7 @@ mod tests {
         }
 
         #[test]
-        fn no_form_shows_its_password(password in "[a-zA-Z0-9:/?#@!$&'()*+,;=.~_ {}\"\\\\-]{0,10}", form in 0..9usize) {
+        fn no_form_shows_its_password(password in "[a-zA-Z0-9:/?#@!$&'()*+,;=.~_ {}\"\\\\-]{0,10}", form in 0..15usize) {
             let secret = format!("qz{password}zq");
             let text = match form {
                 0 => format!("postgres://app:{secret}@db.internal:5432/shop"),
@@ -495,7 +584,13 @@ mod tests {
                 5 => format!("Server=db.internal;Database=shop;User Id=app;Password={secret};"),
                 6 => format!("Server=db.internal;Pwd={{{}}};Uid=app", secret.replace('}', "}}")),
                 7 => format!("scott/{secret}@//db.internal:1521/orcl"),
-                _ => format!("jdbc:sqlserver://db.internal;user=app;password={secret};databaseName=shop"),
+                8 => format!("jdbc:sqlserver://db.internal;user=app;password={secret};databaseName=shop"),
+                9 => format!("mysql://app:{secret}@tcp(db.internal:3306)/shop"),
+                10 => format!("mysql:host=db.internal;dbname=shop;user=app;password={secret}"),
+                11 => format!("scott/{secret}@db.internal/orcl"),
+                12 => format!("scott/{secret}@(DESCRIPTION=(ADDRESS=(HOST=db.internal))(CONNECT_DATA=(SID=x)))"),
+                13 => format!("password={secret};host=db.internal;user=app"),
+                _ => format!("jdbc:mysql://db.internal/shop?user=app&password={secret}"),
             };
             let shown = format!("{:?}", Connection::parse(&text));
             prop_assert!(!shown.contains("qz"), "{} gives {}", text, shown);
