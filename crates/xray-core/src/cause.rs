@@ -418,14 +418,17 @@ fn leading_path<T: fmt::Debug + ?Sized>(value: &T) -> String {
     }
 }
 
-/// Whether a text is the path of a type. One that is `bare`, without fields, must look like words: letters only.
+/// Whether a text is the path of a type. One that is `bare`, without fields, must look like words: letters only. Capitals
+/// and digits alone, as in keys, make a name only when they are few: `IO`.
 fn is_type(path: &str, bare: bool) -> bool {
     let mut parts = path.rsplit("::");
     let is_name = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !part.contains(':');
     let is_type_name = |name: &str| {
         let is_word =
             name.bytes().all(|byte| byte.is_ascii_alphabetic()) && name.bytes().any(|byte| byte.is_ascii_lowercase());
-        name.starts_with(|c: char| c.is_ascii_uppercase()) && is_name(name) && (!bare || (is_word && name.len() <= 60))
+        let is_short = name.len() <= 8 || name.bytes().any(|byte| byte.is_ascii_lowercase());
+        let looks_right = if bare { is_word && name.len() <= 60 } else { is_short };
+        name.starts_with(|c: char| c.is_ascii_uppercase()) && is_name(name) && looks_right
     };
     parts.next().is_some_and(is_type_name) && parts.all(is_name)
 }
@@ -487,6 +490,12 @@ mod tests {
     }
 
     #[test]
+    fn the_type_of_an_exception_loses_its_secrets_too() {
+        assert_eq!(Exception::new("http://h/p?token=s3cret", "").kind(), "http://h/p");
+        assert_eq!(Exception::new("app::Error<T>", "").kind(), "app::Error<T>");
+    }
+
+    #[test]
     fn an_endless_chain_of_sources_ends() {
         #[derive(Debug)]
         struct Endless;
@@ -530,6 +539,9 @@ mod tests {
             ("Utf8Error { at: 1 }", "Utf8Error"),
             ("AKIAIOSFODNN7EXAMPLE is not a key", "Error"),
             ("AKIAIOSFODNN7EXAMPLE", "Error"),
+            ("AKIAIOSFODNN7EXAMPLE(1)", "Error"),
+            ("IO(1)", "IO"),
+            ("Secret: s3cret", "Error"),
             ("s3cret", "Error"),
             ("\"quoted\"", "Error"),
             ("Two words", "Error"),

@@ -26,6 +26,9 @@ const UNKNOWN: &str = "unknown";
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sql {
     name: String,
+    /// The scheme of the URL: the dialect follows from it where no product is known.
+    #[cfg(feature = "sql-text")]
+    kind: Cow<'static, str>,
     url: Option<String>,
     user: Option<String>,
     database_type: Option<Cow<'static, str>>,
@@ -84,6 +87,8 @@ impl Sql {
             url,
             user: user.filter(|user| !user.is_empty()),
             database_type: database_type(&kind).map(Cow::Borrowed),
+            #[cfg(feature = "sql-text")]
+            kind,
             ..Sql::default()
         }
     }
@@ -147,7 +152,7 @@ impl Sql {
     /// The text as it may be recorded.
     pub(crate) fn sanitised_query(&self) -> Option<String> {
         #[cfg(feature = "sql-text")]
-        return text::sanitised(self.query.as_deref()?, self.database_type.as_deref());
+        return text::sanitised(self.query.as_deref()?, self.database_type.as_deref().unwrap_or(&self.kind));
         #[cfg(not(feature = "sql-text"))]
         None
     }

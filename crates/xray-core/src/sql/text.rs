@@ -16,8 +16,10 @@ const MAX_TEXT: usize = 4096;
 const MAX_READ: usize = 4 * MAX_TEXT;
 
 /// Returns the query with `?` for each literal, without comments, up to 4,096 characters.
-pub(super) fn sanitised(query: &str, database_type: Option<&str>) -> Option<String> {
-    let database = Database::of(database_type);
+///
+/// `product` is the name or the URL's scheme of the database, or empty.
+pub(super) fn sanitised(query: &str, product: &str) -> Option<String> {
+    let database = Database::of(product)?;
     // A text of an unknown database is safe only where all dialects agree on it.
     if database == Database::Unknown
         && (query.contains(['\\', '#', '$', '`', '[']) || query.contains("--") || query.contains("/*"))
@@ -32,7 +34,8 @@ pub(super) fn sanitised(query: &str, database_type: Option<&str>) -> Option<Stri
         return None;
     }
     let tokens: Vec<Token> = tokens.into_iter().map(|token| token.token).collect();
-    if database != Database::MySql && tokens.iter().any(has_doubtful_end) {
+    let mut with_next = tokens.iter().enumerate().map(|(index, token)| (token, tokens.get(index + 1)));
+    if with_next.any(|(token, next)| has_doubtful_end(token, next, database)) {
         return None;
     }
     let mut text = String::with_capacity(read.len());
@@ -41,7 +44,8 @@ pub(super) fn sanitised(query: &str, database_type: Option<&str>) -> Option<Stri
         if text.len() >= 4 * MAX_TEXT {
             break;
         }
-        let after_number = index > 0 && matches!(tokens[index - 1], Token::Number(..));
+        let last = index.checked_sub(1).map(|last| &tokens[last]);
+        let after_number = matches!(last, Some(Token::Number(..)));
         match token {
             Token::Whitespace(_) => {
                 if !text.ends_with(' ') {
@@ -56,6 +60,12 @@ pub(super) fn sanitised(query: &str, database_type: Option<&str>) -> Option<Stri
                 false => text.push('?'),
             },
             Token::Placeholder(name) if is_placeholder(name) => text.push_str(name),
+            // Oracle numbers its placeholders: `:1`.
+            Token::Number(number, _) if database == Database::Oracle && matches!(last, Some(Token::Colon)) => {
+                text.push_str(number);
+            }
+            // No dialect knows this character, so the tokens around it mean nothing.
+            Token::Char(_) => return None,
             Token::EOF => {}
             other => {
                 let operator = other.to_string();
@@ -81,16 +91,19 @@ enum Database {
 }
 
 impl Database {
-    fn of(database_type: Option<&str>) -> Database {
-        let name = database_type.unwrap_or_default().to_ascii_lowercase();
-        match () {
+    /// `None` for a database that is known to speak no SQL.
+    fn of(product: &str) -> Option<Database> {
+        let name = product.to_ascii_lowercase();
+        let other = ["redis", "valkey", "memcache", "mongo", "elastic", "opensearch", "dynamo", "neo4j", "influx"];
+        Some(match () {
+            () if other.iter().any(|other| name.contains(other)) => return None,
             () if name.contains("mysql") || name.contains("mariadb") => Database::MySql,
-            () if name.contains("postgres") => Database::PostgreSql,
+            () if ["postgres", "cockroach", "redshift"].iter().any(|own| name.contains(own)) => Database::PostgreSql,
             () if name.contains("sqlite") => Database::Sqlite,
             () if name.contains("sql server") || name.contains("sqlserver") || name == "mssql" => Database::SqlServer,
             () if name.contains("oracle") => Database::Oracle,
             () => Database::Unknown,
-        }
+        })
     }
 
     fn dialect(self) -> Box<dyn Dialect> {
@@ -105,10 +118,12 @@ impl Database {
     }
 }
 
-/// Whether a string has a backslash before a quote: a server that is set to read it as an escape would end the string
-/// elsewhere.
-fn has_doubtful_end(token: &Token) -> bool {
-    matches!(token, Token::SingleQuotedString(text) if text.ends_with('\\') || text.contains("\\'"))
+/// Whether a server may end a string elsewhere: one that is set to read a backslash before a quote as an escape, or, for
+/// MySQL, as no escape. Then a word follows what seems to be the end.
+fn has_doubtful_end(token: &Token, next: Option<&Token>, database: Database) -> bool {
+    let (Token::SingleQuotedString(text) | Token::DoubleQuotedString(text)) = token else { return false };
+    let has_escape = text.ends_with('\\') || text.contains("\\'") || text.contains("\\\"");
+    has_escape && (database != Database::MySql || matches!(next, Some(Token::Word(_) | Token::Number(..))))
 }
 
 /// Whether a word is a name or keyword, rather than a literal.
@@ -131,12 +146,14 @@ fn is_placeholder(name: &str) -> bool {
 #[derive(Default)]
 struct Position {
     before: Before,
-    /// In a list of values: after `VALUES`, or between the parentheses of `IN`.
-    in_values: bool,
-    after_in: bool,
+    /// For each open parenthesis, whether values stand in it: those of `IN`, of `VALUES`, or of a function.
+    parentheses: Vec<bool>,
+    opens: Opens,
+    after_values: bool,
+    after_between: bool,
 }
 
-#[derive(Default, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 enum Before {
     #[default]
     Name,
@@ -144,47 +161,83 @@ enum Before {
     Value,
 }
 
+/// What the next parenthesis holds.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Opens {
+    #[default]
+    Same,
+    Names,
+    Values,
+}
+
 impl Position {
     fn is_for_names(&self) -> bool {
         match self.before {
             Before::Name => true,
-            Before::List => !self.in_values,
+            Before::List => !self.parentheses.last().copied().unwrap_or(self.after_values),
             Before::Value => false,
         }
     }
 
     fn pass(&mut self, token: &Token) {
-        let mut is_in = false;
+        let opens = std::mem::take(&mut self.opens);
         self.before = match token {
             Token::Period => Before::Name,
+            Token::Comma => Before::List,
             Token::LParen => {
-                self.in_values |= self.after_in;
+                let is_inside_values = self.parentheses.last().copied().unwrap_or_default();
+                let holds_values = match opens {
+                    Opens::Same => is_inside_values || self.after_values,
+                    Opens::Names => false,
+                    Opens::Values => true,
+                };
+                self.parentheses.push(holds_values);
                 Before::List
             }
-            Token::Comma => Before::List,
-            Token::RParen | Token::SemiColon => {
-                // A further row of `VALUES` begins with a parenthesis after a comma: the list is still one of values.
-                self.in_values &= *token == Token::RParen && !self.after_in;
+            Token::RParen => {
+                self.parentheses.pop();
                 Before::Value
             }
-            Token::Word(word) if word.quote_style.is_none() => {
-                let keyword = word.value.to_ascii_uppercase();
-                match &*keyword {
-                    "VALUES" => self.in_values = true,
-                    "SELECT" | "RETURNING" | "SET" | "FROM" | "WHERE" | "ON" => self.in_values = false,
-                    "IN" => is_in = true,
-                    _ => {}
-                }
-                match &*keyword {
-                    "SELECT" | "DISTINCT" | "FROM" | "JOIN" | "INTO" | "UPDATE" | "TABLE" | "BY" | "ON" | "AS"
-                    | "SET" | "INDEX" | "AND" | "OR" | "WHERE" | "HAVING" | "REFERENCES" | "COLUMN" | "EXISTS"
-                    | "RETURNING" | "CONSTRAINT" | "WITH" | "NOT" => Before::Name,
-                    _ => Before::Value,
-                }
+            Token::SemiColon => {
+                *self = Position::default();
+                return;
             }
+            Token::Word(word) if word.quote_style.is_none() => self.pass_word(&word.value.to_ascii_uppercase(), opens),
             _ => Before::Value,
         };
-        self.after_in = is_in;
+    }
+
+    fn pass_word(&mut self, word: &str, opens: Opens) -> Before {
+        match word {
+            "SELECT" => {
+                self.after_values = false;
+                self.parentheses.last_mut().into_iter().for_each(|holds_values| *holds_values = false);
+            }
+            "VALUES" => self.after_values = true,
+            "RETURNING" | "SET" | "FROM" | "WHERE" | "ON" => self.after_values = false,
+            "BETWEEN" => self.after_between = true,
+            _ => {}
+        }
+        // The second value of `BETWEEN`.
+        if word == "AND" && std::mem::take(&mut self.after_between) {
+            return Before::Value;
+        }
+        match word {
+            "SELECT" | "DISTINCT" | "FROM" | "JOIN" | "UPDATE" | "BY" | "ON" | "AS" | "SET" | "INDEX" | "AND"
+            | "OR" | "WHERE" | "HAVING" | "COLUMN" | "EXISTS" | "RETURNING" | "CONSTRAINT" | "WITH" | "NOT" => {
+                Before::Name
+            }
+            "INTO" | "TABLE" | "REFERENCES" => {
+                self.opens = Opens::Names;
+                Before::Name
+            }
+            "VALUES" | "UNIQUE" | "USING" | "CONFLICT" => Before::Value,
+            // The table of `INTO t (…)`; else a function, or `IN`.
+            _ => {
+                self.opens = if opens == Opens::Names { Opens::Names } else { Opens::Values };
+                Before::Value
+            }
+        }
     }
 }
 
@@ -223,33 +276,58 @@ mod tests {
             ),
             ("SQLite", "SELECT a FROM t WHERE b IN (\"x\", \"y\")", "SELECT a FROM t WHERE b IN (?, ?)"),
             (
+                "SQLite",
+                "SELECT f(\"x\", \"y\"), \"a\" FROM t WHERE b BETWEEN \"x\" AND \"y\" AND \"c\" = 1",
+                "SELECT f(?, ?), \"a\" FROM t WHERE b BETWEEN ? AND ? AND \"c\" = ?",
+            ),
+            (
+                "SQLite",
+                "INSERT INTO t (\"a\", \"b\") VALUES (lower(\"x\"), 1); PRAGMA key(\"x\")",
+                "INSERT INTO t (\"a\", \"b\") VALUES (lower(?), ?); PRAGMA key(?)",
+            ),
+            (
+                "SQLite",
+                "SELECT \"a\" FROM \"t\" WHERE \"b\" IN (SELECT \"c\" FROM \"u\") AND (\"d\" = \"x\" OR \"e\" = 1)",
+                "SELECT \"a\" FROM \"t\" WHERE \"b\" IN (SELECT \"c\" FROM \"u\") AND (\"d\" = ? OR \"e\" = ?)",
+            ),
+            (
+                "SQLite",
+                "CREATE TABLE \"t\" (\"a\" INTEGER PRIMARY KEY, \"b\" TEXT DEFAULT \"x\")",
+                "CREATE TABLE \"t\" (\"a\" INTEGER PRIMARY KEY, \"b\" TEXT DEFAULT ?)",
+            ),
+            (
                 "Microsoft SQL Server",
                 "SELECT TOP 5 [a b] FROM t WHERE c = N'x' AND d = @p1",
                 "SELECT TOP ? [a b] FROM t WHERE c = ? AND d = @p1",
             ),
-            ("Oracle", "SELECT q'[it's]' FROM dual WHERE a = :1", "SELECT ? FROM dual WHERE a = :?"),
+            ("Oracle", "SELECT q'[it's]', 1 FROM dual WHERE a = :1", "SELECT ?, ? FROM dual WHERE a = :1"),
         ] {
-            assert_eq!(sanitised(query, Some(database)).as_deref(), Some(want), "{database}: {query}");
+            assert_eq!(sanitised(query, database).as_deref(), Some(want), "{database}: {query}");
         }
     }
 
     #[test]
     fn what_is_no_sql_or_doubtful_is_dropped() {
         for (database, query) in [
-            (Some("PostgreSQL"), "SELECT 'unfinished"),
-            (Some("PostgreSQL"), "SELECT 'a\\', b, c\\' AND d'"),
-            (None, "SELECT 'a\\'"),
-            (None, "SELECT 1 # it's"),
+            ("PostgreSQL", "SELECT 'unfinished"),
+            ("PostgreSQL", "SELECT 'a\\', b, c\\' AND d'"),
+            ("PostgreSQL", "SELECT 'a\\'"),
+            ("", "SELECT 'a\\'"),
+            ("MySQL", "SELECT 'a\\', 'b', 'c', 'd\\', 'e'"),
+            ("PostgreSQL", "SELECT `a`"),
+            ("redis", "SET session abc"),
+            ("MongoDB", "db.users.find({a: b})"),
+            ("", "SELECT 1 # it's"),
         ] {
             assert_eq!(sanitised(query, database), None, "{query}");
         }
-        assert_eq!(sanitised("SELECT \"a\", 'b' FROM t", None).as_deref(), Some("SELECT ?, ? FROM t"));
+        assert_eq!(sanitised("SELECT \"a\", 'b' FROM t", "").as_deref(), Some("SELECT ?, ? FROM t"));
     }
 
     #[test]
     fn a_long_query_is_cut_and_shows_no_literal() {
         let query = format!("SELECT a FROM t WHERE b IN ({})", vec!["'s3cret'"; 100_000].join(", "));
-        let text = sanitised(&query, Some("PostgreSQL")).unwrap();
+        let text = sanitised(&query, "PostgreSQL").unwrap();
         assert_eq!(text.chars().count(), MAX_TEXT);
         assert!(!text.contains("s3cret"));
     }
@@ -257,7 +335,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_taken(query: String) {
-            for database in [None, Some("MySQL"), Some("PostgreSQL"), Some("SQLite"), Some("Oracle"), Some("sqlserver")] {
+            for database in ["", "MySQL", "PostgreSQL", "SQLite", "Oracle", "sqlserver"] {
                 let _ = sanitised(&query, database);
             }
         }
@@ -269,7 +347,7 @@ mod tests {
                 if database != "PostgreSQL" && parts.iter().any(|part| part.starts_with('$')) {
                     continue;
                 }
-                let text = sanitised(&parts.join(" "), Some(database)).unwrap_or_default();
+                let text = sanitised(&parts.join(" "), database).unwrap_or_default();
                 prop_assert!(!text.contains("s3cret"), "{}: {} became {}", database, parts.join(" "), text);
             }
         }
