@@ -29,10 +29,11 @@
 //! |---|---|
 //! | the response is sent | status, content length; 4xx `error`, 429 `error` and `throttle`, 5xx `fault` |
 //! | the handler or a middleware inside returns an error | that, and an exception with the error's text |
-//! | the body fails | `fault`, with the exception; the error goes on |
-//! | the handler or the body panics | `fault`, with an exception of type `panic`; the panic goes on |
+//! | the body fails | `fault`, with the exception; the error propagates |
+//! | the handler or the body panics | `fault`, with an exception of type `panic`; the panic propagates |
 //! | dropped before the head: connection reset, time-out outside the middleware | `fault`, an exception of type `Cancelled`, no response |
-//! | dropped in the middle of the body | metadata `aborted: true` in the namespace `xray` |
+//! | the body fails, panics or is dropped in the middle | also metadata `aborted: true` in the namespace `xray` |
+//! | the body is dropped before it is polled, as by a middleware outside that replaces it | as the first |
 //! | `HEAD`, 204, 304, an upgrade (101) | as the first, closed with the head |
 //! | [`until_head`](XRay::until_head) covers the response | as the first, closed with the head |
 //! | [ignored](XRay::ignore), or the SDK is disabled | nothing; whatever is recorded inside does nothing |

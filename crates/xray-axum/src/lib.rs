@@ -29,10 +29,11 @@
 //! |---|---|
 //! | the response is sent | status, content length; 4xx `error`, 429 `error` and `throttle`, 5xx `fault` |
 //! | `grpc-status` in head or trailers (tonic) | `error`, `throttle` or `fault` by its class |
-//! | the inner service or the body fails | `fault`, with the exception; the error goes on |
-//! | the handler or the body panics | `fault`, with an exception of type `panic`; the panic goes on |
+//! | the inner service or the body fails | `fault`, with the exception; the error propagates |
+//! | the handler or the body panics | `fault`, with an exception of type `panic`; the panic propagates |
 //! | dropped before the head: client gone, outer time-out | `fault`, an exception of type `Cancelled`, no response |
-//! | dropped in the middle of the body | metadata `aborted: true` in the namespace `xray` |
+//! | the body fails, panics or is dropped in the middle | also metadata `aborted: true` in the namespace `xray` |
+//! | the body is dropped before it is polled, as by a middleware outside that replaces it | as the first |
 //! | `HEAD`, 204, 304, an upgrade (101), a tunnel (2xx to `CONNECT`) | as the first, closed with the head |
 //! | [`until_head`](XRayLayer::until_head) covers the response | as the first, closed with the head |
 //! | the caller sent `Sampled=?` | the response carries `X-Amzn-Trace-Id` with trace and decision |
@@ -94,7 +95,24 @@
 //! expected `Response<Body>`, found `Response<XRayBody<Body>>`
 //! ```
 //!
-//! and the method of that name, `app.into_make_service()`, mends it.
+//! and the method of that name, `app.into_make_service()`, mends it. With other middleware around the layer,
+//! [`ResponseAxumBodyLayer`](https://docs.rs/axum/0.8/axum/middleware/struct.ResponseAxumBodyLayer.html) (axum 0.8.5) gives the responses axum's body again:
+//!
+//! ```
+//! # #[cfg(feature = "axum")] {
+//! use axum::{Router, extract::Request, middleware::ResponseAxumBodyLayer};
+//! use tower::ServiceBuilder;
+//! use tower_http::normalize_path::NormalizePathLayer;
+//! use xray_axum::XRayLayer;
+//!
+//! let app = ServiceBuilder::new()
+//!     .layer(NormalizePathLayer::trim_trailing_slash())
+//!     .layer(ResponseAxumBodyLayer)
+//!     .layer(XRayLayer::new("shop"))
+//!     .service(Router::new());
+//! let service = axum::ServiceExt::<Request>::into_make_service(app);
+//! # }
+//! ```
 //!
 //! ## A layer that is there or not
 //!
@@ -106,18 +124,16 @@
 //! expected `Response<XRayBody<Body>>`, found `Response<Body>`
 //! ```
 //!
-//! A `map_response` around the layer gives the response axum's body again:
+//! `ResponseAxumBodyLayer` around the layer gives both ways axum's body:
 //!
 //! ```
 //! # #[cfg(feature = "axum")] {
-//! use axum::{Router, body::Body, response::Response};
-//! use tower::{ServiceBuilder, util::option_layer};
+//! use axum::{Router, middleware::ResponseAxumBodyLayer};
+//! use tower::util::option_layer;
 //! use xray_axum::XRayLayer;
 //!
-//! let xray = ServiceBuilder::new()
-//!     .map_response(|response: Response<_>| response.map(Body::new))
-//!     .layer(XRayLayer::new("shop"));
-//! let app: Router = Router::new().layer(option_layer(Some(xray)));
+//! let xray = Some((ResponseAxumBodyLayer, XRayLayer::new("shop")));
+//! let app: Router = Router::new().layer(option_layer(xray));
 //! # }
 //! ```
 //!

@@ -86,7 +86,7 @@ struct Rejected {
 }
 
 /// What a trace keeps of the headers that it came with, to know them again on a call: a proxy copies them there.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Received {
     parent: Option<EntityId>,
     rejected: Rejected,

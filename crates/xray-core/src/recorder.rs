@@ -289,12 +289,12 @@ impl Recorder {
                 let message = format_args!("trace {trace_id}: an invocation of this function: {said} by Lambda");
                 self.diagnostics().debug(Cause::Decision, message);
                 match self.begin_decided(Kind::Facade, "facade", header, &decision) {
-                    Handle::Passive(passive) => Handle::Passive(passive.serving_request()),
+                    Handle::Passive(passive) => Handle::Passive(passive.serving_invocation()),
                     facade => facade,
                 }
             }
             (Some(trace_id), None, None) => Handle::Passive(
-                Passive::passing_through(self, trace_id, header.carried(), header.received()).serving_request(),
+                Passive::passing_through(self, trace_id, header.carried(), header.received()).serving_invocation(),
             ),
             (None, None, None) if header.root().is_none() => {
                 self.0.context_missing.apply_in_call(&MissingContext::in_invocation(), self.diagnostics());

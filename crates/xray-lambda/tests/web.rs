@@ -25,7 +25,9 @@ fn recorder() -> (Recorder, MemoryEmitter) {
 
 /// Captures a function, and answers with the header that a call would carry.
 async fn handler() -> String {
-    xray_core::capture("load order", |_| {});
+    xray_core::capture("load order", |_| {
+        xray_core::current_segment().annotate("order", 7);
+    });
     xray_core::current().trace_header().map(|header| header.to_string()).unwrap_or_default()
 }
 
@@ -79,6 +81,8 @@ async fn what_a_web_application_records_is_below_the_functions_segment() {
             assert_eq!((&document["type"], &document["trace_id"]), (&json!("subsegment"), &json!(ROOT)), "{document}");
         }
         assert_eq!(request["http"]["response"]["status"], 200, "{request}");
+        // What the application says of its segment is said of its request.
+        assert_eq!(request["annotations"], json!({"order": 7}), "{request}");
     }
 }
 

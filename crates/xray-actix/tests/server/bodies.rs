@@ -60,7 +60,7 @@ async fn a_streamed_body_belongs_to_the_request_until_its_end() {
 }
 
 #[tokio::test]
-async fn a_body_that_fails_is_a_fault() {
+async fn a_body_that_fails_is_a_fault_and_aborted() {
     let (xray, mut documents) = xray("shop");
     let failing = async || {
         let chunks = [Ok(Bytes::from("part")), Err(std::io::Error::other("disk on fire"))];
@@ -71,7 +71,11 @@ async fn a_body_that_fails_is_a_fault() {
     });
     let answer = ask(address, "GET /fails", &[]).await;
     assert!(answer.is_none_or(|answer| !answer.body.ends_with("0\r\n\r\n")), "an end that there is not");
-    let more = json!({"fault": true, "cause": [["io::Error", "disk on fire"]]});
+    let more = json!({
+        "fault": true,
+        "cause": [["io::Error", "disk on fire"]],
+        "metadata": {"xray": {"aborted": true}},
+    });
     assert_eq!(documents.next().await, shop("/fails", json!({"status": 200}), more));
     documents.assert_empty();
 }
@@ -88,7 +92,11 @@ async fn a_body_that_panics_is_a_fault_and_the_worker_stays_clean() {
         app.route("/panics", get().to(panics)).route("/ok", get().to(async || "ok"));
     });
     ask(address, "GET /panics", &[]).await;
-    let more = json!({"fault": true, "cause": [["panic", "in the body"]]});
+    let more = json!({
+        "fault": true,
+        "cause": [["panic", "in the body"]],
+        "metadata": {"xray": {"aborted": true}},
+    });
     assert_eq!(documents.next().await, shop("/panics", json!({"status": 200}), more));
     assert_eq!(ask(address, "GET /ok", &[]).await.unwrap().body, "ok");
     assert_eq!(documents.next().await, shop("/ok", json!({"status": 200, "content_length": 2}), json!({})));

@@ -1,9 +1,14 @@
 //! Several middlewares in one stack: one request is one segment, by the route that served it.
 
-use actix_web::App;
-use actix_web::middleware::NormalizePath;
-use actix_web::test::{TestRequest, call_and_read_body, init_service};
-use actix_web::web::{Path, get, scope};
+use std::convert::Infallible;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Compat, Condition, Next, NormalizePath, from_fn};
+use actix_web::test::{TestRequest, call_and_read_body, call_service, init_service};
+use actix_web::web::{Bytes, Path, get, scope};
+use actix_web::{App, Error, HttpResponse};
+use futures_util::stream;
 use serde_json::json;
 use xray_actix::{MatchedRoute, XRay, XRaySegment};
 use xray_core::sampling::{Always, Never};
@@ -53,4 +58,38 @@ async fn the_route_is_recorded_that_matched_after_a_middleware_changed_the_path(
     let app = init_service(app).await;
     assert_eq!(call_and_read_body(&app, TestRequest::get().uri("/orders/7/").to_request()).await, "7");
     assert_eq!(documents.next().await["annotations"], json!({"route": "/orders/{id}"}));
+}
+
+#[actix_web::test]
+async fn a_body_that_a_middleware_outside_replaces_is_not_aborted() {
+    let (recorder, mut documents) = recorder_with(Always);
+    let streams = async || HttpResponse::Ok().streaming(stream::pending::<Result<Bytes, Infallible>>());
+    async fn replace(
+        request: ServiceRequest,
+        next: Next<impl MessageBody + 'static>,
+    ) -> Result<ServiceResponse, Error> {
+        let request = next.call(request).await?.request().clone();
+        Ok(ServiceResponse::new(request, HttpResponse::NotFound().finish()))
+    }
+    let xray = XRay::fixed("shop").recorder(recorder);
+    let app = App::new().wrap(xray).wrap(from_fn(replace)).route("/", get().to(streams));
+    let app = init_service(app).await;
+    assert_eq!(call_service(&app, TestRequest::get().uri("/").to_request()).await.status(), 404);
+    let document = documents.next().await;
+    assert_eq!(document["http"]["response"], json!({"status": 200}));
+    assert_eq!(document.get("metadata"), None, "{document}");
+}
+
+#[actix_web::test]
+async fn the_middleware_is_there_or_not_by_a_condition() {
+    for enabled in [true, false] {
+        let (recorder, mut documents) = recorder_with(Always);
+        let xray = Condition::new(enabled, Compat::new(XRay::fixed("shop").recorder(recorder)));
+        let app = init_service(App::new().wrap(xray).route("/", get().to(async || "ok"))).await;
+        assert_eq!(call_and_read_body(&app, TestRequest::get().uri("/").to_request()).await, "ok");
+        if enabled {
+            documents.next().await;
+        }
+        documents.assert_empty();
+    }
 }

@@ -58,7 +58,7 @@ async fn a_streamed_body_belongs_to_the_request_until_its_end() {
 }
 
 #[tokio::test]
-async fn a_body_that_fails_is_a_fault() {
+async fn a_body_that_fails_is_a_fault_and_aborted() {
     let (layer, mut documents) = layer("shop");
     let failing = || async {
         let chunks = [Ok("part"), Err(std::io::Error::other("disk on fire"))];
@@ -67,7 +67,11 @@ async fn a_body_that_fails_is_a_fault() {
     let address = serve(Router::new().route("/fails", get(failing)).layer(layer)).await;
     let answer = ask(address, "GET /fails", &[]).await;
     assert!(answer.is_none_or(|answer| !answer.body.ends_with("0\r\n\r\n")), "an end that there is not");
-    let more = json!({"fault": true, "cause": [["io::Error", "disk on fire"]]});
+    let more = json!({
+        "fault": true,
+        "cause": [["io::Error", "disk on fire"]],
+        "metadata": {"xray": {"aborted": true}},
+    });
     assert_eq!(documents.next().await, shop("/fails", json!({"status": 200}), more));
     documents.assert_empty();
 }
@@ -81,7 +85,9 @@ async fn a_body_that_panics_is_a_fault() {
     let response = answered(&layer, Response::new(body)).await;
     let panic = AssertUnwindSafe(response.into_body().collect()).catch_unwind().await.unwrap_err();
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"in the body"));
-    assert_eq!(documents.next().await["cause"], json!([["panic", "in the body"]]));
+    let document = documents.next().await;
+    assert_eq!(document["cause"], json!([["panic", "in the body"]]));
+    assert_eq!(document["metadata"]["xray"]["aborted"], true);
     assert!(xray_core::try_current().is_none());
 }
 

@@ -66,6 +66,58 @@ async fn a_service_between_the_layers_may_move_the_request_to_another_task() {
 }
 
 #[tokio::test]
+async fn the_request_is_found_in_a_task_that_serves_another_trace() {
+    let (layer, mut documents) = layer("shop");
+    let (other, mut others) = recorder_with(Always);
+    let handler = get(async || {
+        xray_core::capture("work", |_| {});
+        "ok"
+    });
+    let moved = from_fn(move |request: Request, next: Next| {
+        let worker = other.begin("worker");
+        async move { tokio::spawn(worker.scope(next.run(request))).await.unwrap() }
+    });
+    let app = Router::new().route("/", handler).layer(layer.clone()).layer(moved).layer(layer);
+    assert_eq!(ask(serve(app).await, "/").await.body, "ok");
+    assert_eq!(documents.next().await, shop("/", OK(), json!({"subsegments": [{"name": "work"}]})));
+    documents.assert_empty();
+    assert_eq!(others.next().await, json!({"name": "worker"}));
+}
+
+/// An application that answers by asking itself for `/inner`, with this header.
+fn asking_itself(layer: XRayLayer, header: &'static str) -> Router {
+    let inner = Router::new().route("/inner", get(async || "ok")).layer(layer.clone());
+    let handler = get(async move || {
+        let request = Request::get("/inner").header("x-amzn-trace-id", header).body(Body::empty()).unwrap();
+        inner.oneshot(request).await.unwrap()
+    });
+    Router::new().route("/", handler).layer(layer)
+}
+
+#[tokio::test]
+async fn another_request_inside_one_that_is_not_sampled_follows_its_own_header() {
+    const OTHER: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8";
+    const SAME: &str = "Root=1-5759e988-000000000000000000000001;Parent=53995c3f42cd8ad8;Sampled=0";
+    for (received, header, recorded) in [
+        ("Sampled=0", "", false),
+        ("Sampled=0", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1", true),
+        (SAME, SAME, false),
+        (SAME, "Root=1-5759e988-000000000000000000000001;Parent=53995c3f42cd8ad9;Sampled=1", true),
+        (SAME, OTHER, true),
+    ] {
+        let (recorder, mut documents) = recorder_with(Always);
+        let app = asking_itself(XRayLayer::new("shop").recorder(recorder), header);
+        let request = Request::get("/").header("x-amzn-trace-id", received).body(Body::empty()).unwrap();
+        let body = axum::body::to_bytes(app.oneshot(request).await.unwrap().into_body(), 9).await.unwrap();
+        assert_eq!(body, "ok");
+        if recorded {
+            documents.next().await;
+        }
+        documents.assert_empty();
+    }
+}
+
+#[tokio::test]
 async fn another_request_in_the_same_process_is_a_segment_of_its_own() {
     let (layer, mut documents) = layer("shop");
     let other = Router::new().route("/other", get(async || "ok")).layer(layer.clone());

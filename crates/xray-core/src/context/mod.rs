@@ -93,6 +93,9 @@ pub fn try_current() -> Option<Entity> {
 
 /// The segment that the current entity belongs to. It is treated as [`current`] is when there is none.
 ///
+/// On Lambda, which sends the segment itself, this is the subsegment of the request that a server layer received in
+/// the invocation, so an application records the same there. Without such a layer nothing can be added.
+///
 /// ```no_run
 /// xray_core::current_segment().set_user("john123");
 /// ```

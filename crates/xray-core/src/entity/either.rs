@@ -27,7 +27,7 @@ impl Entity {
         None
     }
 
-    /// The segment that this entity belongs to.
+    /// The segment that this entity belongs to: see [`current_segment`](crate::current_segment).
     pub fn segment(&self) -> super::Segment {
         super::Segment::borrowed(self.handle.root())
     }

@@ -11,7 +11,7 @@ use crate::user_code;
 use crate::w3c::{Propagation, TraceParent};
 
 use super::body::{Body, Flag};
-use super::node::{Kind, Node};
+use super::node::Node;
 use super::passive::Passive;
 use super::value::AnnotationValue;
 
@@ -42,11 +42,15 @@ impl Handle {
         }
     }
 
-    /// A child for a request with these headers: `X-Amzn-Trace-Id` and `traceparent`.
+    /// Begins the subsegment of a request with these headers, `X-Amzn-Trace-Id` and `traceparent`, that is part of an
+    /// invocation of a Lambda function.
     pub(crate) fn begin_request(&self, name: &str, xray: Option<&str>, traceparent: Option<&str>) -> Handle {
-        match self.recorded() {
-            Some(node) => Handle::Recorded(node.begin_request(name, node.received().with(xray, traceparent))),
-            None => self.begin_child(name),
+        let received = self.received().with(xray, traceparent);
+        match self {
+            Handle::Recorded(node) if !node.is_discarded() => Handle::Recorded(node.begin_request(name, received)),
+            Handle::Recorded(node) => Handle::Passive(node.passive_child().begin_request(received)),
+            Handle::Passive(passive) => Handle::Passive(passive.begin_request(received)),
+            Handle::Absent => Handle::Absent,
         }
     }
 
@@ -164,9 +168,19 @@ impl Handle {
         }
     }
 
+    /// Whether the request of `segment`, which finds this handle as the current one, is served in its context: in that
+    /// of an entity of its trace, or of nothing, where an [ignoring](crate::http::Incoming::ignored) layer is between.
+    pub(crate) fn is_around(&self, segment: &Handle) -> bool {
+        self.trace_id().is_none_or(|id| segment.trace_id() == Some(id))
+    }
+
     /// Whether Lambda sends the segment of this entity's trace.
     pub(crate) fn is_below_facade(&self) -> bool {
-        matches!(self, Handle::Recorded(node) if node.segment().kind() == Kind::Facade)
+        match self {
+            Handle::Recorded(node) => node.is_below_facade(),
+            Handle::Passive(passive) => passive.serves_invocation(),
+            Handle::Absent => false,
+        }
     }
 
     /// How this trace knows the headers that it came with.
@@ -178,10 +192,10 @@ impl Handle {
         }
     }
 
-    /// The segment of this entity's trace.
+    /// What this service did for the request that this entity belongs to.
     pub(crate) fn root(&self) -> Handle {
         match self {
-            Handle::Recorded(node) => Handle::Recorded(node.segment()),
+            Handle::Recorded(node) => Handle::Recorded(node.root()),
             other => other.clone(),
         }
     }

@@ -55,7 +55,11 @@ pub(crate) struct Trace {
 pub(crate) struct Part {
     core: Core,
     trace: Arc<Trace>,
-    received: Received,
+    /// The headers of a request that a server layer received in an invocation of a Lambda function, where this is the
+    /// subsegment of one.
+    received: Option<Box<Received>>,
+    /// The subsegment of such a request above it.
+    request: Option<Arc<Part>>,
 }
 
 /// What an entity is.
@@ -192,8 +196,23 @@ impl Node {
     }
 
     /// The segment of this entity's trace.
-    pub(super) fn segment(&self) -> Node {
+    fn segment(&self) -> Node {
         Node::Segment(self.trace().clone())
+    }
+
+    /// The subsegment of a request that is part of an invocation, if this is one or is below one.
+    fn request(&self) -> Option<&Arc<Part>> {
+        match self {
+            Node::Subsegment(part) if part.received.is_some() => Some(part),
+            Node::Subsegment(part) => part.request.as_ref(),
+            Node::Segment(_) => None,
+        }
+    }
+
+    /// What this service did for the request that this entity belongs to: the segment, or on Lambda, which sends the
+    /// segment, the subsegment of the request if a server layer received it.
+    pub(super) fn root(&self) -> Node {
+        self.request().map_or_else(|| self.segment(), |part| Node::Subsegment(part.clone()))
     }
 
     /// Another handle keeps it open.
@@ -213,15 +232,15 @@ impl Node {
 
     /// A subsegment for work that began earlier.
     pub(super) fn begin_child_at(&self, name: &str, start: Timestamp) -> Node {
-        self.begin_child_with(name, start, self.received())
+        self.begin_part(name, start, None)
     }
 
-    /// A subsegment for a request with headers of its own.
+    /// A subsegment for a request that is part of an invocation: code below finds it as the request's segment.
     pub(super) fn begin_request(&self, name: &str, received: Received) -> Node {
-        self.begin_child_with(name, self.trace().now(), received)
+        self.begin_part(name, self.trace().now(), Some(Box::new(received)))
     }
 
-    fn begin_child_with(&self, name: &str, start: Timestamp, received: Received) -> Node {
+    fn begin_part(&self, name: &str, start: Timestamp, received: Option<Box<Received>>) -> Node {
         let (trace, parent) = (self.trace(), self.core());
         let ids = trace.recorder.ids();
         // Not only where the trace begins: the work may have come to another thread.
@@ -235,7 +254,7 @@ impl Node {
         trace.emit(out);
         let (begun_unwinding, trace) = (std::thread::panicking(), trace.clone());
         let core = Core::new(id, Some(parent.id), start, slot, begun_unwinding, Some(Body::default()));
-        Node::Subsegment(Arc::new(Part { core, trace, received }))
+        Node::Subsegment(Arc::new(Part { core, trace, received, request: self.request().cloned() }))
     }
 
     fn clean<'a>(&self, name: &'a str) -> std::borrow::Cow<'a, str> {
@@ -244,7 +263,13 @@ impl Node {
 
     /// An entity that is not recorded, under this one.
     pub(super) fn passive_child(&self) -> Passive {
-        Passive::new(self.recorder(), self.trace().id, self.trace().carried.clone(), self.received())
+        let passive = Passive::new(self.recorder(), self.trace().id, self.trace().carried.clone(), self.received());
+        if self.is_below_facade() { passive.serving_invocation() } else { passive }
+    }
+
+    /// Whether Lambda sends the segment of the trace.
+    pub(super) fn is_below_facade(&self) -> bool {
+        self.trace().kind == Kind::Facade
     }
 
     pub(super) fn is_discarded(&self) -> bool {
@@ -516,10 +541,8 @@ impl Node {
     }
 
     pub(super) fn received(&self) -> Received {
-        match self {
-            Node::Segment(trace) => trace.received,
-            Node::Subsegment(part) => part.received,
-        }
+        let request = self.request().and_then(|part| part.received.as_deref());
+        *request.unwrap_or(&self.trace().received)
     }
 }
 

@@ -20,8 +20,17 @@ pub(crate) struct Passive {
     pub(super) propagation: Propagation,
     /// Lambda only passes the trace through: calls carry what the invocation received, without a decision.
     passes_through: bool,
-    /// It is, or is below, what a server layer or Lambda has begun for a request.
-    serves_request: bool,
+    serves: Serves,
+}
+
+/// What an entity that is not recorded, or one above it, was begun for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Serves {
+    Other,
+    /// A request that a server layer received.
+    Request,
+    /// An invocation of a Lambda function.
+    Invocation,
 }
 
 impl Passive {
@@ -40,7 +49,7 @@ impl Passive {
             received,
             propagation,
             passes_through: false,
-            serves_request: false,
+            serves: Serves::Other,
         }
     }
 
@@ -54,13 +63,25 @@ impl Passive {
         Passive { passes_through: true, ..Passive::new(recorder, trace_id, carried, received) }
     }
 
-    /// The same entity, known to serve a request: a server layer inside adds nothing of its own.
+    /// Returns this entity as the one that a server layer begins for a request.
     pub(crate) fn serving_request(self) -> Passive {
-        Passive { serves_request: true, ..self }
+        Passive { serves: Serves::Request, ..self }
     }
 
-    pub(crate) fn serves_request(&self) -> bool {
-        self.serves_request
+    /// Returns this entity as the facade of an invocation.
+    pub(crate) fn serving_invocation(self) -> Passive {
+        Passive { serves: Serves::Invocation, ..self }
+    }
+
+    pub(super) fn serves_invocation(&self) -> bool {
+        self.serves == Serves::Invocation
+    }
+
+    /// Whether it serves a request with this trace header, so that a server layer inside adds nothing of its own.
+    /// Another header means another request, which code of this one makes in the same process.
+    pub(crate) fn serves(&self, header: &TraceHeader<'_>) -> bool {
+        let is_received = |id| id == self.trace_id() && header.received() == self.received;
+        self.serves == Serves::Request && header.trace_id().is_none_or(is_received)
     }
 
     /// For a trace that begins here and will mostly never be named: the clock is read when it is.
@@ -79,6 +100,11 @@ impl Passive {
     /// The passive entity of a call: it has an id of its own, as every call.
     pub(super) fn child(&self) -> Passive {
         Passive { id: crate::id::IdSource::Thread.entity_id(), ..self.clone() }
+    }
+
+    /// The passive entity of a request with headers of its own.
+    pub(super) fn begin_request(&self, received: Received) -> Passive {
+        Passive { received, ..self.child() }
     }
 
     pub(super) fn trace_header(&self) -> TraceHeader<'_> {

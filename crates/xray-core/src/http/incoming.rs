@@ -133,10 +133,11 @@ pub enum BodyLength {
 /// | what happens | what is recorded |
 /// |---|---|
 /// | the body ends | status, content length, flags of the status |
-/// | the inner service fails, the body fails | fault, with the exception |
-/// | the handler panics | fault, with an exception of type `panic` |
+/// | the inner service or the body fails | fault, with the exception |
+/// | the handler or the body panics | fault, with an exception of type `panic` |
 /// | dropped before the head: client gone, time-out outside | fault, with an exception of type `Cancelled`, no `http.response` |
-/// | dropped in the middle of the body | metadata `aborted: true` in the namespace `xray` |
+/// | the body fails, panics or is dropped in the middle | also metadata `aborted: true` in the namespace `xray` |
+/// | the body is dropped before it is polled: a layer outside replaced it | status, content length, flags of the status |
 ///
 /// A response that has no body closes with the head: an empty one, the answer to `HEAD`, a status that forbids a
 /// body (204, 304), an upgrade (101) and a tunnel (2xx to `CONNECT`).
@@ -168,14 +169,14 @@ enum Method {
 impl Incoming {
     /// Reads the header, decides, and begins the segment. A disabled recorder [ignores](Incoming::ignored) all.
     ///
-    /// A request that is traced already gets no second root: within an invocation of a Lambda function a subsegment of
-    /// the function's segment is begun, by Lambda's decision, and within the segment of another layer for the same
-    /// request nothing is added.
+    /// A request that is traced already gets no second root. Within an invocation of a Lambda function this begins a
+    /// subsegment of the function's segment, by Lambda's decision; where Lambda records nothing, neither does this.
+    /// Within the segment of another layer for the same request this adds nothing.
     pub fn begin(recorder: &Recorder, options: &IncomingOptions, request: &IncomingRequest<'_>) -> Incoming {
         if !recorder.is_enabled() {
             return Incoming::ignored();
         }
-        match Around::of(request) {
+        match Around::of(request, recorder.propagation()) {
             Around::Nothing => Incoming::begin_segment(recorder, options, request),
             Around::Function(parent) => Incoming::begin_in_function(&parent, recorder, options, request),
             Around::Request(handle) => Incoming::transparent(handle),
@@ -352,6 +353,7 @@ impl Incoming {
     pub fn failed(&mut self, error: impl Into<Exception>) {
         if !self.outlived {
             self.segment.fault(error.into());
+            self.note_cut();
         }
         self.watch_failure();
         self.end();
@@ -361,9 +363,17 @@ impl Incoming {
     pub fn panicked(&mut self, payload: &(dyn Any + Send)) {
         if self.segment.is_recording() && !self.outlived {
             self.segment.fault(panic_exception(payload));
+            self.note_cut();
         }
         self.watch_failure();
         self.end();
+    }
+
+    /// A failure after the head cuts the body.
+    fn note_cut(&self) {
+        if self.exchange.is_moving() {
+            self.segment.metadata_in("xray", "aborted", &true);
+        }
     }
 
     fn watch_failure(&mut self) {
@@ -376,22 +386,25 @@ impl Incoming {
 /// What a request is part of when a layer receives it.
 enum Around {
     Nothing,
-    /// An invocation of a Lambda function that is recorded.
+    /// An invocation of a Lambda function.
     Function(Handle),
-    /// What another layer, or Lambda, has begun for the same request.
+    /// What another layer has begun for the same request.
     Request(Handle),
 }
 
 impl Around {
-    fn of(request: &IncomingRequest<'_>) -> Around {
+    fn of(request: &IncomingRequest<'_>, propagation: Propagation) -> Around {
         match (peek(), request.segment) {
-            (Some(handle), Some(_)) => Around::Request(handle),
-            // A service between the layers has moved the request to a task without context.
-            (None, Some(segment)) => Around::Request(segment.handle().clone()),
-            (Some(Handle::Passive(passive)), None) if passive.serves_request() => {
+            // The context of a task that serves another trace, or none: a service between the layers has moved the
+            // request there.
+            (current, Some(segment)) => match current {
+                Some(handle) if handle.is_around(segment.handle()) => Around::Request(handle),
+                _ => Around::Request(segment.handle().clone()),
+            },
+            (Some(handle), None) if handle.is_below_facade() => Around::Function(handle),
+            (Some(Handle::Passive(passive)), None) if passive.serves(&request.header(propagation)) => {
                 Around::Request(Handle::Passive(passive))
             }
-            (Some(handle), None) if handle.is_below_facade() => Around::Function(handle),
             (_, None) => Around::Nothing,
         }
     }
@@ -441,7 +454,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
-    use crate::http::HttpResponse;
+    use crate::http::{HttpResponse, Outgoing, OutgoingOptions, OutgoingRequest};
 
     /// What a request by `method` records once `answer` has said its part and it is dropped.
     fn recorded(method: &'static str, answer: impl FnOnce(&mut Incoming)) -> serde_json::Value {
@@ -485,6 +498,37 @@ mod tests {
             }
             assert_eq!(json["http"]["response"], response, "{case}");
         }
+    }
+
+    #[test]
+    fn within_an_invocation_what_lambda_does_not_record_is_not_recorded() {
+        const ROOT: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
+        const OF_GATEWAY: &str = "Root=1-5759e988-000000000000000000000001;Sampled=1";
+        let (recorder, traces) = Recorder::in_memory();
+        let facade = |rest: &str| recorder.facade(&TraceHeader::parse(&format!("{ROOT}{rest}"))).entity();
+        let sampled = facade(";Parent=53995c3f42cd8ad8;Sampled=1");
+        let unsampled = sampled.unsampled_subsegment();
+        for (around, carried_end) in [
+            (facade(";Parent=53995c3f42cd8ad8;Sampled=0"), ";Sampled=0"),
+            (unsampled.entity(), ";Sampled=0"),
+            (facade(";Lineage=1:a87bd80c:0"), "272793;Lineage=1:a87bd80c:0"),
+        ] {
+            let _entered = around.enter();
+            let trace_header = Some(OF_GATEWAY);
+            let request = IncomingRequest { method: "GET", target: "/", trace_header, ..IncomingRequest::default() };
+            // Two layers in one stack.
+            let mut outer = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &request);
+            outer.run(|| {
+                let mut inner = Incoming::begin(&recorder, &IncomingOptions::new("inner"), &request);
+                let call = OutgoingRequest { trace_header, ..OutgoingRequest::default() };
+                // The application forwards the headers that the gateway sent.
+                let call = inner.run(|| Outgoing::begin(None, &OutgoingOptions::new(), &call)).unwrap();
+                let (name, value) = call.headers().next().unwrap();
+                assert_eq!(name, "X-Amzn-Trace-Id");
+                assert!(value.starts_with(ROOT) && value.ends_with(carried_end), "{value}");
+            });
+        }
+        assert!(traces.take().is_empty());
     }
 
     #[test]
