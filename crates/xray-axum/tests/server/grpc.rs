@@ -58,6 +58,8 @@ async fn a_tonic_server_knows_its_client_and_how_a_call_went() {
 
 #[tokio::test]
 async fn a_tonic_server_behind_tls_knows_its_client_and_the_scheme() {
+    // With several providers in a build rustls does not choose; another test may have set the same one.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let certified = rcgen::generate_simple_self_signed(["shop.test".to_owned()]).unwrap();
     let certificate = certified.cert.pem();
     let identity = Identity::from_pem(&certificate, certified.signing_key.serialize_pem());
