@@ -1,4 +1,4 @@
-//! The only way to the output: what is received can neither break a line nor command the terminal.
+//! The only way to the output. Replaces received characters that would break a line or control the terminal.
 
 use crate::entity::Outcome;
 
@@ -7,11 +7,11 @@ use crate::entity::Outcome;
 pub(crate) struct Canvas {
     out: String,
     color: bool,
-    /// Blanks owed: written before the next text, so that no line ends with some.
+    /// Pending spaces, written before the next text, so that no line ends with spaces.
     gap: usize,
 }
 
-/// What a text is, which decides its colour.
+/// The kind of a text, which determines its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ink {
     Plain,
@@ -22,7 +22,7 @@ pub(crate) enum Ink {
 }
 
 impl Ink {
-    /// The parameter of the terminal's SGR sequence.
+    /// Returns the parameter of the terminal's SGR sequence.
     fn code(self) -> Option<&'static str> {
         match self {
             Ink::Plain => None,
@@ -42,7 +42,7 @@ impl Canvas {
         Canvas { out: String::new(), color, gap: 0 }
     }
 
-    /// Writes a text, made harmless.
+    /// Writes a text, with harmful characters replaced.
     pub(crate) fn put(&mut self, ink: Ink, text: &str) {
         if text.is_empty() {
             return;
@@ -58,7 +58,7 @@ impl Canvas {
         }
     }
 
-    /// Leaves blanks before the next text of this line.
+    /// Leaves this many spaces before the next text of this line.
     pub(crate) fn skip(&mut self, cells: usize) {
         self.gap += cells;
     }
@@ -73,7 +73,7 @@ impl Canvas {
     }
 }
 
-/// Blanks for white space, a replacement for what controls the terminal or turns the direction of text around.
+/// Replaces white space with a space, and characters that control the terminal or the direction of text with U+FFFD.
 fn harmless(c: char) -> char {
     match c {
         '\t' | '\n' | '\r' => ' ',
@@ -86,7 +86,7 @@ fn harmless(c: char) -> char {
     }
 }
 
-/// The columns a text takes, of those terminals that agree with Unicode on what is wide.
+/// Returns the number of columns a text takes on a terminal that follows Unicode's character widths.
 pub(crate) fn cells(text: &str) -> usize {
     text.chars().map(char_cells).sum()
 }
@@ -103,13 +103,13 @@ fn char_cells(c: char) -> usize {
     }
 }
 
-/// The text, cut to so many columns at the end of a character; an ellipsis says that it was.
+/// Cuts a text between characters to this many columns. A text that was cut ends with an ellipsis.
 pub(crate) fn fit(text: &str, width: usize) -> String {
     let mut used = 0;
     let mut cut = 0;
     for (marks, (at, c)) in text.char_indices().enumerate() {
         used += char_cells(c);
-        // Characters without width could go on for ever.
+        // Limit characters without width, which would never fill the columns.
         if used > width || marks > 4 * width {
             return if width == 0 { String::new() } else { format!("{}…", &text[..cut]) };
         }
@@ -144,14 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_received_commands_the_terminal() {
+    fn control_characters_are_replaced() {
         let mut canvas = Canvas::new(false);
         canvas.put(Ink::Plain, "a\x1b[2Jb\nc\u{9b}31md\u{202e}e\x07\x7f\0");
         assert_eq!(canvas.finish(), "a\u{fffd}[2Jb c\u{fffd}31md\u{fffd}e\u{fffd}\u{fffd}\u{fffd}");
     }
 
     #[test]
-    fn lines_do_not_end_with_blanks() {
+    fn lines_do_not_end_with_spaces() {
         let mut canvas = Canvas::new(true);
         canvas.put(Ink::Strong, "a");
         canvas.skip(3);

@@ -1,11 +1,11 @@
-//! Cutting a document at its `subsegments` arrays, so that each entity can be parsed on its own.
+//! Cuts a document at its `subsegments` arrays, so that each entity can be parsed separately.
 //!
-//! A JSON parser recurses once for each level, and so does the drop of what it returns: a datagram can nest some
-//! thousand subsegments, more than `serde_json` allows (128) and more than a thread's stack is good for. Cutting takes
-//! one pass over the text and no recursion; what is left in each piece is as deep as its metadata, and the parser's
-//! own limit guards that.
+//! A JSON parser recurses once per level, and so does dropping its result. A datagram can nest about a thousand
+//! subsegments, more than `serde_json` allows (128) and more than is safe on a thread's stack. Cutting takes one pass
+//! over the text and no recursion. Each piece is then only as deep as its metadata, which the parser's own limit
+//! covers.
 
-/// An entity's own text: its object with `subsegments` emptied.
+/// The JSON text of one entity: its object with `subsegments` emptied.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fragment {
     pub(crate) json: String,
@@ -13,10 +13,11 @@ pub(crate) struct Fragment {
     pub(crate) parent: Option<usize>,
 }
 
-/// The fragments of a document, each after the one that encloses it; nothing when the text is not one object, or
-/// a `subsegments` array holds anything but objects.
+/// Returns the fragments of a document, each after the one that encloses it. Returns `None` if the text is not a single
+/// object, or if a `subsegments` array contains anything other than objects.
 ///
-/// Only the structure that matters here is checked: a fragment may still be bad JSON, which its parser will say.
+/// This checks only the structure that is needed for cutting. A fragment may still be invalid JSON, which its parser
+/// reports.
 pub(crate) fn cut(document: &str) -> Option<Vec<Fragment>> {
     Scanner { text: document, bytes: document.as_bytes(), at: 0, from: 0, fragments: Vec::new() }.run()
 }
@@ -24,9 +25,9 @@ pub(crate) fn cut(document: &str) -> Option<Vec<Fragment>> {
 struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
-    /// The byte to look at next.
+    /// The position of the next byte to read.
     at: usize,
-    /// Where the part begins that the current fragment has not taken yet.
+    /// The start of the text not yet added to the current fragment.
     from: usize,
     fragments: Vec<Fragment>,
 }
@@ -34,7 +35,7 @@ struct Scanner<'a> {
 impl Scanner<'_> {
     fn run(mut self) -> Option<Vec<Fragment>> {
         let mut current = self.begin(None)?;
-        // Inside of the current fragment. An array of subsegments does not count, hence it is 1 on return from a child.
+        // Nesting inside the current fragment. A `subsegments` array does not count, so depth is 1 after a child.
         let mut depth = 0_usize;
         loop {
             match *self.bytes.get(self.at)? {
@@ -79,7 +80,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Begins a fragment at the next object, which is not passed yet.
+    /// Begins a fragment at the next object, without consuming it.
     fn begin(&mut self, parent: Option<usize>) -> Option<usize> {
         (self.peek()? == b'{').then_some(())?;
         self.from = self.at;
@@ -87,12 +88,12 @@ impl Scanner<'_> {
         Some(self.fragments.len() - 1)
     }
 
-    /// Gives what was passed since the last cut to a fragment.
+    /// Adds the text consumed since the last cut to a fragment.
     fn take(&mut self, fragment: usize) {
         self.fragments[fragment].json.push_str(&self.text[self.from..self.at]);
     }
 
-    /// After a key: passes the colon and the bracket of its array, if it has one.
+    /// Consumes the colon after a key and the opening bracket of its array. Returns whether there is an array.
     fn enter_array(&mut self) -> Option<bool> {
         if self.peek()? != b':' {
             return Some(false);
@@ -103,7 +104,7 @@ impl Scanner<'_> {
         Some(array)
     }
 
-    /// The next byte which is not blank, not passed.
+    /// Skips white space and returns the next byte without consuming it.
     fn peek(&mut self) -> Option<u8> {
         let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
         self.at += self.bytes[self.at..].iter().take_while(blank).count();
@@ -116,7 +117,7 @@ impl Scanner<'_> {
         Some(())
     }
 
-    /// Past the closing quote of the string which begins here.
+    /// Returns the position after the closing quote of the string that begins here.
     fn string_end(&self) -> Option<usize> {
         let mut at = self.at + 1;
         loop {
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn each_entity_keeps_its_own_members() {
+    fn each_fragment_has_only_its_own_members() {
         let document = r#" {"a":[{"subsegments":[1]}],"subsegments" : [ {"b":"}]","subsegments":[{"c":1}]} , {"d":"\"{"} ],"e":{}} "#;
         let want = [
             (r#"{"a":[{"subsegments":[1]}],"subsegments" : [],"e":{}}"#, None),
@@ -150,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_or_odd_subsegments_member_stays() {
+    fn an_empty_subsegments_member_or_one_that_is_no_array_is_kept() {
         for document in [r#"{"subsegments":[]}"#, r#"{"subsegments":null}"#, r#"{"x":"subsegments"}"#] {
             assert_eq!(cut_to_pairs(document), Some(vec![(document.to_owned(), None)]), "{document}");
         }
     }
 
     #[test]
-    fn what_is_not_one_object_is_refused() {
+    fn a_text_other_than_one_object_is_refused() {
         for document in [
             "",
             "[]",
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_costs_no_stack() {
+    fn depth_uses_no_stack() {
         let depth = 200_000;
         let document = format!("{}{{}}{}", "{\"subsegments\":[".repeat(depth), "]}".repeat(depth));
         assert_eq!(cut(&document).unwrap().len(), depth + 1);

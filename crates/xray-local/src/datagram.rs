@@ -1,26 +1,27 @@
-//! The daemon's framing: a header line of JSON, a newline, one document.
+//! The daemon's framing: a line with a JSON header, then one document.
 
 use std::error::Error;
 use std::fmt;
 
 use serde_json::Value;
 
-/// Why a datagram was not taken. The sender never learns of it: UDP has no answer.
+/// Why a datagram was refused. The sender cannot see this, because UDP has no responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// No newline, or nothing after it. A datagram begins with the line `{"format":"json","version":1}`.
+    /// There is no newline, or nothing follows it. A datagram begins with the line `{"format":"json","version":1}`.
     MissingHeader,
-    /// The first line is not a header of format `json` and version `1`.
+    /// The first line is not a header with format `json` and version `1`.
     InvalidHeader,
-    /// What follows the header is not one document with a trace id, and in each entity an id, a name and a start time.
+    /// The text after the header is not a single document with a trace id, or an entity in it lacks an id, a name or a
+    /// start time.
     InvalidDocument,
 }
 
-/// The document of a datagram: what follows the header, not looked into.
+/// Returns the document of a datagram, unparsed.
 ///
-/// As lenient and as strict as the daemon: the case of the header's keys and format does not matter, members it does
-/// not know neither; the version is the integer 1, not `1.0` or `"1"`.
+/// The header is checked exactly as the daemon does it. The case of its keys and of the format does not matter, and
+/// unknown members are ignored. The version must be the integer 1, not `1.0` or `"1"`.
 pub(crate) fn document(datagram: &[u8]) -> Result<&[u8], Refusal> {
     let newline = datagram.iter().position(|&byte| byte == b'\n').ok_or(Refusal::MissingHeader)?;
     let (header, document) = (&datagram[..newline], &datagram[newline + 1..]);
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_judged_as_by_the_daemon() {
+    fn headers_are_accepted_and_refused_like_by_the_daemon() {
         for (datagram, want) in [
             ("{\"format\":\"json\",\"version\":1}\n{}", Ok("{}")),
             ("  { \"version\" : 1, \"FORMAT\" : \"JSON\", \"more\" : [] } \r\n{}", Ok("{}")),

@@ -1,4 +1,4 @@
-//! A document: the JSON text of one datagram, taken apart into its entities.
+//! A document: the JSON text of one datagram, split into its entities.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::datagram::{self, Refusal};
 use crate::entity::Entity;
 use crate::id::{EntityId, TraceId};
 
-/// The entities of one document: a segment or a lone subsegment first, then all that was embedded.
+/// The entities of one document: first the segment or the separately sent subsegment, then the embedded ones.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) trace_id: TraceId,
@@ -17,7 +17,7 @@ pub(crate) struct Document {
 impl Document {
     pub(crate) fn from_datagram(datagram: &[u8]) -> Result<Document, Refusal> {
         let document = datagram::document(datagram)?;
-        // Bad UTF-8 reaches the service as replacement characters: show what it would show.
+        // The service sees invalid UTF-8 as replacement characters, so do the same.
         Document::parse(&String::from_utf8_lossy(document)).ok_or(Refusal::InvalidDocument)
     }
 
@@ -44,7 +44,7 @@ mod tests {
         r#""trace_id":"1-5759e988-bd862e3fe1be46a994272793","id":"00000000000000aa","name":"s","start_time":1"#;
 
     #[test]
-    fn embedded_entities_know_who_encloses_them() {
+    fn an_embedded_entity_has_the_enclosing_one_as_its_parent() {
         let text = format!(
             r#"{{{HEAD},"subsegments":[{{"id":"00000000000000bb","name":"t","start_time":1,"parent_id":"00000000000000cc"}}]}}"#
         );
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn incomplete_entities_refuse_the_document() {
+    fn a_document_with_an_incomplete_entity_is_refused() {
         for text in [
             "{}".to_owned(),
             format!("{{{HEAD}}} {{{HEAD}}}"),

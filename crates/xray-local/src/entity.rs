@@ -1,4 +1,4 @@
-//! One segment or subsegment: what a viewer shows of it, and its own JSON for those who want more.
+//! One segment or subsegment: the fields that a viewer shows, and its JSON for everything else.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -10,12 +10,12 @@ use crate::id::EntityId;
 
 /// A segment or a subsegment, without its children.
 ///
-/// Texts are as they were received: whoever prints them takes care of control characters, as
+/// Strings are returned as they were received. Code that prints them must handle control characters itself, as
 /// [`render`](crate::render) does.
 pub struct Entity {
     id: EntityId,
     parent_id: Option<EntityId>,
-    /// Where in its document it stood: siblings that began in the same instant are kept in this order.
+    /// Its position in its document: siblings that began at the same time keep this order.
     position: u32,
     segment: bool,
     name: Box<str>,
@@ -31,29 +31,29 @@ pub struct Entity {
     json: Box<str>,
 }
 
-/// How an entity went: the worst of its flags.
+/// The outcome of an entity: the most severe of its flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
     /// No flag is set.
     Ok,
-    /// `error`: the caller's mistake, 4xx.
+    /// The flag `error`: a client error, status 4xx.
     Error,
-    /// `throttle`: the caller was too fast, 429.
+    /// The flag `throttle`: the caller sent too many requests, status 429.
     Throttle,
-    /// `fault`: the server's failure, 5xx or an exception.
+    /// The flag `fault`: a server failure, status 5xx or an exception.
     Fault,
 }
 
-/// The HTTP exchange of an entity: one it served when it is a segment, one it asked for when it is a subsegment.
+/// The HTTP exchange of an entity: for a segment the request it served, for a subsegment the request it made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Http {
     /// `GET`, `POST`, …
     pub method: Option<Box<str>>,
-    /// The URL, mostly without its query.
+    /// The URL, usually without its query.
     pub url: Option<Box<str>>,
-    /// The status of the answer, if there was one.
+    /// The status of the response, if there was one.
     pub status: Option<u16>,
 }
 
@@ -61,9 +61,9 @@ pub struct Http {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sql {
-    /// The statement with its values left out.
+    /// The statement, without its values.
     pub query: Option<Box<str>>,
-    /// The database, without credentials.
+    /// The URL of the database, without credentials.
     pub url: Option<Box<str>>,
 }
 
@@ -71,14 +71,14 @@ pub struct Sql {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exception {
-    /// The type's name; empty when only a text was recorded.
+    /// The name of its type; empty if only a message was recorded.
     pub kind: Box<str>,
-    /// What it said.
+    /// Its message.
     pub message: Box<str>,
 }
 
 impl Entity {
-    /// Reads an entity from its own JSON, given as text and parsed; `enclosing` is the entity it was embedded in.
+    /// Reads an entity from its own JSON, given both as text and parsed. `enclosing` is the entity it is embedded in.
     pub(crate) fn parse(json: String, value: &Value, enclosing: Option<EntityId>, position: u32) -> Option<Entity> {
         let flag = |name| value.get(name) == Some(&Value::Bool(true));
         let parent_id = value.get("parent_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
@@ -93,7 +93,7 @@ impl Entity {
             namespace: text(value, "/namespace"),
             operation: text(value, "/aws/operation"),
             start,
-            // An end before the start is a clock that was set back meanwhile: it took no time we know of.
+            // An end before the start means that the clock was set back. The real duration is unknown, so use zero.
             end: end.map(|end| end.max(start)),
             outcome: match (flag("fault"), flag("throttle"), flag("error")) {
                 (true, ..) => Outcome::Fault,
@@ -109,101 +109,102 @@ impl Entity {
         })
     }
 
-    /// Its id.
+    /// Returns the entity id.
     pub fn id(&self) -> EntityId {
         self.id
     }
 
-    /// The entity it was called by: of the same service, or the caller's subsegment when it is a segment.
+    /// Returns the id of its parent: an entity of the same service or, for a segment, the caller's subsegment.
     pub fn parent_id(&self) -> Option<EntityId> {
         self.parent_id
     }
 
-    /// A segment stands for a service's work on one request; everything below it is a subsegment.
+    /// Whether this is a segment, which represents a service's work on one request. Everything else is a subsegment.
     pub fn is_segment(&self) -> bool {
         self.segment
     }
 
-    /// Its name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// `aws` or `remote` when it is a call to something else.
+    /// Returns `aws` or `remote` if it is a call to an AWS service or another remote service.
     pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
-    /// The operation of a call to an AWS service, such as `PutObject`.
+    /// Returns the operation of a call to an AWS service, such as `PutObject`.
     pub fn operation(&self) -> Option<&str> {
         self.operation.as_deref()
     }
 
-    /// When it began, since the Unix epoch, by its own service's clock; to the microsecond.
+    /// Returns the start time since the Unix epoch in microsecond resolution, by the clock of its own service.
     pub fn start(&self) -> Duration {
         self.start
     }
 
-    /// When it ended; nothing while it is in progress.
+    /// Returns the end time since the Unix epoch, or `None` while it is in progress.
     pub fn end(&self) -> Option<Duration> {
         self.end
     }
 
-    /// How long it took; nothing while it is in progress.
+    /// Returns the time from start to end, or `None` while it is in progress.
     pub fn duration(&self) -> Option<Duration> {
         self.end.map(|end| end.saturating_sub(self.start))
     }
 
-    /// Whether it was sent before its end, and the end has not come.
+    /// Whether it was sent before it ended and its final version has not arrived.
     pub fn is_in_progress(&self) -> bool {
         self.end.is_none()
     }
 
-    /// How it went so far.
+    /// Returns the outcome so far.
     pub fn outcome(&self) -> Outcome {
         self.outcome
     }
 
-    /// Its HTTP exchange.
+    /// Returns the HTTP exchange, if it has one.
     pub fn http(&self) -> Option<&Http> {
         self.http.as_ref()
     }
 
-    /// Its SQL statement.
+    /// Returns the SQL statement, if it has one.
     pub fn sql(&self) -> Option<&Sql> {
         self.sql.as_ref()
     }
 
-    /// Its annotations, values as text.
+    /// Returns the annotations, with values as text.
     pub fn annotations(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.annotations.iter().map(|(key, value)| (&**key, &**value))
     }
 
-    /// The exceptions recorded on it, the causes among them.
+    /// Returns the exceptions recorded on it, including their causes.
     pub fn exceptions(&self) -> &[Exception] {
         &self.exceptions
     }
 
-    /// Its own document as received, with `subsegments` emptied: metadata, stack frames, plugins' data, all there is.
+    /// Returns the received JSON of the entity with `subsegments` emptied. It includes metadata, stack frames, plugin
+    /// data and everything else that was sent.
     pub fn json(&self) -> &str {
         &self.json
     }
 
     /// Whether this version replaces another one of the same entity.
     ///
-    /// An end replaces what was in progress; among equals some order must decide, and it must not be the order of
-    /// arrival: UDP keeps none.
+    /// A final version replaces one in progress. Between equal versions some order must decide, but not the order of
+    /// arrival, because UDP does not preserve order.
     pub(crate) fn replaces(&self, other: &Entity) -> bool {
         let rank = |entity: &Entity| (entity.end, entity.json.len(), entity.parent_id, Reverse(entity.position));
         rank(self).cmp(&rank(other)).then_with(|| self.json.cmp(&other.json)).is_gt()
     }
 
-    /// The order of siblings: as they began, and never left open by equal times.
+    /// Returns the sort key of siblings: the start time, with unique tie-breakers.
     pub(crate) fn begin_order(&self) -> impl Ord + use<> {
         (self.start, self.position, self.id)
     }
 
-    /// The bytes it holds, near enough to bound memory by.
+    /// Returns its approximate size in bytes, accurate enough to limit memory.
     pub(crate) fn weight(&self) -> usize {
         let annotations = self.annotations.iter().map(|(key, value)| key.len() + value.len() + 32);
         let exceptions = self.exceptions.iter().map(|exception| exception.kind.len() + exception.message.len() + 32);
@@ -232,9 +233,10 @@ fn text(value: &Value, pointer: &str) -> Option<Box<str>> {
     Some(value.pointer(pointer)?.as_str()?.into())
 }
 
-/// Epoch seconds with a fraction: 64-bit floats of today resolve a quarter of a microsecond, hence the rounding.
+/// Converts epoch seconds with a fraction. A 64-bit float resolves a quarter of a microsecond today, hence the
+/// rounding.
 fn time(value: &Value) -> Option<Duration> {
-    // The cast saturates, so no number is out of range; a time before 1970 is 1970.
+    // The cast saturates, so no number is out of range, and a time before 1970 becomes 1970.
     Some(Duration::from_micros((value.as_f64()? * 1e6).round() as u64))
 }
 

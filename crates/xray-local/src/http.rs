@@ -1,16 +1,16 @@
-//! As much of HTTP/1.1 as the calls of SDKs need: one request on a connection, bounded in bytes.
+//! The subset of HTTP/1.1 that the calls of SDKs need: one request per connection, limited in size.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 use serde_json::{Value, json};
 
-/// Bytes of a request's head, and of each line between chunks.
+/// Maximum bytes of a request's head, and of each line between chunks.
 const MAX_HEAD: u64 = 16 << 10;
 
-/// Bytes of a request's body: some thousand reports.
+/// Maximum bytes of a request's body: enough for several thousand reports.
 const MAX_BODY: u64 = 1 << 20;
 
-/// A request, read to its end.
+/// A request, read completely.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -19,34 +19,34 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
 }
 
-/// What is answered: always JSON, and always the last on its connection.
+/// A response: always JSON, and always the last on its connection.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) body: Value,
 }
 
-/// Why there is no request.
+/// Why a request could not be read.
 #[derive(Debug)]
 pub(crate) enum Unread {
-    /// Nobody waits for an answer.
+    /// The client has gone and waits for no response.
     Gone,
-    /// This is to be answered.
+    /// The request is invalid; this response should be sent.
     Refused(Response),
 }
 
 impl Request {
-    /// Reads a request. A client that asks for permission to send its body gets it through `output`.
+    /// Reads a request. If the client sends an `Expect` header, writes `100 Continue` to `output` before the body.
     pub(crate) fn read(input: impl Read, mut output: impl Write) -> Result<Request, Unread> {
         let mut input = BufReader::new(input);
         let head = read_head(&mut input)?;
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut parsed = httparse::Request::new(&mut headers);
         let Ok(httparse::Status::Complete(_)) = parsed.parse(&head) else {
-            return Err(refused(400, "not a request of HTTP/1.1"));
+            return Err(refused(400, "not an HTTP/1.1 request"));
         };
         let (Some(method), Some(target)) = (parsed.method, parsed.path) else {
-            return Err(refused(400, "not a request of HTTP/1.1"));
+            return Err(refused(400, "not an HTTP/1.1 request"));
         };
         let length = Length::of(parsed.headers)?;
         let expects = parsed.headers.iter().any(|header| header.name.eq_ignore_ascii_case("expect"));
@@ -62,7 +62,7 @@ impl Request {
     }
 }
 
-/// How the end of a body is found.
+/// How the length of a body is given.
 #[derive(Debug, PartialEq, Eq)]
 enum Length {
     Known(u64),
@@ -77,27 +77,27 @@ impl Length {
             return if chunked {
                 Ok(Length::Chunked)
             } else {
-                Err(refused(400, "a body is sent as it is, or chunked"))
+                Err(refused(400, "unsupported Transfer-Encoding: only `chunked` is supported"))
             };
         }
         let mut length = None;
         for header in named("content-length") {
             let stated = std::str::from_utf8(header.value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
             let stated: Option<u64> = stated.and_then(|text| text.parse().ok());
-            // Two that differ are how requests are smuggled; here one would only wait in vain.
+            // Conflicting lengths enable request smuggling; here they would only cause a wait for a missing body.
             if stated.is_none() || length.is_some_and(|length| Some(length) != stated) {
-                return Err(refused(400, "Content-Length is not one number"));
+                return Err(refused(400, "invalid Content-Length"));
             }
             length = stated;
         }
         match length.unwrap_or(0) {
-            length if length > MAX_BODY => Err(refused(413, "the body has more than 1 MiB")),
+            length if length > MAX_BODY => Err(refused(413, "the body is larger than 1 MiB")),
             length => Ok(Length::Known(length)),
         }
     }
 }
 
-/// The request line and the headers, with the empty line that ends them.
+/// Reads the request line and the headers, including the empty line that ends them.
 fn read_head(input: &mut impl BufRead) -> Result<Vec<u8>, Unread> {
     let mut input = input.take(MAX_HEAD);
     let mut head = Vec::new();
@@ -105,13 +105,13 @@ fn read_head(input: &mut impl BufRead) -> Result<Vec<u8>, Unread> {
         let begin = head.len();
         input.read_until(b'\n', &mut head)?;
         match &head[begin..] {
-            // Empty lines ahead of a request are passed over.
+            // Empty lines before a request are skipped.
             b"\r\n" | b"\n" if begin == 0 => head.clear(),
             b"\r\n" | b"\n" => return Ok(head),
             [.., b'\n'] => {}
-            _ if input.limit() == 0 => return Err(refused(431, "the head has more than 16 KiB")),
+            _ if input.limit() == 0 => return Err(refused(431, "the head is larger than 16 KiB")),
             [] if begin == 0 => return Err(Unread::Gone),
-            _ => return Err(refused(400, "the head has no end")),
+            _ => return Err(refused(400, "the head is incomplete")),
         }
     }
 }
@@ -119,7 +119,7 @@ fn read_head(input: &mut impl BufRead) -> Result<Vec<u8>, Unread> {
 fn read_exactly(input: &mut impl Read, length: u64) -> Result<Vec<u8>, Unread> {
     let mut body = Vec::new();
     input.take(length).read_to_end(&mut body)?;
-    if body.len() as u64 == length { Ok(body) } else { Err(refused(400, "the body has no end")) }
+    if body.len() as u64 == length { Ok(body) } else { Err(refused(400, "the body is incomplete")) }
 }
 
 fn read_chunks(input: &mut impl BufRead) -> Result<Vec<u8>, Unread> {
@@ -128,18 +128,18 @@ fn read_chunks(input: &mut impl BufRead) -> Result<Vec<u8>, Unread> {
         let mut line = Vec::new();
         input.take(MAX_HEAD).read_until(b'\n', &mut line)?;
         let Ok(httparse::Status::Complete((_, size))) = httparse::parse_chunk_size(&line) else {
-            return Err(refused(400, "not the size of a chunk"));
+            return Err(refused(400, "invalid chunk size"));
         };
         match size {
-            // What may follow, trailers, says nothing here.
+            // Trailers that may follow are ignored.
             0 => return Ok(body),
             size if size > MAX_BODY - body.len() as u64 => {
-                return Err(refused(413, "the body has more than 1 MiB"));
+                return Err(refused(413, "the body is larger than 1 MiB"));
             }
             size => body.extend(read_exactly(input, size)?),
         }
         if read_exactly(input, 2)? != b"\r\n" {
-            return Err(refused(400, "a chunk does not end where it says"));
+            return Err(refused(400, "a chunk does not have the stated size"));
         }
     }
 }
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_read_to_their_end() {
+    fn requests_are_read_completely() {
         for (text, method, path, body) in [
             ("POST /a HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}more", "POST", "/a", "{}"),
             ("POST /a?b=/c HTTP/1.0\r\n\r\n{}", "POST", "/a", ""),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_told_why() {
+    fn invalid_requests_are_refused_with_a_status() {
         for (text, want) in [
             ("", 0),
             ("\r\n\r\n", 0),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_asks_may_send_its_body() {
+    fn an_expect_header_gets_100_continue() {
         let mut output = Vec::new();
         let text = b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}";
         assert_eq!(Request::read(&text[..], &mut output).unwrap().body, b"{}");
@@ -269,7 +269,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_cause_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             _ = read(&bytes);
             _ = read(&[b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", bytes.as_slice()].concat());
         }

@@ -1,24 +1,24 @@
-//! Ids, parsed once at the border: small to keep, quick to compare, and harmless to print.
+//! Ids, parsed on arrival: small to store, fast to compare, and safe to print.
 
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-/// Names a trace: `1-5759e988-bd862e3fe1be46a994272793`.
+/// The id of a trace, such as `1-5759e988-bd862e3fe1be46a994272793`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TraceId(u128);
 
-/// Names an entity in its trace: 16 hex digits, such as `53995c3f42cd8ad8`.
+/// The id of an entity in its trace: 16 hex digits, such as `53995c3f42cd8ad8`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntityId(u64);
 
-/// Why a text is not an id.
+/// The error when a string is not a valid id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseIdError {
-    /// A trace id is `1-`, 8 hex digits, `-`, 24 hex digits.
+    /// Not a trace id, which is `1-`, 8 hex digits, `-`, 24 hex digits.
     Trace,
-    /// An entity id is 16 hex digits.
+    /// Not an entity id, which is 16 hex digits.
     Entity,
 }
 
@@ -41,7 +41,7 @@ impl FromStr for EntityId {
 }
 
 fn hex(text: &str, digits: usize) -> Option<u128> {
-    // `from_str_radix` alone would take a sign.
+    // `from_str_radix` alone would accept a sign.
     let right = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     right.then(|| u128::from_str_radix(text, 16).ok()).flatten()
 }
@@ -73,8 +73,8 @@ impl fmt::Debug for EntityId {
 impl fmt::Display for ParseIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            ParseIdError::Trace => "a trace id is `1-`, 8 hex digits, `-`, 24 hex digits",
-            ParseIdError::Entity => "an entity id is 16 hex digits",
+            ParseIdError::Trace => "invalid trace id: expected `1-`, 8 hex digits, `-`, 24 hex digits",
+            ParseIdError::Entity => "invalid entity id: expected 16 hex digits",
         })
     }
 }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn invalid_ids_are_refused() {
         for text in
             ["", "1-", "2-5759e988-bd862e3fe1be46a994272793", "1-5759e988-bd862e3fe1be46a99427279", "1-+759e988-"]
         {

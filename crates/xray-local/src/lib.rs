@@ -1,9 +1,9 @@
-//! See your traces while you develop: a receiver that takes segment documents as the X-Ray daemon does, on loopback,
-//! joins them into traces and prints each finished one as a waterfall. It also answers the calls by which SDKs ask the
-//! X-Ray service, through the daemon, what to sample: central sampling at work without an account.
+//! See your traces while you develop: a local receiver that accepts segment documents like the X-Ray daemon, joins them
+//! into traces and prints each finished trace as a waterfall. It also serves the calls that SDKs make to the X-Ray
+//! service through the daemon to learn what to sample, so central sampling works without an account.
 //!
-//! The program needs no configuration: `xray-local` listens where SDKs send to by default. The library is the same
-//! thing inside of a process, for examples, tests and development servers:
+//! The `xray-local` program needs no configuration: it listens on the address to which SDKs send by default. The
+//! library does the same inside your own process, for examples, tests and development servers:
 //!
 //! ```
 //! use std::net::UdpSocket;
@@ -12,7 +12,7 @@
 //!
 //! let receiver = Receiver::builder()
 //!     .on_trace(printer(std::io::stdout(), Style::detect(&std::io::stdout())))
-//!     .quiet(Duration::from_millis(20))
+//!     .settle_time(Duration::from_millis(20))
 //!     .bind("127.0.0.1:0")?;
 //!
 //! // An SDK sends this when its daemon address is `receiver.address()`.
@@ -30,18 +30,20 @@
 //!
 //! # The model
 //!
-//! A **datagram** carries one **document**: a segment, or a subsegment sent on its own. A document is cut into its
-//! **entities**; the [`Store`] keeps the best version of each by id, whatever the order of arrival, within a bound of
-//! memory. A [`Trace`] is a tree made from them on demand: a snapshot, which later documents do not change.
+//! A **datagram** carries one **document**: a segment, or a subsegment sent on its own. The receiver splits a document
+//! into its **entities**. The [`Store`] keeps the best version of each entity by id, independent of the order of
+//! arrival and within a memory limit. A [`Trace`] is a tree built from them on demand: a snapshot that later documents
+//! do not change.
 //!
-//! A trace is **finished** when it has been quiet for a while, nothing in it is in progress and no parent is missing.
-//! What stays incomplete is shown after a longer time, as it is; and shown again, as an update, when more comes.
+//! A trace is **finished** when nothing has arrived for a short time, nothing in it is in progress and no parent is
+//! missing. A trace that stays incomplete is shown as it is after a longer time, and shown again as an update when more
+//! of it arrives.
 //!
 //! # Sampling
 //!
-//! On the TCP port of the same number SDKs fetch **rules** and report what they made of them; for each report they get
-//! a **target**: a **quota**, which is their share of the rule's reservoir for some seconds, and a rate. The rules are
-//! those of a file, which is followed as it changes:
+//! On the TCP port with the same number, SDKs fetch **rules** and report their sampling statistics. In response to each
+//! report they receive a **target**: a rate and a **quota**, which is their share of the rule's reservoir for some
+//! seconds. The rules can come from a file; the receiver picks up changes to it:
 //!
 //! ```no_run
 //! use xray_local::{Receiver, SamplingRules};
@@ -53,30 +55,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! | Call | Answer |
+//! | Call | Response |
 //! |---|---|
 //! | `POST /GetSamplingRules` | the rules, on one page |
-//! | `POST /SamplingTargets` | a target for each report, to be asked for again after ten seconds; reports of rules that are not there are unprocessed |
+//! | `POST /SamplingTargets` | a target for each report, valid until the next report in ten seconds; reports on unknown rules are listed as unprocessed |
 //!
-//! Other paths are answered with 404, and garbage with 400. There is one request on a connection, of 1 MiB at most,
-//! and it has five seconds to arrive.
+//! Other paths get status 404, and malformed requests 400. A connection carries one request of at most 1 MiB, which
+//! must arrive within five seconds.
 //!
-//! # Safety from the outside
+//! # Untrusted input
 //!
-//! Nothing a datagram or a call holds can stop the receiver or reach the terminal as a control sequence, and no depth of nesting
-//! can exhaust a stack.
+//! The content of a datagram or a call can neither stop the receiver nor reach the terminal as a control sequence, and
+//! no depth of nesting can exhaust the stack.
 //!
 //! | Module | Concept |
 //! |---|---|
-//! | `datagram` | the framing, and what the daemon refuses |
+//! | `datagram` | the framing, and the datagrams that the daemon rejects |
 //! | `document`, `cut` | from JSON text to entities, at any depth |
 //! | `entity` | one segment or subsegment: [`Entity`] |
 //! | `trace` | the tree: [`Trace`], [`Node`] |
-//! | `shelf`, `store` | what is kept and for how long; [`Store`] is the seam for other front-ends |
+//! | `shelf`, `store` | which traces are kept and for how long; [`Store`] is the interface for other front ends |
 //! | `receiver` | sockets and threads: [`Receiver`] |
 //! | `server`, `http` | the TCP side: connections, and the one request on each |
-//! | `sampling` | in the place of the X-Ray service: [`SamplingRules`], reservoirs, [`SamplingEvent`] |
-//! | `waterfall`, `style`, `canvas` | the picture: [`render`], [`printer`], [`Style`] |
+//! | `sampling` | the X-Ray service's side of sampling: [`SamplingRules`], reservoirs, [`SamplingEvent`] |
+//! | `waterfall`, `style`, `canvas` | the waterfall: [`render`], [`printer`], [`Style`] |
 
 #![forbid(unsafe_code)]
 

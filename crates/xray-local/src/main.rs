@@ -1,4 +1,4 @@
-//! `xray-local`: prints the traces that programs on this machine send, as waterfalls, and gives them sampling rules.
+//! `xray-local`: prints the traces that programs on this machine send as waterfalls, and serves sampling rules to them.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,18 +9,20 @@ use std::thread;
 use xray_local::{Receiver, SamplingEvent, SamplingRules, Style, printer};
 
 const USAGE: &str = "\
-Shows AWS X-Ray traces in the terminal while you develop, in place of the X-Ray daemon.
+Shows AWS X-Ray traces in the terminal while you develop. Replaces the X-Ray daemon.
 
 Usage: xray-local [OPTIONS]
 
 Options:
-      --listen <ADDRESS>    Where to receive documents and calls [default: 127.0.0.1:2000]
-      --rules <FILE>        Sampling rules for SDKs that ask, as `aws xray get-sampling-rules`
-                            prints them; changes are followed [default: X-Ray's default rule]
-      --show-sampling       Print what SDKs report of the rules, and what quota they get
-      --no-color            No colour, as when NO_COLOR is set or the output is no terminal
-      --width <COLUMNS>     Columns of the picture [default: COLUMNS, or 100]
-      --max-memory <SIZE>   How much to keep, such as 512K, 64M or 1G [default: 64M]
+      --listen <ADDRESS>    Address for documents (UDP) and sampling calls (TCP)
+                            [default: 127.0.0.1:2000]
+      --rules <FILE>        Sampling rules to serve, as printed by `aws xray get-sampling-rules`;
+                            reloaded when the file changes [default: X-Ray's default rule]
+      --show-sampling       Print the sampling reports of SDKs and the targets they receive
+      --no-color            Disable colour [default if NO_COLOR is set or the output is not a
+                            terminal]
+      --width <COLUMNS>     Width of a waterfall in columns [default: COLUMNS, or 100]
+      --max-memory <SIZE>   Memory for traces, such as 512K, 64M or 1G [default: 64M]
   -h, --help                Print this help
   -V, --version             Print the version
 ";
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn print(text: &str) -> ExitCode {
-    // Unlike `print!`, no panic when the reader has gone.
+    // Unlike `print!`, this does not panic when the reader has closed the pipe.
     ExitCode::from(u8::from(io::stdout().write_all(text.as_bytes()).is_err()))
 }
 
@@ -63,7 +65,7 @@ fn run(options: &Options) -> ExitCode {
     let show_sampling = options.show_sampling;
     builder = builder.on_sampling(move |event| match event {
         SamplingEvent::Reported(_) if !show_sampling => {}
-        // Its own stream: one may want the traces alone in a file.
+        // On standard error, so that standard output contains only traces and can be redirected to a file.
         _ => eprintln!("sampling: {event}"),
     });
     if let Some(memory) = options.memory {
@@ -74,13 +76,13 @@ fn run(options: &Options) -> ExitCode {
         Err(error) => {
             eprintln!("xray-local: cannot listen on {}: {error}", options.listen);
             if error.kind() == io::ErrorKind::AddrInUse {
-                eprintln!("{}", taken(options.listen));
+                eprintln!("{}", port_in_use(options.listen));
             }
             return ExitCode::FAILURE;
         }
     };
     eprintln!("{}", greeting(receiver.address()));
-    // Until Ctrl-C, whose default is to end the process: there is nothing to save.
+    // Ctrl-C ends the process by its default action: there is nothing to save.
     loop {
         thread::park();
     }
@@ -88,23 +90,23 @@ fn run(options: &Options) -> ExitCode {
 
 fn greeting(address: SocketAddr) -> String {
     let daemon = reachable(address);
-    let default = if daemon == DEFAULT { " (which is the default of most SDKs)" } else { "" };
+    let default = if daemon == DEFAULT { " (the default of most SDKs)" } else { "" };
     format!(
-        "Listening for X-Ray documents and sampling calls on {address}. In the program to trace set{default}:\n\n    \
-         AWS_XRAY_DAEMON_ADDRESS={daemon}\n\nCtrl-C ends."
+        "Listening for X-Ray documents and sampling calls on {address}.\nIn the program to trace, set{default}:\n\n    \
+         AWS_XRAY_DAEMON_ADDRESS={daemon}\n\nPress Ctrl-C to stop."
     )
 }
 
-fn taken(address: SocketAddr) -> String {
+fn port_in_use(address: SocketAddr) -> String {
     let other = SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(2000));
     format!(
-        "The X-Ray daemon or another xray-local seems to run there. Stop it, or take another port:\n\n    \
-         xray-local --listen {other}\n\nand in the program to trace set AWS_XRAY_DAEMON_ADDRESS={}.",
+        "The X-Ray daemon or another xray-local is probably using this port. Stop it, or use another port:\n\n    \
+         xray-local --listen {other}\n\nand set AWS_XRAY_DAEMON_ADDRESS={} in the program to trace.",
         reachable(other)
     )
 }
 
-/// Where to send to: one cannot send to "any address".
+/// An address that programs can send to: replaces an unspecified IP address with loopback.
 fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), v4.port()),
@@ -171,18 +173,18 @@ impl Command {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    // The one name that is worth knowing; others would need a resolver's patience.
+    // The only supported name: any other would need a resolver.
     let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let address = numeric.as_deref().unwrap_or(text).parse();
-    address.map_err(|_| format!("'{text}' is no address; it looks like 127.0.0.1:2000"))
+    address.map_err(|_| format!("'{text}' is not an address; expected something like 127.0.0.1:2000"))
 }
 
 fn width(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| format!("'{text}' is no number of columns"))
+    text.parse().map_err(|_| format!("'{text}' is not a number of columns"))
 }
 
 fn size(text: &str) -> Result<usize, String> {
-    let error = || format!("'{text}' is no size; it looks like 512K, 64M or 1G");
+    let error = || format!("'{text}' is not a size; expected something like 512K, 64M or 1G");
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit: usize = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" => 1,
@@ -222,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn wrong_arguments_say_what_is_wrong() {
+    fn errors_name_the_wrong_argument() {
         for (args, want) in [
             ("--listen", "--listen needs a value"),
-            ("--listen 2000", "'2000' is no address; it looks like 127.0.0.1:2000"),
-            ("--width wide", "'wide' is no number of columns"),
-            ("--max-memory 64X", "'64X' is no size; it looks like 512K, 64M or 1G"),
-            ("--max-memory M", "'M' is no size; it looks like 512K, 64M or 1G"),
-            ("--max-memory 99999999999G", "'99999999999G' is no size; it looks like 512K, 64M or 1G"),
+            ("--listen 2000", "'2000' is not an address; expected something like 127.0.0.1:2000"),
+            ("--width wide", "'wide' is not a number of columns"),
+            ("--max-memory 64X", "'64X' is not a size; expected something like 512K, 64M or 1G"),
+            ("--max-memory M", "'M' is not a size; expected something like 512K, 64M or 1G"),
+            ("--max-memory 99999999999G", "'99999999999G' is not a size; expected something like 512K, 64M or 1G"),
             ("--no-color=yes", "--no-color takes no value"),
             ("--rules", "--rules needs a value"),
             ("--verbose", "unknown argument '--verbose'"),
@@ -240,8 +242,8 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_comes_with_advice() {
-        let advice = taken(DEFAULT);
+    fn a_port_in_use_is_reported_with_an_alternative() {
+        let advice = port_in_use(DEFAULT);
         assert!(
             advice.contains("--listen 127.0.0.1:2001") && advice.contains("AWS_XRAY_DAEMON_ADDRESS=127.0.0.1:2001")
         );

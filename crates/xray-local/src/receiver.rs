@@ -1,4 +1,4 @@
-//! The sockets and the threads: one receives, one answers calls, one shows what is finished.
+//! The sockets and the threads: one receives documents, one serves sampling calls, one shows finished traces.
 
 use std::fmt;
 use std::io;
@@ -15,11 +15,11 @@ use crate::shelf::Limits;
 use crate::store::Store;
 use crate::trace::Trace;
 
-/// Takes documents on a UDP port and answers calls for sampling on the TCP port of the same number, as the daemon
-/// does, until it is dropped.
+/// Receives documents on a UDP port and serves sampling calls on the TCP port with the same number, like the X-Ray
+/// daemon, until it is dropped.
 ///
-/// Dropping it reads what was sent so far, shows every trace which was not shown in its last state, finished or not,
-/// and joins its threads: a program that sends, drops and ends loses nothing.
+/// Dropping a receiver reads everything that has already been sent, shows every trace whose latest state has not been
+/// shown, finished or not, and joins its threads. A program that sends, drops the receiver and exits loses nothing.
 pub struct Receiver {
     address: SocketAddr,
     store: Store,
@@ -29,7 +29,7 @@ pub struct Receiver {
     showing: Option<JoinHandle<()>>,
 }
 
-/// What a [`Receiver`] shall do; begun by [`Receiver::builder`].
+/// Configures a [`Receiver`]; created by [`Receiver::builder`].
 #[must_use]
 #[derive(Default)]
 pub struct ReceiverBuilder {
@@ -42,114 +42,123 @@ pub struct ReceiverBuilder {
 type Viewer = Box<dyn FnMut(&Trace) + Send>;
 
 impl Receiver {
-    /// A receiver that only keeps what it receives; port 0 takes a free one.
+    /// Creates a receiver that only stores traces. Port 0 chooses a free port.
     ///
     /// # Errors
     ///
-    /// As [`ReceiverBuilder::bind`].
+    /// The same as for [`ReceiverBuilder::bind`].
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Receiver> {
         Receiver::builder().bind(address)
     }
 
-    /// Begins to configure a receiver.
+    /// Returns a builder with the default configuration.
     pub fn builder() -> ReceiverBuilder {
         ReceiverBuilder::default()
     }
 
-    /// Where it listens: the daemon address for the SDK.
+    /// Returns the address it listens on, which is the daemon address to configure in the SDK.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The traces it has; a clone outlives the receiver.
+    /// Returns the store of received traces. A clone of it outlives the receiver.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Waits until so many traces were shown since the receiver began, the work of every `on_trace` included; false
-    /// when time was up before. An update of a trace does not count.
+    /// Waits until this many traces have been shown since the receiver started and every `on_trace` callback has
+    /// returned for them. Updates of a trace do not count.
+    ///
+    /// Returns false if the timeout elapses first.
     pub fn wait_for(&self, traces: usize, timeout: Duration) -> bool {
         self.store.wait_for(traces, timeout)
     }
 }
 
 impl ReceiverBuilder {
-    /// Gives each finished trace to `view`, and again as an update when more of it came; each call adds one.
+    /// Adds a callback that receives each finished trace, and receives it again as an update when more of it arrives.
     ///
-    /// It runs on a thread of its own, so a slow terminal does not lose datagrams. [`printer`](crate::printer) makes
-    /// one that prints waterfalls.
+    /// Each call of this method adds a callback; without one, traces are only stored. Callbacks run on a separate
+    /// thread, so a slow terminal does not cause lost datagrams. [`printer`](crate::printer) creates a callback that
+    /// prints waterfalls.
     pub fn on_trace(mut self, view: impl FnMut(&Trace) + Send + 'static) -> Self {
         self.viewers.push(Box::new(view));
         self
     }
 
-    /// Keeps about so many bytes, 64 MiB unless told; the traces that were quiet for longest go first.
+    /// Limits the memory for traces, in bytes (default: 64 MiB). The limit is approximate.
+    ///
+    /// When it is exceeded, the receiver drops the traces that have been idle for the longest time. Calling this again
+    /// replaces the limit.
     pub fn memory(mut self, bytes: usize) -> Self {
         self.limits.memory = bytes;
         self
     }
 
-    /// Takes a trace for finished when nothing came for so long, nothing is in progress and no parent is missing; 200 ms
-    /// unless told.
-    pub fn quiet(mut self, quiet: Duration) -> Self {
-        self.limits.quiet = quiet;
+    /// Sets how long nothing must arrive for a trace before it counts as finished (default: 200 ms).
+    ///
+    /// A finished trace also has no entity in progress and no missing parent. Calling this again replaces the value.
+    pub fn settle_time(mut self, settle_time: Duration) -> Self {
+        self.limits.settle_time = settle_time;
         self
     }
 
-    /// Shows an unfinished trace when nothing came for so long; 5 s unless told.
+    /// Sets how long nothing must arrive for an unfinished trace before it is shown as it is (default: 5 s).
     ///
-    /// It is also how long a trace waits for the caller of its first segment, which a caller that is not traced here
-    /// never sends.
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.limits.patience = patience;
+    /// This is also how long a trace waits for the caller of its first segment. A caller that does not send its
+    /// documents to this receiver never arrives. Calling this again replaces the value.
+    pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
+        self.limits.idle_timeout = idle_timeout;
         self
     }
 
-    /// Gives these sampling rules to SDKs that ask for them; X-Ray's default rule alone unless told.
+    /// Sets the sampling rules to serve to SDKs (default: only X-Ray's default rule).
     ///
-    /// Rules from a file follow it: it is read again at each call of a client, which comes every ten seconds, and
-    /// after a change clients are told to fetch the rules again. Of the reservoir of a rule each client that makes
-    /// use of it gets a share.
+    /// Rules from a file are reloaded when it changes: the file is read again on each call of a client, and clients
+    /// call every ten seconds. The next response asks them to fetch the changed rules. All clients that use a rule
+    /// share its reservoir. Calling this again replaces the rules.
     pub fn rules(mut self, rules: SamplingRules) -> Self {
         self.rules = rules;
         self
     }
 
-    /// Gives to `tell` what happens in sampling: reports of clients, changes of the rules file. Unless told, only a
-    /// change that cannot be used is said, on standard error.
+    /// Sets a callback for sampling events: reports of clients and changes of the rules file.
     ///
-    /// It runs after the answer, on the thread of the connection: several may call it at once.
-    pub fn on_sampling(mut self, tell: impl Fn(&SamplingEvent) + Send + Sync + 'static) -> Self {
-        self.on_sampling = Some(Box::new(tell));
+    /// By default, the receiver prints only invalid changes of the rules file, to standard error. The callback runs on
+    /// the thread of a connection after the response was sent, possibly on several threads at once. Calling this again
+    /// replaces the callback.
+    pub fn on_sampling(mut self, listener: impl Fn(&SamplingEvent) + Send + Sync + 'static) -> Self {
+        self.on_sampling = Some(Box::new(listener));
         self
     }
 
-    /// Opens both sockets and begins to receive.
+    /// Opens both sockets and starts receiving.
     ///
     /// # Errors
     ///
-    /// The address cannot be bound, most likely as the daemon or another receiver has it, or a thread cannot be begun.
+    /// Returns an error if the address cannot be bound, usually because the daemon or another receiver uses it, or if a
+    /// thread cannot be started.
     pub fn bind(self, address: impl ToSocketAddrs) -> io::Result<Receiver> {
         let (socket, listener) = bind(address)?;
-        socket.set_read_timeout(Some(GLANCE))?;
+        socket.set_read_timeout(Some(STOP_CHECK))?;
         let address = socket.local_addr()?;
         let store = Store::with_limits(self.limits);
         let stopping = Arc::new(AtomicBool::new(false));
-        // Whole from the start, so that an early return stops what already runs.
+        // Complete from the start, so that dropping it on an early return stops the threads that already run.
         let mut receiver = Receiver { address, store, stopping, receiving: None, serving: None, showing: None };
         let (store, viewers) = (receiver.store.clone(), self.viewers);
         receiver.showing = Some(spawn("xray-local-show", move || show(&store, viewers))?);
         let (store, stopping) = (receiver.store.clone(), Arc::clone(&receiver.stopping));
         receiver.receiving = Some(spawn("xray-local-receive", move || receive(&socket, &store, &stopping))?);
         let (sampling, stopping) = (Sampling::new(self.rules), Arc::clone(&receiver.stopping));
-        let tell = self.on_sampling.unwrap_or_else(|| Box::new(complain));
-        let serve = move || server::serve(&listener, &sampling, &tell, &stopping);
+        let on_event = self.on_sampling.unwrap_or_else(|| Box::new(print_refused_rules));
+        let serve = move || server::serve(&listener, &sampling, &on_event, &stopping);
         receiver.serving = Some(spawn("xray-local-listen", serve)?);
         Ok(receiver)
     }
 }
 
-/// Both kinds of socket on one port.
+/// Binds a UDP and a TCP socket to the same port.
 fn bind(address: impl ToSocketAddrs) -> io::Result<(UdpSocket, TcpListener)> {
     let mut attempts = 16;
     loop {
@@ -157,45 +166,45 @@ fn bind(address: impl ToSocketAddrs) -> io::Result<(UdpSocket, TcpListener)> {
         attempts -= 1;
         match TcpListener::bind(socket.local_addr()?) {
             Ok(listener) => return Ok((socket, listener)),
-            // A port that is free for the one may be taken for the other. Where any will do, the next one is free.
+            // A port that is free for UDP may be in use for TCP. With port 0 the next attempt gets another port.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-fn complain(event: &SamplingEvent) {
+fn print_refused_rules(event: &SamplingEvent) {
     if let SamplingEvent::RulesRefused(_) = event {
         eprintln!("xray-local: {event}");
     }
 }
 
-/// How often a receiver looks whether it shall stop, should the datagram that wakes it be lost.
-const GLANCE: Duration = Duration::from_millis(500);
+/// How often a receiver checks whether it should stop, in case the datagram that wakes it is lost.
+const STOP_CHECK: Duration = Duration::from_millis(500);
 
-/// How many datagrams are still read after the end was announced: more than a socket's buffer holds.
+/// How many datagrams are read after the receiver was asked to stop: more than a socket's buffer holds.
 const LAST_DATAGRAMS: usize = 10_000;
 
 fn receive(socket: &UdpSocket, store: &Store, stopping: &AtomicBool) {
-    // The largest datagram there is: none is cut off.
+    // The size of the largest possible datagram, so none is truncated.
     let mut buffer = vec![0; 64 * 1024];
     let mut last = LAST_DATAGRAMS;
     let mut draining = false;
     while last > 0 {
         if !draining && stopping.load(Ordering::Acquire) {
-            // What was sent to loopback before now is in the socket's buffer. A refusal leaves the read timeout, which
-            // does the same more slowly.
+            // Everything sent over loopback before now is in the socket's buffer. If this call fails, the read timeout
+            // still ends the loop, only later.
             _ = socket.set_nonblocking(true);
             draining = true;
         }
         match socket.recv(&mut buffer) {
-            // Refusals are counted by the store.
+            // The store counts refused datagrams.
             Ok(length) => _ = store.accept(&buffer[..length]),
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut if draining => return,
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
-                // No error ends a receiver; one that stays must not take a whole core.
-                _ => thread::sleep(GLANCE / 10),
+                // No error ends a receiver. A permanent error must not keep a core busy.
+                _ => thread::sleep(STOP_CHECK / 10),
             },
         }
         last -= usize::from(draining);
@@ -206,7 +215,7 @@ fn show(store: &Store, mut viewers: Vec<Viewer>) {
     while let Some(traces) = store.next_shown() {
         for trace in traces {
             for view in &mut viewers {
-                // The panic hook has reported it; the next trace may do better.
+                // The panic hook has already reported the panic; later traces are still shown.
                 _ = catch_unwind(AssertUnwindSafe(|| view(&trace)));
             }
             if !trace.is_update() {
@@ -228,8 +237,9 @@ impl Drop for Receiver {
             _ = receiving.join();
         }
         if let Some(serving) = self.serving.take() {
-            // Should it fail, then for a reason that ends the wait as well: too many connections or files.
-            _ = TcpStream::connect_timeout(&reachable(self.address), GLANCE);
+            // Wakes the thread from `accept`. The possible reasons for a failure, too many connections or open files,
+            // also end its wait.
+            _ = TcpStream::connect_timeout(&reachable(self.address), STOP_CHECK);
             _ = serving.join();
         }
         self.store.stop();
@@ -239,13 +249,13 @@ impl Drop for Receiver {
     }
 }
 
-/// Sends an empty datagram, which is ignored, but ends the wait for one.
+/// Sends an empty datagram, which is ignored but wakes the receiving thread.
 fn wake(address: SocketAddr) {
     let from = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     _ = UdpSocket::bind(from).and_then(|socket| socket.send_to(&[], reachable(address)));
 }
 
-/// One cannot send to "any address".
+/// Replaces an unspecified IP address, to which nothing can be sent, with loopback.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
@@ -275,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn handles_cross_threads() {
+    fn public_types_are_send_and_sync() {
         fn send_and_sync<T: Send + Sync>() {}
         send_and_sync::<Receiver>();
         send_and_sync::<Store>();

@@ -1,4 +1,4 @@
-//! The TCP side: a thread for each connection, few of them and none for long.
+//! The TCP side: one thread per connection, limited in number and lifetime.
 
 use std::io::{self, Read};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,69 +11,70 @@ use std::time::{Duration, Instant};
 use crate::http::{Request, Response, Unread};
 use crate::sampling::{Sampling, SamplingEvent};
 
-/// At one time. They are short, and a client makes one in ten seconds.
+/// Concurrent connections. They are short, and a client opens one every ten seconds.
 const MAX_CONNECTIONS: usize = 64;
 
-/// For a whole request; no SDK waits longer for its answer.
+/// Time limit for reading a request. No SDK waits longer for a response.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
 
-/// For a client to take its answer and to close.
+/// Time limit for a client to read its response and close the connection.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
-/// How often a connection looks whether it shall stop.
-const GLANCE: Duration = Duration::from_millis(100);
+/// How often a connection checks whether it should stop.
+const STOP_CHECK: Duration = Duration::from_millis(100);
 
-/// Who hears of what happened.
+/// Callback for sampling events.
 pub(crate) type Listener = Box<dyn Fn(&SamplingEvent) + Send + Sync>;
 
-/// Serves until `stopping`, which is looked at after each connection; returns when all of them are closed.
-pub(crate) fn serve(listener: &TcpListener, sampling: &Sampling, tell: &Listener, stopping: &AtomicBool) {
-    // One for each connection and one for this function: dropped in any case, also by a panic.
+/// Serves connections until `stopping` is set, which is checked after each accept; returns when all are closed.
+pub(crate) fn serve(listener: &TcpListener, sampling: &Sampling, on_event: &Listener, stopping: &AtomicBool) {
+    // Counts connections: each holds a clone, which is dropped even if its thread panics.
     let seats = Arc::new(());
     thread::scope(|scope| {
         while !stopping.load(Ordering::Acquire) {
             let Ok((stream, _)) = listener.accept() else {
-                // No error ends a receiver; one that stays must not take a whole core.
-                thread::sleep(GLANCE / 2);
+                // No error ends a receiver. A permanent error must not keep a core busy.
+                thread::sleep(STOP_CHECK / 2);
                 continue;
             };
             if Arc::strong_count(&seats) > MAX_CONNECTIONS {
-                // So short an answer fits into the socket's buffer: it does not wait for the client.
+                // This response fits into the socket's buffer, so it is sent without waiting for the client.
                 _ = stream.set_nonblocking(true);
                 _ = Response::error(503, "too many connections").write(&mut &stream);
                 continue;
             }
             let seat = Arc::clone(&seats);
             let work = move || {
-                converse(&stream, sampling, tell, stopping);
+                converse(&stream, sampling, on_event, stopping);
                 drop(seat);
             };
-            // Without a thread the connection closes unanswered; the client asks again later.
+            // If no thread can be started, the connection closes without a response and the client retries later.
             _ = thread::Builder::new().name("xray-local-serve".to_owned()).spawn_scoped(scope, work);
         }
     });
 }
 
-/// One request, one answer. A connection that goes on would save little, once in ten seconds.
-fn converse(stream: &TcpStream, sampling: &Sampling, tell: &Listener, stopping: &AtomicBool) {
+/// Reads one request and writes one response. Keeping a connection alive would save little for a call every ten
+/// seconds.
+fn converse(stream: &TcpStream, sampling: &Sampling, on_event: &Listener, stopping: &AtomicBool) {
     let within = |time| Within { stream, deadline: Instant::now() + time, stopping };
     _ = stream.set_write_timeout(Some(CLOSE_TIME));
     let (response, events) = match Request::read(within(REQUEST_TIME), stream) {
-        Ok(request) => sampling.answer(&request),
+        Ok(request) => sampling.respond(&request),
         Err(Unread::Refused(response)) => (response, Vec::new()),
         Err(Unread::Gone) => return,
     };
     _ = response.write(&mut &*stream);
     _ = stream.shutdown(Shutdown::Write);
     for event in &events {
-        // The panic hook has reported it; the next event may do better.
-        _ = catch_unwind(AssertUnwindSafe(|| tell(event)));
+        // The panic hook has already reported the panic; later events are still passed on.
+        _ = catch_unwind(AssertUnwindSafe(|| on_event(event)));
     }
-    // To close while the client still sends would destroy the answer on its way.
+    // Closing while the client still sends would reset the connection and lose the response in flight.
     _ = io::copy(&mut within(CLOSE_TIME), &mut io::sink());
 }
 
-/// Reads until a deadline, or the end of the receiver.
+/// Reads from a stream until a deadline passes or the receiver stops.
 struct Within<'a> {
     stream: &'a TcpStream,
     deadline: Instant,
@@ -90,7 +91,7 @@ impl Read for Within<'_> {
             if left.is_zero() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            self.stream.set_read_timeout(Some(left.min(GLANCE)))?;
+            self.stream.set_read_timeout(Some(left.min(STOP_CHECK)))?;
             match (&mut &*self.stream).read(buffer) {
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
                 result => return result,

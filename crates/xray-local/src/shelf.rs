@@ -1,5 +1,4 @@
-//! What is kept of the traces, and for how long: without locks, clocks or threads, so that tests can say what time
-//! it is.
+//! Which traces are kept, and for how long. Has no locks, clocks or threads, so tests control the time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,31 +9,31 @@ use crate::entity::Entity;
 use crate::id::{EntityId, TraceId};
 use crate::trace::Trace;
 
-/// When to forget, and when to call a trace finished.
+/// When a trace is evicted, and when it counts as finished.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) memory: usize,
-    pub(crate) quiet: Duration,
-    pub(crate) patience: Duration,
+    pub(crate) settle_time: Duration,
+    pub(crate) idle_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        // A caller closes right after what it called: 200 ms suffice between services, and still feel immediate.
-        Limits { memory: 64 << 20, quiet: Duration::from_millis(200), patience: Duration::from_secs(5) }
+        // A caller closes right after the service it called: 200 ms are enough between services, and feel immediate.
+        Limits { memory: 64 << 20, settle_time: Duration::from_millis(200), idle_timeout: Duration::from_secs(5) }
     }
 }
 
-/// The traces at hand. The one that was quiet for longest goes first when memory is short.
+/// The traces in memory. When memory runs short, the trace that has been idle for the longest time is evicted first.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     limits: Limits,
     traces: HashMap<TraceId, Held>,
-    /// By the turn of the last document.
+    /// Traces by the sequence number of their last document.
     recency: BTreeMap<u64, TraceId>,
-    /// When to look whether a trace is finished.
+    /// When to check whether a trace is finished.
     due: BTreeSet<(Instant, TraceId)>,
-    turn: u64,
+    sequence: u64,
     bytes: usize,
     evicted: u64,
 }
@@ -43,13 +42,13 @@ pub(crate) struct Shelf {
 struct Held {
     entities: HashMap<EntityId, Arc<Entity>>,
     bytes: usize,
-    turn: u64,
+    sequence: u64,
     last: Instant,
     due: Option<Instant>,
     reported: bool,
 }
 
-/// A trace's entities taken from the shelf. Joining them takes a while for large traces: not under a lock.
+/// The entities of a trace, copied from the shelf. Joining them is slow for large traces and must not hold a lock.
 pub(crate) struct Parts {
     id: TraceId,
     entities: Vec<Arc<Entity>>,
@@ -63,9 +62,9 @@ impl Parts {
 }
 
 impl Shelf {
-    /// What a trace costs besides its entities: map entries, mostly.
+    /// Overhead of a trace in addition to its entities, mainly map entries.
     const TRACE_WEIGHT: usize = 512;
-    /// What an entity costs besides itself.
+    /// Overhead of an entity in addition to its own weight.
     const ENTITY_WEIGHT: usize = 64;
 
     pub(crate) fn new(limits: Limits) -> Shelf {
@@ -79,24 +78,24 @@ impl Shelf {
             Held::new(Self::TRACE_WEIGHT, now)
         });
         let before = held.bytes;
-        let mut news = false;
+        let mut changed = false;
         for entity in document.entities {
-            news |= held.put(entity);
+            changed |= held.put(entity);
         }
         self.bytes = self.bytes + held.bytes - before;
-        // A document that was seen before, as a daemon's retry would be, does not show the trace again.
-        if news {
+        // A document that was received before, such as a retry, does not cause the trace to be shown again.
+        if changed {
             held.last = now;
-            let due = after(now, self.limits.quiet);
+            let due = after(now, self.limits.settle_time);
             if let Some(old) = held.due.replace(due) {
                 self.due.remove(&(old, id));
             }
             self.due.insert((due, id));
         }
-        self.turn += 1;
-        self.recency.remove(&held.turn);
-        held.turn = self.turn;
-        self.recency.insert(self.turn, id);
+        self.sequence += 1;
+        self.recency.remove(&held.sequence);
+        held.sequence = self.sequence;
+        self.recency.insert(self.sequence, id);
         self.evict();
     }
 
@@ -112,21 +111,21 @@ impl Shelf {
         }
     }
 
-    /// The next moment at which a trace may be finished.
+    /// Returns the earliest time at which a trace may be finished.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.due.first().map(|&(due, _)| due)
     }
 
-    /// The traces to show: quiet and settled, or waited for long enough.
+    /// Takes the traces to show: those that are finished, and those that have reached the idle timeout.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Parts> {
         let mut ready = Vec::new();
         while let Some(&(due, id)) = self.due.first().filter(|(due, _)| *due <= now) {
             self.due.remove(&(due, id));
             let Some(held) = self.traces.get_mut(&id) else { continue };
-            let give_up = after(held.last, self.limits.patience);
-            if give_up > now && !held.is_settled() {
-                held.due = Some(give_up);
-                self.due.insert((give_up, id));
+            let timeout = after(held.last, self.limits.idle_timeout);
+            if timeout > now && !held.is_complete() {
+                held.due = Some(timeout);
+                self.due.insert((timeout, id));
             } else {
                 ready.push(held.report(id));
             }
@@ -134,7 +133,7 @@ impl Shelf {
         ready
     }
 
-    /// What was never shown in its present state, finished or not.
+    /// Takes the traces whose current state has not been shown, finished or not.
     pub(crate) fn take_unreported(&mut self) -> Vec<Parts> {
         let due = std::mem::take(&mut self.due);
         due.into_iter().filter_map(|(_, id)| Some(self.traces.get_mut(&id)?.report(id))).collect()
@@ -144,7 +143,7 @@ impl Shelf {
         self.traces.get(&id).map(|held| held.parts(id))
     }
 
-    /// All traces, the one that was quiet for longest first.
+    /// Returns all traces, the one that has been idle for the longest time first.
     pub(crate) fn all(&self) -> Vec<Parts> {
         self.recency.values().filter_map(|&id| self.get(id)).collect()
     }
@@ -164,10 +163,10 @@ impl Shelf {
 
 impl Held {
     fn new(bytes: usize, now: Instant) -> Held {
-        Held { entities: HashMap::new(), bytes, turn: 0, last: now, due: None, reported: false }
+        Held { entities: HashMap::new(), bytes, sequence: 0, last: now, due: None, reported: false }
     }
 
-    /// Keeps an entity, unless the version at hand is better; says whether it did.
+    /// Stores an entity unless the stored version is better. Returns whether it was stored.
     fn put(&mut self, entity: Entity) -> bool {
         let old = self.entities.get(&entity.id());
         if old.is_some_and(|old| !entity.replaces(old)) {
@@ -179,7 +178,8 @@ impl Held {
         true
     }
 
-    fn is_settled(&self) -> bool {
+    /// Whether nothing is in progress and no parent is missing.
+    fn is_complete(&self) -> bool {
         let known = |id: Option<EntityId>| id.is_none_or(|id| self.entities.contains_key(&id));
         self.entities.values().all(|entity| !entity.is_in_progress() && known(entity.parent_id()))
     }
@@ -196,7 +196,7 @@ impl Held {
     }
 }
 
-/// A moment so late that it means never is an hour away: looking once an hour costs nothing.
+/// Adds a wait to a moment. If the sum overflows, the wait is an hour: one check an hour costs nothing.
 fn after(moment: Instant, wait: Duration) -> Instant {
     moment.checked_add(wait).unwrap_or(moment + Duration::from_secs(3600))
 }
@@ -205,8 +205,8 @@ fn after(moment: Instant, wait: Duration) -> Instant {
 mod tests {
     use super::*;
 
-    const QUIET: Duration = Duration::from_millis(200);
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const SETTLE_TIME: Duration = Duration::from_millis(200);
+    const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
     fn document(trace: u32, id: u32, members: &str) -> Document {
         let text = format!(
@@ -221,42 +221,42 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_trace_is_due_once_it_is_quiet() {
+    fn a_complete_trace_is_due_after_the_settle_time() {
         let (mut shelf, start) = (Shelf::default(), Instant::now());
         shelf.put(document(1, 1, ",\"end_time\":2"), start);
-        assert_eq!(due(&mut shelf, start + QUIET / 2), []);
-        shelf.put(document(1, 2, ",\"end_time\":2,\"parent_id\":\"0000000000000001\""), start + QUIET / 2);
-        assert_eq!(due(&mut shelf, start + QUIET), []);
-        assert_eq!(shelf.next_due(), Some(start + QUIET / 2 + QUIET));
-        assert_eq!(due(&mut shelf, start + QUIET * 2), [(2, false)]);
+        assert_eq!(due(&mut shelf, start + SETTLE_TIME / 2), []);
+        shelf.put(document(1, 2, ",\"end_time\":2,\"parent_id\":\"0000000000000001\""), start + SETTLE_TIME / 2);
+        assert_eq!(due(&mut shelf, start + SETTLE_TIME), []);
+        assert_eq!(shelf.next_due(), Some(start + SETTLE_TIME / 2 + SETTLE_TIME));
+        assert_eq!(due(&mut shelf, start + SETTLE_TIME * 2), [(2, false)]);
         assert_eq!(shelf.next_due(), None);
     }
 
     #[test]
-    fn an_open_or_orphaned_trace_is_due_after_patience() {
+    fn an_open_or_orphaned_trace_is_due_after_the_idle_timeout() {
         for members in ["", ",\"in_progress\":true", ",\"end_time\":2,\"parent_id\":\"00000000000000ff\""] {
             let (mut shelf, start) = (Shelf::default(), Instant::now());
             shelf.put(document(1, 1, members), start);
-            assert_eq!(due(&mut shelf, start + QUIET), [], "{members}");
-            assert_eq!(shelf.next_due(), Some(start + PATIENCE));
-            assert_eq!(due(&mut shelf, start + PATIENCE), [(1, false)], "{members}");
+            assert_eq!(due(&mut shelf, start + SETTLE_TIME), [], "{members}");
+            assert_eq!(shelf.next_due(), Some(start + IDLE_TIMEOUT));
+            assert_eq!(due(&mut shelf, start + IDLE_TIMEOUT), [(1, false)], "{members}");
         }
     }
 
     #[test]
-    fn what_comes_later_shows_the_trace_again_unless_it_is_known() {
+    fn a_late_document_shows_the_trace_again_unless_it_is_known() {
         let (mut shelf, start) = (Shelf::default(), Instant::now());
         shelf.put(document(1, 1, ",\"end_time\":2"), start);
-        assert_eq!(due(&mut shelf, start + QUIET), [(1, false)]);
-        shelf.put(document(1, 1, ",\"end_time\":2"), start + QUIET);
-        shelf.put(document(1, 1, ",\"in_progress\":true"), start + QUIET);
+        assert_eq!(due(&mut shelf, start + SETTLE_TIME), [(1, false)]);
+        shelf.put(document(1, 1, ",\"end_time\":2"), start + SETTLE_TIME);
+        shelf.put(document(1, 1, ",\"in_progress\":true"), start + SETTLE_TIME);
         assert_eq!(shelf.next_due(), None);
-        shelf.put(document(1, 2, ",\"end_time\":2,\"parent_id\":\"0000000000000001\""), start + QUIET);
-        assert_eq!(due(&mut shelf, start + QUIET * 2), [(2, true)]);
+        shelf.put(document(1, 2, ",\"end_time\":2,\"parent_id\":\"0000000000000001\""), start + SETTLE_TIME);
+        assert_eq!(due(&mut shelf, start + SETTLE_TIME * 2), [(2, true)]);
     }
 
     #[test]
-    fn memory_is_bounded_and_the_quietest_trace_goes_first() {
+    fn memory_is_bounded_and_the_longest_idle_trace_is_evicted_first() {
         let start = Instant::now();
         let mut one = Shelf::default();
         one.put(document(1, 1, ",\"end_time\":2"), start);
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_beyond_the_bound_goes_as_a_whole() {
+    fn a_trace_larger_than_the_limit_is_evicted_as_a_whole() {
         let mut shelf = Shelf::new(Limits { memory: 10_000, ..Limits::default() });
         for id in 0..1_000 {
             shelf.put(document(1, id, ",\"end_time\":2"), Instant::now());
@@ -282,8 +282,8 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_wait_is_no_overflow() {
-        let limits = Limits { quiet: Duration::MAX, patience: Duration::MAX, ..Limits::default() };
+    fn an_endless_wait_does_not_overflow() {
+        let limits = Limits { settle_time: Duration::MAX, idle_timeout: Duration::MAX, ..Limits::default() };
         let (mut shelf, start) = (Shelf::new(limits), Instant::now());
         shelf.put(document(1, 1, ",\"end_time\":2"), start);
         assert!(shelf.next_due() > Some(start));

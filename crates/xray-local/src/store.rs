@@ -1,4 +1,4 @@
-//! The traces at hand, for any number of readers: terminal, tests, later a web page.
+//! Recent traces, shared by any number of readers: the terminal, tests, other front ends.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,9 +10,10 @@ use crate::id::TraceId;
 use crate::shelf::{Limits, Parts, Shelf};
 use crate::trace::Trace;
 
-/// Recent traces in bounded memory; a cheap clone is a view of the same ones.
+/// Recent traces, within a memory limit. Clones are cheap and share the same traces.
 ///
-/// A [`Receiver`](crate::Receiver) fills its own; one without a socket serves tests and other transports:
+/// Each [`Receiver`](crate::Receiver) fills a store of its own. A store without a receiver is useful for tests and
+/// other transports:
 ///
 /// ```
 /// use xray_local::{Store, Style, render};
@@ -35,7 +36,7 @@ pub struct Store {
 
 struct Shared {
     state: Mutex<State>,
-    /// A trace became due earlier than any other, one was shown, or the end has come.
+    /// Notified when the earliest due time moves forward, a trace was shown, or the store was stopped.
     changed: Condvar,
 }
 
@@ -47,28 +48,28 @@ struct State {
     stopped: bool,
 }
 
-/// What came in, what was refused, what is kept.
+/// Counters of a [`Store`]: datagrams received and refused, traces kept and evicted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Datagrams, the refused ones included, empty ones not.
+    /// Datagrams received, including refused ones but not empty ones.
     pub datagrams: u64,
-    /// Refused: see [`Refusal::MissingHeader`].
+    /// Datagrams refused with [`Refusal::MissingHeader`].
     pub missing_header: u64,
-    /// Refused: see [`Refusal::InvalidHeader`].
+    /// Datagrams refused with [`Refusal::InvalidHeader`].
     pub invalid_header: u64,
-    /// Refused: see [`Refusal::InvalidDocument`].
+    /// Datagrams refused with [`Refusal::InvalidDocument`].
     pub invalid_document: u64,
-    /// Traces at hand.
+    /// Traces currently in the store.
     pub traces: usize,
-    /// About how many bytes they hold.
+    /// Approximate size of these traces, in bytes.
     pub bytes: usize,
-    /// Traces forgotten for want of memory.
+    /// Traces evicted because the memory limit was reached.
     pub evicted: u64,
 }
 
 impl Store {
-    /// An empty store with the default bound of memory, 64 MiB.
+    /// Creates an empty store with the default memory limit of 64 MiB.
     pub fn new() -> Store {
         Store::with_limits(Limits::default())
     }
@@ -78,12 +79,14 @@ impl Store {
         Store { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }) }
     }
 
-    /// Takes one datagram: the header line and a document.
+    /// Adds the document of one datagram, which consists of the header line and the document.
+    ///
+    /// An empty datagram is ignored, as the daemon does.
     ///
     /// # Errors
     ///
-    /// The datagram is not one the daemon and the service would take. It is counted and leaves no trace. An empty
-    /// datagram is ignored, as by the daemon.
+    /// Returns an error if the daemon or the service would reject the datagram. The store counts it and is otherwise
+    /// unchanged.
     pub fn accept(&self, datagram: &[u8]) -> Result<(), Refusal> {
         if datagram.is_empty() {
             return Ok(());
@@ -97,8 +100,8 @@ impl Store {
                 state.shelf.put(document, Instant::now());
                 let after = state.shelf.next_due();
                 drop(state);
-                // A wake-up for each document would cost more than the document: mostly the wait gets longer, and
-                // who waits finds out by itself.
+                // Waking the waiting thread for each document would cost more than the document. Usually the due time
+                // only moves back, and the thread finds out when its wait ends.
                 if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
                     self.shared.changed.notify_all();
                 }
@@ -115,26 +118,26 @@ impl Store {
         }
     }
 
-    /// All traces as they are now, the one that was quiet for longest first.
+    /// Returns snapshots of all traces, the one that has been idle for the longest time first.
     pub fn traces(&self) -> Vec<Trace> {
         let parts = self.lock().shelf.all();
         parts.into_iter().map(Parts::join).collect()
     }
 
-    /// One trace as it is now.
+    /// Returns a snapshot of one trace, if the store has it.
     pub fn get(&self, id: TraceId) -> Option<Trace> {
         let parts = self.lock().shelf.get(id);
         parts.map(Parts::join)
     }
 
-    /// The counters.
+    /// Returns the counters.
     pub fn stats(&self) -> Stats {
         let state = self.lock();
         let shelf = &state.shelf;
         Stats { traces: shelf.len(), bytes: shelf.bytes(), evicted: shelf.evicted(), ..state.stats }
     }
 
-    /// Waits for traces to show; nothing once the store was stopped and the last ones were given out.
+    /// Waits for traces to show. Returns `None` once the store was stopped and the last traces were returned.
     pub(crate) fn next_shown(&self) -> Option<Vec<Trace>> {
         let mut state = self.lock();
         let ready = loop {

@@ -1,9 +1,9 @@
-//! How a waterfall looks: injected, so that the picture is a function of trace and style.
+//! The appearance of a waterfall, passed in, so that the output depends only on the trace and the style.
 
 use std::env;
 use std::io::IsTerminal;
 
-/// The looks of a waterfall.
+/// The appearance of a waterfall: width, colour and number of rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Style {
     pub(crate) width: usize,
@@ -13,13 +13,16 @@ pub struct Style {
 }
 
 impl Style {
-    /// 100 columns, without colour; for files and tests.
+    /// Returns a style with 100 columns and no colour, for files and tests.
     pub fn plain() -> Style {
         Style { width: 100, color: false, alike: 5, rows: 400 }
     }
 
-    /// What suits an output: colour on a terminal unless `NO_COLOR` is set or `TERM` is `dumb`, and the width `COLUMNS`
-    /// tells. Reads the environment now, not later.
+    /// Returns the style that suits an output.
+    ///
+    /// On a terminal, this enables colour unless `NO_COLOR` is set or `TERM` is `dumb`, and takes the width from
+    /// `COLUMNS` (default: 100). For any other output it returns [`plain`](Style::plain). The environment is read once,
+    /// during this call.
     pub fn detect(output: &impl IsTerminal) -> Style {
         let style = Style::plain();
         if !output.is_terminal() {
@@ -32,25 +35,32 @@ impl Style {
         style.with_color(!refused && !dumb).with_width(width)
     }
 
-    /// Fits rows into so many columns, 64 at least: a trace id alone takes 35.
+    /// Sets the width in columns (default: 100). Values below 64 or above 1,000 are clamped: a trace id alone takes 35.
+    ///
+    /// Calling this again replaces the width.
     #[must_use]
     pub fn with_width(self, columns: usize) -> Style {
         Style { width: columns.clamp(64, 1_000), ..self }
     }
 
-    /// Turns colour on or off.
+    /// Enables or disables colour (default: disabled). Calling this again replaces the value.
     #[must_use]
     pub fn with_color(self, color: bool) -> Style {
         Style { color, ..self }
     }
 
-    /// Shows so many siblings of the same name before it sums up the others; 5 unless told.
+    /// Sets how many siblings with the same name are shown before the others are summarised in one row (default: 5).
+    ///
+    /// Calling this again replaces the value.
     #[must_use]
     pub fn with_alike(self, siblings: usize) -> Style {
         Style { alike: siblings, ..self }
     }
 
-    /// Shows so many entities of one trace at most; 400 unless told.
+    /// Sets the maximum number of rows for one trace (default: 400). The last line says how many entities are not
+    /// shown.
+    ///
+    /// Calling this again replaces the value.
     #[must_use]
     pub fn with_rows(self, rows: usize) -> Style {
         Style { rows, ..self }

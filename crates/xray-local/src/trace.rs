@@ -1,4 +1,4 @@
-//! A trace: entities joined by their ids into one tree.
+//! A trace: entities joined into one tree by their ids.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::entity::{Entity, Outcome};
 use crate::id::{EntityId, TraceId};
 
-/// All that is known of one trace, as a tree; a snapshot which does not change.
+/// A snapshot of everything known about one trace, as a tree.
 ///
 /// ```
 /// use xray_local::Store;
@@ -29,24 +29,24 @@ use crate::id::{EntityId, TraceId};
 /// ```
 pub struct Trace {
     id: TraceId,
-    /// In pre-order: no links, hence no recursion to build, walk or drop it.
+    /// In pre-order. There are no links, so building, walking and dropping the tree needs no recursion.
     places: Vec<Place>,
     duration: Duration,
     update: bool,
 }
 
-/// Where an entity stands in the tree.
+/// An entity and its position in the tree.
 struct Place {
     entity: Arc<Entity>,
     depth: usize,
-    /// Past the last descendant.
+    /// The index after the last descendant.
     end: usize,
     orphan: bool,
     offset: Duration,
     skew: Option<Duration>,
 }
 
-/// An entity at its place in a trace; dereferences to the [`Entity`].
+/// An entity at its position in a trace. Dereferences to [`Entity`].
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
     trace: &'a Trace,
@@ -54,14 +54,14 @@ pub struct Node<'a> {
 }
 
 impl Trace {
-    /// Joins entities into a tree: the same one for any order of theirs.
+    /// Joins entities into a tree, which does not depend on their order.
     pub(crate) fn new(id: TraceId, mut entities: Vec<Arc<Entity>>, update: bool) -> Trace {
         entities.sort_by_cached_key(|entity| entity.begin_order());
         let family = Family::of(&entities);
         let mut places: Vec<Place> = Vec::with_capacity(entities.len());
-        // By how much each clock is wrong, in microseconds, by place.
+        // The correction of the clock at each place, in microseconds.
         let mut shifts: Vec<i128> = Vec::with_capacity(entities.len());
-        // The ancestors of the place at hand.
+        // The ancestors of the current place.
         let mut above: Vec<usize> = Vec::new();
         for (index, depth) in family.walk() {
             let entity = Arc::clone(&entities[index]);
@@ -89,32 +89,32 @@ impl Trace {
         Trace { id, places, duration, update }
     }
 
-    /// Its id.
+    /// Returns the trace id.
     pub fn id(&self) -> TraceId {
         self.id
     }
 
-    /// From the first start to the last end that is known.
+    /// Returns the time from the first start to the last known end.
     pub fn duration(&self) -> Duration {
         self.duration
     }
 
-    /// How many segments and subsegments it has.
+    /// Returns the number of segments and subsegments.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether it has no entity, which no store ever returns.
+    /// Whether the trace has no entities. A store never returns such a trace.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// The tops of the tree: one for a complete trace. Those whose parent never came are at the end.
+    /// Returns the roots of the tree: one for a complete trace. Entities whose parent is missing come last.
     pub fn roots(&self) -> impl Iterator<Item = Node<'_>> {
         self.siblings(0, self.places.len())
     }
 
-    /// Every entity, each before its children, siblings in the order they began.
+    /// Returns every entity, each before its children, and siblings in the order in which they began.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node<'_>> {
         (0..self.places.len()).map(|index| Node { trace: self, index })
     }
@@ -124,12 +124,12 @@ impl Trace {
         self.places.iter().all(|place| !place.orphan && !place.entity.is_in_progress())
     }
 
-    /// How it went: the outcome of its first root, which is what the first caller saw.
+    /// Returns the outcome of the first root, which is what the first caller saw.
     pub fn outcome(&self) -> Outcome {
         self.places.first().map_or(Outcome::Ok, |root| root.entity.outcome())
     }
 
-    /// Whether an earlier state of this trace was given to `on_trace` before.
+    /// Whether an earlier state of this trace has already been passed to `on_trace`.
     pub fn is_update(&self) -> bool {
         self.update
     }
@@ -154,37 +154,37 @@ impl fmt::Debug for Trace {
 }
 
 impl<'a> Node<'a> {
-    /// The entity, for as long as the trace lives.
+    /// Returns the entity, with the lifetime of the trace.
     pub fn entity(self) -> &'a Entity {
         &self.place().entity
     }
 
-    /// How many ancestors it has in this trace.
+    /// Returns the number of its ancestors in this trace.
     pub fn depth(self) -> usize {
         self.place().depth
     }
 
-    /// What it called, in the order of their begin.
+    /// Returns its children in the order in which they began.
     pub fn children(self) -> impl Iterator<Item = Node<'a>> {
         self.trace.siblings(self.index + 1, self.place().end)
     }
 
-    /// How many entities are below it.
+    /// Returns the number of entities below it.
     pub fn descendants(self) -> usize {
         self.place().end - self.index - 1
     }
 
-    /// Whether it names a parent that has not come, so that it stands at the top.
+    /// Whether its parent has not arrived, so that it is shown as a root.
     pub fn is_orphan(self) -> bool {
         self.place().orphan
     }
 
-    /// When it began, from the start of the trace, on one clock.
+    /// Returns the time from the start of the trace to its own start, corrected for clock differences.
     pub fn offset(self) -> Duration {
         self.place().offset
     }
 
-    /// How far a segment, and with it all below, was moved because its clock had it begin before its caller.
+    /// Returns how far this segment and everything below it was moved, if by its own clock it began before its caller.
     pub fn clock_skew(self) -> Option<Duration> {
         self.place().skew
     }
@@ -208,7 +208,7 @@ impl fmt::Debug for Node<'_> {
     }
 }
 
-/// Who is whose child, by index into the sorted entities.
+/// Roots and children, as indices into the sorted entities.
 struct Family {
     roots: Vec<usize>,
     children: Vec<Vec<usize>>,
@@ -230,8 +230,8 @@ impl Family {
         family
     }
 
-    /// Pre-order with depths. Each entity comes once, also when hostile ids make a ring of parents: then the first of
-    /// those no root leads to stands in for one.
+    /// Returns indices and depths in pre-order. Each entity occurs once, even if hostile ids form a cycle of parents:
+    /// then the first entity that no root reaches is used as a root.
     fn walk(&self) -> Vec<(usize, usize)> {
         let mut order = Vec::with_capacity(self.children.len());
         let mut seen = vec![false; self.children.len()];
@@ -249,10 +249,10 @@ impl Family {
     }
 }
 
-/// How far a segment's clock is behind its caller's, if the segment seems to begin before it was called.
+/// Returns how far a segment's clock is behind its caller's, if the segment seems to begin before it was called.
 ///
-/// An effect cannot come before its cause, so the clocks differ; the best guess is that the call was as long on its way
-/// there as on its way back. A late begin proves nothing: the segment may be a message's consumer.
+/// An effect cannot precede its cause, so in this case the clocks differ. The best estimate is that request and
+/// response took equally long. A late start proves nothing, because the segment may be the consumer of a message.
 fn skew(entity: &Entity, parent: &Entity) -> Option<Duration> {
     let behind =
         parent.start().checked_sub(entity.start()).filter(|behind| entity.is_segment() && !behind.is_zero())?;
@@ -261,7 +261,7 @@ fn skew(entity: &Entity, parent: &Entity) -> Option<Duration> {
 }
 
 fn signed(time: Duration) -> i128 {
-    // A duration of whole microseconds made from 64 bits: far from the limits.
+    // Times are whole microseconds in 64 bits, far from the limits of the type.
     time.as_micros() as i128
 }
 

@@ -5,15 +5,15 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why sampling rules cannot be used, and where.
+/// The error when sampling rules cannot be used, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RulesError {
     /// The file cannot be read.
     File {
-        /// Its path, as given.
+        /// The path, as given.
         path: PathBuf,
-        /// What reading it met with.
+        /// The kind of I/O error.
         kind: io::ErrorKind,
     },
     /// The text is not JSON.
@@ -21,29 +21,29 @@ pub enum RulesError {
         /// The parser's message, with line and column.
         message: String,
     },
-    /// What is in a file cannot be used.
+    /// The content of a file cannot be used.
     InFile {
-        /// The file's path, as given.
+        /// The path, as given.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error in the content.
         error: Box<RulesError>,
     },
-    /// The document is one of local sampling rules, which an SDK reads itself.
+    /// The document contains local sampling rules, which an SDK reads itself.
     LocalDocument,
     /// The document has no list `SamplingRuleRecords`.
     Records,
-    /// A rule lacks a field that it needs.
+    /// A rule lacks a required field.
     Missing {
         /// Which rule.
         rule: RulePlace,
         /// The name of the field.
         field: &'static str,
     },
-    /// A field's name differs from a known one in the case of its letters.
+    /// A field's name differs from a known name only in case.
     Misspelt {
         /// Which rule.
         rule: RulePlace,
-        /// What it is called in X-Ray.
+        /// The name of the field in X-Ray.
         field: &'static str,
     },
     /// A value has the wrong type or is out of range.
@@ -52,7 +52,7 @@ pub enum RulesError {
         rule: RulePlace,
         /// The name of the field.
         field: &'static str,
-        /// What is accepted.
+        /// The accepted values.
         expected: &'static str,
         /// The value, as JSON.
         found: String,
@@ -63,7 +63,7 @@ pub enum RulesError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RulePlace {
-    /// Where it stands in the document, counted from 0.
+    /// Its index in the document, counted from 0.
     pub index: usize,
     /// Its name, if it has one.
     pub name: Option<String>,
@@ -73,17 +73,19 @@ impl fmt::Display for RulesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, kind } => write!(f, "cannot read sampling rules from {}: {kind}", path.display()),
-            Self::Json { message } => write!(f, "sampling rules are not JSON: {message}"),
+            Self::Json { message } => write!(f, "sampling rules are not valid JSON: {message}"),
             Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
             Self::LocalDocument => f.write_str(
-                "this looks like a local sampling document, which an SDK reads itself, not like the answer of \
+                "this looks like a local sampling document, which an SDK reads itself, instead of the response of \
                  GetSamplingRules",
             ),
-            Self::Records => f.write_str("sampling rules are in a list `SamplingRuleRecords`, which is missing"),
-            Self::Missing { rule, field } => write!(f, "{rule} lacks `{field}`"),
-            Self::Misspelt { rule, field } => write!(f, "{rule} has `{field}` in other letters"),
+            Self::Records => f.write_str("the list `SamplingRuleRecords` is missing"),
+            Self::Missing { rule, field } => write!(f, "{rule}: `{field}` is missing"),
+            Self::Misspelt { rule, field } => {
+                write!(f, "{rule}: a field differs from `{field}` only in case; use that spelling")
+            }
             Self::Invalid { rule, field, expected, found } => {
-                write!(f, "{rule}: `{field}` is {found}, and must be {expected}")
+                write!(f, "{rule}: `{field}` is {found}, but must be {expected}")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the X-Ray service tells SDKs about sampling, here from a rules file: the two operations that they call.
+//! The two sampling operations of the X-Ray service that SDKs call, served from a rules file.
 
 mod error;
 mod event;
@@ -22,7 +22,7 @@ pub use rules::SamplingRules;
 /// Seconds between two reports of a client.
 const INTERVAL: u64 = 10;
 
-/// Answers like the X-Ray service.
+/// Responds to sampling calls like the X-Ray service.
 #[derive(Debug)]
 pub(crate) struct Sampling {
     state: Mutex<State>,
@@ -31,11 +31,11 @@ pub(crate) struct Sampling {
 #[derive(Debug)]
 struct State {
     rules: SamplingRules,
-    /// By the name of the rule.
+    /// Reservoirs by the name of the rule.
     reservoirs: HashMap<String, Reservoir>,
 }
 
-/// What happened, in order; to be told when no lock is held.
+/// Events in order, to be passed to the callback when no lock is held.
 pub(crate) type Events = Vec<SamplingEvent>;
 
 impl Sampling {
@@ -43,14 +43,19 @@ impl Sampling {
         Sampling { state: Mutex::new(State { rules, reservoirs: HashMap::new() }) }
     }
 
-    pub(crate) fn answer(&self, request: &Request) -> (Response, Events) {
+    pub(crate) fn respond(&self, request: &Request) -> (Response, Events) {
         let operation = match request.path.as_str() {
             "/GetSamplingRules" => State::rules,
             "/SamplingTargets" => State::targets,
-            _ => return (Response::error(404, "not an operation for sampling"), Events::new()),
+            _ => {
+                return (
+                    Response::error(404, "unknown operation: expected /GetSamplingRules or /SamplingTargets"),
+                    Events::new(),
+                );
+            }
         };
         if request.method != "POST" {
-            return (Response::error(405, "operations are called by POST"), Events::new());
+            return (Response::error(405, "method not allowed: use POST"), Events::new());
         }
         let Some(call) = arguments(&request.body) else {
             return (Response::error(400, "the body is not a JSON object"), Events::new());
@@ -58,7 +63,8 @@ impl Sampling {
         let now = epoch();
         let mut events = Events::new();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Clients call every ten seconds: often enough to follow the file, seldom enough to read it each time.
+        // Clients call every ten seconds: often enough to notice a change of the file, and rarely enough to read it on
+        // each call.
         match state.rules.refresh(now) {
             None => {}
             Some(Ok(())) => {
@@ -69,26 +75,27 @@ impl Sampling {
             Some(Err(error)) => events.push(SamplingEvent::RulesRefused(error)),
         }
         let response = match operation(&mut state, &call, now, &mut events) {
-            Ok(answer) => Response::ok(answer),
+            Ok(body) => Response::ok(body),
             Err(refusal) => Response::error(400, refusal.to_string()),
         };
         (response, events)
     }
 }
 
-/// The members of a call. The service takes an empty body for an empty object.
+/// Parses the body of a call. Like the service, this accepts an empty body as an empty object.
 fn arguments(body: &[u8]) -> Option<Map<String, Value>> {
     if body.is_empty() { Some(Map::new()) } else { serde_json::from_slice(body).ok() }
 }
 
 impl State {
-    /// `GetSamplingRules`: there is one page only.
+    /// `GetSamplingRules`: returns all rules on one page.
     fn rules(&mut self, _: &Map<String, Value>, _: Duration, _: &mut Events) -> Result<Value, Refusal> {
         let records: Vec<_> = self.rules.records().collect();
         Ok(json!({ "NextToken": null, "SamplingRuleRecords": records }))
     }
 
-    /// `GetSamplingTargets`. One bad report refuses them all: nothing is granted by halves.
+    /// `GetSamplingTargets`: returns a target for each report. One invalid report refuses the whole call, so that no
+    /// quota is granted by a call that fails.
     fn targets(&mut self, call: &Map<String, Value>, now: Duration, events: &mut Events) -> Result<Value, Refusal> {
         let documents = call.get("SamplingStatisticsDocuments").and_then(Value::as_array);
         let documents = documents.ok_or(Refusal("SamplingStatisticsDocuments"))?;
@@ -111,7 +118,7 @@ impl State {
                 None => unprocessed.push(json!({
                     "RuleName": report.rule,
                     "ErrorCode": "404",
-                    "Message": "there is no such rule",
+                    "Message": "unknown rule",
                 })),
             }
             events.push(SamplingEvent::Reported(report));
@@ -124,7 +131,7 @@ impl State {
     }
 }
 
-/// Reads an element of `SamplingStatisticsDocuments`, as strictly as the service's documentation is.
+/// Reads an element of `SamplingStatisticsDocuments`, as strictly as the service's documentation describes it.
 fn report(document: &Value) -> Result<SamplingReport, Refusal> {
     let text = |name: &'static str| document[name].as_str().ok_or(Refusal(name));
     let count = |name: &'static str| document[name].as_u64().ok_or(Refusal(name));
@@ -147,17 +154,17 @@ fn report(document: &Value) -> Result<SamplingReport, Refusal> {
     })
 }
 
-/// The member of a call that is missing or not what it should be.
+/// The member of a call that is missing or invalid.
 #[derive(Debug)]
 struct Refusal(&'static str);
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is missing or not what it should be", self.0)
+        write!(f, "`{}` is missing or invalid", self.0)
     }
 }
 
-/// Now, since the epoch.
+/// Returns the current time since the epoch.
 fn epoch() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

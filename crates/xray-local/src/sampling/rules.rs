@@ -1,4 +1,4 @@
-//! Sampling rules read from a file and followed as it changes.
+//! Sampling rules, read from a file and reloaded when it changes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,22 +10,22 @@ use serde_json::{Map, Value, json};
 use super::epoch;
 use super::error::{RulePlace, RulesError};
 
-/// Bytes of a rules file: some thousand rules.
+/// Maximum bytes of a rules file: enough for several thousand rules.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The rule that every account has, and no one can delete.
+/// The rule that every account has and that cannot be deleted.
 const DEFAULT: &str = "Default";
 
-/// What a rule asks of a request, `*` unless told.
+/// The conditions of a rule; `*` if left out.
 const CONDITIONS: [&str; 6] = ["ResourceARN", "ServiceName", "ServiceType", "Host", "HTTPMethod", "URLPath"];
 
 const OTHERS: [&str; 6] = ["RuleName", "Priority", "FixedRate", "ReservoirSize", "Version", "Attributes"];
 
-/// The sampling rules that a [`Receiver`](crate::Receiver) gives to SDKs, as the X-Ray service would.
+/// The sampling rules that a [`Receiver`](crate::Receiver) serves to SDKs, like the X-Ray service.
 ///
-/// Their form is that of the X-Ray API: what `aws xray get-sampling-rules` prints works as it is. In rules written by
-/// hand `RuleName`, `Priority`, `FixedRate` and `ReservoirSize` are needed; conditions that are left out are `*`.
-/// `Default` need not be there: X-Ray's own is added, one request a second and 5 % of the others.
+/// They have the format of the X-Ray API, so the output of `aws xray get-sampling-rules` works unchanged. Rules written
+/// by hand need `RuleName`, `Priority`, `FixedRate` and `ReservoirSize`; conditions that are left out are `*`. If there
+/// is no `Default` rule, X-Ray's own is added: one request per second, and 5 % of the rest.
 ///
 /// ```
 /// use xray_local::SamplingRules;
@@ -41,58 +41,61 @@ pub struct SamplingRules {
     rules: Vec<Rule>,
     /// When they came into use, since the epoch.
     modified: Duration,
-    followed: Option<Followed>,
+    watched: Option<WatchedFile>,
 }
 
-/// One rule, with what decides over its targets.
+/// One rule, with the fields that determine its targets.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) name: String,
     pub(crate) rate: f64,
     pub(crate) reservoir: u32,
-    /// The rule and its times, as they are given out.
+    /// The rule and its times, as sent to clients.
     pub(crate) record: Value,
 }
 
 /// A file that may change.
 #[derive(Debug)]
-struct Followed {
+struct WatchedFile {
     path: PathBuf,
-    /// What was last seen, of use or not. The whole text, as the times of files are too coarse to tell two edits apart.
+    /// The last content read, valid or not. Whole texts are compared because file times are too coarse to distinguish
+    /// two edits.
     seen: Result<String, io::ErrorKind>,
 }
 
 impl SamplingRules {
-    /// Reads rules from a file, 1 MiB at most. The receiver follows its changes; what is no regular file, such as
-    /// `/dev/stdin`, is read once.
+    /// Reads rules from a file of at most 1 MiB.
+    ///
+    /// The receiver reloads the file when it changes. Anything other than a regular file, such as `/dev/stdin`, is read
+    /// once.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or its rules cannot be used.
+    /// Returns an error if the file cannot be read or its rules cannot be used.
     pub fn from_file(path: impl AsRef<Path>) -> Result<SamplingRules, RulesError> {
         let path = path.as_ref();
         let text = read(path).map_err(|kind| RulesError::File { path: path.to_owned(), kind })?;
         let rules = SamplingRules::from_json(&text).map_err(|error| in_file(path, error))?;
-        let followed = path.is_file().then(|| Followed { path: path.to_owned(), seen: Ok(text) });
-        Ok(SamplingRules { followed, ..rules })
+        let watched = path.is_file().then(|| WatchedFile { path: path.to_owned(), seen: Ok(text) });
+        Ok(SamplingRules { watched, ..rules })
     }
 
-    /// Reads rules from a text. They never change.
+    /// Parses rules from JSON text. These rules never change.
     ///
     /// # Errors
     ///
-    /// The rules cannot be used: the error names rule and field.
+    /// Returns an error that names the rule and the field if the rules cannot be used.
     pub fn from_json(text: &str) -> Result<SamplingRules, RulesError> {
         let modified = epoch();
-        Ok(SamplingRules { rules: parse(text, modified)?, modified, followed: None })
+        Ok(SamplingRules { rules: parse(text, modified)?, modified, watched: None })
     }
 
-    /// The names of the rules, as they stand in the document.
+    /// Returns the names of the rules, in the order of the document.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|rule| &*rule.name)
     }
 
-    /// When they came into use, since the epoch: clients that have fetched them before fetch them again.
+    /// Returns when the rules came into use, since the epoch. Clients that fetched rules earlier fetch them again.
     pub(crate) fn modified(&self) -> Duration {
         self.modified
     }
@@ -105,31 +108,31 @@ impl SamplingRules {
         self.rules.iter().find(|rule| rule.name == name)
     }
 
-    /// Looks at the file again. If it has changed: whether its rules could be used. If not, the old ones stay.
+    /// Reads the file again. Returns `None` if it has not changed. If its rules cannot be used, the old ones stay.
     pub(crate) fn refresh(&mut self, now: Duration) -> Option<Result<(), RulesError>> {
-        let followed = self.followed.as_mut()?;
-        let seen = read(&followed.path);
-        if seen == followed.seen {
+        let watched = self.watched.as_mut()?;
+        let seen = read(&watched.path);
+        if seen == watched.seen {
             return None;
         }
         let rules = match &seen {
-            Ok(text) => parse(text, now).map_err(|error| in_file(&followed.path, error)),
-            Err(kind) => Err(RulesError::File { path: followed.path.clone(), kind: *kind }),
+            Ok(text) => parse(text, now).map_err(|error| in_file(&watched.path, error)),
+            Err(kind) => Err(RulesError::File { path: watched.path.clone(), kind: *kind }),
         };
-        followed.seen = seen;
+        watched.seen = seen;
         Some(rules.map(|rules| {
             self.rules = rules;
-            // A clock that was set back must not hide a change.
+            // Ensures that a clock that was set back does not hide a change.
             self.modified = now.max(self.modified + Duration::from_millis(1));
         }))
     }
 }
 
 impl Default for SamplingRules {
-    /// X-Ray's default rule alone: one request a second, and 5 % of the others.
+    /// Returns only X-Ray's default rule: one request per second, and 5 % of the rest.
     fn default() -> SamplingRules {
         let modified = epoch();
-        SamplingRules { rules: vec![Rule::default(modified)], modified, followed: None }
+        SamplingRules { rules: vec![Rule::default(modified)], modified, watched: None }
     }
 }
 
@@ -161,7 +164,7 @@ fn parse(text: &str, now: Duration) -> Result<Vec<Rule>, RulesError> {
         if rules.iter().any(|other| other.name == rule.name) {
             let found = json!(rule.name).to_string();
             let place = RulePlace { index, name: Some(rule.name) };
-            return Err(RulesError::Invalid { rule: place, field: "RuleName", expected: "a name of its own", found });
+            return Err(RulesError::Invalid { rule: place, field: "RuleName", expected: "unique", found });
         }
         rules.push(rule);
     }
@@ -184,7 +187,7 @@ impl Rule {
         Rule { name: DEFAULT.to_owned(), rate: 0.05, reservoir: 1, record }
     }
 
-    /// Members that are not known are of later versions of the service: they are given out as they are.
+    /// Reads one rule. Unknown members belong to later versions of the service and are passed on unchanged.
     fn read(index: usize, record: &Value, now: Duration) -> Result<Rule, RulesError> {
         let unnamed = RulePlace { index, name: None };
         let Some(mut rule) = record["SamplingRule"].as_object().cloned() else {
@@ -194,7 +197,7 @@ impl Rule {
         let name = rule.get("RuleName").and_then(Value::as_str).map(str::to_owned);
         let place = || RulePlace { name: name.clone(), ..unnamed.clone() };
         for field in CONDITIONS.into_iter().chain(OTHERS) {
-            // Left unseen, a misspelt condition would be as good as none.
+            // A misspelt condition would otherwise be ignored as an unknown member.
             if rule.keys().any(|key| key != field && key.eq_ignore_ascii_case(field)) {
                 return Err(RulesError::Misspelt { rule: place(), field });
             }
@@ -207,7 +210,7 @@ impl Rule {
             None => Err(RulesError::Missing { rule: place(), field }),
         };
 
-        let (value, error) = field("RuleName", "a text of 1 to 32 characters")?;
+        let (value, error) = field("RuleName", "a string of 1 to 32 characters")?;
         let name = value.as_str().filter(|name| (1..=32).contains(&name.chars().count())).ok_or(error)?;
         let (priorities, expected) = match name {
             DEFAULT => (10_000..=10_000, "10000"),
@@ -221,14 +224,14 @@ impl Rule {
         let reservoir = value.as_u64().and_then(|size| u32::try_from(size).ok()).ok_or(error)?;
         let (value, error) = field("Version", "1")?;
         value.as_u64().filter(|&version| version == 1).ok_or(error)?;
-        let (value, error) = field("Attributes", "an object of texts")?;
+        let (value, error) = field("Attributes", "an object with string values")?;
         value.as_object().filter(|attributes| attributes.values().all(Value::is_string)).ok_or(error)?;
         for condition in CONDITIONS {
-            let (value, error) = field(condition, "a text, such as \"*\"")?;
+            let (value, error) = field(condition, "a non-empty string, such as \"*\"")?;
             value.as_str().filter(|text| !text.is_empty()).ok_or(error)?;
         }
 
-        // Version 2 of the AWS CLI prints times as texts, which no SDK could read: that of the file stands for them.
+        // Version 2 of the AWS CLI prints times as strings, which SDKs cannot read. Use the load time instead.
         let time = |field: &str| record[field].as_f64().unwrap_or(now.as_secs_f64());
         let (created, modified) = (time("CreatedAt"), time("ModifiedAt"));
         let name = name.to_owned();
@@ -237,7 +240,7 @@ impl Rule {
     }
 }
 
-/// Adds what need not be told.
+/// Adds the optional fields that are left out.
 fn complete(rule: &mut Map<String, Value>) {
     for field in CONDITIONS {
         rule.entry(field).or_insert_with(|| json!("*"));
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_filled_in() {
+    fn optional_fields_are_filled_in() {
         let rules = SamplingRules::from_json(&document(|rule| rule["New"] = json!(true))).unwrap();
         let records: Vec<_> = rules.records().map(|record| record["SamplingRule"].clone()).collect();
         assert_eq!(
@@ -281,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_times_of_both_versions_of_the_command_line_are_numbers() {
+    fn times_printed_by_both_versions_of_the_aws_cli_become_numbers() {
         let rule = json!({"RuleName": "Default", "Priority": 10000, "FixedRate": 0.05, "ReservoirSize": 1});
         for (created, modified, want) in [
             (json!(0.0), json!(1_530_558_121.5), json!([0.0, 1_530_558_121.5])),
@@ -297,50 +300,59 @@ mod tests {
     fn errors_name_rule_and_field() {
         let set = |field: &'static str, value: Value| document(|rule| rule[field] = value);
         for (text, want) in [
-            ("{".to_owned(), "sampling rules are not JSON: EOF while parsing an object at line 1 column 1"),
-            ("[]".to_owned(), "sampling rules are in a list `SamplingRuleRecords`, which is missing"),
+            ("{".to_owned(), "sampling rules are not valid JSON: EOF while parsing an object at line 1 column 1"),
+            ("[]".to_owned(), "the list `SamplingRuleRecords` is missing"),
             (
                 r#"{"version": 2, "default": {"fixed_target": 1, "rate": 0.1}}"#.to_owned(),
-                "this looks like a local sampling document, which an SDK reads itself, not like the answer of \
+                "this looks like a local sampling document, which an SDK reads itself, instead of the response of \
                  GetSamplingRules",
             ),
             (
                 r#"{"SamplingRuleRecords": [{}]}"#.to_owned(),
-                "sampling rule 0: `SamplingRule` is null, and must be an object",
+                "sampling rule 0: `SamplingRule` is null, but must be an object",
             ),
             (
                 document(|rule| _ = rule.as_object_mut().unwrap().remove("FixedRate")),
-                "sampling rule 0 \"orders\" lacks `FixedRate`",
+                "sampling rule 0 \"orders\": `FixedRate` is missing",
             ),
-            (document(|rule| _ = rule.as_object_mut().unwrap().remove("RuleName")), "sampling rule 0 lacks `RuleName`"),
-            (set("UrlPath", json!("/a")), "sampling rule 0 \"orders\" has `URLPath` in other letters"),
+            (
+                document(|rule| _ = rule.as_object_mut().unwrap().remove("RuleName")),
+                "sampling rule 0: `RuleName` is missing",
+            ),
+            (
+                set("UrlPath", json!("/a")),
+                "sampling rule 0 \"orders\": a field differs from `URLPath` only in case; use that spelling",
+            ),
             (
                 set("RuleName", json!("")),
-                "sampling rule 0 \"\": `RuleName` is \"\", and must be a text of 1 to 32 characters",
+                "sampling rule 0 \"\": `RuleName` is \"\", but must be a string of 1 to 32 characters",
             ),
             (
                 set("Priority", json!(0)),
-                "sampling rule 0 \"orders\": `Priority` is 0, and must be a whole number from 1 to 9999",
+                "sampling rule 0 \"orders\": `Priority` is 0, but must be a whole number from 1 to 9999",
             ),
             (
                 set("Priority", json!(1.5)),
-                "sampling rule 0 \"orders\": `Priority` is 1.5, and must be a whole number from 1 to 9999",
+                "sampling rule 0 \"orders\": `Priority` is 1.5, but must be a whole number from 1 to 9999",
             ),
-            (set("RuleName", json!("Default")), "sampling rule 0 \"Default\": `Priority` is 1, and must be 10000"),
+            (set("RuleName", json!("Default")), "sampling rule 0 \"Default\": `Priority` is 1, but must be 10000"),
             (
                 set("FixedRate", json!(5)),
-                "sampling rule 0 \"orders\": `FixedRate` is 5, and must be a number from 0 to 1",
+                "sampling rule 0 \"orders\": `FixedRate` is 5, but must be a number from 0 to 1",
             ),
             (
                 set("ReservoirSize", json!(-1)),
-                "sampling rule 0 \"orders\": `ReservoirSize` is -1, and must be a whole number, 0 or more",
+                "sampling rule 0 \"orders\": `ReservoirSize` is -1, but must be a whole number, 0 or more",
             ),
-            (set("Version", json!(2)), "sampling rule 0 \"orders\": `Version` is 2, and must be 1"),
+            (set("Version", json!(2)), "sampling rule 0 \"orders\": `Version` is 2, but must be 1"),
             (
                 set("Attributes", json!({"a": 1})),
-                "sampling rule 0 \"orders\": `Attributes` is {\"a\":1}, and must be an object of texts",
+                "sampling rule 0 \"orders\": `Attributes` is {\"a\":1}, but must be an object with string values",
             ),
-            (set("Host", json!("")), "sampling rule 0 \"orders\": `Host` is \"\", and must be a text, such as \"*\""),
+            (
+                set("Host", json!("")),
+                "sampling rule 0 \"orders\": `Host` is \"\", but must be a non-empty string, such as \"*\"",
+            ),
         ] {
             assert_eq!(SamplingRules::from_json(&text).unwrap_err().to_string(), want, "{text}");
         }
@@ -348,9 +360,6 @@ mod tests {
         let record = twice["SamplingRuleRecords"][0].clone();
         twice["SamplingRuleRecords"].as_array_mut().unwrap().push(record);
         let error = SamplingRules::from_json(&twice.to_string()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "sampling rule 1 \"orders\": `RuleName` is \"orders\", and must be a name of its own"
-        );
+        assert_eq!(error.to_string(), "sampling rule 1 \"orders\": `RuleName` is \"orders\", but must be unique");
     }
 }

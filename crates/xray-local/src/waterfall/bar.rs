@@ -1,4 +1,4 @@
-//! Bars on a common scale, and durations in words.
+//! Bars on a common scale, and durations as text.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(crate) struct Scale {
     width: usize,
 }
 
-/// A bar: blanks, then blocks.
+/// A bar: spaces, then blocks.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Bar {
     pub(crate) skip: usize,
@@ -21,8 +21,8 @@ impl Scale {
         Scale { span: span.as_micros().max(1), width: width.max(1) }
     }
 
-    /// From begin to end; the end is exact to an eighth of a column, the begin to a column, and something is always
-    /// to be seen.
+    /// Returns the bar from begin to end. The end is exact to an eighth of a column, the begin to a column. A bar is
+    /// never empty.
     pub(crate) fn bar(&self, begin: Duration, end: Duration) -> Bar {
         const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
         let total = self.width * 8;
@@ -31,13 +31,13 @@ impl Scale {
         Bar { skip, blocks: "█".repeat(eighths / 8) + PARTS[eighths % 8] }
     }
 
-    /// From begin to an end that is not known.
+    /// Returns the bar of an entity whose end is not known.
     pub(crate) fn open_bar(&self, begin: Duration) -> Bar {
         let skip = (self.eighths(begin) / 8).min(self.width - 1);
         Bar { skip, blocks: "█".repeat(self.width - skip - 1) + "▶" }
     }
 
-    /// Where some of many are.
+    /// Returns the bar for the range that several summarised entities cover.
     pub(crate) fn shade(&self, begin: Duration, end: Duration) -> Bar {
         let skip = (self.eighths(begin) / 8).min(self.width - 1);
         let until = self.eighths(end).div_ceil(8).clamp(skip + 1, self.width);
@@ -49,20 +49,20 @@ impl Scale {
     }
 
     fn eighths(&self, time: Duration) -> usize {
-        // Times come from outside: beyond the span there is nothing to draw.
+        // Times are untrusted: those beyond the span are clamped.
         let total = self.width * 8;
         let position = time.as_micros().min(self.span) as f64 / self.span as f64 * total as f64;
         (position.round() as usize).min(total)
     }
 }
 
-/// A duration with three digits and the unit that suits it.
+/// Formats a duration with three digits and a suitable unit.
 pub(crate) fn duration_text(duration: Duration) -> String {
     let micros = duration.as_micros();
     let seconds = duration.as_secs();
     match micros {
         0..1_000 => format!("{micros} µs"),
-        // From where three digits would round up to 1000.
+        // The ranges end where three digits would round up to 1000.
         1_000..999_500 => format!("{} ms", three_digits(micros as f64 / 1e3)),
         999_500..59_950_000 => format!("{} s", three_digits(micros as f64 / 1e6)),
         _ => match (seconds + u64::from(micros < 60_000_000), seconds / 3600, seconds / 86_400) {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_show_where_and_how_long() {
+    fn bars_show_position_and_length() {
         let scale = Scale::new(Duration::from_millis(80), 10);
         let ms = Duration::from_millis;
         for (begin, end, want) in [
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_without_extent_still_has_bars() {
+    fn a_trace_without_duration_still_has_bars() {
         assert_eq!(Scale::new(Duration::ZERO, 10).bar(Duration::ZERO, Duration::ZERO).blocks, "▏");
         let all = Scale::new(Duration::MAX, 10).bar(Duration::ZERO, Duration::MAX);
         assert_eq!(all.blocks, "██████████");

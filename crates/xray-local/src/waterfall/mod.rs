@@ -1,4 +1,4 @@
-//! A trace as a picture: a header, then a row for each entity with its bar, dim lines with what else is known below.
+//! A trace as a waterfall: a header, then one row with a bar per entity, followed by dim lines with its details.
 
 mod bar;
 mod rows;
@@ -14,9 +14,9 @@ use crate::entity::{Entity, Outcome};
 use crate::style::Style;
 use crate::trace::{Node, Trace};
 
-/// Something for [`on_trace`](crate::ReceiverBuilder::on_trace) that prints each trace as a waterfall.
+/// Returns a callback for [`on_trace`](crate::ReceiverBuilder::on_trace) that prints each trace as a waterfall.
 ///
-/// An output that fails is no reason to stop receiving: errors are ignored.
+/// Errors of the output are ignored, because they are no reason to stop receiving.
 ///
 /// ```
 /// use xray_local::{Receiver, Style, printer};
@@ -26,16 +26,16 @@ use crate::trace::{Node, Trace};
 /// ```
 pub fn printer(mut out: impl Write + Send + 'static, style: Style) -> impl FnMut(&Trace) + Send + 'static {
     move |trace| {
-        // One write for one picture, so that what the program itself prints does not get between.
-        let picture = render(trace, &style) + "\n";
-        _ = out.write_all(picture.as_bytes()).and_then(|()| out.flush());
+        // A single write per waterfall, so that the program's own output does not end up in between.
+        let waterfall = render(trace, &style) + "\n";
+        _ = out.write_all(waterfall.as_bytes()).and_then(|()| out.flush());
     }
 }
 
-/// Draws a trace; each line ends with a newline.
+/// Renders a trace as text. Each line ends with a newline.
 ///
-/// Nothing in the trace can break a line or command the terminal: control characters are replaced. Depth and number of
-/// entities are bounded by the style, the width of a line by its columns.
+/// Control characters are replaced, so nothing in the trace can break a line or control the terminal. The style limits
+/// the width of a line, the depth of the tree and the number of rows.
 pub fn render(trace: &Trace, style: &Style) -> String {
     let mut canvas = Canvas::new(style.color);
     header(&mut canvas, trace, style);
@@ -56,15 +56,15 @@ pub fn render(trace: &Trace, style: &Style) -> String {
     canvas.finish()
 }
 
-/// Columns of the duration: `12.3 ms`, `12.3 ms+`.
+/// Columns for the duration: `12.3 ms`, `12.3 ms+`.
 const DURATION: usize = 8;
-/// Columns of the status: `429 throttle`.
+/// Columns for the status: `429 throttle`.
 const STATUS: usize = 12;
-/// Columns of a level in the tree.
+/// Columns for one level of the tree.
 const LEVEL: usize = 3;
-/// Columns a name has at least.
+/// Minimum columns for a name.
 const MIN_NAME: usize = 14;
-/// How many exceptions of one entity are shown.
+/// Maximum number of exceptions shown per entity.
 const EXCEPTIONS: usize = 3;
 
 fn header(canvas: &mut Canvas, trace: &Trace, style: &Style) {
@@ -89,7 +89,7 @@ fn header(canvas: &mut Canvas, trace: &Trace, style: &Style) {
     notes(canvas, trace);
 }
 
-/// What the reader must know before trusting the picture.
+/// Writes a line with what limits the trace, such as missing parents.
 fn notes(canvas: &mut Canvas, trace: &Trace) {
     let open = trace.nodes().filter(|node| node.is_in_progress()).count();
     let orphans = trace.nodes().filter(|node| node.is_orphan()).count();
@@ -98,10 +98,10 @@ fn notes(canvas: &mut Canvas, trace: &Trace) {
         notes.push(format!("{open} in progress"));
     }
     if orphans > 0 {
-        notes.push(format!("{orphans} without the parent"));
+        notes.push(format!("{orphans} with a missing parent"));
     }
     if trace.is_update() {
-        notes.push("shown before, more came".to_owned());
+        notes.push("update of a trace shown before".to_owned());
     }
     if !notes.is_empty() {
         canvas.skip(2);
@@ -115,7 +115,7 @@ fn request(http: &crate::entity::Http) -> String {
     parts.join(" ")
 }
 
-/// The last column: status code and the flag's name.
+/// The last column: the status code and the name of the flag.
 struct Status {
     ink: Ink,
     text: String,
@@ -144,7 +144,7 @@ fn outcome_word(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The first column: the tree's lines, a name, what kind of call it is.
+/// The first column: the lines of the tree, the name, and the kind of call.
 struct Label {
     lines: String,
     name: String,
@@ -182,7 +182,7 @@ impl Label {
     }
 }
 
-/// The lines of the tree that go on through a row.
+/// Returns the vertical lines of the tree that pass through a row.
 fn rails(row: &Row<'_>) -> String {
     let folded = if row.rails.len() < row.depth { "⋯ " } else { "" };
     let rails = row.rails.iter().map(|&more| if more { "│  " } else { "   " });
@@ -246,7 +246,7 @@ impl Painter<'_> {
         canvas.end_line();
     }
 
-    /// The dim lines below a row.
+    /// Writes the dim lines below a row.
     fn details(&self, canvas: &mut Canvas, row: &Row<'_>, node: Node<'_>) {
         let mut lines = rails(row);
         lines.push_str(if row.children { "│   " } else { "    " });
@@ -257,12 +257,12 @@ impl Painter<'_> {
             canvas.end_line();
         };
         if let Some(parent) = node.parent_id().filter(|_| node.is_orphan()) {
-            line(Ink::Open, &format!("its parent {parent} has not come"));
+            line(Ink::Open, &format!("parent {parent} is missing"));
         }
         if let Some(skew) = node.clock_skew().filter(|skew| *skew >= Duration::from_millis(10)) {
-            line(Ink::Faint, &format!("its clock is {} behind the caller's: moved", duration_text(skew)));
+            line(Ink::Faint, &format!("moved by {}: its clock is behind the caller's", duration_text(skew)));
         }
-        // The first root's is in the header.
+        // The request of the first root is in the header.
         let in_header = self.trace.nodes().next().is_some_and(|root| root.id() == node.id());
         if let Some(http) = node.http().filter(|http| http.url.is_some() && !in_header) {
             line(Ink::Faint, &request(http));
@@ -284,12 +284,12 @@ impl Painter<'_> {
     }
 }
 
-/// How long something in progress took at least.
+/// Formats the minimum duration of an entity in progress.
 fn open_text(so_far: Duration) -> String {
     if so_far.is_zero() { String::new() } else { format!("{}+", duration_text(so_far)) }
 }
 
-/// Texts side by side on as few lines as their order allows.
+/// Joins texts into as few lines as possible, in order.
 fn packed(texts: impl Iterator<Item = String>, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for text in texts {

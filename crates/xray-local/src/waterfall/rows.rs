@@ -1,4 +1,4 @@
-//! Which rows a trace gets: entities in order, the many alike summed up, no more than asked for.
+//! The rows of a waterfall: entities in order, similar siblings summarised, limited in number.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use crate::entity::Outcome;
 use crate::style::Style;
 use crate::trace::{Node, Trace};
 
-/// A row of the waterfall, with its place in the tree.
+/// A row of the waterfall, with its position in the tree.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
     pub(crate) content: Content<'a>,
-    /// For each level below the root: whether more siblings follow, so that the line goes on.
+    /// For each level below the root: whether more siblings follow, so that the vertical line continues.
     pub(crate) rails: Vec<bool>,
-    /// Whether rows of children follow.
+    /// Whether rows for children follow.
     pub(crate) children: bool,
     pub(crate) depth: usize,
 }
@@ -24,25 +24,25 @@ pub(crate) enum Content<'a> {
     Alike(Alike),
 }
 
-/// Siblings of one name and one outcome that are not shown.
+/// Siblings with the same name and outcome that are summarised in one row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Alike {
     pub(crate) count: usize,
-    /// With all below them.
+    /// The number of siblings and all their descendants.
     pub(crate) entities: usize,
     pub(crate) begin: Duration,
     pub(crate) end: Duration,
-    /// Their durations added up.
+    /// The sum of their durations.
     pub(crate) total: Duration,
     pub(crate) outcome: Outcome,
 }
 
-/// The rows of a trace, and how many entities are on none.
+/// Returns the rows of a trace, and the number of entities that have no row.
 pub(crate) fn rows<'a>(trace: &'a Trace, style: &Style, levels: usize) -> (Vec<Row<'a>>, usize) {
     let mut rows: Vec<Row<'a>> = Vec::new();
     let mut hidden = trace.len();
     let mut rails: Vec<bool> = Vec::new();
-    // Content, depth, whether siblings follow; the next one is at the end.
+    // A stack of content, depth, and whether siblings follow.
     let mut next: Vec<(Content<'a>, usize, bool)> = Vec::new();
     let push = |next: &mut Vec<_>, contents: Vec<Content<'a>>, depth: usize| {
         let last = contents.len().wrapping_sub(1);
@@ -66,15 +66,15 @@ pub(crate) fn rows<'a>(trace: &'a Trace, style: &Style, levels: usize) -> (Vec<R
             Content::Alike(alike) => hidden -= alike.entities,
         }
         let children = next.len() > waiting;
-        // Deep rows show their innermost levels only: all of them would cost memory by the square of the depth.
+        // Deep rows show only their innermost levels: showing all would need memory quadratic in the depth.
         let rails = rails[rails.len().saturating_sub(levels)..].to_vec();
         rows.push(Row { content, rails, children, depth });
     }
     (rows, hidden)
 }
 
-/// Siblings as they are shown: the first of each kind, then one row for all others of that kind. The one that failed
-/// among a thousand is a kind of its own.
+/// Returns the rows for siblings: the first few of each kind, then one row for all others of that kind. A single
+/// failure among a thousand siblings is a kind of its own, so it is always visible.
 fn contents<'a>(siblings: impl Iterator<Item = Node<'a>>, style: &Style) -> Vec<Content<'a>> {
     let siblings: Vec<Node<'a>> = siblings.collect();
     let kind = |node: Node<'a>| (node.entity().name(), node.outcome(), node.is_in_progress());
@@ -86,7 +86,7 @@ fn contents<'a>(siblings: impl Iterator<Item = Node<'a>>, style: &Style) -> Vec<
     for node in siblings {
         let Some(kind) = kinds.get_mut(&kind(node)) else { continue };
         kind.seen += 1;
-        // A row that stands for one only would save nothing.
+        // A row that summarises a single entity would save nothing.
         if kind.seen <= style.alike || kind.count <= style.alike + 1 {
             contents.push(Content::Entity(node));
         } else if let Some(Content::Alike(alike)) = kind.row.map(|row| &mut contents[row]) {
@@ -103,7 +103,7 @@ fn contents<'a>(siblings: impl Iterator<Item = Node<'a>>, style: &Style) -> Vec<
 struct Kind {
     count: usize,
     seen: usize,
-    /// Where the row is that stands for those not shown.
+    /// The index of the row that summarises the others.
     row: Option<usize>,
 }
 

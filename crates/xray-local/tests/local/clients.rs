@@ -1,4 +1,4 @@
-//! Clients of the TCP side that do wrong, or do it slowly.
+//! Clients of the TCP side that are faulty or slow.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,7 +13,7 @@ fn receiver() -> Receiver {
 }
 
 #[test]
-fn calls_that_are_wrong_are_answered_so() {
+fn invalid_calls_get_an_error_status() {
     let receiver = receiver();
     let rules = "POST /GetSamplingRules HTTP/1.1\r\n";
     for (bytes, want) in [
@@ -40,14 +40,14 @@ fn calls_that_are_wrong_are_answered_so() {
 }
 
 #[test]
-fn a_body_too_large_is_refused_while_it_is_still_sent() {
+fn a_body_that_is_too_large_is_refused_while_it_is_being_sent() {
     let receiver = receiver();
     let (status, body) = exchange(receiver.address(), post("/SamplingTargets", &"x".repeat(3 << 20)));
-    assert_eq!((status, body.as_str()), (413, r#"{"message":"the body has more than 1 MiB"}"#));
+    assert_eq!((status, body.as_str()), (413, r#"{"message":"the body is larger than 1 MiB"}"#));
 }
 
 #[test]
-fn a_large_body_is_taken() {
+fn a_large_body_is_accepted() {
     let receiver = receiver();
     let (status, _) =
         exchange(receiver.address(), post("/GetSamplingRules", &format!("{{{}}}", " ".repeat(1_000_000))));
@@ -55,7 +55,7 @@ fn a_large_body_is_taken() {
 }
 
 #[test]
-fn half_closed_clients_are_answered() {
+fn half_closed_clients_get_a_response() {
     let receiver = receiver();
     for (bytes, want) in [(post("/GetSamplingRules", "{}"), 200), ("POST /GetSampl".to_owned(), 400)] {
         let mut stream = connect(receiver.address());
@@ -66,7 +66,7 @@ fn half_closed_clients_are_answered() {
 }
 
 #[test]
-fn slow_clients_hold_nobody_back_and_are_given_up() {
+fn slow_clients_time_out_without_delaying_others() {
     let receiver = receiver();
     let silent = connect(receiver.address());
     let mut slow = connect(receiver.address());
@@ -76,7 +76,7 @@ fn slow_clients_hold_nobody_back_and_are_given_up() {
 }
 
 #[test]
-fn those_that_are_too_many_are_told_so_until_others_leave() {
+fn connections_above_the_limit_get_503_until_others_close() {
     let receiver = receiver();
     let mut crowd: Vec<TcpStream> = (0..64).map(|_| connect(receiver.address())).collect();
     let refused = connect(receiver.address());
@@ -88,7 +88,7 @@ fn those_that_are_too_many_are_told_so_until_others_leave() {
     }
 }
 
-/// Whether there is place for a client. One that is refused may find the connection closed before it has sent.
+/// Whether a new client is served. A refused client may find the connection closed before it has sent its request.
 fn is_served(receiver: &Receiver) -> bool {
     let mut stream = connect(receiver.address());
     let mut text = String::new();
@@ -106,7 +106,7 @@ fn dropping_does_not_wait_for_clients() {
 }
 
 #[test]
-fn both_sockets_have_one_port_which_is_free_afterwards() {
+fn both_sockets_share_one_port_and_release_it() {
     let first = receiver();
     let address = first.address();
     assert_eq!(exchange(address, post("/GetSamplingRules", "{}")).0, 200);

@@ -1,4 +1,4 @@
-//! The datagrams another SDK sent, through a real socket.
+//! Datagrams recorded from another SDK, sent through a real socket.
 
 use std::fs;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn recorded_datagrams_become_the_trees_they_describe() {
 }
 
 #[test]
-fn a_streamed_trace_is_whole_again() {
+fn a_streamed_trace_is_joined_completely() {
     let store = receive(&golden("streaming_over_100"));
     let trace = &store.traces()[0];
     let names: Vec<_> = trace.roots().next().unwrap().children().map(|child| child.name().to_owned()).collect();
@@ -59,7 +59,7 @@ fn no_recorded_datagram_is_refused() {
 }
 
 #[test]
-fn what_a_document_says_can_be_read() {
+fn the_fields_of_an_entity_can_be_read() {
     let traces = receive(&golden("aws_dynamodb_get_item")).traces();
     let call = traces[0].nodes().nth(1).unwrap();
     assert_eq!((call.namespace(), call.operation()), (Some("aws"), Some("GetItem")));

@@ -1,4 +1,4 @@
-//! What must not stop a receiver, exhaust its stack or reach the terminal.
+//! Input that must not stop a receiver, exhaust its stack or reach the terminal.
 
 use std::net::UdpSocket;
 use std::sync::mpsc;
@@ -43,7 +43,7 @@ fn bad_utf8_is_replaced() {
 }
 
 #[test]
-fn a_datagram_full_of_depth_is_one_long_branch() {
+fn a_deeply_nested_datagram_is_one_long_branch() {
     let level = |id: usize| format!(r#"{{"id":"{id:016x}","name":"n","start_time":1,"end_time":2,"subsegments":["#);
     let depth = 700;
     let inner: String = (1..depth).map(level).collect();
@@ -61,7 +61,7 @@ fn a_chain_of_ten_thousand_overflows_no_stack() {
         let parent = if id == 0 { String::new() } else { format!(r#","parent_id":"{:016x}""#, id - 1) };
         document(id, "link", &format!(r#","start_time":1,"end_time":2{parent}"#))
     };
-    // A small stack, so that any recursion at all would show.
+    // The stack is small, so that any recursion overflows it.
     let work = move || {
         let trace = trace(&(0..depth).map(link).collect::<Vec<_>>());
         let last = trace.nodes().last().unwrap();
@@ -88,7 +88,7 @@ fn control_characters_do_not_reach_the_terminal() {
 }
 
 #[test]
-fn odd_numbers_are_drawn_all_the_same() {
+fn extreme_times_are_still_rendered() {
     for times in
         ["-1e300,\"end_time\":1e300", "1e300,\"end_time\":-1", "0,\"end_time\":1795399776.4", "5,\"end_time\":4"]
     {
@@ -104,14 +104,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_cause_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let store = Store::new();
         let _ = store.accept(&bytes);
         let _ = store.accept(&[b"{\"format\":\"json\",\"version\":1}\n", bytes.as_slice()].concat());
     }
 
     #[test]
-    fn no_json_like_text_makes_it_panic(text in r#"([\{\}\[\],:"\\ ]|"subsegments":\[|"id":"0000000000000001"|"name":"n"|"start_time":1|"trace_id":"1-00000000-000000000000000000000000"){0,40}"#) {
+    fn json_like_text_causes_no_panic(text in r#"([\{\}\[\],:"\\ ]|"subsegments":\[|"id":"0000000000000001"|"name":"n"|"start_time":1|"trace_id":"1-00000000-000000000000000000000000"){0,40}"#) {
         let store = Store::new();
         let _ = store.accept(&datagram(&text));
         for trace in store.traces() {
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn every_line_fits(name in "[ -~]{0,80}", value in "[ -~]{0,200}", width in 64..140_usize) {
+    fn every_line_fits_the_width(name in "[ -~]{0,80}", value in "[ -~]{0,200}", width in 64..140_usize) {
         let name: String = name.chars().filter(|c| !matches!(c, '"' | '\\')).collect();
         let value: String = value.chars().filter(|c| !matches!(c, '"' | '\\')).collect();
         let members = format!(r#","start_time":1,"end_time":2,"annotations":{{"k":"{value}"}}"#);
@@ -131,7 +131,7 @@ proptest! {
 }
 
 #[test]
-fn memory_stays_within_the_bound() {
+fn memory_stays_within_the_limit() {
     let receiver = Receiver::builder().memory(100_000).bind("127.0.0.1:0").unwrap();
     let store = receiver.store();
     for i in 0..2_000 {
@@ -150,7 +150,7 @@ fn memory_stays_within_the_bound() {
 fn a_panicking_viewer_does_not_stop_the_others() {
     let (seen, shown) = mpsc::channel();
     let receiver = Receiver::builder()
-        .quiet(Duration::ZERO)
+        .settle_time(Duration::ZERO)
         .on_trace(|_| panic!("on purpose"))
         .on_trace(move |trace| seen.send(trace.id().to_string()).unwrap())
         .bind("127.0.0.1:0")
@@ -161,10 +161,10 @@ fn a_panicking_viewer_does_not_stop_the_others() {
 }
 
 #[test]
-fn dropping_shows_what_is_open() {
+fn dropping_the_receiver_shows_unfinished_traces() {
     let (seen, shown) = mpsc::channel();
     let receiver = Receiver::builder()
-        .quiet(Duration::MAX)
+        .settle_time(Duration::MAX)
         .on_trace(move |trace| seen.send((trace.len(), trace.is_complete())).unwrap())
         .bind("127.0.0.1:0")
         .unwrap();
@@ -176,7 +176,7 @@ fn dropping_shows_what_is_open() {
 }
 
 #[test]
-fn refusals_say_why() {
+fn refusals_have_a_reason() {
     let store = Store::new();
     assert_eq!(store.accept(b"{}"), Err(Refusal::MissingHeader));
     assert_eq!(store.accept(b"{}\n{}"), Err(Refusal::InvalidHeader));

@@ -1,6 +1,6 @@
-//! The receiver from outside: real datagrams and calls, any order, hostile input, pictures.
+//! Tests of the receiver from outside: real datagrams and calls, any order of arrival, hostile input, rendered output.
 
-// The permission in clippy.toml does not reach the functions that tests share.
+// The permission in clippy.toml does not cover functions that tests share.
 #![allow(clippy::unwrap_used)]
 
 mod clients;

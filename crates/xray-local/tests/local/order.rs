@@ -1,4 +1,4 @@
-//! UDP keeps no order: the tree must not depend on it.
+//! UDP does not preserve order, so the tree must not depend on the order of arrival.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use xray_local::Trace;
 
 use crate::tree::{TRACE, datagram, document, trace, tree};
 
-/// An entity to be sent: its parent comes before it.
+/// An entity to be sent. Its parent has a lower index.
 #[derive(Debug, Clone)]
 struct Planned {
     parent: usize,
-    /// Sent in a document of its own, not embedded in its parent.
+    /// Sent in a separate document instead of embedded in its parent.
     alone: bool,
-    /// Another service's segment, which implies `alone`.
+    /// A segment of another service, which implies `alone`.
     segment: bool,
-    /// Sent in progress as well.
+    /// Also sent in progress.
     announced: bool,
     start: u32,
 }
@@ -37,7 +37,7 @@ fn plan() -> impl Strategy<Value = Vec<Planned>> {
     })
 }
 
-/// The members of an entity, with those embedded in it.
+/// Returns the JSON members of an entity, including its embedded entities.
 fn members(plan: &[Planned], i: usize, open: bool) -> String {
     let embedded =
         plan.iter().enumerate().filter(|(child, planned)| *child > 0 && planned.parent == i && !planned.alone);
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn parents_that_make_rings_lose_nobody(links in prop::collection::vec(0..12_u64, 12)) {
+    fn cycles_of_parents_lose_no_entity(links in prop::collection::vec(0..12_u64, 12)) {
         let sent: Vec<_> = links.iter().enumerate().map(|(i, parent)| {
             document(i as u64, "n", &format!(r#","start_time":1,"end_time":2,"parent_id":"{parent:016x}""#))
         }).collect();
@@ -103,7 +103,7 @@ proptest! {
 }
 
 #[test]
-fn services_join_at_the_callers_subsegment() {
+fn a_service_is_joined_to_its_callers_subsegment() {
     let shop = document(
         1,
         "shop",
@@ -116,7 +116,7 @@ fn services_join_at_the_callers_subsegment() {
 }
 
 #[test]
-fn the_final_version_wins_whenever_it_comes() {
+fn the_final_version_wins_in_any_order_of_arrival() {
     let open = document(1, "job", r#","start_time":1,"in_progress":true"#);
     let done = document(1, "job", r#","start_time":1,"end_time":2,"fault":true"#);
     for sent in [[open.clone(), done.clone()], [done, open]] {
@@ -125,7 +125,7 @@ fn the_final_version_wins_whenever_it_comes() {
 }
 
 #[test]
-fn a_segment_with_a_late_clock_is_moved_into_its_caller() {
+fn a_segment_with_a_slow_clock_is_moved_into_its_caller() {
     let shop = document(1, "shop", r#","start_time":100,"end_time":103"#);
     let stock = document(
         2,

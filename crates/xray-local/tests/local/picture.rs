@@ -1,4 +1,4 @@
-//! Waterfalls as they look.
+//! Rendered waterfalls.
 
 use xray_local::{Style, render};
 
@@ -89,7 +89,7 @@ shop                  ███████████████████�
 ";
 
 #[test]
-fn many_alike_are_summed_up() {
+fn similar_siblings_are_summarised() {
     assert_picture(&render(&trace(&many()), &Style::plain().with_width(80)), MANY);
 }
 const MANY: &str = "\
@@ -118,7 +118,7 @@ fn flags_have_colours() {
 }
 
 #[test]
-fn annotations_take_the_lines_they_need() {
+fn annotations_wrap_to_several_lines() {
     let annotations: Vec<_> = (10..30).map(|i| format!(r#""key_{i}":{i}"#)).collect();
     let members = format!(r#","start_time":1,"end_time":2,"annotations":{{{}}}"#, annotations.join(","));
     let picture = render(&trace(&[document(1, "n", &members)]), &Style::plain());
@@ -126,11 +126,11 @@ fn annotations_take_the_lines_they_need() {
 }
 
 #[test]
-fn a_moved_clock_is_told() {
+fn a_clock_correction_is_shown() {
     let shop = document(1, "shop", r#","start_time":100,"end_time":103"#);
     let stock = document(2, "stock", r#","parent_id":"0000000000000001","start_time":40,"end_time":41"#);
     let picture = render(&trace(&[shop, stock]), &Style::plain());
-    assert!(picture.contains("its clock is 1m 01s behind the caller's: moved"), "{picture}");
+    assert!(picture.contains("moved by 1m 01s: its clock is behind the caller's"), "{picture}");
 }
 
 #[test]

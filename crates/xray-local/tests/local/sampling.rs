@@ -1,4 +1,4 @@
-//! What the TCP side tells SDKs about sampling.
+//! The sampling operations on the TCP side.
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,10 +22,10 @@ fn rule(name: &str, reservoir: u32) -> Value {
     json!({"SamplingRuleRecords": [{"SamplingRule": rule}]})
 }
 
-/// A receiver that tells what happens.
+/// Starts a receiver and returns it with a channel of its sampling events.
 fn watched(builder: ReceiverBuilder) -> (Receiver, Events<SamplingEvent>) {
-    let (tell, events) = mpsc::channel();
-    let receiver = builder.on_sampling(move |event| tell.send(event.clone()).unwrap()).bind("127.0.0.1:0").unwrap();
+    let (sender, events) = mpsc::channel();
+    let receiver = builder.on_sampling(move |event| sender.send(event.clone()).unwrap()).bind("127.0.0.1:0").unwrap();
     (receiver, events)
 }
 
@@ -45,8 +45,8 @@ fn targets(receiver: &Receiver, reports: &[Value]) -> Value {
 }
 
 fn names(receiver: &Receiver) -> Vec<String> {
-    let answer = call(receiver.address(), "/GetSamplingRules", &json!({}));
-    let records = answer["SamplingRuleRecords"].as_array().unwrap();
+    let response = call(receiver.address(), "/GetSamplingRules", &json!({}));
+    let records = response["SamplingRuleRecords"].as_array().unwrap();
     records.iter().map(|record| record["SamplingRule"]["RuleName"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -54,7 +54,7 @@ fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
-/// A file of its own for a test, gone with it.
+/// A temporary file, removed on drop.
 struct File(PathBuf);
 
 impl File {
@@ -77,7 +77,7 @@ impl Drop for File {
 }
 
 #[test]
-fn recorded_rules_are_given_out_as_they_are() {
+fn recorded_rules_are_served_unchanged() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/central_sampling_exchange.json");
     let golden: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let receiver = Receiver::builder().rules(rules(&golden["rules_answer"])).bind("127.0.0.1:0").unwrap();
@@ -89,34 +89,34 @@ fn recorded_rules_are_given_out_as_they_are() {
     }
     assert_eq!(call(receiver.address(), "/GetSamplingRules", &golden["http_requests"][0]["body"]), want);
 
-    let answer =
+    let response =
         targets(&receiver, golden["http_requests"][1]["body"]["SamplingStatisticsDocuments"].as_array().unwrap());
     let like = &golden["targets_answer"];
     let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(members(&answer), members(like));
-    let (target, like) = (&answer["SamplingTargetDocuments"][0], &like["SamplingTargetDocuments"][0]);
+    assert_eq!(members(&response), members(like));
+    let (target, like) = (&response["SamplingTargetDocuments"][0], &like["SamplingTargetDocuments"][0]);
     assert_eq!(members(target), members(like));
     assert_eq!(target["RuleName"], "orders");
 }
 
 #[test]
-fn without_rules_there_is_the_default_of_x_ray() {
+fn without_rules_the_default_rule_of_x_ray_is_served() {
     let receiver = Receiver::bind("127.0.0.1:0").unwrap();
-    let answer = call(receiver.address(), "/GetSamplingRules", &json!({}));
-    let rule = &answer["SamplingRuleRecords"][0]["SamplingRule"];
-    assert_eq!(answer["SamplingRuleRecords"].as_array().unwrap().len(), 1);
+    let response = call(receiver.address(), "/GetSamplingRules", &json!({}));
+    let rule = &response["SamplingRuleRecords"][0]["SamplingRule"];
+    assert_eq!(response["SamplingRuleRecords"].as_array().unwrap().len(), 1);
     let shown = json!([rule["RuleName"], rule["Priority"], rule["ReservoirSize"], rule["FixedRate"], rule["Version"]]);
     assert_eq!(shown, json!(["Default", 10_000, 1, 0.05, 1]));
 }
 
 #[test]
-fn targets_answer_each_report() {
+fn each_report_gets_a_target() {
     let begin = now();
     let (receiver, events) = watched(Receiver::builder().rules(rules(&rule("orders", 5))));
-    let answer = targets(&receiver, &[report("orders", ALICE), report("gone", ALICE), report("Default", ALICE)]);
-    let until = answer["SamplingTargetDocuments"][0]["ReservoirQuotaTTL"].as_u64().unwrap();
+    let response = targets(&receiver, &[report("orders", ALICE), report("gone", ALICE), report("Default", ALICE)]);
+    let until = response["SamplingTargetDocuments"][0]["ReservoirQuotaTTL"].as_u64().unwrap();
     assert!((begin + 10.0..now() + 20.0).contains(&(until as f64)), "{until}");
-    let modified = answer["LastRuleModification"].as_f64().unwrap();
+    let modified = response["LastRuleModification"].as_f64().unwrap();
     assert!((begin - 1.0..now()).contains(&modified), "{modified}");
     let target = |name: &str, rate: f64, quota: u32, until: u64| {
         json!({
@@ -124,12 +124,12 @@ fn targets_answer_each_report() {
         })
     };
     assert_eq!(
-        answer["SamplingTargetDocuments"],
+        response["SamplingTargetDocuments"],
         json!([target("orders", 0.5, 5, until), target("Default", 0.05, 1, until)])
     );
     assert_eq!(
-        answer["UnprocessedStatistics"],
-        json!([{"RuleName": "gone", "ErrorCode": "404", "Message": "there is no such rule"}])
+        response["UnprocessedStatistics"],
+        json!([{"RuleName": "gone", "ErrorCode": "404", "Message": "unknown rule"}])
     );
     let mut lines = Vec::new();
     for _ in 0..3 {
@@ -138,17 +138,17 @@ fn targets_answer_each_report() {
     assert_eq!(
         lines,
         [
-            "orders: 3 requests, 0 sampled, 1 borrowed; now 5 a second, and 50 % of the others \
+            "orders: 3 requests, 0 sampled, 1 borrowed; target: 5 per second and 50 % of the rest \
              (client aaaaaaaaaaaaaaaaaaaaaaaa)",
-            "gone: 3 requests, 0 sampled, 1 borrowed; there is no such rule (client aaaaaaaaaaaaaaaaaaaaaaaa)",
-            "Default: 3 requests, 0 sampled, 1 borrowed; now 1 a second, and 5 % of the others \
+            "gone: 3 requests, 0 sampled, 1 borrowed; unknown rule (client aaaaaaaaaaaaaaaaaaaaaaaa)",
+            "Default: 3 requests, 0 sampled, 1 borrowed; target: 1 per second and 5 % of the rest \
              (client aaaaaaaaaaaaaaaaaaaaaaaa)",
         ]
     );
 }
 
 #[test]
-fn bad_reports_are_refused_and_leave_nothing() {
+fn invalid_reports_are_refused_and_change_nothing() {
     let (receiver, events) = watched(Receiver::builder().rules(rules(&rule("orders", 4))));
     let bad = |field: &str, value: Value| {
         let mut report = report("orders", BOB);
@@ -168,13 +168,13 @@ fn bad_reports_are_refused_and_leave_nothing() {
         (bad("BorrowCount", json!(1.5)), "BorrowCount"),
         (bad("Timestamp", json!(null)), "Timestamp"),
     ] {
-        let (status, answer) = exchange(receiver.address(), post("/SamplingTargets", &body));
+        let (status, response) = exchange(receiver.address(), post("/SamplingTargets", &body));
         assert_eq!(status, 400, "{body}");
-        assert!(answer.contains(&format!("`{field}` is missing or not what it should be")), "{answer}");
+        assert!(response.contains(&format!("`{field}` is missing or invalid")), "{response}");
     }
     // None of them counts as a client.
-    let answer = targets(&receiver, &[report("orders", "cccccccccccccccccccccccc")]);
-    assert_eq!(answer["SamplingTargetDocuments"][0]["ReservoirQuota"], 4);
+    let response = targets(&receiver, &[report("orders", "cccccccccccccccccccccccc")]);
+    assert_eq!(response["SamplingTargetDocuments"][0]["ReservoirQuota"], 4);
     assert!(matches!(next(&events), SamplingEvent::Reported(report) if report.client.starts_with("cc")));
 }
 
@@ -184,12 +184,12 @@ fn two_clients_share_a_reservoir() {
     let quota = |client| {
         targets(&receiver, &[report("orders", client)])["SamplingTargetDocuments"][0]["ReservoirQuota"].clone()
     };
-    // What the first was granted is taken back at its next report only.
+    // The first client gives up its grant only at its next report.
     assert_eq!([ALICE, BOB, ALICE, BOB, ALICE, BOB].map(quota), [5, 0, 3, 2, 3, 2]);
 }
 
 #[test]
-fn an_edited_file_is_followed() {
+fn an_edited_file_is_reloaded() {
     let file = File::new("edited", &rule("first", 1));
     let (receiver, events) = watched(Receiver::builder().rules(SamplingRules::from_file(&file.0).unwrap()));
     assert_eq!(names(&receiver), ["first", "Default"]);
@@ -208,7 +208,7 @@ fn an_edited_file_is_followed() {
 }
 
 #[test]
-fn a_broken_edit_leaves_the_last_good_rules_and_is_told_once() {
+fn an_invalid_edit_keeps_the_last_valid_rules_and_is_reported_once() {
     let file = File::new("broken", &rule("good", 1));
     let (receiver, events) = watched(Receiver::builder().rules(SamplingRules::from_file(&file.0).unwrap()));
     let before = targets(&receiver, &[])["LastRuleModification"].clone();
@@ -219,8 +219,8 @@ fn a_broken_edit_leaves_the_last_good_rules_and_is_told_once() {
     assert_eq!(
         next(&events).to_string(),
         format!(
-            "the rules file was changed, but the last good rules stay: {}: sampling rule 0 \"bad\": `FixedRate` is 50, \
-             and must be a number from 0 to 1",
+            "rules file changed but cannot be used, keeping the last valid rules: {}: sampling rule 0 \"bad\": \
+             `FixedRate` is 50, but must be a number from 0 to 1",
             file.0.display()
         )
     );
@@ -236,7 +236,7 @@ fn a_broken_edit_leaves_the_last_good_rules_and_is_told_once() {
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_told_at_the_start() {
+fn a_file_that_cannot_be_read_is_an_error_at_the_start() {
     let file = File::new("unusable", &rule("x", 1));
     file.write(&" ".repeat((1 << 20) + 1));
     for (path, want) in [
@@ -249,7 +249,7 @@ fn a_file_that_cannot_be_used_is_told_at_the_start() {
 }
 
 #[test]
-fn a_panicking_listener_does_not_stop_the_answers() {
+fn a_panicking_listener_does_not_stop_the_responses() {
     let receiver = Receiver::builder().on_sampling(|_| panic!("on purpose")).bind("127.0.0.1:0").unwrap();
     for _ in 0..2 {
         assert_eq!(targets(&receiver, &[report("Default", ALICE)])["SamplingTargetDocuments"][0]["ReservoirQuota"], 1);

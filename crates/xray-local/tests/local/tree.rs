@@ -1,4 +1,4 @@
-//! Documents to feed and trees to compare.
+//! Documents to send and trees to compare.
 
 use std::fmt::Write as _;
 use std::net::UdpSocket;
@@ -7,17 +7,17 @@ use xray_local::{Outcome, Receiver, Store, Trace};
 
 pub(crate) const TRACE: &str = "1-5759e988-bd862e3fe1be46a994272793";
 
-/// A document in its datagram.
+/// Returns a datagram with a document.
 pub(crate) fn datagram(document: &str) -> Vec<u8> {
     format!("{{\"format\":\"json\",\"version\":1}}\n{document}").into_bytes()
 }
 
-/// A datagram with a document of [`TRACE`]: id and further members.
+/// Returns a datagram with a document of [`TRACE`] that has this id, name and further members.
 pub(crate) fn document(id: u64, name: &str, members: &str) -> Vec<u8> {
     datagram(&format!(r#"{{"trace_id":"{TRACE}","id":"{id:016x}","name":"{name}"{members}}}"#))
 }
 
-/// The only trace of a store which got these datagrams.
+/// Returns the only trace of a store that received these datagrams.
 pub(crate) fn trace(datagrams: &[Vec<u8>]) -> Trace {
     let store = Store::new();
     for datagram in datagrams {
@@ -28,7 +28,7 @@ pub(crate) fn trace(datagrams: &[Vec<u8>]) -> Trace {
     traces.remove(0)
 }
 
-/// Sends datagrams through a socket and waits, by dropping the receiver, until all were read.
+/// Sends datagrams through a socket and drops the receiver, which waits until all have been read.
 pub(crate) fn receive(datagrams: &[Vec<u8>]) -> Store {
     let receiver = Receiver::bind("127.0.0.1:0").unwrap();
     let store = receiver.store().clone();
@@ -40,7 +40,7 @@ pub(crate) fn receive(datagrams: &[Vec<u8>]) -> Store {
     store
 }
 
-/// A trace as an indented tree.
+/// Formats a trace as an indented tree.
 pub(crate) fn tree(trace: &Trace) -> String {
     let mut out = String::new();
     for node in trace.nodes() {
