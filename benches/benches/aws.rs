@@ -1,7 +1,12 @@
-//! What the interceptor adds to a call of the AWS SDK: wall time beside the bare client, sampled and not, of calls to
-//! a server on loopback that always gives the same answer, in one run. A second server shares the thread of the
-//! client: no core goes idle between them, and what waking one costs is not in the figures. The third answer comes
-//! from memory, where least else varies. The floor is an interceptor which adds a header that is always the same.
+//! Wall time that the interceptor adds to a call of the AWS SDK, sampled and unsampled, compared to the bare client in
+//! the same run. There are three servers, which always send the same response:
+//!
+//! - *loopback*: a server on its own thread.
+//! - *same thread*: a server on the client's thread. No core goes idle in between, so the cost of waking one is not
+//!   included.
+//! - *memory*: a connector that returns the response immediately. This has the least variation.
+//!
+//! The baseline (`floor`) is an interceptor that adds a constant header.
 //!
 //! `cargo bench -p xray-benches --bench aws`
 
@@ -29,22 +34,23 @@ use xray_benches::recorder;
 use xray_core::{Recorder, TraceHeader};
 
 const ROUNDS: usize = 61;
-/// Calls of one client in a round, in segments of ten.
+/// Calls per client and round, ten per segment.
 const CALLS: usize = 100;
-const ANSWER: &str =
+const RESPONSE: &str =
     r#"{"Item":{"id":{"S":"7"},"total":{"N":"12"}},"ConsumedCapacity":{"TableName":"orders","CapacityUnits":0.5}}"#;
 
 const HEADER: &str = "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Parent=53995c3f42cd8ad8;Sampled=0";
 
 fn main() -> io::Result<()> {
     let runtime = one_thread()?;
-    println!("µs of a GetItem: bare, and what is added; medians of {ROUNDS} rounds of {CALLS} calls");
+    println!("Time of a GetItem call in µs: bare, and added by an interceptor");
+    println!("(medians of {ROUNDS} rounds of {CALLS} calls)");
     let by_tcp = || aws_smithy_http_client::Builder::new().build_http();
-    let (elsewhere, url) = server()?;
-    thread::spawn(|| one_thread()?.block_on(elsewhere));
+    let (remote, url) = server()?;
+    thread::spawn(|| one_thread()?.block_on(remote));
     measure(&runtime, "loopback", by_tcp(), &url);
-    let (here, url) = server()?;
-    runtime.spawn(here);
+    let (local, url) = server()?;
+    runtime.spawn(local);
     measure(&runtime, "same thread", by_tcp(), &url);
     let from_memory = http_client_fn(|_, _| SharedHttpConnector::new(Memory));
     measure(&runtime, "memory", from_memory, "http://127.0.0.1:1");
@@ -70,7 +76,7 @@ fn measure(runtime: &Runtime, name: &str, http_client: SharedHttpClient, endpoin
     let (all, none) = (recorder(1.0), recorder(0.0));
     let mut times = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
-        // All below a segment, and mirrored: what changes on the machine meanwhile evens out.
+        // All calls run below a segment, and the order is mirrored, so that drift of the machine evens out.
         let of = |client: &Client, recorder: &Recorder| calls(runtime, client, recorder);
         let runs = [(&bare, &none), (&floor, &none), (&traced, &none), (&bare, &all), (&traced, &all)];
         let forth = runs.map(|(client, recorder)| of(client, recorder));
@@ -90,7 +96,7 @@ fn measure(runtime: &Runtime, name: &str, http_client: SharedHttpClient, endpoin
     println!("{name:11} {bare:7.2}  floor {floor:+5.2}  not sampled {unsampled:+5.2}  sampled {sampled:+5.2}");
 }
 
-/// The time of one call, in µs.
+/// Returns the average time of one call in µs.
 fn calls(runtime: &Runtime, client: &Client, recorder: &Recorder) -> f64 {
     let start = Instant::now();
     for _ in 0..CALLS / 10 {
@@ -98,14 +104,14 @@ fn calls(runtime: &Runtime, client: &Client, recorder: &Recorder) -> f64 {
         runtime.block_on(segment.scope(async {
             for _ in 0..10 {
                 let get = client.get_item().table_name("orders").key("id", AttributeValue::S("7".into()));
-                get.consistent_read(true).send().await.expect("an answer");
+                get.consistent_read(true).send().await.expect("a response");
             }
         }));
     }
     start.elapsed().as_secs_f64() * 1e6 / CALLS as f64
 }
 
-/// A server, and its address: it runs wherever this future is driven.
+/// Returns a future that runs a server, and its URL. The server runs on the thread that polls the future.
 fn server() -> io::Result<(impl Future<Output = io::Result<()>>, String)> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
@@ -114,28 +120,28 @@ fn server() -> io::Result<(impl Future<Output = io::Result<()>>, String)> {
         let listener = TcpListener::from_std(listener)?;
         loop {
             let (stream, _) = listener.accept().await?;
-            tokio::spawn(echo(stream));
+            tokio::spawn(respond(stream));
         }
     };
     Ok((serve, url))
 }
 
-/// Answers each request of a connection. All of them end with their JSON.
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+/// Responds to each request of a connection. Every request ends with its JSON body.
+async fn respond(mut stream: TcpStream) -> io::Result<()> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\nx-amzn-requestid: R\r\n";
-    let answer = format!("{head}content-length: {}\r\n\r\n{ANSWER}", ANSWER.len());
+    let response = format!("{head}content-length: {}\r\n\r\n{RESPONSE}", RESPONSE.len());
     stream.set_nodelay(true)?;
     let mut buffer = [0; 16 * 1024];
     loop {
         match stream.read(&mut buffer).await? {
             0 => return Ok(()),
-            read if buffer[..read].ends_with(b"}") => stream.write_all(answer.as_bytes()).await?,
+            read if buffer[..read].ends_with(b"}") => stream.write_all(response.as_bytes()).await?,
             _ => {}
         }
     }
 }
 
-/// Adds a header.
+/// Adds a constant header.
 #[derive(Debug)]
 struct Floor;
 
@@ -156,13 +162,13 @@ impl Intercept for Floor {
     }
 }
 
-/// Answers at once.
+/// Returns the response immediately.
 #[derive(Debug)]
 struct Memory;
 
 impl HttpConnector for Memory {
     fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-        let mut response = HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::from(ANSWER));
+        let mut response = HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::from(RESPONSE));
         response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
         response.headers_mut().insert("x-amzn-requestid", "R");
         HttpConnectorFuture::ready(Ok(response))

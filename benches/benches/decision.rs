@@ -1,5 +1,5 @@
-//! What each request pays before anything is recorded: the header, the name, the decision. The floor is a
-//! linear scan of the same rules by a case-blind matcher, and a split of the header.
+//! Cost of each request before anything is recorded: parsing the header and making the sampling decision. The baselines
+//! (`floor_*`) are a linear scan of the same rules with a case-insensitive matcher, and splitting the header.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn main() {
     divan::main();
 }
 
-/// Host, method and path of rules as a service might have them; the last one is for the request.
+/// Host, method and path of rules as a service might have them. The last one matches the request.
 const RULES: [(&str, &str, &str); 20] = [
     ("*", "GET", "/health"),
     ("*", "*", "/static/*"),
@@ -54,7 +54,7 @@ fn rules(bencher: Bencher) {
     });
 }
 
-/// The same rules, come from the service.
+/// The same rules, fetched from a service.
 #[divan::bench(sample_size = 256)]
 fn central_rules(bencher: Bencher) {
     let records = RULES.iter().enumerate().map(|(index, (host, method, path))| {
@@ -64,15 +64,15 @@ fn central_rules(bencher: Bencher) {
             "ResourceARN": "*", "Version": 1,
         }})
     });
-    let answer = json!({"SamplingRuleRecords": records.collect::<Vec<_>>()});
-    let rules = SamplingRules::from_json(&answer.to_string()).expect("the rules are read");
+    let response = json!({"SamplingRuleRecords": records.collect::<Vec<_>>()});
+    let rules = SamplingRules::from_json(&response.to_string()).expect("the rules are valid");
     let receiver = Receiver::builder().rules(rules).bind("127.0.0.1:0").expect("a port");
     let sampler = Arc::new(Central::new());
     let recorder = Recorder::builder().daemon(receiver.address().into()).sampling(sampler.clone()).build();
-    let recorder = recorder.expect("it makes sense");
+    let recorder = recorder.expect("the configuration is valid");
     let (host, method, path) = REQUEST;
     let request = SamplingRequest::new("orders").host(host).method(method).path(path);
-    // The first decision has the rules fetched.
+    // The first decision starts the fetch of the rules.
     sampler.decide(&request);
     while !matches!(recorder.explain(&request).rule, MatchedRule::Named(_)) {
         thread::yield_now();
@@ -89,7 +89,7 @@ fn floor_rules() -> Option<usize> {
     RULES.iter().position(|rule| matches(rule.0, host) && matches(rule.1, method) && matches(rule.2, path))
 }
 
-/// `*` any run, `?` one character; the case of ASCII letters does not count.
+/// Matches a pattern: `*` is any sequence, `?` is one character, and the case of ASCII letters is ignored.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut at, mut read, mut star) = (0, 0, None);

@@ -1,7 +1,7 @@
-//! What the Lambda layer adds to a bare `lambda_runtime` program: bytes, time to the first request for an event,
-//! time of the first invocation and of later ones. `cargo bench -p xray-benches --bench lambda`
+//! Cost of the Lambda layer compared to a bare `lambda_runtime` program: binary size, time to the first request for an
+//! event, and time of the first invocation and of later ones. `cargo bench -p xray-benches --bench lambda`
 //!
-//! The programs run as child processes beside a stand-in of the Runtime API; medians over many starts.
+//! The programs run as child processes against a fake Runtime API. The results are medians over many starts.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,32 +15,33 @@ const INVOCATIONS: usize = 200;
 fn main() {
     let programs = [("bare", env!("CARGO_BIN_EXE_lambda-bare")), ("traced", env!("CARGO_BIN_EXE_lambda-traced"))];
     let mut runs = [const { Vec::new() }; 2];
-    // In turns, so that the machine's mood is the same for both.
+    // The programs alternate, so that drift of the machine affects both equally.
     for _ in 0..STARTS {
         for (runs, (_, program)) in runs.iter_mut().zip(programs) {
             runs.push(run(program));
         }
     }
-    println!("{:8} {:>12} {:>14} {:>14} {:>14}", "", "bytes", "to first /next", "first answer", "later answers");
+    println!("Size, start-up and response times; medians of {STARTS} starts of {INVOCATIONS} later invocations each\n");
+    println!("{:8} {:>12} {:>14} {:>14} {:>15}", "", "bytes", "to first /next", "first response", "later responses");
     for (runs, (name, program)) in runs.iter_mut().zip(programs) {
         let [start, first, later] = [0, 1, 2].map(|part| {
             runs.sort_by_key(|run| run[part]);
             runs[STARTS / 2][part]
         });
-        println!("{name:8} {:>12} {start:>14.1?} {first:>14.1?} {later:>14.1?}", stripped(program));
+        println!("{name:8} {:>12} {start:>14.1?} {first:>14.1?} {later:>15.1?}", stripped(program));
     }
 }
 
-/// The size of a program without its symbols.
+/// Returns the size of a program without its symbols.
 fn stripped(program: &str) -> String {
     let copy = std::env::temp_dir().join(format!("xray-benches-{}", std::process::id()));
     let done = Command::new("strip").arg("-o").arg(&copy).arg(program).status();
     let size = done.ok().filter(|status| status.success()).and_then(|_| fs::metadata(&copy).ok());
     let _ = fs::remove_file(copy);
-    size.map_or_else(|| "no strip".to_owned(), |metadata| metadata.len().to_string())
+    size.map_or_else(|| "strip failed".to_owned(), |metadata| metadata.len().to_string())
 }
 
-/// Start, first invocation, median of later ones.
+/// Runs a program; returns the times of the start, the first invocation, and the median of later ones.
 fn run(program: &str) -> [Duration; 3] {
     let daemon = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let api = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -66,7 +67,8 @@ fn run(program: &str) -> [Duration; 3] {
     [start, first, times[INVOCATIONS / 2]]
 }
 
-/// From an event, sent on the connection that asks for it, to its answer; then waits for the next request.
+/// Sends an event on the connection that requested it and waits for the response and the next request. Returns the time
+/// from the event to the response.
 fn invoke(api: &TcpListener, next: &mut TcpStream) -> Duration {
     let deadline = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() + 3000;
     let event = format!(
@@ -76,15 +78,15 @@ fn invoke(api: &TcpListener, next: &mut TcpStream) -> Duration {
     );
     let sent = Instant::now();
     next.write_all(event.as_bytes()).expect("the runtime reads");
-    let mut answer = request(api);
-    let answered = sent.elapsed();
+    let mut response = request(api);
+    let elapsed = sent.elapsed();
     let accepted = b"HTTP/1.1 202 Accepted\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-    answer.write_all(accepted).expect("the runtime reads");
+    response.write_all(accepted).expect("the runtime reads");
     *next = request(api);
-    answered
+    elapsed
 }
 
-/// One request of the runtime, each on a connection of its own.
+/// Accepts one request of the runtime and reads it. Each request has its own connection.
 fn request(api: &TcpListener) -> TcpStream {
     let (connection, _) = api.accept().expect("the runtime connects");
     let mut reader = BufReader::new(&connection);

@@ -1,5 +1,5 @@
-//! Recording a request, sampled and not, beside the floor: the same document by `serde_json` from borrowed
-//! structs into a buffer that is used again, with the same clock readings.
+//! Cost of recording a request, sampled and unsampled. The baseline (`floor_by_serde`) is `serde_json` writing the same
+//! document from borrowed structs into a reused buffer, with the same clock reads.
 
 use std::hint::black_box;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,7 +27,7 @@ fn not_sampled(bencher: Bencher) {
     bencher.bench_local(|| request(&recorder));
 }
 
-/// One segment with so many subsegments, begun and closed in turn.
+/// One segment with this many subsegments, begun and closed one after the other.
 #[divan::bench(args = [100, 10_000])]
 fn many_subsegments(bencher: Bencher, subsegments: usize) {
     let recorder = recorder(1.0);

@@ -1,5 +1,5 @@
-//! What the layers add to a request, in CPU time of the server's process, beside the same server without: for both
-//! frameworks, at 100 %, 5 % and 0 % sampling, in one run. Linux only: the time comes from `/proc`.
+//! CPU time of the server process that the layers add to a request, compared to the same server without a layer in the
+//! same run, for both frameworks at 100 %, 5 % and 0 % sampling. Linux only, because the time is read from `/proc`.
 //!
 //! `cargo bench -p xray-benches --bench servers`
 
@@ -14,22 +14,22 @@ const CONNECTIONS: usize = 16;
 const LOAD: Duration = Duration::from_millis(700);
 const ROUNDS: usize = 5;
 const RATES: [&str; 3] = ["1", "0.05", "0"];
-/// Clock ticks of `/proc/*/stat` in a second, on all platforms that Linux has today.
+/// Clock ticks per second in `/proc/*/stat`, the same on all current Linux platforms.
 const TICKS: f64 = 100.0;
 
 fn main() -> io::Result<()> {
-    // Reads what the servers send, so that the kernel does not drop it.
+    // Reads the documents that the servers send, so that the kernel does not drop them.
     let daemon = UdpSocket::bind("127.0.0.1:0")?;
     let address = daemon.local_addr()?.to_string();
     thread::spawn(move || while daemon.recv(&mut [0; 65_536]).is_ok() {});
-    println!("CPU time added to a request, in µs: median of {ROUNDS} rounds, each beside the bare server");
+    println!("CPU time added to a request, in µs: median of {ROUNDS} rounds, each compared to the bare server");
     for framework in ["axum", "actix"] {
         let bare = Server::start(framework, "bare", &address)?;
         for rate in RATES {
             let traced = Server::start(framework, rate, &address)?;
             let mut added = Vec::new();
             for _ in 0..ROUNDS {
-                // The order evens out what changes on the machine meanwhile.
+                // The mirrored order evens out drift of the machine.
                 let (before, first, second, after) = (bare.load()?, traced.load()?, traced.load()?, bare.load()?);
                 added.push((first + second - before - after) / 2.0);
             }
@@ -64,7 +64,7 @@ impl Server {
         Ok(server)
     }
 
-    /// The CPU time of a request under load, in µs.
+    /// Puts load on the server; returns the CPU time per request in µs.
     fn load(&self) -> io::Result<f64> {
         let before = self.cpu()?;
         let clients: Vec<_> = (0..CONNECTIONS)
@@ -80,7 +80,7 @@ impl Server {
         Ok((self.cpu()? - before) / made as f64)
     }
 
-    /// The process's CPU time so far, in µs.
+    /// Returns the CPU time that the process has used so far, in µs.
     fn cpu(&self) -> io::Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -96,7 +96,7 @@ impl Drop for Server {
     }
 }
 
-/// Makes requests on one connection, one after another, and counts them.
+/// Makes requests on one connection, one after the other; returns their number.
 fn requests(address: SocketAddr) -> io::Result<usize> {
     let mut connection = TcpStream::connect(address)?;
     connection.set_nodelay(true)?;

@@ -1,4 +1,4 @@
-//! What the benches have in common: an emitter that keeps nothing, and a request to record.
+//! Shared by the benchmarks: an emitter that discards documents, and a request to record.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use xray_core::http::{HttpRequest, HttpResponse};
 use xray_core::sampling::{FixedTarget, Rate, Rules};
 use xray_core::{Namespace, Recorder, TraceHeader};
 
-/// Takes documents and drops them: what is left is the cost of recording.
+/// Discards documents, so that only the cost of recording is measured.
 #[derive(Debug)]
 struct Nowhere;
 
@@ -23,13 +23,13 @@ impl Emitter for Nowhere {
     }
 }
 
-/// A recorder without a way out that samples this share of all requests.
+/// Returns a recorder that samples this fraction of requests and discards the documents.
 pub fn recorder(rate: f64) -> Recorder {
     let rules = Rules::new(FixedTarget(0), Rate(rate));
     Recorder::builder().emitter(Nowhere).sampling(rules).build().expect("a rate from 0 to 1")
 }
 
-/// A usual request: a segment with its HTTP blocks and annotations, two captured functions, one call to another
+/// Records a typical request: a segment with HTTP blocks and annotations, two captured functions, and a call to another
 /// service.
 pub fn request(recorder: &Recorder) {
     let segment = recorder.begin_from("orders", &TraceHeader::default());

@@ -1,4 +1,4 @@
-//! `ours-axum <xray-100|xray-5> <port> <sink address>`: the hello server of the comparison with the layer.
+//! `ours-axum <xray-100|xray-5> <port> <sink address>`: the hello-world server with the layer, for the comparison.
 
 use axum::Router;
 use axum::routing::get;

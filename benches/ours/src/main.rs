@@ -1,4 +1,4 @@
-//! The SDK as the subject of the comparison with floors and peers: works A to D2.
+//! This SDK in the comparison with baselines and other SDKs: workloads A to D2.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use xray_core::sampling::{FixedTarget, Rate, Rule, Rules, Sampler, SamplingReque
 use xray_core::serde::ser::{Serialize, SerializeStruct, Serializer};
 use xray_core::{Namespace, Recorder, TraceHeader};
 
-/// The value that goes into the metadata. A crate that depends on serde derives this.
+/// The metadata value. A crate that depends on serde would derive the implementation below.
 struct Debug {
     plan: &'static str,
     retries: i64,
@@ -24,7 +24,7 @@ impl Serialize for Debug {
     }
 }
 
-/// The recorder, sending to `env.sink`, with one default rule: fixed target 0, rate `rate`.
+/// Workloads A and B: records a request and sends it to `env.sink`, with one default rule: fixed target 0, rate `rate`.
 struct Request {
     recorder: Recorder,
 }
@@ -71,7 +71,7 @@ impl Work for Request {
     }
 }
 
-/// Work C: one segment, `doc::BIG` subsegments named "step", each begun and closed in turn.
+/// Workload C: one segment with `doc::BIG` subsegments named "step", begun and closed one after the other.
 struct Big(Request);
 
 impl Work for Big {

@@ -1,4 +1,4 @@
-//! A Lambda function without tracing, beside which `lambda-traced` is measured.
+//! A Lambda function without tracing, the baseline for `lambda-traced`.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! A Lambda function that records two subsegments, measured beside `lambda-bare`.
+//! A Lambda function that records two subsegments, compared to `lambda-bare`.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

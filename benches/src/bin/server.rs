@@ -1,5 +1,5 @@
-//! `server <axum|actix> <bare|RATE> <daemon>`: a hello server, with or without the layer, for the bench `servers`.
-//! It prints its address and serves until it is killed.
+//! `server <axum|actix> <bare|RATE> <daemon>`: a hello-world server with or without the layer, for the benchmark
+//! `servers`. It prints its address and serves until it is killed.
 
 use actix_web::{App, HttpServer, web};
 use axum::Router;
@@ -17,7 +17,9 @@ async fn hello() -> &'static str {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, framework, rate, daemon] = &arguments[..] else { return Err("three arguments are needed".into()) };
+    let [_, framework, rate, daemon] = &arguments[..] else {
+        return Err("usage: server <axum|actix> <bare|RATE> <daemon>".into());
+    };
     let rate: Option<f64> = rate.parse().ok();
     let rules = Rules::new(FixedTarget(0), Rate(rate.unwrap_or_default()));
     let _flushed = Recorder::builder().daemon(daemon.parse()?).sampling(rules).build()?.install();
