@@ -1,11 +1,11 @@
-//! A service on DynamoDB, S3 and SQS, traced: `cargo run --example aws`.
+//! A traced service that uses DynamoDB, S3 and SQS: `cargo run --example aws`.
 //!
-//! It needs something that answers for AWS, at the address that `AWS_ENDPOINT_URL` gives: moto's server, LocalStack,
-//! DynamoDB Local and the like. Without one it says how to start moto's.
+//! It needs a local replacement for AWS at `AWS_ENDPOINT_URL`, such as moto's server or LocalStack. If the variable is
+//! not set, the example prints how to start moto's server.
 //!
-//! Without a daemon (no `AWS_XRAY_DAEMON_ADDRESS`) it starts a receiver of its own and draws each trace in this
-//! terminal: the calls to AWS under the request that made them. It sends itself a few requests, then serves until
-//! Ctrl-C; with `-- --once` it ends after the first traces.
+//! If `AWS_XRAY_DAEMON_ADDRESS` is not set, the example receives its own documents and prints each trace in this
+//! terminal, with the AWS calls below the request that made them. It sends a few requests to itself, then serves until
+//! Ctrl-C. With `-- --once` it exits after the first traces.
 
 mod orders;
 #[path = "../shop/viewer.rs"]
@@ -29,21 +29,21 @@ use xray_core::sampling::Always;
 use orders::Stores;
 use viewer::Viewer;
 
-const HOW_TO_START_ONE: &str = "\
-AWS_ENDPOINT_URL is not set: this example calls a stand-in for AWS. To start one:
+const MISSING_ENDPOINT: &str = "\
+AWS_ENDPOINT_URL is not set. This example needs a local replacement for AWS. To start one and run the example:
 
   python3 -m pip install 'moto[server]'
   moto_server -p 5000 &
   AWS_ENDPOINT_URL=http://127.0.0.1:5000 cargo run --example aws -- --once";
 
-/// The last one asks for what is not there.
+/// The last one requests a receipt that does not exist.
 const REQUESTS: [(&str, &str); 4] =
     [("POST", "/orders/7"), ("GET", "/orders/7"), ("GET", "/orders/7/receipt"), ("GET", "/orders/8/receipt")];
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL") else {
-        eprintln!("{HOW_TO_START_ONE}");
+        eprintln!("{MISSING_ENDPOINT}");
         return Ok(ExitCode::FAILURE);
     };
     let once = std::env::args().any(|argument| argument == "--once");
@@ -51,8 +51,9 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let recorder = Recorder::builder().service("orders").daemon(viewer.daemon()?).sampling(Always).build()?;
     let flushed_at_the_end = recorder.install();
 
+    println!("Creating a table, a bucket and a queue at {endpoint}.");
     let stores = Stores::new(&shared_configuration(endpoint));
-    // Outside of requests a segment is begun by hand.
+    // There is no request here, so the example begins a segment itself.
     Recorder::global().begin("set up").scope(stores.create()).await?;
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -64,6 +65,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         .with_state(stores);
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
 
+    println!("Sending {} requests to http://{address}.\n", REQUESTS.len());
     for (method, target) in REQUESTS {
         let mut connection = TcpStream::connect(address).await?;
         let head =
@@ -74,13 +76,13 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     flushed_at_the_end.flushed().await;
     viewer.wait_for(1 + REQUESTS.len());
     if !once {
-        println!("The service is open at http://{address} until Ctrl-C.");
+        println!("The service is listening on http://{address}. Press Ctrl-C to stop.");
         server.await??;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What an application usually gets from `aws-config`: region, credentials, endpoint.
+/// Returns the configuration that an application usually loads with `aws-config`: region, credentials, endpoint.
 fn shared_configuration(endpoint: String) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())

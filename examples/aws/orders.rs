@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use xray_aws_sdk::client;
 
-/// Where the table, the bucket and the queue are. One line for each client is all that tracing takes.
+/// Clients for the table, the bucket and the queue. Tracing needs only one line per client.
 #[derive(Clone)]
 pub(crate) struct Stores {
     dynamodb: aws_sdk_dynamodb::Client,
@@ -17,7 +17,7 @@ pub(crate) struct Stores {
     sqs: aws_sdk_sqs::Client,
 }
 
-type Answer = Result<String, StatusCode>;
+type Response = Result<String, StatusCode>;
 
 impl Stores {
     pub(crate) fn new(shared: &SdkConfig) -> Stores {
@@ -28,7 +28,7 @@ impl Stores {
         }
     }
 
-    /// What is there already is left as it is.
+    /// Creates the table, the bucket and the queue, unless they exist.
     pub(crate) async fn create(&self) -> Result<(), Box<dyn std::error::Error>> {
         let id = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S).build()?;
         let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build()?;
@@ -38,8 +38,9 @@ impl Stores {
         {
             return Err(error.into());
         }
-        let place = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::EuWest1).build();
-        let bucket = self.s3.create_bucket().bucket("receipts").create_bucket_configuration(place);
+        let location =
+            CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::EuWest1).build();
+        let bucket = self.s3.create_bucket().bucket("receipts").create_bucket_configuration(location);
         if let Err(error) = bucket.send().await
             && !error.as_service_error().is_some_and(|error| error.is_bucket_already_owned_by_you())
         {
@@ -50,8 +51,8 @@ impl Stores {
     }
 }
 
-/// The receipt is stored, then the row written, then the warehouse told.
-pub(crate) async fn place(State(stores): State<Stores>, Path(id): Path<String>) -> Answer {
+/// Stores the receipt, writes the row, and sends a message to the warehouse.
+pub(crate) async fn place(State(stores): State<Stores>, Path(id): Path<String>) -> Response {
     xray_core::annotate("order_id", &id);
     let receipt = format!("order {id}: paid\n").into_bytes();
     stores.s3.put_object().bucket("receipts").key(&id).body(receipt.into()).send().await.map_err(failed)?;
@@ -63,14 +64,16 @@ pub(crate) async fn place(State(stores): State<Stores>, Path(id): Path<String>) 
     Ok(format!("order {id} is on its way\n"))
 }
 
-pub(crate) async fn show(State(stores): State<Stores>, Path(id): Path<String>) -> Answer {
+/// Reads the row of an order.
+pub(crate) async fn show(State(stores): State<Stores>, Path(id): Path<String>) -> Response {
     let get = stores.dynamodb.get_item().table_name("orders").key("id", AttributeValue::S(id.clone()));
     let row = get.consistent_read(true).send().await.map_err(failed)?.item.ok_or(StatusCode::NOT_FOUND)?;
     let state = row.get("state").and_then(|state| state.as_s().ok()).map_or("unknown", String::as_str);
     Ok(format!("order {id}: {state}\n"))
 }
 
-pub(crate) async fn receipt(State(stores): State<Stores>, Path(id): Path<String>) -> Answer {
+/// Reads the receipt of an order.
+pub(crate) async fn receipt(State(stores): State<Stores>, Path(id): Path<String>) -> Response {
     match stores.s3.get_object().bucket("receipts").key(id).send().await {
         Ok(object) => {
             let text = object.body.collect().await.map_err(failed)?;
@@ -83,7 +86,7 @@ pub(crate) async fn receipt(State(stores): State<Stores>, Path(id): Path<String>
     }
 }
 
-/// The call itself has recorded why.
+/// Maps an error to a status. The subsegment of the call has already recorded the error.
 fn failed(_: impl std::error::Error) -> StatusCode {
     StatusCode::BAD_GATEWAY
 }

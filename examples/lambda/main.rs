@@ -1,19 +1,19 @@
-//! A function for AWS Lambda, traced: `cargo run --example lambda`, wherever `AWS_LAMBDA_RUNTIME_API` points.
+//! A traced AWS Lambda function: `cargo run --example lambda` runs it against the Runtime API at
+//! `AWS_LAMBDA_RUNTIME_API`.
 //!
-//! Its event says what to do, for example `{"do": "capture", "times": 3}`:
+//! The event selects an action, for example `{"do": "capture", "times": 3}`:
 //!
-//! | `do` | what happens |
+//! | `do` | Action |
 //! |---|---|
-//! | `succeed` | it answers |
-//! | `fail` | it returns an error |
-//! | `panic` | it panics |
-//! | `sleep` | it sleeps for `millis` in a subsegment |
-//! | `call` | it gets `url` |
-//! | `capture` | it captures a function `times` times |
+//! | `succeed` | returns a response |
+//! | `fail` | returns an error |
+//! | `panic` | panics |
+//! | `sleep` | sleeps for `millis` in a subsegment |
+//! | `call` | sends a GET request to `url` |
+//! | `capture` | captures a function `times` times |
 //!
-//! To deploy it, build it for the target of the function's architecture (`--release --target
-//! x86_64-unknown-linux-musl`), zip the program under the name `bootstrap`, and create a function of the runtime
-//! `provided.al2023` with active tracing.
+//! To deploy the function, build it for its architecture (`--release --target x86_64-unknown-linux-musl`), zip the
+//! program under the name `bootstrap`, and create a function with the runtime `provided.al2023` and active tracing.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use xray_reqwest::XRayMiddleware;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
-        return Err("this runs on Lambda, or where AWS_LAMBDA_RUNTIME_API names a stand-in".into());
+        return Err("AWS_LAMBDA_RUNTIME_API is not set: run this on Lambda, or against a local Runtime API".into());
     }
     let init = Init::new();
     let client = init.capture("make client", || ClientBuilder::new(reqwest::Client::new()).with(XRayMiddleware::new()));
@@ -39,14 +39,15 @@ async fn main() -> Result<(), Error> {
 async fn serve(client: &ClientWithMiddleware, event: Value) -> Result<Value, Error> {
     let number = |key: &str, default| event[key].as_u64().unwrap_or(default);
     let what = event["do"].as_str().unwrap_or("succeed");
+    println!("handling an event: {what}");
     xray_core::annotate("do", what);
     match what {
         "succeed" => {}
-        "fail" => return Err("the event asked for a failure".into()),
-        "panic" => panic!("the event asked for a panic"),
+        "fail" => return Err("the event requested a failure".into()),
+        "panic" => panic!("the event requested a panic"),
         "sleep" => tokio::time::sleep(Duration::from_millis(number("millis", 100))).in_subsegment("sleep").await,
         "call" => {
-            let url = event["url"].as_str().ok_or("the event names no url")?;
+            let url = event["url"].as_str().ok_or("the event has no `url`")?;
             let status = client.get(url).send().await?.status();
             return Ok(json!({"do": what, "status": status.as_u16()}));
         }
@@ -57,7 +58,7 @@ async fn serve(client: &ClientWithMiddleware, event: Value) -> Result<Value, Err
                 });
             }
         }
-        other => return Err(format!("the event asked for {other:?}, which is unknown").into()),
+        other => return Err(format!("unknown action {other:?} in the event").into()),
     }
     Ok(json!({"do": what}))
 }

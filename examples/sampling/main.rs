@@ -1,9 +1,9 @@
-//! Central sampling at work: `cargo run --example sampling`.
+//! Central sampling step by step: `cargo run --example sampling`.
 //!
-//! A shop asks the X-Ray service which requests to record. Without a daemon (no `AWS_XRAY_DAEMON_ADDRESS`) a receiver
-//! of its own answers in the place of the service, from `rules.json` beside this file. After ten seconds the shop has
-//! reported what it made of the rules, and has quotas. Then it goes on until Ctrl-C, and follows the file when it is
-//! edited; with `-- --once` it ends there.
+//! A shop asks the X-Ray service which requests to record. If `AWS_XRAY_DAEMON_ADDRESS` is not set, a receiver in this
+//! process acts as the service and serves the rules in `rules.json` next to this file. After ten seconds the shop has
+//! reported its statistics and received quotas. The example then continues until Ctrl-C and picks up changes to the
+//! file. With `-- --once` it exits instead.
 
 mod daemon;
 mod shop;
@@ -27,26 +27,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let recorder = Recorder::builder()
         .service("shop")
         .daemon(daemon.address()?)
-        .sampling(Central::new()) // as it is unless something else is said; here to be seen
+        .sampling(Central::new()) // the default, set here only to show it
         .build()?;
     let flushed_at_the_end = recorder.install();
     let visitor = Visitor::new(shop::open().await?);
 
-    println!("1. The shop asks with its first request. Before, local rules decide.\n");
+    println!("1. The first request makes the shop fetch the rules. Until they arrive, local rules decide.\n");
     table::print(&visitor.visit(0).await?);
 
-    println!("2. With rules, yet without quotas: of each second one request may be borrowed from a reservoir.\n");
+    println!("2. The shop has rules but no quotas yet. It may borrow one request per second from a reservoir.\n");
     visitor.visit(1).await?;
     until(|explanation| explanation.fallback.is_none()).await?;
     table::print(&visitor.visit(20).await?);
 
-    println!("3. After ten seconds the shop reports, and gets its quotas:\n");
+    println!("3. After ten seconds the shop reports its statistics and receives quotas:\n");
     until(|explanation| matches!(explanation.reason, Reason::Quota { .. })).await?;
     println!();
     table::print(&visitor.visit(20).await?);
 
     if !once {
-        println!("It goes on until Ctrl-C. Meanwhile change the rules, in\n{}\n", daemon::RULES);
+        println!(
+            "Sending more requests every 15 seconds. Press Ctrl-C to stop. To change the rules, edit\n{}\n",
+            daemon::RULES
+        );
     }
     while !once && !interrupted(Duration::from_secs(15)).await {
         println!();
@@ -56,17 +59,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Whether Ctrl-C comes within this time.
+/// Waits for Ctrl-C; returns false after this time.
 async fn interrupted(within: Duration) -> bool {
     timeout(within, tokio::signal::ctrl_c()).await.is_ok()
 }
 
-/// Waits until a checkout would be decided so.
-async fn until(so: impl Fn(&Explanation) -> bool) -> Result<(), &'static str> {
+/// Waits until the explanation for a checkout satisfies the condition.
+async fn until(condition: impl Fn(&Explanation) -> bool) -> Result<(), &'static str> {
     let begin = Instant::now();
-    while !so(&visitor::explain("POST", "/checkout")) {
+    while !condition(&visitor::explain("POST", "/checkout")) {
         if begin.elapsed() > Duration::from_secs(20) {
-            return Err("the X-Ray service has not answered");
+            return Err("no response from the X-Ray service within 20 seconds");
         }
         sleep(Duration::from_millis(50)).await;
     }

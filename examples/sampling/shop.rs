@@ -1,4 +1,4 @@
-//! What is sampled: a service with nothing behind it.
+//! The sampled service, which calls no other service.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use xray_axum::XRayLayer;
 
-/// Opens the service and tells where.
+/// Starts the service and returns its address.
 pub(crate) async fn open() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

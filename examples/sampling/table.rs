@@ -1,16 +1,16 @@
-//! What became of requests, for people to read.
+//! Prints the sampling results as a table.
 
 use xray_core::sampling::{MatchedRule, Reason};
 
 use crate::visitor::Visit;
 
-/// Prints which rule is for each request, the quota it has, how many were recorded, and what comes next.
+/// Prints the rule, the quota and the counts for each request, and the decision for the next one.
 pub(crate) fn print(visits: &[Visit]) {
-    println!("  {:<16}{:<15}{:>5}{:>6}{:>10}", "request", "rule", "quota", "made", "recorded");
+    println!("  {:<16}{:<15}{:>5}{:>6}{:>10}", "request", "rule", "quota", "sent", "recorded");
     for Visit { request, made, recorded, next } in visits {
         println!("  {request:<16}{:<15}{:>5}{made:>6}{recorded:>10}", rule(&next.rule), quota(&next.reason));
     }
-    println!("\n  One more, in the same second, would be");
+    println!("\n  The decision for one more request in the same second:");
     for Visit { request, next, .. } in visits {
         println!("  {request:<16}{next}");
     }
@@ -26,7 +26,7 @@ fn rule(rule: &MatchedRule) -> String {
     }
 }
 
-/// How many requests of a second the service has granted.
+/// Returns the number of requests per second that the service has granted.
 fn quota(reason: &Reason) -> String {
     match reason {
         Reason::Quota { quota, .. } => quota.to_string(),

@@ -1,4 +1,4 @@
-//! A visitor of the shop, who asks for a decision on each request and counts.
+//! A client of the shop that counts how many of its requests are recorded.
 
 use std::net::SocketAddr;
 
@@ -12,12 +12,12 @@ pub(crate) struct Visitor {
     shop: SocketAddr,
 }
 
-/// What became of some equal requests.
+/// The result of several equal requests.
 pub(crate) struct Visit {
     pub(crate) request: String,
     pub(crate) made: usize,
     pub(crate) recorded: usize,
-    /// What would become of one more.
+    /// The decision for one more request.
     pub(crate) next: Explanation,
 }
 
@@ -26,7 +26,7 @@ impl Visitor {
         Visitor { client: reqwest::Client::new(), shop }
     }
 
-    /// Makes each request so many times, in quick succession.
+    /// Sends each request this many times, in quick succession.
     pub(crate) async fn visit(&self, times: usize) -> Result<Vec<Visit>, Box<dyn std::error::Error>> {
         let mut visits = Vec::new();
         for (method, path) in REQUESTS {
@@ -40,7 +40,8 @@ impl Visitor {
         Ok(visits)
     }
 
-    /// Makes one request. The shop tells its decision to callers who ask for it.
+    /// Sends one request and returns whether it is recorded. `Sampled=?` makes the shop return its decision in a
+    /// header.
     async fn is_recorded(&self, method: &str, path: &str) -> Result<bool, Box<dyn std::error::Error>> {
         let url = format!("http://{}{path}", self.shop);
         let request = self.client.request(method.parse()?, url).header("X-Amzn-Trace-Id", "Sampled=?");
@@ -50,7 +51,7 @@ impl Visitor {
     }
 }
 
-/// What the shop would decide, and why. Nothing is counted.
+/// Returns the decision of the shop for a request, with the reason. This changes no counts.
 pub(crate) fn explain(method: &str, path: &str) -> Explanation {
     Recorder::global().explain(&SamplingRequest::new("shop").method(method).path(path))
 }

@@ -1,4 +1,4 @@
-//! The second service: what is in stock. It is made with actix-web, and asks the supplier with hyper's client.
+//! The second service: the inventory. It uses actix-web, and calls the supplier with hyper's client.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,11 +22,11 @@ struct Supplier {
     address: SocketAddr,
 }
 
-/// Opens the service and tells where.
+/// Starts the service and returns its address.
 pub(crate) fn open(supplier: SocketAddr) -> io::Result<SocketAddr> {
     let middleware = XRay::fixed("inventory");
     let service = HttpServer::new(move || {
-        // Each worker has a client of its own, with its own connections.
+        // Each worker has its own client, with its own connections.
         let client = XRayClientLayer::new().traced(true).layer(Client::builder(TokioExecutor::new()).build_http());
         App::new()
             .wrap(middleware.clone())
@@ -50,7 +50,7 @@ async fn reserve(supplier: Data<Supplier>, item: Path<String>) -> HttpResponse {
     };
     let status = match client.oneshot(request).await {
         Ok(response) if response.status().is_success() => {
-            // Reading the body to its end lets the call be recorded as complete.
+            // The call is recorded as complete once its body has been read to the end.
             let _ = response.into_body().collect().await;
             StatusCode::OK
         }

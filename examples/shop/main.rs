@@ -1,10 +1,10 @@
-//! A small shop of three services, traced: `cargo run --example shop`.
+//! A small traced shop of three services: `cargo run --example shop`.
 //!
-//! The shop (axum) asks its inventory (actix-web) with reqwest, and that asks a supplier with hyper, who is out of
-//! stock now and then: each request is one trace through all three.
+//! The shop (axum) calls its inventory (actix-web) with reqwest. The inventory calls a supplier (axum) with hyper, and
+//! the supplier is sometimes out of stock. Each request is one trace through all three services.
 //!
-//! Without a daemon (no `AWS_XRAY_DAEMON_ADDRESS`) it starts a receiver of its own and draws each trace in this
-//! terminal. It sends itself a few requests, then serves until Ctrl-C; with `-- --once` it ends after the first
+//! If `AWS_XRAY_DAEMON_ADDRESS` is not set, the example receives its own documents and prints each trace in this
+//! terminal. It sends a few requests to itself, then serves until Ctrl-C. With `-- --once` it exits after the first
 //! traces.
 
 mod inventory;
@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .service("shop")
         .service_version(env!("CARGO_PKG_VERSION"))
         .daemon(viewer.daemon()?)
-        .sampling(Always) // one request a second, and 5 % of the others, unless something else is said
+        .sampling(Always) // by default, the rules of the AWS account decide
         .build()?;
     let flushed_at_the_end = recorder.install();
 
@@ -50,13 +50,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .into_make_service_with_connect_info::<SocketAddr>();
     let server = tokio::spawn(async move { axum::serve(listener, shop).with_graceful_shutdown(interrupted()).await });
 
+    println!("Sending requests to the shop at http://{address}.\n");
     let requests = visitor::visit(address).await?;
     flushed_at_the_end.flushed().await;
     viewer.wait_for(requests);
     if once {
         return Ok(());
     }
-    println!("The shop is open at http://{address} until Ctrl-C. Try:\n");
+    println!("The shop is listening on http://{address}. Press Ctrl-C to stop. Try:\n");
     for request in visitor::curl(address) {
         println!("  {request}");
     }
@@ -64,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A port that is easy to remember, if nobody has it.
+/// Binds port 3000, or another port if that one is in use.
 async fn listen() -> std::io::Result<TcpListener> {
     match TcpListener::bind("127.0.0.1:3000").await {
         Ok(listener) => Ok(listener),
@@ -72,8 +73,9 @@ async fn listen() -> std::io::Result<TcpListener> {
     }
 }
 
+/// Waits for Ctrl-C.
 async fn interrupted() {
-    // Without signals there is no Ctrl-C to wait for.
+    // If signals are not available, Ctrl-C never arrives here.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await
     }

@@ -1,4 +1,4 @@
-//! What the shop does, and what it records of that.
+//! The handlers of the shop, and the data that they record.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use xray_axum::XRaySegment;
 use xray_core::FutureExt;
 use xray_reqwest::{SubsegmentName, XRayMiddleware};
 
-/// One order: two captured functions, one inside the other.
+/// Shows one order: a traced future, then two captured functions, one inside the other.
 pub(crate) async fn show(Path(id): Path<u32>) -> Result<Json<Value>, ShopError> {
     xray_core::annotate("order_id", id);
     let order = load(id).try_in_subsegment("load order").await?;
@@ -32,8 +32,8 @@ async fn load(id: u32) -> Result<String, ShopError> {
     if id == 0 { Err(ShopError::NotFound) } else { Ok(format!("order {id}")) }
 }
 
-/// A purchase: the items reserved at once at the inventory, siblings in the trace, then a payment that may be
-/// refused.
+/// Buys items: reserves them concurrently at the inventory, which makes them siblings in the trace, then charges the
+/// customer, which may be refused.
 pub(crate) async fn checkout(
     State(inventory): State<Inventory>,
     segment: XRaySegment,
@@ -49,7 +49,7 @@ pub(crate) async fn checkout(
     Ok(format!("thank you, {customer}\n"))
 }
 
-/// The inventory, another service.
+/// Client for the inventory, another service.
 #[derive(Clone)]
 pub(crate) struct Inventory {
     client: ClientWithMiddleware,
@@ -76,13 +76,13 @@ async fn charge(customer: &str) -> Result<(), ShopError> {
     if customer == "mallory" { Err(ShopError::PaymentRefused) } else { Ok(()) }
 }
 
-/// Much work in small steps: they are streamed ahead of the segment when they become many.
+/// Creates a report in many small steps. When there are many subsegments, they are sent before the segment.
 pub(crate) async fn report() -> String {
     let lines = (1..=150).map(|day| xray_core::capture("count a day", |_| format!("day {day}: sold out\n")));
     lines.collect()
 }
 
-/// What may go wrong.
+/// The errors of the shop.
 #[derive(Debug)]
 pub(crate) enum ShopError {
     NotFound,
@@ -104,7 +104,7 @@ impl std::error::Error for ShopError {}
 
 impl IntoResponse for ShopError {
     fn into_response(self) -> Response {
-        // Once an error has become a response, nobody can tell what it was: say it here.
+        // The layer sees only the response, not the error, so record the error here.
         let status = match self {
             ShopError::NotFound => {
                 xray_core::current_segment().error(&self);

@@ -1,4 +1,4 @@
-//! The third service: suppliers, one of whom is often out of stock.
+//! The third service: a supplier, which has no chairs.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 use xray_axum::XRayLayer;
 
-/// Opens the service and tells where.
+/// Starts the service and returns its address.
 pub(crate) async fn open() -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -1,4 +1,4 @@
-//! A visitor of the shop.
+//! A client of the shop.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ const REQUESTS: [(&str, &str); 6] = [
     ("GET", "/report"),
 ];
 
-/// Makes the requests one after another, and tells how many there were.
+/// Sends the requests one after the other and returns their number.
 pub(crate) async fn visit(address: SocketAddr) -> Result<usize> {
     for (method, target) in REQUESTS {
         let mut connection = TcpStream::connect(address).await?;
@@ -28,7 +28,7 @@ pub(crate) async fn visit(address: SocketAddr) -> Result<usize> {
     Ok(REQUESTS.len())
 }
 
-/// The same, to be typed.
+/// Returns the same requests as curl commands.
 pub(crate) fn curl(address: SocketAddr) -> impl Iterator<Item = String> {
     REQUESTS.into_iter().map(move |(method, target)| match method {
         "GET" => format!("curl http://{address}{target}"),

@@ -1,11 +1,11 @@
-//! A service that ends without losing a trace: `cargo run --example shutdown`, then Ctrl-C.
+//! A service that shuts down without losing a trace: run `cargo run --example shutdown`, then press Ctrl-C.
 //!
-//! What has to end, in this order:
+//! The parts must stop in this order:
 //!
-//! 1. the server: it takes no more requests and answers those it has;
-//! 2. tasks in the background: they get some seconds;
-//! 3. the runtime: it drops the tasks that are left, which closes what they record;
-//! 4. the recorder's guard: it flushes. So it is made outside of the runtime.
+//! 1. The server stops accepting requests and completes those in progress.
+//! 2. Background tasks get a few seconds to finish.
+//! 3. The runtime drops the remaining tasks, which closes their subsegments.
+//! 4. The recorder's guard flushes when it is dropped. Therefore it is created outside of the runtime.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -22,35 +22,39 @@ use xray_axum::XRayLayer;
 use xray_core::sampling::Always;
 use xray_core::{FutureExt, Recorder};
 
-/// The time of the tasks in the background.
+/// How long background tasks may continue after the server has stopped.
 const GRACE: Duration = Duration::from_secs(2);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let _flushed_when_dropped = Recorder::builder().service("shop").sampling(Always).build()?.install();
-    serve()
+    serve()?;
+    println!("Flushing the remaining documents.");
+    Ok(())
 }
 
-/// Its runtime has ended when it returns.
+/// Runs the service. The runtime has shut down when this returns.
 #[tokio::main]
 async fn serve() -> Result<(), Box<dyn Error>> {
     let background = Background::default();
     let app = Router::new().route("/orders", post(order)).layer(XRayLayer::new("shop")).with_state(background.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("POST http://{}/orders", listener.local_addr()?);
+    println!("Listening. To place an order: curl -X POST http://{}/orders", listener.local_addr()?);
+    println!("Press Ctrl-C to shut down.");
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, app).with_graceful_shutdown(told_to_end()).await?;
+    axum::serve(listener, app).with_graceful_shutdown(shutdown_signal()).await?;
+    println!("The server has stopped. Waiting up to {} s for background tasks.", GRACE.as_secs());
     background.finish().await;
     Ok(())
 }
 
-/// Answers at once; what it starts is recorded below the request, which is over by then.
+/// Responds immediately. The tasks it starts are recorded below the request, although they close after it.
 async fn order(State(background): State<Background>) -> &'static str {
     background.spawn(sleep(Duration::from_millis(500)).in_subsegment("send mail"));
     background.spawn(sleep(Duration::from_secs(3600)).in_subsegment("watch delivery"));
     "ordered"
 }
 
-/// The tasks that outlive their requests.
+/// Tasks that outlive their requests.
 #[derive(Clone, Default)]
 struct Background(Arc<Mutex<JoinSet<()>>>);
 
@@ -59,18 +63,18 @@ impl Background {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
     }
 
-    /// Waits for the tasks, and drops those that take too long.
+    /// Waits for the tasks until [`GRACE`] has passed, then drops the rest.
     async fn finish(&self) {
         let mut tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let all = async { while tasks.join_next().await.is_some() {} };
         if timeout(GRACE, all).await.is_err() {
-            println!("{} tasks did not end", tasks.len());
+            println!("{} background tasks did not finish in time; dropping them.", tasks.len());
         }
     }
 }
 
-/// Ctrl-C, or what a container's host sends.
-async fn told_to_end() {
+/// Waits for Ctrl-C, or for the SIGTERM that container platforms send.
+async fn shutdown_signal() {
     let interrupted = tokio::signal::ctrl_c();
     #[cfg(unix)]
     let terminated = async {

@@ -1,8 +1,8 @@
-//! The example `lambda` under its real loop, beside a stand-in of Lambda: each thing that its event may ask for.
+//! Runs the example `lambda` with the real runtime against a fake Lambda platform, once for each action.
 
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "it serves other tests, too")]
+#[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../../../crates/xray-lambda/tests/support/platform.rs"]
 mod platform;
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use platform::{Answer, Function};
 
-/// The example itself, which cargo builds with the tests of its package.
+/// Starts the example, which cargo builds together with the tests of its package.
 fn example() -> Function {
     let tests = std::env::current_exe().unwrap();
     let name = format!("examples/lambda{}", std::env::consts::EXE_SUFFIX);
@@ -30,17 +30,17 @@ fn header(sampled: u8) -> String {
     format!("Root={ROOT};Parent=53995c3f42cd8ad8;Sampled={sampled}")
 }
 
-/// `name fault` for each document, in the order of their arrival.
-fn told(answer: &Answer) -> Vec<String> {
-    let tell = |document: &Value| {
+/// Returns the name of each document in order of arrival, followed by ` fault` if it is one.
+fn outline(answer: &Answer) -> Vec<String> {
+    let describe = |document: &Value| {
         let fault = if document["fault"] == true { " fault" } else { "" };
         format!("{}{fault}", document["name"].as_str().unwrap())
     };
-    answer.documents.iter().map(tell).collect()
+    answer.documents.iter().map(describe).collect()
 }
 
 #[test]
-fn each_event_does_what_it_asks_for() {
+fn each_action_records_its_documents() {
     let function = example();
     for (event, kind, documents) in [
         (json!({}), "response", &["make client", "handler"][..]),
@@ -53,7 +53,7 @@ fn each_event_does_what_it_asks_for() {
     ] {
         let answer = function.invoke("event", header(1), event.clone());
         assert_eq!(
-            (&*answer.kind, told(&answer)),
+            (&*answer.kind, outline(&answer)),
             (kind, documents.iter().map(ToString::to_string).collect()),
             "{event}"
         );
@@ -64,7 +64,7 @@ fn each_event_does_what_it_asks_for() {
 }
 
 #[test]
-fn a_call_carries_the_trace_on() {
+fn a_call_propagates_the_trace() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/stock", server.local_addr().unwrap());
     let serving = std::thread::spawn(move || {
@@ -88,7 +88,7 @@ fn a_call_carries_the_trace_on() {
 }
 
 #[test]
-fn a_time_out_shows_the_sleep() {
+fn a_timeout_shows_the_subsegment_that_was_open() {
     let function = example();
     function.invoke("first", header(0), json!({}));
     let time = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! The example `shutdown` under load, told to end: nothing that it has recorded is lost.
+//! Stops the example `shutdown` under load and checks that it loses nothing that it has recorded.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
@@ -13,9 +13,9 @@ use serde_json::Value;
 
 const REQUESTS: usize = 100;
 
-/// The name of a subsegment, or of a segment; and of all that it holds.
+/// Counts the names of a segment or subsegment and of everything embedded in it.
 fn count(entity: &Value, names: &mut BTreeMap<String, usize>) {
-    // A subsegment that was open when its segment was sent is sent again, when it closes.
+    // A subsegment that was open when its segment was sent is sent again when it closes.
     if entity["in_progress"] != true {
         *names.entry(entity["name"].as_str().unwrap().to_owned()).or_default() += 1;
     }
@@ -25,13 +25,13 @@ fn count(entity: &Value, names: &mut BTreeMap<String, usize>) {
 fn order(address: &str) {
     let mut connection = TcpStream::connect(address).unwrap();
     write!(connection, "POST /orders HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    assert!(answer.ends_with("ordered"), "{answer}");
+    let mut response = String::new();
+    connection.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("ordered"), "{response}");
 }
 
 #[test]
-fn a_service_that_is_told_to_end_loses_no_trace() {
+fn a_terminated_service_loses_no_trace() {
     let tests = std::env::current_exe().unwrap();
     let program = tests.ancestors().nth(2).unwrap().join("examples/shutdown");
     assert!(program.exists(), "cargo build -p xray-example-shutdown --example shutdown");
@@ -45,7 +45,8 @@ fn a_service_that_is_told_to_end_loses_no_trace() {
     let mut line = String::new();
     BufReader::new(service.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let end = daemon.local_addr().unwrap();
-    let address = line.trim().trim_start_matches("POST http://").trim_end_matches("/orders").to_owned();
+    let (_, url) = line.trim().split_once("http://").unwrap();
+    let address = url.trim_end_matches("/orders").to_owned();
 
     let reader = thread::spawn(move || {
         let (mut names, mut buffer) = (BTreeMap::new(), vec![0; 65_536]);
