@@ -10,7 +10,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tower::{Layer, ServiceExt};
 use xray_reqwest::{XRayClient, XRayClientLayer, XRayMiddleware};
 
-/// By which library a call is made.
+/// The library that makes a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Library {
@@ -21,7 +21,7 @@ pub enum Library {
 }
 
 impl Library {
-    /// The library of this name.
+    /// Returns the library with this name.
     pub fn named(name: &str) -> Option<Library> {
         match name {
             "reqwest" => Some(Library::Reqwest),
@@ -31,7 +31,7 @@ impl Library {
     }
 }
 
-/// A client whose calls are recorded. It follows no redirects and knows no proxy.
+/// A client whose calls are recorded. It follows no redirects and uses no proxy.
 #[derive(Clone, Debug)]
 pub struct Client(Inner);
 
@@ -42,10 +42,10 @@ enum Inner {
 }
 
 impl Client {
-    /// A client that says of the called services whether they are traced.
+    /// Creates a client. `traced` states whether the called services are traced.
     ///
     /// # Panics
-    /// When the library cannot be initialised.
+    /// Panics if the library cannot be initialised.
     pub fn new(library: Library, traced: bool) -> Client {
         Client(match library {
             Library::Reqwest => {
@@ -63,7 +63,7 @@ impl Client {
     /// Makes a call, reads the whole response, and returns its status.
     ///
     /// # Errors
-    /// Why there is no response.
+    /// Returns the reason why there is no response.
     pub async fn call(&self, method: Method, url: &str) -> Result<u16, String> {
         self.call_with(method, url, HeaderMap::new()).await
     }
@@ -71,7 +71,7 @@ impl Client {
     /// Makes a call with these headers, reads the whole response, and returns its status.
     ///
     /// # Errors
-    /// Why there is no response.
+    /// Returns the reason why there is no response.
     pub async fn call_with(&self, method: Method, url: &str, headers: HeaderMap) -> Result<u16, String> {
         match &self.0 {
             Inner::Reqwest(client) => {

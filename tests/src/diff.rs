@@ -1,4 +1,4 @@
-//! Where two JSON values differ, line by line.
+//! The differences between two JSON values, line by line.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,14 +10,14 @@ use serde_json::Value;
 pub struct Change {
     /// The place as a JSON pointer without escapes.
     pub path: String,
-    /// What should be there, if anything.
+    /// The expected value, if any.
     pub want: Option<Value>,
-    /// What is there, if anything.
+    /// The actual value, if any.
     pub got: Option<Value>,
 }
 
-/// All differences: as deep inside as possible, but arrays of different lengths differ as a whole. Numbers of the same
-/// value are the same, however they are written.
+/// Returns all differences, as deep inside the values as possible. Arrays of different lengths differ as a whole.
+/// Numbers with the same value are equal, however they are written.
 pub fn diff(want: &Value, got: &Value) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut pending = vec![(String::new(), Some(want), Some(got))];
@@ -45,7 +45,7 @@ pub fn diff(want: &Value, got: &Value) -> Vec<Change> {
 
 fn same(want: Option<&Value>, got: Option<&Value>) -> bool {
     match (want, got) {
-        // 1 and 1.0 are one number; large integers must not be compared as floats.
+        // 1 and 1.0 are the same number, but large integers must not be compared as floats.
         (Some(Value::Number(want)), Some(Value::Number(got))) if want.is_f64() || got.is_f64() => {
             want.as_f64() == got.as_f64()
         }
@@ -53,8 +53,10 @@ fn same(want: Option<&Value>, got: Option<&Value>) -> bool {
     }
 }
 
+/// Asserts that two values are equal.
+///
 /// # Panics
-/// When the values differ; says where.
+/// Panics with a list of the differences if the values differ.
 #[track_caller]
 pub fn assert_same(want: &Value, got: &Value) {
     let changes: Vec<_> = diff(want, got).iter().map(Change::to_string).collect();
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differences_are_told_at_their_place() {
+    fn each_difference_is_reported_with_its_path() {
         let want = json!({"a": {"b": [1, {"c": "x"}]}, "gone": null, "same": 1, "list": [1]});
         let got = json!({"a": {"b": [1, {"c": "y"}]}, "new": [], "same": 1.0, "list": [1, 2]});
         let lines: Vec<_> = diff(&want, &got).iter().map(Change::to_string).collect();

@@ -1,4 +1,4 @@
-//! The Rust programs of the README and of the pages in `docs/`, compiled as documentation tests.
+//! Compiles the Rust code of the README and of the pages in `docs/` as documentation tests.
 
 macro_rules! pages {
     ($($name:ident = $file:literal,)*) => {

@@ -1,4 +1,4 @@
-//! One datagram: a header, a newline, a document.
+//! One datagram: a header, a newline, and a document.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::json;
 
-/// What precedes a document in its datagram, byte for byte.
+/// The exact bytes that precede a document in its datagram.
 pub const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";
 
-/// A document as it was received: cheap to clone, dropped without recursion.
+/// A received document. It is cheap to clone, and dropped without recursion.
 #[derive(Clone)]
 pub struct Document {
     inner: Arc<Inner>,
@@ -22,14 +22,14 @@ struct Inner {
 }
 
 impl Document {
-    /// Takes a datagram apart, more strictly than the daemon: the header must be exactly [`HEADER`], and the rest
+    /// Parses a datagram, more strictly than the daemon: the header must be exactly [`HEADER`], and the rest must be
     /// exactly one JSON object with nothing around it.
     ///
     /// # Errors
-    /// Says what is wrong with the datagram.
+    /// Returns the problem with the datagram.
     pub fn parse(datagram: &[u8]) -> Result<Document, Refusal> {
         let refuse = |why: &str| Refusal { why: why.to_owned(), datagram: excerpt(datagram) };
-        let bytes = datagram.strip_prefix(HEADER).ok_or_else(|| refuse("no proper header"))?;
+        let bytes = datagram.strip_prefix(HEADER).ok_or_else(|| refuse("missing or invalid header"))?;
         if !(bytes.starts_with(b"{") && bytes.ends_with(b"}")) {
             return Err(refuse("the document is not exactly one JSON object"));
         }
@@ -37,12 +37,12 @@ impl Document {
         Ok(Document { inner: Arc::new(Inner { bytes: bytes.to_vec(), json }) })
     }
 
-    /// The document without the header, as received.
+    /// Returns the document as received, without the header.
     pub fn bytes(&self) -> &[u8] {
         &self.inner.bytes
     }
 
-    /// The document, parsed.
+    /// Returns the parsed document.
     pub fn json(&self) -> &Value {
         &self.inner.json
     }
@@ -75,7 +75,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The beginning of a text, for messages.
+/// Returns the beginning of a text, for messages.
 fn excerpt(bytes: &[u8]) -> String {
     const KEPT: usize = 300;
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(KEPT)]).escape_debug().to_string();
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_framing_is_taken_literally() {
+    fn any_other_framing_is_refused() {
         let header = r#"{"format":"json","version":1}"#;
         assert_eq!(Document::parse(format!("{header}\n{{\"a\":1}}").as_bytes()).unwrap().bytes(), b"{\"a\":1}");
         for datagram in [

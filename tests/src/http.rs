@@ -1,4 +1,4 @@
-//! An HTTP/1.1 client that may misbehave: it sends any bytes, stops reading, resets, closes one direction.
+//! An HTTP/1.1 client that can misbehave: it can send any bytes, stop reading, reset, or close one direction.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-const PATIENCE: Duration = Duration::from_secs(15);
-/// Longer heads are refused.
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// Maximum size of a head.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// A connection to a server. Every read gives up after 15 seconds.
+/// A connection to a server. Every read times out after 15 seconds.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// Received and not used yet.
+    /// Bytes received but not consumed yet.
     ahead: Vec<u8>,
 }
 
@@ -32,26 +32,26 @@ pub struct Response {
     body: Vec<u8>,
 }
 
-/// Makes one GET request on a connection of its own.
+/// Makes one GET request on a new connection.
 ///
 /// # Errors
-/// When the server cannot be reached or does not answer properly.
+/// Returns an error if the server cannot be reached or its response is invalid.
 pub fn get(address: SocketAddr, target: &str) -> io::Result<Response> {
     request(address, "GET", target, &[])
 }
 
-/// Makes one request without a body on a connection of its own. `Host` is sent unless `headers` has it.
+/// Makes one request without a body on a new connection. Adds a `Host` header unless `headers` contains one.
 ///
 /// # Errors
-/// As [`get`].
+/// The same as for [`get`].
 pub fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> io::Result<Response> {
     request_with_body(address, method, target, headers, "")
 }
 
-/// As [`request`], with a body unless it is empty.
+/// Makes one request like [`request`], with a body unless it is empty.
 ///
 /// # Errors
-/// As [`get`].
+/// The same as for [`get`].
 pub fn request_with_body(
     address: SocketAddr,
     method: &str,
@@ -78,13 +78,13 @@ pub fn request_with_body(
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects to a server.
     ///
     /// # Errors
-    /// When nobody listens.
+    /// Returns an error if no server listens on the address.
     pub fn open(address: SocketAddr) -> io::Result<Connection> {
         let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(READ_TIMEOUT))?;
         stream.set_nodelay(true)?;
         Ok(Connection { stream, ahead: Vec::new() })
     }
@@ -92,31 +92,31 @@ impl Connection {
     /// Sends bytes as they are.
     ///
     /// # Errors
-    /// When the connection is broken.
+    /// Returns an error if the connection is broken.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref())
     }
 
-    /// Reads a response which is not one to a HEAD request.
+    /// Reads a response to any request other than HEAD.
     ///
     /// # Errors
-    /// When it is cut off or not HTTP.
+    /// Returns an error if it is incomplete or not HTTP.
     pub fn response(&mut self) -> io::Result<Response> {
         let head = self.head()?;
         let body = self.body(&head)?;
         Ok(Response { head, body })
     }
 
-    /// Reads the head of a response; `100 Continue` and its like are passed over.
+    /// Reads the head of a response. Skips informational responses such as `100 Continue`.
     ///
     /// # Errors
-    /// When it is cut off or not HTTP.
+    /// Returns an error if it is incomplete or not HTTP.
     pub fn head(&mut self) -> io::Result<Head> {
         loop {
             let end = loop {
                 match self.ahead.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                     Some(end) => break end,
-                    None if self.ahead.len() > MAX_HEAD => return Err(invalid("the head has no end")),
+                    None if self.ahead.len() > MAX_HEAD => return Err(invalid("the head is too long")),
                     None => self.more()?,
                 }
             };
@@ -128,10 +128,10 @@ impl Connection {
         }
     }
 
-    /// Reads the body that belongs to a head: by its length, in chunks, or up to the end of the connection.
+    /// Reads the body that follows a head: by its length, in chunks, or up to the end of the connection.
     ///
     /// # Errors
-    /// When it is cut off or not HTTP.
+    /// Returns an error if it is incomplete or not HTTP.
     pub fn body(&mut self, head: &Head) -> io::Result<Vec<u8>> {
         if matches!(head.status, 101 | 204 | 304) {
             return Ok(Vec::new());
@@ -149,10 +149,10 @@ impl Connection {
         }
     }
 
-    /// Reads one chunk; `None`: it was the last.
+    /// Reads one chunk. Returns `None` for the last one.
     ///
     /// # Errors
-    /// When it is cut off or not HTTP.
+    /// Returns an error if it is incomplete or not HTTP.
     pub fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         let line = self.line()?;
         let digits = line.split(';').next().unwrap_or_default().trim();
@@ -168,26 +168,26 @@ impl Connection {
     /// Reads up to the end of the connection.
     ///
     /// # Errors
-    /// When the connection is reset, or the server does not close it.
+    /// Returns an error if the connection is reset or the server does not close it.
     pub fn rest(&mut self) -> io::Result<Vec<u8>> {
         self.stream.read_to_end(&mut self.ahead)?;
         Ok(std::mem::take(&mut self.ahead))
     }
 
-    /// Ends the sending direction: an end of file for the server, which may still answer.
+    /// Closes the sending direction. The server sees an end of file and may still respond.
     ///
     /// # Errors
-    /// When the connection is broken.
+    /// Returns an error if the connection is broken.
     pub fn half_close(&self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
     }
 
-    /// Resets the connection: the server is told at once that nobody is there any more.
+    /// Resets the connection, so that the server notices immediately that the client is gone.
     ///
     /// # Errors
-    /// When the connection is broken already.
+    /// Returns an error if the connection is already broken.
     pub fn reset(self) -> io::Result<()> {
-        // Closing without lingering throws away what is in flight, which TCP says by a reset.
+        // Closing with a linger time of zero discards data in flight and sends a TCP reset.
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
     }
 
@@ -198,7 +198,7 @@ impl Connection {
                     let line = self.take(end + 2)?;
                     return Ok(String::from_utf8_lossy(&line[..end]).into_owned());
                 }
-                None if self.ahead.len() > MAX_HEAD => return Err(invalid("a line has no end")),
+                None if self.ahead.len() > MAX_HEAD => return Err(invalid("a line is too long")),
                 None => self.more()?,
             }
         }
@@ -224,39 +224,39 @@ impl Connection {
 }
 
 impl Head {
-    /// The status code.
+    /// Returns the status code.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The first header of a name, in any case.
+    /// Returns the first header with a name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
 impl Response {
-    /// The head.
+    /// Returns the head.
     pub fn head(&self) -> &Head {
         &self.head
     }
 
-    /// The status code.
+    /// Returns the status code.
     pub fn status(&self) -> u16 {
         self.head.status
     }
 
-    /// The first header of a name, in any case.
+    /// Returns the first header with a name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 
-    /// The body.
+    /// Returns the body.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -284,7 +284,7 @@ mod tests {
 
     use super::*;
 
-    /// A server for one connection.
+    /// Starts a server for one connection.
     fn serve<T: Send + 'static>(
         serve: impl FnOnce(TcpStream) -> T + Send + 'static,
     ) -> (SocketAddr, thread::JoinHandle<T>) {
@@ -293,7 +293,7 @@ mod tests {
         (address, thread::spawn(move || serve(listener.accept().unwrap().0)))
     }
 
-    fn answer(text: &'static str) -> SocketAddr {
+    fn respond(text: &'static str) -> SocketAddr {
         let serve = move |mut stream: TcpStream| {
             let mut request = Vec::new();
             while !request.ends_with(b"\r\n\r\n") {
@@ -301,7 +301,7 @@ mod tests {
                 stream.read_exact(&mut byte).unwrap();
                 request.extend(byte);
             }
-            // In small pieces: nothing may depend on how the text is cut.
+            // In small pieces, because nothing may depend on how the text is split.
             for piece in text.as_bytes().chunks(3) {
                 stream.write_all(piece).unwrap();
             }
@@ -322,20 +322,20 @@ mod tests {
             ("HTTP/1.1 204 No Content\r\n\r\n", 204, ""),
             ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\ncontent-length:0\r\n\r\n", 404, ""),
         ] {
-            let response = get(answer(text), "/").unwrap();
+            let response = get(respond(text), "/").unwrap();
             assert_eq!((response.status(), response.text().as_str()), (status, body), "{text}");
         }
     }
 
     #[test]
-    fn the_answer_to_a_head_request_has_no_body() {
-        let address = answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b \r\n\r\n");
+    fn the_response_to_a_head_request_has_no_body() {
+        let address = respond("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b \r\n\r\n");
         let response = request(address, "HEAD", "/", &[("host", "x")]).unwrap();
         assert_eq!((response.header("x-a"), response.body()), (Some("b"), &b""[..]));
     }
 
     #[test]
-    fn what_is_cut_off_is_an_error() {
+    fn an_incomplete_response_is_an_error() {
         for text in [
             "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
@@ -343,19 +343,19 @@ mod tests {
             "SMTP\r\n\r\n",
             "",
         ] {
-            assert!(get(answer(text), "/").is_err(), "{text}");
+            assert!(get(respond(text), "/").is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_reset_is_seen_as_one() {
+    fn the_server_sees_a_reset() {
         let (address, server) = serve(|mut stream| stream.read(&mut [0; 16]).map_err(|error| error.kind()));
         Connection::open(address).unwrap().reset().unwrap();
         assert_eq!(server.join().unwrap(), Err(io::ErrorKind::ConnectionReset));
     }
 
     #[test]
-    fn after_a_half_close_the_answer_still_comes() {
+    fn a_half_closed_connection_still_receives_the_response() {
         let (address, server) = serve(|mut stream| {
             let mut request = String::new();
             stream.read_to_string(&mut request).unwrap();

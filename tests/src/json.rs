@@ -1,4 +1,4 @@
-//! Strict JSON of any depth: a document may nest deeper than the parser's usual limit, and must not say a thing twice.
+//! Strict JSON of any depth: a document may nest deeper than the parser's usual limit, and must not repeat a member.
 
 use std::fmt;
 use std::mem;
@@ -6,13 +6,13 @@ use std::mem;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Parses one JSON value. A member that occurs twice is an error: the text is written by hand, and most parsers would
-/// silently take the last one.
+/// Parses one JSON value. A repeated member is an error: the SDK writes JSON without a serializer, and most parsers
+/// would silently use the last occurrence.
 ///
-/// Needs stack in proportion to the depth, some 2 KiB a level when not optimised.
+/// This needs stack in proportion to the depth, about 2 KiB per level in unoptimised builds.
 ///
 /// # Errors
-/// When the text is not JSON, has a repeated member, or goes on after the value.
+/// Returns an error if the text is not JSON, has a repeated member, or continues after the value.
 pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     reader.disable_recursion_limit();
@@ -21,7 +21,7 @@ pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
-/// Drops a value without recursion, whatever its depth.
+/// Drops a value of any depth without recursion.
 pub fn dismantle(value: &mut Value) {
     let mut pending = vec![mem::take(value)];
     while let Some(value) = pending.pop() {
@@ -33,7 +33,7 @@ pub fn dismantle(value: &mut Value) {
     }
 }
 
-/// Builds a value and refuses repeated members.
+/// Builds a value and rejects repeated members.
 struct Strict;
 
 impl<'de> DeserializeSeed<'de> for Strict {
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_what_serde_json_makes_of_them() {
+    fn values_equal_those_of_serde_json() {
         let text = r#"{"a":[null,true,-7,18446744073709551615,0.25,"h\u00e9"],"b":{}}"#;
         assert_eq!(parse(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap());
     }

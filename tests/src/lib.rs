@@ -1,5 +1,5 @@
-//! What the tests of the workspace are made of: a daemon that is hard to please, traces put together again, the
-//! comparison with recorded goldens, and the steps of the conformance scenarios.
+//! Tools for the tests of the workspace: a strict daemon, traces assembled from documents, the comparison with recorded
+//! goldens, and the steps of the conformance scenarios.
 //!
 //! ```
 //! use std::net::UdpSocket;
@@ -20,21 +20,21 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! | module | what it is for |
+//! | module | purpose |
 //! |---|---|
-//! | [`daemon`] | receives datagrams as the X-Ray daemon does, and judges them |
+//! | [`daemon`] | receives datagrams like the X-Ray daemon, and validates them |
 //! | [`document`] | one datagram: framing, bytes, JSON |
-//! | [`schema`] | what the published format says of a document |
+//! | [`schema`] | validation against the published document format |
 //! | [`json`] | strict JSON of any depth |
-//! | [`forest`] | documents put together by id into whole traces, made comparable, drawn as indented text |
-//! | [`diff`] | where two JSON values differ, line by line |
-//! | [`golden`] | our documents beside those of a recording, and the differences that are allowed |
-//! | [`steps`], [`scenario`] | the steps of a scenario, parsed; scenarios, performed |
+//! | [`forest`] | documents assembled into whole traces by id, normalised, formatted as indented text |
+//! | [`diff`] | the differences between two JSON values, line by line |
+//! | [`golden`] | comparison of our documents with a recording, and the differences that are allowed |
+//! | [`steps`], [`scenario`] | parses the steps of a scenario; performs scenarios |
 //! | [`client`] | the instrumented HTTP clients |
-//! | [`vectors`], [`checks`] | directories of JSON cases, and what the SDK makes of them |
-//! | [`report`] | passed and failed, as the conformance program prints them |
-//! | [`http`] | a client that may misbehave |
-//! | [`service`] | a service with all that is to be traced, for every framework |
+//! | [`vectors`], [`checks`] | directories of JSON cases, and the SDK's results for them |
+//! | [`report`] | the results as the conformance program prints them |
+//! | [`http`] | an HTTP client that can misbehave |
+//! | [`service`] | a service with everything that can be traced, for every framework |
 
 pub mod checks;
 pub mod client;

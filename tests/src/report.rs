@@ -1,9 +1,9 @@
-//! Passed and failed, as the conformance program prints them.
+//! The results as the conformance program prints them.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Counts outcomes and writes them, file by file.
+/// Counts results and writes them file by file.
 #[derive(Debug)]
 pub struct Report<W> {
     out: W,
@@ -13,7 +13,7 @@ pub struct Report<W> {
 }
 
 impl<W: Write> Report<W> {
-    /// A report to be written to `out`.
+    /// Creates a report that writes to `out`.
     pub fn new(out: W) -> Report<W> {
         Report { out, passed: 0, failed: 0, unusable: 0 }
     }
@@ -21,7 +21,7 @@ impl<W: Write> Report<W> {
     /// Writes `NAME: N passed, M failed`, then a line for each failure.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the report cannot be written.
     pub fn file(&mut self, name: &str, outcomes: impl IntoIterator<Item = Result<(), String>>) -> io::Result<()> {
         let (mut passed, mut failures) = (0, Vec::new());
         for outcome in outcomes {
@@ -39,27 +39,27 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    /// Writes an indented line which counts for nothing.
+    /// Writes an indented line that does not affect the counts.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the report cannot be written.
     pub fn note(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "  {}", text.replace('\n', " "))
     }
 
-    /// Writes why a file is of no use, which fails the run though no case has failed.
+    /// Writes why a file is unusable. This fails the run even if no case has failed.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the report cannot be written.
     pub fn unusable(&mut self, name: &str, why: &str) -> io::Result<()> {
         self.unusable += 1;
         writeln!(self.out, "{name}: {why}")
     }
 
-    /// Writes the sum, and tells how the program ends: with 1 when anything failed.
+    /// Writes the totals and returns the exit code of the program, which is 1 if anything failed.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the report cannot be written.
     pub fn finish(mut self) -> io::Result<(W, ExitCode)> {
         writeln!(self.out, "{} passed, {} failed", self.passed, self.failed)?;
         self.out.flush()?;
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_wrong_fails_the_run() {
+    fn any_failure_fails_the_run() {
         assert!(ends_with(ExitCode::SUCCESS, |report| report.file("a", [Ok(())]).unwrap()));
         assert!(ends_with(ExitCode::FAILURE, |report| report.file("a", [Ok(()), Err("x".to_owned())]).unwrap()));
         assert!(ends_with(ExitCode::FAILURE, |report| report.unusable("a", "unknown file name").unwrap()));

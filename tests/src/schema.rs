@@ -1,4 +1,4 @@
-//! What the published format says of a document.
+//! Validation of documents against the published format.
 
 use std::sync::LazyLock;
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     let schema = serde_json::from_str(include_str!("../segment-schema.json")).expect("the schema is JSON");
-    jsonschema::draft202012::new(&schema).expect("the schema is a schema")
+    jsonschema::draft202012::new(&schema).expect("the schema is valid")
 });
 
-/// What is wrong with a document by the schema, one line each.
+/// Returns the violations of the schema in a document, one line each.
 ///
-/// Needs stack in proportion to the depth of the document.
+/// This needs stack in proportion to the depth of the document.
 pub fn violations(document: &Value) -> Vec<String> {
     if SCHEMA.is_valid(document) {
         return Vec::new();
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place() {
+    fn violations_have_a_path() {
         let nested = json!({"name": "shop", "id": "00000000000000aa", "start_time": 1.5, "end_time": 2,
             "trace_id": "1-5759e988-bd862e3fe1be46a994272793",
             "subsegments": [{"name": "x", "id": "AA", "start_time": 1.5, "end_time": 2}]});

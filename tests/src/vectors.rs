@@ -1,4 +1,4 @@
-//! Directories of JSON cases: what the conformance program reads.
+//! Directories of JSON cases, the input of the conformance program.
 
 use std::fmt;
 use std::fs;
@@ -11,42 +11,42 @@ use serde_json::Value;
 use crate::diff;
 use crate::report::Report;
 
-/// A JSON file of a directory.
+/// A JSON file in a directory.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct File {
     /// Its name without `.json`.
     pub stem: String,
-    /// What it contains.
+    /// Its content.
     pub json: Value,
 }
 
 /// Runs one case.
 pub type Check = fn(&Value) -> Verdict;
 
-/// What a case gave, and what it should give.
+/// The actual and the expected result of a case.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// What it gave.
+    /// The actual result.
     pub got: Value,
-    /// What it should give.
+    /// The expected result.
     pub wanted: Value,
 }
 
 impl Verdict {
-    /// Passes when both are equal.
+    /// Creates a verdict, which passes if both results are equal.
     pub fn new(got: impl Into<Value>, wanted: impl Into<Value>) -> Verdict {
         Verdict { got: got.into(), wanted: wanted.into() }
     }
 
-    /// Whether the case gave what it should.
+    /// Whether both results are equal.
     pub fn passed(&self) -> bool {
         diff::diff(&self.wanted, &self.got).is_empty()
     }
 }
 
-/// Why a directory cannot be read.
+/// The error when a directory cannot be read.
 #[derive(Debug)]
 pub struct LoadError {
     path: PathBuf,
@@ -65,10 +65,10 @@ impl std::error::Error for LoadError {
     }
 }
 
-/// Every `*.json` of a directory, by name.
+/// Loads every `*.json` file of a directory, sorted by name.
 ///
 /// # Errors
-/// When the directory or a file cannot be read, or a file is not JSON.
+/// Returns an error if the directory or a file cannot be read, or if a file is not JSON.
 pub fn load(directory: &Path) -> Result<Vec<File>, LoadError> {
     let at = |path: &Path| {
         let path = path.to_owned();
@@ -90,12 +90,12 @@ fn read(path: &Path) -> io::Result<File> {
     Ok(File { stem, json: serde_json::from_slice(&fs::read(path)?)? })
 }
 
-/// Runs the `cases` of every file with the check that `checks` has for its name, and reports.
+/// Runs the `cases` of every file with the check that `checks` returns for its name, and reports the results.
 ///
 /// A check that panics fails its case. A file without a check, or without cases, fails the run.
 ///
 /// # Errors
-/// When the report cannot be written.
+/// Returns an error if the report cannot be written.
 pub fn run<W: Write>(files: &[File], checks: impl Fn(&str) -> Option<Check>, report: &mut Report<W>) -> io::Result<()> {
     for File { stem, json } in files {
         match (checks(stem), json["cases"].as_array()) {
@@ -109,8 +109,10 @@ pub fn run<W: Write>(files: &[File], checks: impl Fn(&str) -> Option<Check>, rep
     Ok(())
 }
 
+/// Runs a case.
+///
 /// # Errors
-/// The case with what it gave and should give, on one line.
+/// Returns the case with its actual and expected results, on one line.
 fn outcome(case: &Value, check: Check) -> Result<(), String> {
     let verdict = panic::catch_unwind(AssertUnwindSafe(|| check(case)));
     match verdict {
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_told_with_got_and_wanted() {
+    fn failures_show_the_actual_and_the_expected_result() {
         fn double(case: &Value) -> Verdict {
             let n = case["n"].as_u64().expect("a number");
             Verdict::new(2 * n, case["expected"].clone())

@@ -1,4 +1,4 @@
-//! The conformance program, run over the vectors and goldens of the workspace.
+//! Runs the conformance program on the vectors and goldens of the workspace.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 fn run(what: &str, directory: &Path) -> (bool, String) {
     let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_conformance")).arg(what).arg(directory).output().expect("it can be started");
+        Command::new(env!("CARGO_BIN_EXE_conformance")).arg(what).arg(directory).output().expect("the program starts");
     let text = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
     (status.success(), text)
 }
@@ -14,8 +14,8 @@ fn run(what: &str, directory: &Path) -> (bool, String) {
 fn assert_all_pass(what: &str, directory: &str) {
     let (success, text) = run(what, &Path::new(env!("CARGO_MANIFEST_DIR")).join(directory));
     assert!(success, "{text}");
-    let sum = text.lines().last().expect("the sum");
-    let (passed, rest) = sum.split_once(" passed, ").expect("the sum stands alone on the last line");
+    let sum = text.lines().last().expect("a line with the totals");
+    let (passed, rest) = sum.split_once(" passed, ").expect("the last line has only the totals");
     assert!(passed.parse::<usize>().is_ok_and(|passed| passed > 0) && rest == "0 failed", "{sum}");
 }
 
@@ -29,7 +29,7 @@ fn all_goldens_pass() {
     assert_all_pass("golden", "golden");
 }
 
-/// A directory with one file in it.
+/// Creates a directory with one file.
 fn with_file(name: &str, json: &str) -> tempdir::Directory {
     let directory = tempdir::Directory::new();
     fs::write(directory.path().join(name), json).expect("the directory is ours");
@@ -37,7 +37,7 @@ fn with_file(name: &str, json: &str) -> tempdir::Directory {
 }
 
 #[test]
-fn what_is_wrong_fails_the_run() {
+fn an_invalid_or_failing_file_fails_the_run() {
     let case = r#"{"cases":[{"status":404,"expected":{"error":false,"fault":false,"throttle":false}}]}"#;
     for (what, name, json, line) in [
         ("vectors", "status_flags.json", case, "status_flags: 0 passed, 1 failed"),
@@ -62,7 +62,7 @@ fn what_is_wrong_fails_the_run() {
     }
 }
 
-/// Directories that go with their owner.
+/// Temporary directories, removed on drop.
 mod tempdir {
     use std::fs;
     use std::path::{Path, PathBuf};

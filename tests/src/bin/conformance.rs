@@ -1,6 +1,6 @@
 //! Checks the SDK from outside: `conformance vectors DIR` and `conformance golden DIR`.
 //!
-//! Prints `NAME: N passed, M failed` for each `*.json` of the directory, and the sum at the end.
+//! Prints `NAME: N passed, M failed` for each `*.json` file of the directory, and the totals at the end.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
     let [what @ ("vectors" | "golden"), directory] = arguments else { return Err(USAGE.into()) };
     let files = vectors::load(Path::new(directory))?;
-    // Not locked: a panic of a case is reported on the same terminal.
+    // Standard output is not locked, because the panic of a case is printed on the same terminal.
     let mut report = Report::new(io::stdout());
     match *what {
         "vectors" => vectors::run(&files, checks::of, &mut report)?,

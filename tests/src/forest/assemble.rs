@@ -1,4 +1,4 @@
-//! From documents to trees.
+//! Builds trees from documents.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::{Entity, Forest, Sent};
 struct Sighting<'a> {
     members: &'a Map<String, Value>,
     trace_id: &'a str,
-    /// The entity around it; none: it is a document of its own.
+    /// The enclosing entity, or `None` for the outermost entity of a document.
     inside: Option<&'a str>,
 }
 
@@ -18,7 +18,7 @@ struct Sighting<'a> {
 #[derive(Default)]
 struct Nursery {
     entities: Vec<Entity>,
-    /// Ids are unique in a trace only.
+    /// Indices by trace id and entity id, because ids are unique only within a trace.
     by_id: HashMap<(String, String), usize>,
     /// The parent's id of each entity.
     parents: Vec<Option<String>>,
@@ -35,7 +35,7 @@ pub(super) fn assemble<'a>(documents: impl IntoIterator<Item = &'a Value>) -> Fo
     nursery.grow()
 }
 
-/// The entities of a document, each before its children; without recursion, as a document may be deep.
+/// Returns the entities of a document, each before its children. Not recursive, because a document may be deep.
 fn sightings(document: &Value) -> Vec<Sighting<'_>> {
     let trace_id = text(document, "trace_id");
     let mut all = Vec::new();
@@ -102,7 +102,7 @@ impl Nursery {
         if ended && !open {
             self.problems.push(format!("{name}: ended twice"));
         }
-        // A document in progress may be overtaken by the final one.
+        // The final document may arrive before one in progress.
         if !ended || !open {
             known.members = final_members();
         }
@@ -142,7 +142,7 @@ impl Nursery {
                 None => roots.push(index),
             }
         }
-        // Stable: where the clock sees no difference, the order of first appearance stays.
+        // The sort is stable: entities with equal times keep the order in which they first appeared.
         let starts: Vec<_> =
             self.entities.iter().map(|entity| time(&entity.members, "start_time").unwrap_or(0.0)).collect();
         let by_start = |a: &usize, b: &usize| starts[*a].total_cmp(&starts[*b]);

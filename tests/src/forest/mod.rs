@@ -1,7 +1,7 @@
-//! Documents put together by id into whole traces.
+//! Assembles documents into whole traces by id.
 //!
-//! How a trace was split into documents leaves no mark on the tree: parts that were sent on their own hang under their
-//! `parent_id`, and the final version of an entity takes the place of those that were in progress.
+//! The tree does not depend on how a trace was split into documents: a subsegment that was sent on its own is placed
+//! under its `parent_id`, and the final version of an entity replaces versions in progress.
 
 mod assemble;
 mod normal;
@@ -21,7 +21,7 @@ pub struct Forest {
     problems: Vec<String>,
 }
 
-/// A segment or subsegment, at its place.
+/// A segment or subsegment at its place in a tree.
 #[derive(Debug)]
 pub struct Entity {
     id: String,
@@ -32,56 +32,58 @@ pub struct Entity {
     sent: Sent,
 }
 
-/// In which ways an entity was sent.
+/// The ways in which an entity was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
-    /// The final version was a document of its own.
+    /// The final version was sent as a separate document.
     pub alone: bool,
-    /// While it was open, as a document of its own.
+    /// It was sent in progress, as a separate document.
     pub announced: bool,
-    /// While it was open, inside its parent.
+    /// It was sent in progress, inside its parent.
     pub stub: bool,
-    /// Inside its parent, with `type`, `trace_id` or `parent_id`, which are for documents only.
+    /// It was sent inside its parent with `type`, `trace_id` or `parent_id`, which are valid only in a separate
+    /// document.
     pub redundant: bool,
 }
 
 impl Forest {
-    /// Puts received documents together.
+    /// Assembles received documents.
     pub fn of(documents: &[Document]) -> Forest {
         Forest::from_documents(documents.iter().map(Document::json))
     }
 
-    /// Puts documents together.
+    /// Assembles documents.
     pub fn from_documents<'a>(documents: impl IntoIterator<Item = &'a Value>) -> Forest {
         assemble::assemble(documents)
     }
 
-    /// What no correct SDK sends: an entity that ended twice or moved, siblings out of order, time running backwards.
+    /// Returns violations that no correct SDK causes: an entity that ended twice or moved, siblings out of order, an
+    /// end before the start.
     pub fn problems(&self) -> &[String] {
         &self.problems
     }
 
-    /// The entities without a parent here, in the order in which they began: segments, and subsegments of someone
-    /// else's.
+    /// Returns the entities whose parent is not in this forest, in the order in which they began: segments, and
+    /// subsegments of segments that another process sends.
     pub fn roots(&self) -> &[usize] {
         &self.roots
     }
 
-    /// The entity at an index.
+    /// Returns the entity at an index.
     ///
     /// # Panics
-    /// When the index is not of this forest.
+    /// Panics if the index does not belong to this forest.
     pub fn entity(&self, index: usize) -> &Entity {
         &self.entities[index]
     }
 
-    /// All entities, each before its children, with their depth.
+    /// Returns all entities with their depth, each before its children.
     pub fn walk(&self) -> Vec<(usize, &Entity)> {
         self.walk_from(&self.roots).into_iter().map(|(depth, index)| (depth, self.entity(index))).collect()
     }
 
-    /// As [`walk`](Forest::walk), as indices, of some subtrees.
+    /// Like [`walk`](Forest::walk), but for some subtrees, and returns indices.
     pub(crate) fn walk_from(&self, roots: &[usize]) -> Vec<(usize, usize)> {
         let mut all = Vec::new();
         let mut pending: Vec<_> = roots.iter().rev().map(|&root| (0, root)).collect();
@@ -92,12 +94,12 @@ impl Forest {
         all
     }
 
-    /// The first entity of a name.
+    /// Returns the first entity with a name.
     pub fn find(&self, name: &str) -> Option<&Entity> {
         self.walk().into_iter().map(|(_, entity)| entity).find(|entity| entity.name() == name)
     }
 
-    /// The names from the root to an entity: `shop/load-cart/load-items`.
+    /// Returns the names from the root to an entity, such as `shop/load-cart/load-items`.
     pub fn place(&self, index: usize) -> String {
         let line = std::iter::successors(Some(index), |&index| self.entities[index].parent);
         let mut names: Vec<_> = line.map(|index| self.entities[index].name()).collect();
@@ -105,7 +107,7 @@ impl Forest {
         names.join("/")
     }
 
-    /// Takes out the subtrees whose topmost entity satisfies `condition`, and tells where they were.
+    /// Removes the subtrees whose topmost entity satisfies `condition`, and returns their places.
     pub(crate) fn prune(&mut self, condition: impl Fn(&Entity) -> bool) -> Vec<String> {
         let out: Vec<_> = self
             .walk_from(&self.roots)
@@ -123,49 +125,50 @@ impl Forest {
 }
 
 impl Entity {
-    /// The entity's name; empty when it has none.
+    /// Returns the name, or an empty string if there is none.
     pub fn name(&self) -> &str {
         self.members.get("name").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The entity's id.
+    /// Returns the entity id.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The id of its trace.
+    /// Returns the trace id.
     pub fn trace_id(&self) -> &str {
         &self.trace_id
     }
 
-    /// The entity above it.
+    /// Returns the index of its parent.
     pub fn parent(&self) -> Option<usize> {
         self.parent
     }
 
-    /// The entities below it, in the order in which they began.
+    /// Returns the indices of its children, in the order in which they began.
     pub fn children(&self) -> &[usize] {
         &self.children
     }
 
-    /// A member of its final version by JSON pointer, as `/http/response/status`; `subsegments` is never there.
+    /// Returns a member of its final version by JSON pointer, such as `/http/response/status`. There is never a member
+    /// `subsegments`.
     pub fn at(&self, pointer: &str) -> Option<&Value> {
         let (first, rest) = pointer.strip_prefix('/').map(|path| path.split_once('/').unwrap_or((path, "")))?;
         let member = self.members.get(first)?;
         if rest.is_empty() { Some(member) } else { member.pointer(&format!("/{rest}")) }
     }
 
-    /// The members of its final version, without `subsegments`.
+    /// Returns the members of its final version, without `subsegments`.
     pub fn members(&self) -> &Map<String, Value> {
         &self.members
     }
 
-    /// In which ways it was sent.
+    /// Returns the ways in which it was sent.
     pub fn sent(&self) -> Sent {
         self.sent
     }
 
-    /// A segment rather than a subsegment.
+    /// Whether it is a segment, not a subsegment.
     pub fn is_segment(&self) -> bool {
         self.parent.is_none() && self.members.get("type").is_none()
     }
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_hang_under_their_parents_in_the_order_of_beginning() {
+    fn separate_subsegments_are_placed_under_their_parents_in_begin_order() {
         let embedded = json!([{"name": "second", "id": "c", "start_time": 2.5, "end_time": 3}]);
         let documents =
             [part("deep", "d", "b", 2.1), part("first", "b", "a", 2.0), part("third", "e", "a", 3.0), root(embedded)];
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_final_version_takes_the_place_of_those_in_progress() {
+    fn the_final_version_replaces_those_in_progress() {
         let stub = json!([{"name": "slow", "id": "b", "start_time": 2, "in_progress": true}]);
         for documents in [[root(stub.clone()), part("slow", "b", "a", 2.0)], [part("slow", "b", "a", 2.0), root(stub)]]
         {
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_without_its_parent_is_a_root() {
+    fn a_subsegment_without_its_parent_is_a_root() {
         let forest = forest(&[part("x", "b", "elsewhere", 2.0), root(json!([]))]);
         assert_eq!(forest.text(), "shop\nx\n");
         assert!(forest.entity(forest.roots()[0]).is_segment());
@@ -228,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_sdk_may_send_is_told() {
+    fn invalid_documents_are_reported_as_problems() {
         let child = |id: &str, start: f64| json!({"name": id, "id": id, "start_time": start, "end_time": 9});
         for (documents, problem) in [
             (vec![part("x", "b", "a", 2.0), root(json!([child("b", 2.0)]))], "ended twice"),
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_of_ten_thousand_is_no_deeper_than_one() {
+    fn a_chain_of_ten_thousand_uses_no_stack() {
         let chain: Vec<_> = (1..10_000).map(|i| part("n", &i.to_string(), &(i - 1).to_string(), 1.0)).collect();
         let forest = forest(&chain);
         assert_eq!(forest.walk().last().unwrap().0, 9_998);

@@ -1,4 +1,5 @@
-//! Entities without what differs from run to run: ids, times, ports. Links between ids are kept.
+//! Normalises entities: replaces values that differ from run to run, such as ids, times and ports. Links between ids
+//! are kept.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Entity, Forest};
 
-/// Stable names for the ids of some entities: `id-1`, `trace-1`, `exception-1` …, in the order of the entities.
+/// Stable names for the ids of some entities, in the order of the entities: `id-1`, `trace-1`, `exception-1`, …
 #[derive(Debug)]
 pub struct Names {
     names: HashMap<String, String>,
@@ -15,10 +16,11 @@ pub struct Names {
 }
 
 impl Names {
-    /// Names by position. A gap takes a number too, so that two forests can be named alike, pair by pair.
+    /// Names ids by position. A gap also uses a number, so that two forests can be named consistently, pair by pair.
     ///
-    /// `given` is the text of a scenario: trace ids which it contains keep their text, and ids of no entity here keep
-    /// theirs only if it contains them. Without it the former are named, the latter kept.
+    /// `given` is the text of a scenario. Trace ids that it contains stay unchanged, and so do ids of unknown entities
+    /// that it contains; other ids are replaced. Without `given`, all trace ids are replaced and all ids of unknown
+    /// entities stay.
     pub fn new<'a>(entities: impl IntoIterator<Item = Option<&'a Entity>>, given: Option<String>) -> Names {
         let mut names = HashMap::new();
         let mut traces = 0;
@@ -40,7 +42,7 @@ impl Names {
         Names { names, given }
     }
 
-    /// The name that stands for an id.
+    /// Returns the name for an id.
     pub fn of<'a>(&'a self, id: &'a str) -> &'a str {
         match (self.names.get(id), &self.given) {
             (Some(name), _) => name,
@@ -55,8 +57,8 @@ impl Names {
         }
     }
 
-    /// The members of an entity, comparable. `type`, `trace_id` and `parent_id` are left out where the place in the
-    /// tree says the same.
+    /// Returns the normalised members of an entity. Leaves out `type`, `trace_id` and `parent_id` if the place in the
+    /// tree implies them.
     pub fn normal(&self, entity: &Entity) -> Map<String, Value> {
         let mut members = entity.members.clone();
         if entity.parent.is_some() {
@@ -90,7 +92,7 @@ impl Names {
     }
 }
 
-/// Writes `PORT` for the port of a loopback address: tests take any free one.
+/// Replaces the port of a loopback address with `PORT`, because tests use any free port.
 fn without_port_number(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -105,12 +107,12 @@ fn without_port_number(url: &str) -> String {
 }
 
 impl Forest {
-    /// All trees as JSON without what differs from run to run or from host to host: ids and times are stable names,
-    /// and `service`, `aws.xray`, `working_directory` and stack frames are left out.
+    /// Returns all trees as JSON that does not depend on the run or the host. Ids and times are replaced by stable
+    /// names, and `service`, `aws.xray`, `working_directory` and stack frames are left out.
     pub fn to_json(&self) -> Value {
         let walk = self.walk_from(&self.roots);
         let names = Names::new(walk.iter().map(|&(_, index)| Some(self.entity(index))), None);
-        // Backwards, so that children are ready before their parent: there is no recursion to run out of stack.
+        // Goes backwards, so that children are ready before their parent and no recursion can exhaust the stack.
         let mut ready: HashMap<usize, Value> = HashMap::new();
         for &(_, index) in walk.iter().rev() {
             let entity = self.entity(index);
@@ -156,7 +158,7 @@ mod tests {
     use crate::diff;
 
     #[test]
-    fn only_what_differs_from_run_to_run_is_replaced() {
+    fn only_values_that_differ_from_run_to_run_are_replaced() {
         let trace = "1-5759e988-bd862e3fe1be46a994272793";
         let documents = [
             json!({"name": "late", "id": "cc", "type": "subsegment", "trace_id": trace, "parent_id": "aa",
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn given_ids_keep_their_text_and_others_do_not() {
+    fn only_given_ids_stay_unchanged() {
         let documents = [
             json!({"name": "a", "id": "aa", "trace_id": "T1", "parent_id": "P1"}),
             json!({"name": "b", "id": "bb", "trace_id": "T2", "parent_id": "P2"}),
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_of_other_hosts_stay() {
+    fn ports_of_other_hosts_stay_unchanged() {
         for (url, want) in [
             ("http://127.0.0.1:80/x", "http://127.0.0.1:PORT/x"),
             ("http://localhost:8080", "http://localhost:PORT"),

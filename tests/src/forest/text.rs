@@ -1,4 +1,4 @@
-//! Trees as indented text, for messages and for tests at a glance.
+//! Formats trees as indented text, for messages and readable tests.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Entity, Forest};
 
 impl Forest {
-    /// One line an entity, indented by depth: name, annotations, then what is remarkable.
+    /// Returns one line per entity, indented by depth: name, annotations, then status, flags and other special states.
     ///
     /// ```text
     /// shop 500 fault
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_what_is_remarkable() {
+    fn a_line_shows_annotations_status_flags_and_progress() {
         let document = json!({"name": "shop", "id": "a", "error": true, "throttle": true, "fault": false,
             "http": {"response": {"status": 429}}, "annotations": {"b": "x", "a": 1},
             "subsegments": [{"name": "open", "id": "b", "namespace": "remote", "in_progress": true}]});

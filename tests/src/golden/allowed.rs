@@ -1,4 +1,4 @@
-//! Which single changes of an entity are allowed, and why.
+//! The single changes of an entity that are allowed, and the reasons.
 
 use std::collections::HashMap;
 
@@ -7,25 +7,25 @@ use serde_json::{Map, Value};
 use super::difference::Difference;
 use crate::diff::Change;
 
-/// An entity of the recording beside ours, both comparable.
+/// A normalised entity of the recording and its counterpart in ours.
 pub(super) struct Couple<'a> {
     pub(super) golden: &'a Map<String, Value>,
     pub(super) ours: &'a Map<String, Value>,
     pub(super) is_segment: bool,
-    /// The scenario's text.
+    /// The text of the scenario.
     pub(super) given: &'a str,
-    /// The comparable ids of the exceptions which each entity describes, by the entity's own.
+    /// The normalised ids of the exceptions that each entity describes, by the entity's id.
     pub(super) exceptions: &'a HashMap<String, Vec<String>>,
 }
 
 impl Couple<'_> {
-    /// The difference that explains a change; `None`: it is a failure.
+    /// Returns the allowed difference that explains a change, or `None` if the change is a failure.
     pub(super) fn explain(&self, change: &Change) -> Option<Difference> {
         let (want, got) = (change.want.as_ref(), change.got.as_ref());
         let path = change.path.as_str();
         let steps: Vec<_> = path.split('/').skip(1).collect();
         match steps[..] {
-            // Absent as a whole on one side is another matter.
+            // Only differences inside these blocks are allowed. A block that is missing on one side is a failure.
             ["service", _, ..] | ["aws", "xray", _, ..] if self.is_segment => Some(Difference::Sdk),
             ["cause"] | ["cause", "id"] if self.refers(want, got) => Some(Difference::CauseRef),
             ["cause", "working_directory"] => Some(Difference::Frames),
@@ -48,8 +48,8 @@ impl Couple<'_> {
         }
     }
 
-    /// The recording refers to a subsegment which describes the exception; ours to one of that subsegment's exceptions,
-    /// or, where the recording has exceptions beside the reference, to nothing.
+    /// Whether the recording refers to a subsegment that describes the exception, and ours to one of that subsegment's
+    /// exceptions. If the recording has exceptions in addition to the reference, ours refers to nothing.
     fn refers(&self, want: Option<&Value>, got: Option<&Value>) -> bool {
         match (want, got) {
             (Some(Value::Object(want)), Some(Value::String(got))) => {
@@ -64,13 +64,13 @@ impl Couple<'_> {
         }
     }
 
-    /// Both have a message, in the words of the host's libraries: the scenario does not contain the recording's.
+    /// Whether both have a message worded by the host's libraries, that is, one that the scenario does not contain.
     fn is_hosts(&self, want: Option<&Value>, got: Option<&Value>) -> bool {
         let (Some(want), Some(Value::String(_))) = (want, got) else { return false };
         !self.given.contains(want.to_string().trim_matches('"'))
     }
 
-    /// The recording has the one error of the host's libraries; ours has theirs, with what caused it.
+    /// Whether the recording has a single error of the host's libraries, and ours has such an error with its causes.
     fn is_chain(&self, want: Option<&Value>, got: Option<&Value>) -> bool {
         let exceptions = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
         let (want, got) = (exceptions(want), exceptions(got));

@@ -1,4 +1,4 @@
-//! The differences between a recording and a correct SDK, by the codes of the goldens.
+//! The differences between a recording and a correct SDK, with the codes used in the goldens.
 
 use std::fmt;
 
@@ -8,40 +8,40 @@ use std::fmt;
 pub enum Difference {
     /// `service` and `aws.xray` describe another SDK.
     Sdk,
-    /// Stack frames, working directory, exception types, and messages that the scenario did not give.
+    /// Stack frames, working directory, exception types, and messages that the scenario does not specify.
     Frames,
-    /// The query string of an incoming url is left out.
+    /// The query string of an incoming URL is left out.
     InUrl,
-    /// The content length of an incoming response is there.
+    /// The content length of an incoming response is present.
     InLen,
-    /// The port of an outgoing url is there.
+    /// The port of an outgoing URL is present.
     OutPort,
     /// A cause refers to an exception by its id, not to a subsegment.
     CauseRef,
-    /// Retries are attempts less one.
+    /// The number of retries is the number of attempts minus one.
     Retries,
-    /// A 4xx answer of AWS is no fault.
+    /// A 4xx response of AWS is not a fault.
     Aws4xx,
     /// A muted child is not written.
     Muted,
-    /// An absent text is left out rather than empty.
+    /// An absent string is left out instead of empty.
     Empty,
     /// Private fields are not written.
     Leaked,
-    /// An embedded copy has no `type`, `trace_id`, `parent_id`.
+    /// An embedded subsegment has no `type`, `trace_id` or `parent_id`.
     Embedded,
-    /// Siblings stand in the order in which they began.
+    /// Siblings are in the order in which they began.
     Order,
-    /// The sampling rule's name has another key.
+    /// The name of the sampling rule has a different key.
     RuleName,
-    /// The tree was cut into documents elsewhere.
+    /// The tree was split into documents at different places.
     Stream,
     /// A closed segment does not wait for its open children.
     Hold,
 }
 
 impl Difference {
-    /// The code, as goldens have it in `differences` where they name it.
+    /// Returns the code that goldens use in `differences`.
     pub fn code(self) -> &'static str {
         match self {
             Difference::Sdk => "sdk",

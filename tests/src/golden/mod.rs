@@ -1,7 +1,7 @@
-//! Our documents beside those of a recording.
+//! Compares our documents with those of a recording.
 //!
-//! The recordings are of an older SDK in another language, with known defects: where a correct SDK must differ, the
-//! difference is recognised by what it looks like, allowed, and named. Everything else that differs is a failure.
+//! The recordings come from an older SDK in another language, which has known defects. Where a correct SDK must differ,
+//! the comparison recognises the difference by its form, allows it, and names it. Any other difference is a failure.
 
 mod allowed;
 mod difference;
@@ -21,34 +21,34 @@ use pairing::Pairing;
 
 pub use difference::Difference;
 
-/// What came out of a comparison.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
-    /// Differences that are allowed, in the order of the tree.
+    /// The allowed differences, in the order of the tree.
     pub differences: Vec<Used>,
-    /// What is wrong, one line each.
+    /// The failures, one line each.
     pub failures: Vec<String>,
 }
 
-/// An allowed difference where it was used.
+/// An allowed difference at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Used {
-    /// Why it is allowed.
+    /// The reason why it is allowed.
     pub difference: Difference,
     /// The names from the root to the entity.
     pub place: String,
-    /// What differs.
+    /// A description of the difference.
     pub text: String,
 }
 
 impl Comparison {
-    /// Whether nothing is wrong.
+    /// Whether there are no failures.
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
     }
 
-    /// The differences used, each once.
+    /// Returns the allowed differences, each once.
     pub fn codes(&self) -> BTreeSet<Difference> {
         self.differences.iter().map(|used| used.difference).collect()
     }
@@ -59,7 +59,7 @@ impl Comparison {
 }
 
 impl fmt::Display for Comparison {
-    /// The failures, a line each, then the differences, a line each.
+    /// Writes the failures and then the differences, one line each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for failure in &self.failures {
             writeln!(f, "{failure}")?;
@@ -75,9 +75,9 @@ impl fmt::Display for Used {
     }
 }
 
-/// Compares the documents of a golden, which is the whole file, with those that we sent for its input.
+/// Compares the documents of a golden with those that we sent for its input. `golden` is the whole file.
 ///
-/// Both are put together by id first: how the trees were cut into documents is not compared.
+/// Both are assembled by id first, so the way in which the trees were split into documents is not compared.
 pub fn compare(golden: &Value, ours: &[Value]) -> Comparison {
     let mut comparison = Comparison::default();
     let Some(documents) = golden["datagrams"].as_array() else {
@@ -97,13 +97,13 @@ pub fn compare(golden: &Value, ours: &[Value]) -> Comparison {
     comparison
 }
 
-/// Missing, extra and reordered entities.
+/// Compares which entities there are: missing, extra and reordered ones.
 fn compare_shape(golden: &Value, theirs: &Forest, ours: &Forest, pairing: &Pairing, comparison: &mut Comparison) {
     for &missing in &pairing.missing {
         comparison.failures.push(format!("{}: missing", theirs.place(missing)));
     }
     for &extra in &pairing.extra {
-        // The reference holds a segment back until its last child closes, possibly for ever: there is nothing to
+        // The reference holds a segment back until its last child closes, possibly forever. Then there is nothing to
         // compare with, and the golden must say so.
         let held = golden["differences"].get("hold").is_some()
             && ours.entity(extra).is_segment()
@@ -120,7 +120,7 @@ fn compare_shape(golden: &Value, theirs: &Forest, ours: &Forest, pairing: &Pairi
     }
 }
 
-/// How entities were sent.
+/// Compares how entities were sent.
 fn compare_sending(theirs: &Forest, ours: &Forest, pairing: &Pairing, comparison: &mut Comparison) {
     for &(their, our) in &pairing.pairs {
         let (place, want, got) = (ours.place(our), theirs.entity(their).sent(), ours.entity(our).sent());
@@ -140,9 +140,9 @@ fn compare_sending(theirs: &Forest, ours: &Forest, pairing: &Pairing, comparison
     }
 }
 
-/// The members of entities.
+/// Compares the members of entities.
 fn compare_entities(golden: &Value, theirs: &Forest, ours: &Forest, pairing: &Pairing, comparison: &mut Comparison) {
-    // Named pair by pair, so that equal links get equal names.
+    // Ids are named pair by pair, so that equal links get equal names.
     let given = golden["input"].to_string();
     let names = |forest: &Forest, side: fn(&(usize, usize)) -> usize| {
         Names::new(pairing.pairs.iter().map(|pair| Some(forest.entity(side(pair)))), Some(given.clone()))
@@ -183,7 +183,7 @@ fn exception_ids(members: &Map<String, Value>) -> Vec<String> {
     exceptions.into_iter().flatten().filter_map(|exception| exception["id"].as_str()).map(str::to_owned).collect()
 }
 
-/// The rule's name is the one value of `aws.xray` which must be right, and it has two keys.
+/// Compares the name of the sampling rule. It is the only value of `aws.xray` that must match, and it has two keys.
 fn compare_rule_name(
     place: &str,
     want: &mut Map<String, Value>,

@@ -1,18 +1,18 @@
-//! Which entity of the recording is which of ours.
+//! Pairs the entities of the recording with ours.
 
 use crate::forest::{Entity, Forest};
 use serde_json::{Value, json};
 
-/// The entities of two forests side by side, each before its children.
+/// The paired entities of two forests, each before its children.
 #[derive(Debug, Default)]
 pub(super) struct Pairing {
-    /// Golden and ours.
+    /// Indices in the golden and in ours.
     pub(super) pairs: Vec<(usize, usize)>,
     /// Subtrees of the golden that are not among ours.
     pub(super) missing: Vec<usize>,
     /// Subtrees of ours that are not in the golden.
     pub(super) extra: Vec<usize>,
-    /// Golden entities whose children stand in another order.
+    /// Golden entities whose children are in a different order.
     pub(super) reordered: Vec<Option<usize>>,
 }
 
@@ -32,8 +32,8 @@ impl Pairing {
         pairing
     }
 
-    /// Siblings are matched by likeness, then by name alone, in their order as far as there is a choice: what differs
-    /// between two of a name is then reported as a difference rather than as one missing and one extra.
+    /// Matches siblings by likeness, then by name alone, and in order where there is a choice. A difference between two
+    /// entities with the same name is then reported as such, instead of as a missing and an extra entity.
     fn match_siblings(&mut self, golden: &Forest, ours: &Forest, level: &Level<'_>) -> Vec<(usize, usize)> {
         let mut free: Vec<Option<usize>> = level.ours.iter().copied().map(Some).collect();
         let mut partners: Vec<Option<(usize, usize)>> = vec![None; level.golden.len()];
@@ -63,14 +63,14 @@ impl Pairing {
     }
 }
 
-/// Siblings on both sides.
+/// The siblings on both sides.
 struct Level<'a> {
     parent: Option<usize>,
     golden: &'a [usize],
     ours: &'a [usize],
 }
 
-/// What tells siblings of a name apart, of all that may not differ.
+/// Returns the members that distinguish siblings with the same name and are not allowed to differ.
 fn likeness(entity: &Entity) -> Value {
     let members = ["annotations", "metadata", "sql", "namespace", "error", "throttle"];
     let values: Vec<_> = members.iter().map(|name| entity.members().get(*name)).collect();

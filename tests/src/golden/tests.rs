@@ -1,4 +1,4 @@
-//! The goldens themselves, and what they are not.
+//! Compares the goldens with themselves and with modified copies.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,8 @@ fn goldens() -> Vec<(String, Value)> {
     names.map(|name| name.into_string().unwrap()).map(|name| (name.clone(), golden(&name))).collect()
 }
 
-/// The golden's own documents with other ids, times and host, and as a correct SDK writes them where `correct` says.
+/// Returns the golden's own documents with different ids, times and host. `correct` changes them to what a correct SDK
+/// writes.
 fn as_ours(golden: &Value, correct: impl Fn(&mut Vec<Value>)) -> Vec<Value> {
     let mut documents = golden["datagrams"].as_array().unwrap().clone();
     for document in &mut documents {
@@ -42,7 +43,7 @@ fn as_ours(golden: &Value, correct: impl Fn(&mut Vec<Value>)) -> Vec<Value> {
     serde_json::from_str(&renumbered(&text, &golden["input"].to_string())).unwrap()
 }
 
-/// Ids that the scenario does not give, changed alike wherever they stand.
+/// Changes ids that the scenario does not specify, consistently in the whole text.
 fn renumbered(text: &str, given: &str) -> String {
     let is_id = |part: &str| {
         let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -65,7 +66,7 @@ fn visit(entity: &mut Value, change: &mut impl FnMut(&mut serde_json::Map<String
     }
 }
 
-/// The entity of a name, wherever it is.
+/// Changes the entity with a name, wherever it is.
 fn edit(documents: &mut Vec<Value>, name: &str, change: impl Fn(&mut serde_json::Map<String, Value>)) {
     let mut found = false;
     for document in documents {
@@ -89,7 +90,7 @@ fn every_golden_equals_itself_under_other_ids() {
         let comparison = compare(
             &golden,
             &as_ours(&golden, |documents| {
-                // The one thing which the recording's own documents do not satisfy: a muted child is not to be there.
+                // The only rule that the recording's own documents violate: a muted child must not be written.
                 if name == "unsampled_child" {
                     documents[0]["subsegments"].as_array_mut().unwrap().pop();
                 }
@@ -100,7 +101,7 @@ fn every_golden_equals_itself_under_other_ids() {
 }
 
 #[test]
-fn nothing_for_something_and_something_for_nothing_fail() {
+fn missing_and_extra_documents_fail() {
     for (name, golden) in goldens() {
         let documents = golden["datagrams"].as_array().unwrap();
         let other = if documents.is_empty() { as_ours(&self::golden("simple_segment"), |_| {}) } else { Vec::new() };
@@ -111,7 +112,7 @@ fn nothing_for_something_and_something_for_nothing_fail() {
 #[test]
 fn every_value_counts() {
     const FREE: [&str; 6] = ["service", "xray", "stack", "working_directory", "start_time", "end_time"];
-    /// Changes the leaf of a number, and says whether there was one.
+    /// Changes the leaf with a number and returns its path, if there is one.
     fn spoil(value: &mut Value, countdown: &mut usize, path: &str) -> Option<String> {
         match value {
             Value::Object(members) => members
@@ -145,11 +146,11 @@ fn every_value_counts() {
             });
             let mut ours = Value::from(ours);
             let Some(path) = spoil(&mut ours, &mut { leaf }, "") else { break };
-            // Ids are links: one that nothing refers to may be any, and so may the name of a language's type.
+            // Ids are links, so an id without a reference may have any value. So may a type name of the language.
             let is_free = path.ends_with("/id")
                 || path.ends_with("/trace_id")
                 || path.contains("/exceptions/") && path.ends_with("/type");
-            // A message that the scenario did not give.
+            // A message that the scenario does not specify.
             let is_hosts = name == "http_out_refused" && path.ends_with("/message");
             let ours: Vec<Value> = serde_json::from_value(ours).unwrap();
             assert!(is_free || is_hosts || !compare(&golden, &ours).passed(), "{name} {path}");
@@ -185,7 +186,7 @@ fn every_child_counts() {
 }
 
 #[test]
-fn mutations_fail_and_say_where() {
+fn mutations_fail_with_their_place() {
     type Edit = fn(&mut Vec<Value>);
     let cases: [(&str, Edit, &str); 16] = [
         ("annotations_all_types", |d| edit(d, "inner", |e| e["annotations"]["k"] = json!("sub")), "/annotations/k"),
@@ -241,7 +242,7 @@ fn mutations_fail_and_say_where() {
 }
 
 #[test]
-fn what_a_correct_sdk_writes_is_allowed_and_named() {
+fn the_differences_of_a_correct_sdk_are_allowed_and_named() {
     type Edit = fn(&mut Vec<Value>);
     let cases: [(&str, Edit, &[&str]); 10] = [
         ("express_get_200", |d| d[0]["http"]["request"]["url"] = json!("http://orders.example.com/items"), &["in_url"]),
@@ -314,7 +315,7 @@ fn allowed_differences_are_narrow() {
 }
 
 #[test]
-fn the_cut_into_documents_is_free_and_named() {
+fn a_different_split_into_documents_is_allowed_and_named() {
     let held = golden("segment_closed_before_child");
     let ours = as_ours(&held, |documents| {
         let mut late = documents[0]["subsegments"][0].clone();
@@ -351,7 +352,7 @@ fn the_cut_into_documents_is_free_and_named() {
 }
 
 #[test]
-fn empty_texts_and_private_fields_may_be_left_out_but_only_those() {
+fn only_empty_strings_and_private_fields_may_be_left_out() {
     let mut golden = golden("express_get_200");
     let request = &mut golden["datagrams"][0]["http"]["request"];
     request["url"] = json!("");
@@ -372,7 +373,7 @@ fn empty_texts_and_private_fields_may_be_left_out_but_only_those() {
 }
 
 #[test]
-fn siblings_in_another_order_are_matched() {
+fn siblings_in_a_different_order_are_matched() {
     let golden = golden("flags_fault_error_throttle");
     let ours = as_ours(&golden, |documents| documents[0]["subsegments"].as_array_mut().unwrap().reverse());
     let mut ours = ours;
@@ -383,7 +384,7 @@ fn siblings_in_another_order_are_matched() {
 }
 
 #[test]
-fn a_trace_that_the_reference_never_sent_is_allowed_where_the_golden_says_so() {
+fn a_trace_that_the_reference_never_sent_is_allowed_if_the_golden_says_so() {
     let with_stub = json!([{"name": "svc", "id": "a1", "trace_id": "t", "start_time": 1, "end_time": 2,
         "subsegments": [{"name": "open", "id": "b1", "start_time": 1, "in_progress": true}]}]);
     let ours: Vec<Value> = serde_json::from_value(with_stub).unwrap();

@@ -1,8 +1,8 @@
-//! The entities of a scenario, whatever their kind.
+//! The entities of a scenario, of any kind.
 
 use xray_core::{Entity, Facade, Segment, Subsegment};
 
-/// An entity that a scenario speaks of. It holds the handle, so that nothing closes before it is told to.
+/// An entity of a scenario. It holds the handle, so that the entity does not close before the scenario closes it.
 #[derive(Clone, Debug)]
 pub(super) enum Actor {
     Segment(Segment),

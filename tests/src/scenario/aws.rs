@@ -1,4 +1,4 @@
-//! Scenarios of the kind `aws`: one call of a client of the AWS SDK, to a service that answers as the file says.
+//! Scenarios of kind `aws`: one call of an AWS SDK client to a service whose response the file specifies.
 
 mod any;
 mod members;
@@ -16,19 +16,19 @@ use crate::golden::Comparison;
 use crate::steps::{Members, ParseStepsError};
 use stub::Answer;
 
-/// What the recordings call their segment, and where they call.
+/// The segment name and the region of the recordings.
 const SEGMENT: &str = "svc";
 const REGION: &str = "eu-west-1";
 
-/// A call, and what it is answered.
+/// A call and its response.
 #[derive(Clone, Debug)]
 struct Scenario {
-    /// The service's client, `DynamoDB` for instance.
+    /// The name of the client, such as `DynamoDB`.
     client: String,
     /// The operation.
     command: String,
     input: Map<String, Value>,
-    /// Given to each attempt. `None`: nobody listens.
+    /// The response to each attempt, or `None` if no service listens.
     answer: Option<Answer>,
 }
 
@@ -51,16 +51,16 @@ impl Scenario {
         let is_refused = m.switch("refuse")?;
         m.finish()?;
         if is_refused != scenario.answer.is_none() {
-            return Err(ParseStepsError::new("input", "either `answer` or `refuse`"));
+            return Err(ParseStepsError::new("input", "needs either `answer` or `refuse`"));
         }
         Ok(scenario)
     }
 }
 
-/// Performs the scenario, and compares documents and the headers that arrived.
+/// Performs the scenario, and compares the documents and the headers that arrived.
 ///
-/// A real client makes the call, where one can be told to: those of the SDK take inputs of their own types, not JSON.
-/// Any other call is put together from the same parts of the SDK, by the service's protocol.
+/// A real client makes the call if the input can be converted: clients of the SDK take inputs of their own types, not
+/// JSON. Any other call is built from the same parts of the SDK, in the service's protocol.
 pub(super) fn perform(golden: &Value, input: &Value) -> Result<Comparison, String> {
     let scenario = Scenario::parse(input).map_err(|error| error.to_string())?;
     let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -84,7 +84,7 @@ pub(super) fn perform(golden: &Value, input: &Value) -> Result<Comparison, Strin
     Ok(comparison)
 }
 
-/// The trace headers that arrived, and the documents.
+/// Makes the call; returns the trace headers that arrived and the documents.
 async fn call(
     scenario: &Scenario,
     recorder: &Recorder,
@@ -96,7 +96,7 @@ async fn call(
         let succeeded = segment.scope(call).await;
         segment.close();
         let (headers, documents) = (stub.take_headers(), sent(recorder, daemon));
-        // The stub of a recording may have answered less than what a real client needs to understand a success.
+        // The recorded response may lack something that a real client needs to recognise a success.
         let is_success = scenario.answer.as_ref().is_some_and(|answer| answer.status < 300);
         if succeeded || !is_success {
             return Ok((headers, documents));

@@ -1,4 +1,4 @@
-//! Scenarios of the kind `central`: decisions by rules of the service, the calls they make, and decisions by its quotas.
+//! Scenarios of kind `central`: decisions by rules of the service, the resulting calls, and decisions by quotas.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,10 +16,10 @@ use super::{compare, sent};
 use crate::daemon::{ApiCall, Daemon, Proxy};
 use crate::golden::Comparison;
 
-/// For a call that is due within 10 seconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout for a call that is due within 10 seconds.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Performs the decisions, and compares them, the calls and the documents.
+/// Performs the decisions, and compares them, the calls, and the documents.
 pub(super) fn perform(golden: &Value) -> Result<Comparison, String> {
     let (rules, targets) = (golden["rules_answer"].clone(), golden["targets_answer"].clone());
     let proxy = Proxy::start(move |call| match call.path.as_str() {
@@ -36,19 +36,19 @@ pub(super) fn perform(golden: &Value) -> Result<Comparison, String> {
     let recorder = Recorder::builder().environment(|_| None).daemon(address).sampling(sampler.clone()).build();
     let recorder = recorder.map_err(|error| error.to_string())?;
 
-    // The first decision brings the rules; none of them is for it yet.
+    // The first decision starts the fetch of the rules, which arrive too late for it.
     recorder.begin("before").close();
-    let mut calls = vec![proxy.call(PATIENCE).map_err(|error| format!("the rules were not asked for: {error}"))?];
+    let mut calls = vec![proxy.call(CALL_TIMEOUT).map_err(|error| format!("the rules were not fetched: {error}"))?];
     wait(&recorder, |explanation| matches!(explanation.rule, MatchedRule::Named(_)))?;
     let mut decisions = decide(&recorder, &sampler, &golden["first_decisions_within_one_second"]);
-    calls.push(proxy.call(PATIENCE).map_err(|error| format!("nothing was reported: {error}"))?);
+    calls.push(proxy.call(CALL_TIMEOUT).map_err(|error| format!("nothing was reported: {error}"))?);
     wait(&recorder, |explanation| matches!(explanation.reason, Reason::Quota { .. }))?;
     decisions.extend(decide(&recorder, &sampler, &golden["later_decisions"]));
 
     let mut sent = sent(&recorder, &daemon);
     let recorded = list(&golden["first_decisions_within_one_second"]).iter().chain(list(&golden["later_decisions"]));
     let recorded: Vec<_> = recorded.map(|decision| decision["sampled"] == true).collect();
-    // What the reference did not sample and should have has no document to be compared with.
+    // A request that the reference wrongly did not sample has no recorded document to compare with.
     let sampled = decisions.iter().zip(&recorded).filter(|(decision, _)| decision.sampled);
     let mut known = sampled.map(|(_, recorded)| *recorded);
     sent.documents.retain(|_| known.next().unwrap_or(true));
@@ -59,13 +59,13 @@ pub(super) fn perform(golden: &Value) -> Result<Comparison, String> {
     Ok(comparison)
 }
 
-/// What was decided on a path.
+/// The decision on a path.
 struct Decided {
     sampled: bool,
     rule: Option<String>,
 }
 
-/// All decisions of a list, at the beginning of a second.
+/// Makes all decisions of a list, at the beginning of a second.
 fn decide(recorder: &Recorder, sampler: &Asked, decisions: &Value) -> Vec<Decided> {
     let into = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
     thread::sleep(Duration::from_nanos(1_000_000_000 - u64::from(into)));
@@ -79,16 +79,16 @@ fn decide(recorder: &Recorder, sampler: &Asked, decisions: &Value) -> Vec<Decide
     decided.collect()
 }
 
-/// Waits until the recorder says so of a request to the first path.
+/// Waits until the recorder's explanation for a request to the first path satisfies the condition.
 fn wait(recorder: &Recorder, until: impl Fn(&Explanation) -> bool) -> Result<(), String> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + CALL_TIMEOUT;
     loop {
         let explanation = recorder.explain(&SamplingRequest::new("shop"));
         if until(&explanation) {
             return Ok(());
         }
         if Instant::now() > end {
-            return Err(format!("the answer was not followed: {explanation}"));
+            return Err(format!("the response was not applied: {explanation}"));
         }
         thread::sleep(Duration::from_millis(1));
     }
@@ -141,7 +141,7 @@ fn wrong_call(want: &Value, got: &ApiCall, proxy: &Proxy) -> Vec<String> {
     crate::diff::diff(&wanted, &got).into_iter().map(|line| format!("{}: {line}", want["path"])).collect()
 }
 
-/// Central sampling of requests to a path that the scenario sets, and what was decided last.
+/// A sampler that uses central sampling for a path set by the scenario, and remembers the last decision.
 #[derive(Default)]
 struct Asked {
     central: Inner,
@@ -151,7 +151,7 @@ struct Asked {
 
 struct Inner(Central);
 
-/// The local rules take nothing.
+/// The local rules sample nothing.
 impl Default for Inner {
     fn default() -> Inner {
         Inner(Central::with_fallback(Rules::new(FixedTarget(0), Rate(0.0))))

@@ -1,10 +1,10 @@
-//! Subsegments without a parent: this SDK has none, so their steps are kept until they get one.
+//! Subsegments without a parent. This SDK has none, so their steps are deferred until they get a parent.
 
 use std::collections::HashMap;
 
 use crate::steps::{Step, Target};
 
-/// The detached subsegments of a scenario, with all that was done to them and below them.
+/// The detached subsegments of a scenario, with the deferred steps for them and for entities below them.
 #[derive(Debug, Default)]
 pub(super) struct Detached {
     roots: HashMap<String, Root>,
@@ -14,19 +14,19 @@ pub(super) struct Detached {
 struct Root {
     /// The subsegment's name.
     name: String,
-    /// It and what was begun below it, as the scenario calls them.
+    /// The scenario's names for it and for the entities below it.
     members: Vec<String>,
     steps: Vec<Step>,
 }
 
 impl Detached {
-    /// Begins a subsegment without a parent which the scenario calls `new`.
+    /// Begins a subsegment without a parent, which the scenario calls `new`.
     pub(super) fn begin(&mut self, new: &str, name: &str) {
         let root = Root { name: name.to_owned(), members: vec![new.to_owned()], steps: Vec::new() };
         self.roots.insert(new.to_owned(), root);
     }
 
-    /// Keeps a step which is about a detached subsegment; `false`: it is not.
+    /// Defers a step for a detached subsegment. Returns false if the step is not for one.
     pub(super) fn keeps(&mut self, step: &Step) -> bool {
         let Some(Target::Named(on)) = step.on() else { return false };
         let Some(root) = self.roots.values_mut().find(|root| root.members.contains(on)) else { return false };
@@ -37,7 +37,7 @@ impl Detached {
         true
     }
 
-    /// Takes out a subsegment that gets its parent: its name, and what was done meanwhile.
+    /// Removes a subsegment that gets its parent; returns its name and the deferred steps.
     pub(super) fn take(&mut self, new: &str) -> Option<(String, Vec<Step>)> {
         self.roots.remove(new).map(|root| (root.name, root.steps))
     }

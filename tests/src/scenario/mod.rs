@@ -1,4 +1,5 @@
-//! The scenarios of goldens, performed with this SDK: what they send to a real socket is compared with the recording.
+//! Performs the scenarios of goldens with this SDK, and compares the documents sent to a real socket with the
+//! recording.
 
 mod actor;
 mod aws;
@@ -28,15 +29,15 @@ use crate::steps::{Scenario, Step};
 use crate::vectors::File;
 use performer::Performer;
 
-/// Performs every golden, and reports: for each file whether it passed, and the allowed differences it needed,
-/// each with the first place where it was used.
+/// Performs every golden. Reports for each file whether it passed and which allowed differences it needed, each with
+/// the first place where it was used.
 ///
 /// # Errors
-/// When the report cannot be written.
+/// Returns an error if the report cannot be written.
 pub fn run<W: Write>(goldens: &[File], report: &mut Report<W>) -> io::Result<()> {
     for File { stem, json, .. } in goldens {
         match panic::catch_unwind(AssertUnwindSafe(|| perform(json))) {
-            Ok(Ok(comparison)) => tell(stem, &comparison, report)?,
+            Ok(Ok(comparison)) => write_result(stem, &comparison, report)?,
             Ok(Err(why)) => report.file(stem, [Err(why)])?,
             Err(_) => report.file(stem, [Err("the program panicked".to_owned())])?,
         }
@@ -44,7 +45,7 @@ pub fn run<W: Write>(goldens: &[File], report: &mut Report<W>) -> io::Result<()>
     Ok(())
 }
 
-fn tell<W: Write>(stem: &str, comparison: &Comparison, report: &mut Report<W>) -> io::Result<()> {
+fn write_result<W: Write>(stem: &str, comparison: &Comparison, report: &mut Report<W>) -> io::Result<()> {
     let outcome = if comparison.passed() { Ok(()) } else { Err(comparison.failures.join("; ")) };
     report.file(stem, [outcome])?;
     for difference in comparison.codes() {
@@ -55,10 +56,10 @@ fn tell<W: Write>(stem: &str, comparison: &Comparison, report: &mut Report<W>) -
     Ok(())
 }
 
-/// Performs the `input` of a golden, which is the whole file, and compares what was sent.
+/// Performs the `input` of a golden and compares the documents that were sent. `golden` is the whole file.
 ///
 /// # Errors
-/// When the scenario is not understood or cannot be performed.
+/// Returns an error if the scenario cannot be parsed or performed.
 pub fn perform(golden: &Value) -> Result<Comparison, String> {
     let input = &golden["input"];
     match golden["kind"].as_str() {
@@ -90,25 +91,25 @@ fn steps(golden: &Value, input: &Value) -> Result<Comparison, String> {
         performer = performer.in_lambda(header);
     }
     performer.perform(&steps).map_err(|thrown| thrown.to_string())?;
-    // What the scenario left open is closed by dropping the handles: after the comparison.
+    // Dropping the handles closes the entities that the scenario left open. This happens after the comparison.
     let comparison = compare(golden, sent(&recorder, &daemon));
     drop(performer);
     Ok(comparison)
 }
 
-/// A recorder that samples all, sends to `daemon`, and knows these variables only.
+/// Returns the builder of a recorder that samples everything, sends to `daemon`, and sees only these variables.
 fn builder(daemon: &Daemon, env: &BTreeMap<String, String>) -> RecorderBuilder {
     Recorder::builder().environment(|name| env.get(name).cloned()).daemon(daemon.address().into()).sampling(Always)
 }
 
-/// What a daemon received.
+/// The documents that a daemon received.
 struct Sent {
     documents: Vec<Value>,
-    /// What was wrong with it.
+    /// The violations in them.
     problems: Vec<String>,
 }
 
-/// All that was sent so far.
+/// Flushes, and returns everything that was sent so far.
 fn sent(recorder: &Recorder, daemon: &Daemon) -> Sent {
     let flushed = recorder.flush(Duration::from_secs(10));
     let documents = daemon.take().iter().map(|document| document.json().clone()).collect();

@@ -10,12 +10,12 @@ use super::detached::Detached;
 use super::thrown::Thrown;
 use crate::steps::{Failure, Flag, Precursor, Step, Target};
 
-/// What the actor of a Lambda function is called: no step can give that name.
+/// The name of the actor for a Lambda function. No step can use this name.
 const LAMBDA: &str = "@lambda";
 
 type Performed = Result<(), Thrown>;
 
-/// Knows what the steps so far have made.
+/// Performs steps and holds what earlier steps created.
 #[derive(Debug)]
 pub(super) struct Performer {
     recorder: Recorder,
@@ -23,20 +23,20 @@ pub(super) struct Performer {
     actors: HashMap<String, Actor>,
     detached: Detached,
     errors: HashMap<String, Made>,
-    /// The entities that the steps have made current, innermost last.
+    /// The entities that steps have made current, innermost last.
     current: Vec<Actor>,
 }
 
-/// An error that a step has made.
+/// An error created by a step.
 #[derive(Debug)]
 struct Made {
     exception: Exception,
-    /// It has been on its way up as an error value, which Rust knows again by its text only.
+    /// Whether it has been thrown as an error value, which this SDK recognises only by its message.
     thrown: bool,
 }
 
 impl Performer {
-    /// A performer whose segments are begun by `recorder`, which was built with this threshold.
+    /// Creates a performer that begins segments with `recorder`, which was built with this threshold.
     pub(super) fn new(recorder: Recorder, threshold: Option<usize>) -> Performer {
         Performer {
             recorder,
@@ -48,14 +48,14 @@ impl Performer {
         }
     }
 
-    /// Makes `@lambda` known: the segment of the function whose invocation has this header.
+    /// Defines `@lambda`: the segment of the function whose invocation has this header.
     pub(super) fn in_lambda(mut self, header: &str) -> Performer {
         let facade = self.recorder.facade(&TraceHeader::parse(header));
         self.add(LAMBDA, Actor::Facade(facade));
         self
     }
 
-    /// Makes `@current` known at the start: the segment of the request that is served.
+    /// Defines `@current` at the start: the segment of the served request.
     pub(super) fn in_request(mut self, segment: Segment) -> Performer {
         self.current.push(Actor::Segment(segment));
         self
@@ -138,7 +138,7 @@ impl Performer {
                 self.entity(on)?.announce();
             }
             Step::NotTraced { on } => self.segment(on)?.discard(),
-            // The recorder was built with it.
+            // The recorder was built with this threshold.
             Step::Threshold { value } if self.threshold == Some(*value) => {}
             Step::Threshold { .. } => return Err(Thrown::impossible("a second threshold")),
             Step::Repeat(repeat) => return (0..repeat.count()).try_for_each(|i| self.perform(&repeat.round(i))),
@@ -169,7 +169,7 @@ impl Performer {
         })
     }
 
-    /// Begins a detached subsegment where it belongs, and performs what was kept for it.
+    /// Begins a detached subsegment below its parent and performs the deferred steps.
     fn attach(&mut self, on: &Target, child: &Target) -> Performed {
         let Target::Named(child) = child else { return Err(Thrown::impossible("adding the current entity")) };
         let parent = self.entity(on)?;
@@ -204,7 +204,7 @@ impl Performer {
         }
     }
 
-    /// The entity, `@current` as the SDK knows it.
+    /// Returns an entity. For `@current` this is the SDK's own current entity.
     fn entity(&self, target: &Target) -> Result<Entity, Thrown> {
         let entity = self.actor(target)?.entity();
         if *target != Target::Current || !entity.is_recording() {
@@ -233,7 +233,7 @@ impl Performer {
 }
 
 fn unknown(name: &str) -> Thrown {
-    Thrown::impossible(format!("nothing is called {name:?}"))
+    Thrown::impossible(format!("no entity or error named {name:?}"))
 }
 
 fn header<'a>(root: Option<&str>, parent: Option<&str>) -> Result<TraceHeader<'a>, Thrown> {
@@ -248,7 +248,8 @@ fn header<'a>(root: Option<&str>, parent: Option<&str>) -> Result<TraceHeader<'a
     }
 }
 
-/// A value of a type that annotations do not have is refused by the compiler: here it is left out.
+/// Annotates an entity. A value of a type that annotations do not support is left out here; in Rust code it does not
+/// compile.
 fn annotate(entity: &Entity, key: &str, value: &Value) {
     match value {
         Value::String(text) => entity.annotate(key, text),
@@ -268,9 +269,9 @@ fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Sql, Thrown> {
     let mut sql = match (field("user"), url.split_once("://")) {
         (None, _) => Sql::from_url(url),
         (Some(user), Some((scheme, rest))) => Sql::from_url(&format!("{scheme}://{user}@{rest}")),
-        (Some(_), None) => return Err(Thrown::impossible("a database's user without a url")),
+        (Some(_), None) => return Err(Thrown::impossible("a database user without a URL")),
     };
-    // The step says all: what the url would tell besides is taken back.
+    // Only the fields of the step count, so remove those that were derived from the URL.
     sql = sql.database_type(field("database_type").unwrap_or_default());
     if let Some(version) = field("database_version") {
         sql = sql.database_version(version);
@@ -284,7 +285,7 @@ fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Sql, Thrown> {
         Some(other) => return Err(Thrown::impossible(format!("the preparation {other:?}"))),
     }
     match (field("connection_string"), field("sanitized_query")) {
-        (Some(_), _) => Err(Thrown::impossible("a connection string: the SDK shows urls only")),
+        (Some(_), _) => Err(Thrown::impossible("a connection string, because the SDK records only URLs")),
         (None, Some(text)) => Ok(sql.query(text)),
         (None, None) => Ok(sql),
     }

@@ -1,4 +1,4 @@
-//! Scenarios of which the goldens have no example.
+//! Scenarios that do not occur in the goldens.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::perform;
 
 const TRACE: &str = "1-5759e988-bd862e3fe1be46a994272793";
 
-/// A segment as the reference writes it, with these subsegments.
+/// Returns a segment as the reference writes it, with these members.
 fn segment(more: Value) -> Value {
     entity("svc", "00000000000000aa", more)
 }
@@ -36,7 +36,7 @@ fn assert_golden(golden: Value) {
 }
 
 #[test]
-fn a_detached_subsegment_has_all_that_was_done_before_it_was_added() {
+fn a_detached_subsegment_keeps_the_steps_from_before_it_was_added() {
     let inner = entity("inner", "00000000000000cc", json!({}));
     let outer =
         entity("outer", "00000000000000bb", json!({"annotations": {"k": "v"}, "fault": true, "subsegments": [inner]}));
@@ -57,7 +57,7 @@ fn a_detached_subsegment_has_all_that_was_done_before_it_was_added() {
 }
 
 #[test]
-fn a_detached_subsegment_may_be_added_to_another_and_never_to_any() {
+fn a_detached_subsegment_may_be_added_to_another_one_or_to_none() {
     let inner = entity("inner", "00000000000000cc", json!({}));
     let outer = entity("outer", "00000000000000bb", json!({"subsegments": [inner]}));
     assert_passes(
@@ -78,7 +78,7 @@ fn a_detached_subsegment_may_be_added_to_another_and_never_to_any() {
 }
 
 #[test]
-fn an_error_that_was_thrown_is_known_again() {
+fn a_thrown_error_is_recognised_as_the_same_exception() {
     let exception = json!({"id": "00000000000000ee", "type": "Error", "message": "inside", "remote": false});
     let cause = json!({"working_directory": "/app", "exceptions": [exception]});
     let child = entity("work", "00000000000000bb", json!({"fault": true, "cause": cause}));
@@ -96,7 +96,7 @@ fn an_error_that_was_thrown_is_known_again() {
 }
 
 #[test]
-fn what_stays_open_is_not_sent() {
+fn open_entities_are_not_sent() {
     assert_passes(
         json!([{"op": "segment", "as": "s", "name": "svc"}, {"op": "subsegment", "on": "s", "as": "a", "name": "x"}]),
         json!([]),
@@ -104,13 +104,13 @@ fn what_stays_open_is_not_sent() {
 }
 
 #[test]
-fn what_makes_no_sense_is_told() {
+fn impossible_steps_are_reported() {
     let segment = json!({"op": "segment", "as": "s", "name": "svc"});
     for (step, problem) in [
-        (json!({"op": "close", "on": "t"}), "nothing is called \"t\""),
-        (json!({"op": "annotate", "on": "@current", "key": "k", "value": 1}), "nothing is called \"@current\""),
+        (json!({"op": "close", "on": "t"}), "no entity or error named \"t\""),
+        (json!({"op": "annotate", "on": "@current", "key": "k", "value": 1}), "no entity or error named \"@current\""),
         (json!({"op": "namespace", "on": "s", "value": "aws"}), "as a subsegment"),
-        (json!({"op": "error", "on": "s", "error": "E"}), "nothing is called \"E\""),
+        (json!({"op": "error", "on": "s", "error": "E"}), "no entity or error named \"E\""),
         (json!({"op": "wave"}), "unknown step `wave`"),
     ] {
         let golden = json!({"kind": "steps", "input": {"steps": [segment, step]}, "datagrams": []});
@@ -119,7 +119,8 @@ fn what_makes_no_sense_is_told() {
     }
 }
 
-/// A golden of one call, with what the reference has of it beside its name, operation and region.
+/// Returns a golden of one call. `aws` and `more` are the members that the reference adds to name, operation and
+/// region.
 fn aws(client: &str, command: &str, input: Value, answer: Value, aws: Value, more: Value) -> Value {
     let mut block = json!({"operation": command, "region": "eu-west-1"});
     block.as_object_mut().unwrap().extend(aws.as_object().unwrap().clone());
@@ -172,7 +173,7 @@ fn calls_of_any_service_are_performed() {
             json!({"queue_url": "http://q/1", "message_count": 1, "successful_count": 1, "failed_count": 0}),
             31,
         ),
-        // An answer that is too poor for the real client.
+        // A response that is too incomplete for the real client.
         (
             "S3",
             "CopyObject",
@@ -181,7 +182,7 @@ fn calls_of_any_service_are_performed() {
             json!({"bucket_name": "b", "key": "k", "copy_source": "a/k"}),
             4,
         ),
-        // Clients that the program does not have.
+        // Services for which there is no real client here.
         (
             "DynamoDB",
             "BatchGetItem",

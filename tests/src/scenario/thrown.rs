@@ -1,14 +1,14 @@
-//! What leaves the steps of a scenario before their end.
+//! The reasons why steps of a scenario end early.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why the steps around were left.
+/// Why the enclosing steps ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Thrown {
     /// The scenario throws an error with this message.
     Error { message: String },
-    /// A step cannot be performed: the scenario makes no sense, or asks for what the SDK does not have.
+    /// A step cannot be performed, because the scenario is invalid or needs something that the SDK does not support.
     Impossible(String),
 }
 

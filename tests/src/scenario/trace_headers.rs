@@ -1,14 +1,14 @@
-//! `X-Amzn-Trace-Id` of a recording beside ours: the same fields, with ids that are ours.
+//! Compares a recorded `X-Amzn-Trace-Id` with ours: the fields are the same, but the ids are ours.
 
 use serde_json::Value;
 use xray_core::{SamplingFlag, TraceHeader};
 
 use crate::forest::Forest;
 
-/// What is wrong with a header that we sent; both may be absent.
+/// Returns the problem with a header that we sent, if any. Both headers may be absent.
 ///
-/// `given` is the text of the scenario: a trace id which it contains must be the same. Any other one must be that of
-/// a trace we sent, and the parent of a sampled call the subsegment of the call.
+/// `given` is the text of the scenario: a trace id that it contains must be the same. Any other trace id must belong to
+/// a trace that we sent. The parent of a sampled call must be the subsegment of the call.
 pub(super) fn problem(want: &Value, got: Option<&str>, given: &str, ours: &Forest) -> Option<String> {
     let (want, got) = match (want.as_str(), got) {
         (None, None) => return None,

@@ -1,4 +1,4 @@
-//! Scenarios of the kind `web`: a server as the file describes it, and the requests made to it over TCP.
+//! Scenarios of kind `web`: a server described by the file, and requests to it over TCP.
 
 mod parse;
 mod server;
@@ -17,8 +17,8 @@ use crate::http;
 use parse::{Request, Scenario};
 use server::Server;
 
-/// Performs the scenario, and compares documents, responses, and what a called service received. A scenario with
-/// calls is performed with each HTTP client.
+/// Performs the scenario, and compares documents, responses, and the headers that a called service received. A scenario
+/// with calls is performed with each HTTP client.
 pub(super) fn perform(golden: &Value, input: &Value) -> Result<Comparison, String> {
     let scenario = Scenario::parse(input).map_err(|error| error.to_string())?;
     if !scenario.calls() {

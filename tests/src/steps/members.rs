@@ -1,10 +1,10 @@
-//! Taking the members of a JSON object one by one, so that none is forgotten.
+//! Takes the members of a JSON object one by one and reports those that are left.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// Why a scenario cannot be understood: where, and what.
+/// The error when a scenario cannot be parsed: the place and the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseStepsError {
     place: String,
@@ -25,7 +25,7 @@ impl fmt::Display for ParseStepsError {
 
 impl std::error::Error for ParseStepsError {}
 
-/// The members of an object that were not taken yet.
+/// The members of an object that have not been taken yet.
 pub(crate) struct Members {
     place: String,
     left: Map<String, Value>,
@@ -61,11 +61,11 @@ impl Members {
         match self.take(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(self.error(format!("`{name}` is not a text"))),
+            Some(_) => Err(self.error(format!("`{name}` is not a string"))),
         }
     }
 
-    /// A switch, off when it is not there.
+    /// Takes a boolean, which is false if absent.
     pub(crate) fn switch(&mut self, name: &str) -> Result<bool, ParseStepsError> {
         let value = self.take(name);
         value.map_or(Some(false), |value| value.as_bool()).ok_or_else(|| self.error(format!("`{name}` is not a bool")))
@@ -85,7 +85,7 @@ impl Members {
         }
     }
 
-    /// The objects of a list, each parsed to its last member.
+    /// Takes a list of objects and parses each of them completely.
     pub(crate) fn each<T>(
         &mut self,
         name: &str,
@@ -100,7 +100,7 @@ impl Members {
         items.collect()
     }
 
-    /// A status, 200 when it is not there.
+    /// Takes a status, which is 200 if absent.
     pub(crate) fn status(&mut self, name: &str) -> Result<u16, ParseStepsError> {
         if !self.has(name) {
             return Ok(200);
@@ -108,20 +108,22 @@ impl Members {
         u16::try_from(self.count(name)?).map_err(|_| self.error(format!("`{name}` is not a status")))
     }
 
-    /// A map of texts, empty when it is not there.
+    /// Takes a map of strings, which is empty if absent.
     pub(crate) fn headers(&mut self) -> Result<Vec<(String, String)>, ParseStepsError> {
         match self.take("headers") {
             None => Ok(Vec::new()),
             Some(Value::Object(headers)) => {
                 let headers = headers.into_iter().map(|(name, value)| Some((name, value.as_str()?.to_owned())));
-                headers.collect::<Option<_>>().ok_or_else(|| self.error("a header is not a text"))
+                headers.collect::<Option<_>>().ok_or_else(|| self.error("a header is not a string"))
             }
             Some(_) => Err(self.error("`headers` is not a map")),
         }
     }
 
+    /// Checks that all members have been taken.
+    ///
     /// # Errors
-    /// When a member was not taken.
+    /// Returns an error if a member is left.
     pub(crate) fn finish(self) -> Result<(), ParseStepsError> {
         match self.left.keys().next() {
             None => Ok(()),

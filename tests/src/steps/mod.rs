@@ -1,4 +1,4 @@
-//! The steps of a scenario, as goldens list them in `input`.
+//! The steps of a scenario, which goldens list in `input`.
 
 mod members;
 mod parse;
@@ -12,25 +12,25 @@ use serde_json::{Map, Value};
 pub(crate) use members::Members;
 pub use members::ParseStepsError;
 
-/// A scenario of the kind `steps`.
+/// A scenario of kind `steps`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Scenario {
-    /// The environment in which it runs.
+    /// Its environment variables.
     pub env: BTreeMap<String, String>,
-    /// What it does.
+    /// Its steps.
     pub steps: Vec<Step>,
 }
 
 /// An operation of a scenario.
 ///
-/// Exhaustive on purpose: who performs scenarios must not be able to forget one.
+/// Exhaustive on purpose, so that code which performs scenarios must handle every operation.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "an interpreter has to know every step")]
 pub enum Step {
     /// Begins a segment called `new`.
     Segment {
-        /// What later steps call it.
+        /// The name by which later steps refer to it.
         new: String,
         /// The segment's name.
         name: String,
@@ -43,21 +43,21 @@ pub enum Step {
     Subsegment {
         /// Its parent.
         on: Target,
-        /// What later steps call it.
+        /// The name by which later steps refer to it.
         new: String,
         /// The subsegment's name.
         name: String,
-        /// It is muted.
+        /// Whether it is muted.
         without_sampling: bool,
     },
     /// Begins a subsegment that has no parent yet.
     Detached {
-        /// What later steps call it.
+        /// The name by which later steps refer to it.
         new: String,
         /// The subsegment's name.
         name: String,
     },
-    /// Puts a detached subsegment under its parent.
+    /// Adds a detached subsegment to its parent.
     Add {
         /// The parent.
         on: Target,
@@ -70,7 +70,7 @@ pub enum Step {
         on: Target,
         /// The steps.
         body: Vec<Step>,
-        /// What the steps throw ends here.
+        /// Whether errors thrown by the steps are caught here.
         catch: bool,
     },
     /// Performs steps as a captured function.
@@ -80,7 +80,7 @@ pub enum Step {
         /// The steps.
         body: Vec<Step>,
     },
-    /// Adds an annotation; of any type, as one of a wrong type is to be rejected.
+    /// Adds an annotation. Its value can have any type, because the SDK must reject invalid types.
     Annotate {
         /// The annotated entity.
         on: Target,
@@ -97,7 +97,7 @@ pub enum Step {
         key: String,
         /// The value.
         value: Value,
-        /// The namespace, where it is not the default.
+        /// The namespace, if it is not the default.
         namespace: Option<String>,
     },
     /// Sets a segment's user.
@@ -121,7 +121,7 @@ pub enum Step {
         /// The namespace.
         value: String,
     },
-    /// Describes a query.
+    /// Describes an SQL query.
     Sql {
         /// The subsegment.
         on: Target,
@@ -135,9 +135,9 @@ pub enum Step {
         /// The earlier one.
         of: Precursor,
     },
-    /// Makes an error value.
+    /// Creates an error value.
     MakeError {
-        /// What later steps call it.
+        /// The name by which later steps refer to it.
         new: String,
         /// Its type, in the language of the recording.
         kind: String,
@@ -150,10 +150,10 @@ pub enum Step {
         on: Target,
         /// The error.
         failure: Failure,
-        /// It happened downstream.
+        /// Whether it happened downstream.
         remote: bool,
     },
-    /// Leaves the bodies around with an error.
+    /// Throws an error, which ends the enclosing bodies.
     Throw {
         /// The error.
         error: String,
@@ -162,9 +162,9 @@ pub enum Step {
     Close {
         /// The entity.
         on: Target,
-        /// The error with which it ends.
+        /// The error with which it ends, if any.
         failure: Option<Failure>,
-        /// The error happened downstream.
+        /// Whether the error happened downstream.
         remote: bool,
     },
     /// Sends an open entity as in progress.
@@ -182,22 +182,22 @@ pub enum Step {
         /// The number of subsegments held.
         value: usize,
     },
-    /// Performs steps many times.
+    /// Performs steps repeatedly.
     Repeat(Repeat),
-    /// Nothing: a remark of the recording.
+    /// Does nothing: a remark in the recording.
     Mark {
         /// The remark.
         label: String,
     },
 }
 
-/// The entity which a step is about.
+/// The entity that a step refers to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "an interpreter has to know every target")]
 pub enum Target {
-    /// One that a step called so.
+    /// An entity named by an earlier step.
     Named(String),
-    /// `@current`: the current one.
+    /// `@current`: the current entity.
     Current,
     /// `@lambda`: the facade of the Lambda function's segment.
     Lambda,
@@ -207,35 +207,35 @@ pub enum Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the format has these three")]
 pub enum Flag {
-    /// The caller's mistake.
+    /// A client error.
     Error,
-    /// Ours.
+    /// A server failure.
     Fault,
     /// Too many requests.
     Throttle,
 }
 
-/// What goes wrong.
+/// The error of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "an interpreter has to know every failure")]
 pub enum Failure {
-    /// An error made before.
+    /// An error created by an earlier step.
     Error(String),
-    /// A plain text.
+    /// A plain string.
     Text(String),
 }
 
-/// An earlier subsegment.
+/// A reference to an earlier subsegment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "an interpreter has to know both")]
 pub enum Precursor {
-    /// One of this scenario.
+    /// A subsegment of this scenario.
     IdOf(Target),
-    /// Any id.
+    /// A literal id.
     Id(String),
 }
 
-/// Steps to perform many times, with `{i}` in their texts for the number of the round, from 0.
+/// Steps to repeat. `{i}` in their strings is replaced by the number of the round, starting at 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repeat {
     count: usize,
@@ -246,7 +246,7 @@ impl Scenario {
     /// Parses the `input` of a golden.
     ///
     /// # Errors
-    /// When there is anything that is not known, or anything that is needed is not there.
+    /// Returns an error if the input contains anything unknown or lacks anything required.
     pub fn parse(input: &Value) -> Result<Scenario, ParseStepsError> {
         parse::scenario(input)
     }
@@ -255,13 +255,13 @@ impl Scenario {
 /// Parses a list of steps.
 ///
 /// # Errors
-/// As [`Scenario::parse`].
+/// The same as for [`Scenario::parse`].
 pub fn parse(steps: &[Value]) -> Result<Vec<Step>, ParseStepsError> {
     parse::steps(steps, "steps")
 }
 
 impl Step {
-    /// The entity which the step is about, if there is one.
+    /// Returns the entity that the step refers to, if any.
     pub fn on(&self) -> Option<&Target> {
         match self {
             Step::Subsegment { on, .. }
@@ -291,21 +291,21 @@ impl Step {
 }
 
 impl Repeat {
-    /// The number of rounds.
+    /// Returns the number of rounds.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The steps of one round.
+    /// Returns the steps of one round.
     ///
     /// # Panics
-    /// Never: the first round was parsed when the scenario was, and a number does not change what a step is.
+    /// Never. The first round was parsed together with the scenario, and the number does not change the kind of a step.
     pub fn round(&self, i: usize) -> Vec<Step> {
         parse::steps(&numbered_all(&self.body, i), "body").expect("only numbers differ from the first round")
     }
 }
 
-/// Puts the number of a round into all texts; an inner `repeat` counts for itself.
+/// Inserts the number of a round into all strings, except those of an inner `repeat`, which has its own rounds.
 fn numbered(value: &Value, i: usize) -> Value {
     let fill = |text: &String| text.replace("{i}", &i.to_string());
     match value {

@@ -1,4 +1,4 @@
-//! From JSON to steps.
+//! Parses steps from JSON.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::members::{Members, ParseStepsError};
 use super::{Failure, Flag, Precursor, Repeat, Scenario, Step, Target, numbered_all};
 
-/// The fields of a query's description.
+/// The fields that describe an SQL query.
 const SQL: [&str; 8] = [
     "connection_string",
     "database_type",
@@ -23,7 +23,7 @@ pub(super) fn scenario(input: &Value) -> Result<Scenario, ParseStepsError> {
     let mut members = Members::new(input, "input")?;
     let env = match members.take("env") {
         None => BTreeMap::new(),
-        Some(env) => serde_json::from_value(env).map_err(|_| members.error("`env` is not a map of texts"))?,
+        Some(env) => serde_json::from_value(env).map_err(|_| members.error("`env` is not a map of strings"))?,
     };
     let all = members.list("steps")?;
     members.finish()?;
@@ -81,7 +81,7 @@ fn step(value: &Value, place: &str) -> Result<Step, ParseStepsError> {
         "mark" => Step::Mark { label: m.text("label")? },
         _ => return Err(m.error(format!("unknown step `{op}`"))),
     };
-    // A remark for readers.
+    // A remark for readers, which is ignored.
     m.optional_text("note")?;
     m.finish()?;
     Ok(step)
@@ -98,7 +98,7 @@ impl Members {
         }
     }
 
-    /// The list of steps says that `add` names a child, not under which name.
+    /// Takes the child of `add`, for which goldens use different member names.
     fn child(&mut self) -> Result<Target, ParseStepsError> {
         const NAMES: [&str; 5] = ["child", "subsegment", "entity", "what", "as"];
         match NAMES.iter().find(|name| self.has(name)) {
@@ -107,7 +107,7 @@ impl Members {
         }
     }
 
-    /// Absent is null: JSON has no `undefined`.
+    /// Takes a value. An absent one is null, because JSON has no `undefined`.
     fn value(&mut self) -> Value {
         self.take("value").unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Scenarios, known and unknown.
+//! Valid and invalid scenarios.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn goldens() -> Vec<Value> {
     files.map(|bytes| serde_json::from_slice(&bytes).unwrap()).collect()
 }
 
-/// The number of steps, those in bodies included, each round counted.
+/// Counts the steps, including those in bodies, for each round.
 fn count(steps: &[Step]) -> usize {
     steps
         .iter()
@@ -26,7 +26,7 @@ fn count(steps: &[Step]) -> usize {
 }
 
 #[test]
-fn every_golden_is_understood() {
+fn every_golden_can_be_parsed() {
     let mut scenarios = 0;
     for golden in goldens() {
         if golden["kind"] == "steps" {
@@ -84,14 +84,14 @@ fn steps_are_typed() {
 }
 
 #[test]
-fn what_is_not_known_is_an_error_with_its_place() {
+fn unknown_or_missing_members_are_errors_with_their_place() {
     for (json, want) in [
         (json!({"op": "dance"}), "steps[0]: unknown step `dance`"),
         (json!({"on": "s"}), "steps[0]: `op` is missing"),
         (json!({"op": "flush", "on": "s", "now": true}), "steps[0]: unknown member `now`"),
         (json!({"op": "flush"}), "steps[0]: `on` is missing"),
-        (json!({"op": "flush", "on": "@nobody"}), "steps[0]: unknown entity `@nobody`"),
-        (json!({"op": "user", "on": "s", "value": 1}), "steps[0]: `value` is not a text"),
+        (json!({"op": "flush", "on": "@other"}), "steps[0]: unknown entity `@other`"),
+        (json!({"op": "user", "on": "s", "value": 1}), "steps[0]: `value` is not a string"),
         (json!({"op": "flag", "on": "s", "flag": "blue"}), "steps[0]: unknown flag `blue`"),
         (json!({"op": "error", "on": "s"}), "steps[0]: `error` is missing"),
         (json!({"op": "threshold", "value": -1}), "steps[0]: `value` is missing or not a number"),
@@ -109,7 +109,7 @@ fn what_is_not_known_is_an_error_with_its_place() {
 }
 
 #[test]
-fn rounds_are_numbered_in_every_text() {
+fn every_string_contains_the_number_of_its_round() {
     let body = json!([
         {"op": "annotate", "on": "c{i}", "key": "k{i}", "value": "{i}/{i}"},
         {"op": "metadata", "on": "c{i}", "key": "k", "value": {"a{i}": ["{i}", 7]}},

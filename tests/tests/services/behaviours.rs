@@ -1,4 +1,4 @@
-//! What each route answers, and all that is recorded of it.
+//! The response of each route and everything that is recorded for it.
 
 use serde_json::{Value, json};
 use xray_tests::daemon::Daemon;
@@ -6,21 +6,21 @@ use xray_tests::diff::diff;
 use xray_tests::forest::Forest;
 use xray_tests::http::Response;
 
-use crate::service::{HOST, PATIENCE, Service, for_each_framework};
+use crate::service::{HOST, Service, TIMEOUT, for_each_framework};
 
-/// A request, its answer, and the documents of its trace.
+/// A request, its expected response, and the documents of its trace.
 struct Behaviour {
     method: &'static str,
     target: &'static str,
-    /// The answers that are right; none: the connection ends without one.
-    answers: Vec<Option<(u16, &'static str)>>,
-    /// How many documents are sent.
+    /// The accepted responses. `None` means that the connection ends without one.
+    responses: Vec<Option<(u16, &'static str)>>,
+    /// The number of documents.
     documents: usize,
-    /// All trees, normalised; of a response the status, where several are right.
+    /// Returns all trees, normalised, for the status of the response if several are accepted.
     recorded: Box<dyn Fn(Option<u16>) -> Value>,
 }
 
-/// Every behaviour of a service: whatever the framework.
+/// Returns every behaviour of a service. They are the same for all frameworks.
 fn behaviours(service: &Service) -> Vec<Behaviour> {
     let called = format!("http://{}/ok", service.address());
     let mut all = vec![
@@ -28,7 +28,7 @@ fn behaviours(service: &Service) -> Vec<Behaviour> {
         Behaviour { method: "POST", ..get("/ok", 200, "ok", json!({"http": {"request": {"method": "POST"}}})) },
         Behaviour {
             method: "HEAD",
-            answers: vec![Some((200, ""))],
+            responses: vec![Some((200, ""))],
             ..get("/ok", 200, "ok", json!({"http": {"request": {"method": "HEAD"}}}))
         },
         get("/status/204", 204, "", json!({"http": {"response": {"content_length": null}}})),
@@ -38,7 +38,7 @@ fn behaviours(service: &Service) -> Vec<Behaviour> {
         get("/nowhere", 404, "", json!({"error": true})),
         get("/error", 500, "broken", json!({"fault": true, "cause": cause(1, &[("ServiceError", "broken")])})),
         Behaviour {
-            answers: vec![None, Some((500, ""))],
+            responses: vec![None, Some((500, ""))],
             ..get(
                 "/panic",
                 500,
@@ -57,7 +57,7 @@ fn behaviours(service: &Service) -> Vec<Behaviour> {
         ),
         get("/fan/3", 200, "ok", json!({"subsegments": several("child", 3)})),
         get("/seq/3", 200, "ok", json!({"subsegments": several("step", 3)})),
-        // First with the leaked subsegment in progress, which then sends itself.
+        // The segment is sent with the leaked subsegment in progress; the subsegment is sent on its own later.
         Behaviour { documents: 2, ..get("/leak", 200, "ok", json!({"subsegments": several_named(&["leaked"])})) },
         get(
             "/metadata/5",
@@ -91,7 +91,7 @@ const STREAMED: &str = {
     }
 };
 
-/// A GET request with one answer and one document, in which `more` is merged into what every segment says.
+/// Returns a GET request with one response and one document. `more` is merged into the members of every segment.
 fn get(target: &'static str, status: u16, body: &'static str, more: Value) -> Behaviour {
     let path = target.split('?').next().unwrap_or(target);
     let mut segment = json!({
@@ -103,21 +103,21 @@ fn get(target: &'static str, status: u16, body: &'static str, more: Value) -> Be
     });
     merge(&mut segment, more);
     let recorded = Box::new(move |_| json!([segment]));
-    Behaviour { method: "GET", target, answers: vec![Some((status, body))], documents: 1, recorded }
+    Behaviour { method: "GET", target, responses: vec![Some((status, body))], documents: 1, recorded }
 }
 
-/// Any status of a time-out will do, and its flag.
+/// Returns a request that times out. Any status for a timeout is accepted, with its flag.
 fn timeout() -> Behaviour {
-    let answers = [408, 503, 504].map(|status| Some((status, ""))).to_vec();
+    let responses = [408, 503, 504].map(|status| Some((status, ""))).to_vec();
     let recorded = |status: Option<u16>| {
         let status = status.unwrap_or_default();
         let flag = if status < 500 { "error" } else { "fault" };
         (get("/timeout", status, "", json!({flag: true})).recorded)(None)
     };
-    Behaviour { answers, recorded: Box::new(recorded), ..get("/timeout", 408, "", json!({})) }
+    Behaviour { responses, recorded: Box::new(recorded), ..get("/timeout", 408, "", json!({})) }
 }
 
-/// The service calls itself: the trace goes on.
+/// Returns a request for which the service calls itself and continues the trace.
 fn out(client: &str, url: &str) -> Behaviour {
     let target: &'static str = format!("/out/{client}?url={}", url.replace(':', "%3A")).leak();
     let call = subsegment(
@@ -141,7 +141,8 @@ fn out(client: &str, url: &str) -> Behaviour {
     Behaviour { documents: 2, recorded: Box::new(recorded), ..get(target, 200, r#"{"status":200}"#, json!({})) }
 }
 
-/// Nobody listens at port 1. What the client's libraries say of it is theirs: it is not compared.
+/// Returns a request for which the service calls port 1, where no server listens. The error message comes from the
+/// client's libraries and is not compared.
 fn refused(client: &str) -> Behaviour {
     let target: &'static str = format!("/out/{client}?url=http://127.0.0.1:1/x").leak();
     let call = subsegment(
@@ -153,8 +154,8 @@ fn refused(client: &str) -> Behaviour {
         }),
     );
     let length = json!({"response": {"content_length": "ANY"}});
-    let answers = vec![Some((200, "ANY"))];
-    Behaviour { answers, ..get(target, 200, "ANY", json!({"subsegments": [call], "http": length})) }
+    let responses = vec![Some((200, "ANY"))];
+    Behaviour { responses, ..get(target, 200, "ANY", json!({"subsegments": [call], "http": length})) }
 }
 
 fn subsegment(number: usize, name: &str, more: Value) -> Value {
@@ -171,7 +172,8 @@ fn several_named(names: &[impl AsRef<str>]) -> Value {
     (2..).zip(names).map(|(number, name)| subsegment(number, name.as_ref(), json!({}))).collect()
 }
 
-/// The cause with these exceptions, type and message, each caused by the next, on the entity of that number.
+/// Returns the cause of the entity with this number. Its exceptions have these types and messages, and each is caused
+/// by the next.
 fn cause(entity: usize, exceptions: &[(&str, &str)]) -> Value {
     let all = (1..).zip(exceptions).map(|(number, (kind, message))| {
         let mut exception =
@@ -184,7 +186,7 @@ fn cause(entity: usize, exceptions: &[(&str, &str)]) -> Value {
     json!({"exceptions": all.collect::<Vec<_>>()})
 }
 
-/// Takes over the members of `more`, object by object; null removes one.
+/// Merges the members of `more` recursively; null removes a member.
 fn merge(value: &mut Value, more: Value) {
     match (value, more) {
         (Value::Object(members), Value::Object(more)) => {
@@ -199,7 +201,7 @@ fn merge(value: &mut Value, more: Value) {
     }
 }
 
-/// Puts `ANY` where the expectation has it.
+/// Replaces values with `ANY` where the expected value is `ANY`.
 fn excuse(got: &mut Value, want: &Value) {
     match (got, want) {
         (got, Value::String(any)) if any == "ANY" => *got = "ANY".into(),
@@ -219,10 +221,10 @@ impl Behaviour {
     fn check(&self, service: &Service, daemon: &Daemon) -> Vec<String> {
         let response = service.try_request(self.method, self.target).ok();
         let mut problems = Vec::new();
-        if !self.answers.iter().any(|answer| is_answer(*answer, response.as_ref())) {
-            problems.push(format!("answered {response:?}, not one of {:?}", self.answers));
+        if !self.responses.iter().any(|want| matches(*want, response.as_ref())) {
+            problems.push(format!("got {response:?}, expected one of {:?}", self.responses));
         }
-        daemon.documents(self.documents, PATIENCE);
+        daemon.documents(self.documents, TIMEOUT);
         let forest = Forest::of(&daemon.take());
         problems.extend(forest.problems().iter().cloned());
         let want = (self.recorded)(response.as_ref().map(Response::status));
@@ -233,7 +235,7 @@ impl Behaviour {
     }
 }
 
-fn is_answer(want: Option<(u16, &str)>, got: Option<&Response>) -> bool {
+fn matches(want: Option<(u16, &str)>, got: Option<&Response>) -> bool {
     match (want, got) {
         (None, None) => true,
         (Some((status, body)), Some(got)) => got.status() == status && (body == "ANY" || got.text() == body),
@@ -242,7 +244,7 @@ fn is_answer(want: Option<(u16, &str)>, got: Option<&Response>) -> bool {
 }
 
 #[test]
-fn every_route_is_answered_and_recorded_as_told() {
+fn every_route_responds_and_is_recorded_as_expected() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start(&daemon);
@@ -250,18 +252,18 @@ fn every_route_is_answered_and_recorded_as_told() {
             behaviours(&service).iter().flat_map(|behaviour| behaviour.check(&service, &daemon)).collect();
         service.stop();
         assert!(problems.is_empty(), "{}", problems.join("\n"));
-        assert_eq!(daemon.take().len(), 0, "nothing follows");
+        assert_eq!(daemon.take().len(), 0, "no further documents");
         daemon.assert_valid();
     });
 }
 
 #[test]
-fn what_an_application_adds_is_there() {
+fn annotations_metadata_and_user_are_recorded() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start(&daemon);
         let trace_id = service.get("/annotate/7").text();
-        let document = daemon.documents(1, PATIENCE).remove(0);
+        let document = daemon.documents(1, TIMEOUT).remove(0);
         let want = get(
             "/annotate/7",
             200,

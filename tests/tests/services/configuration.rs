@@ -1,17 +1,17 @@
-//! What the environment, the command line and the caller decide.
+//! Settings from the environment, the command line and the caller.
 
 use serde_json::json;
 use xray_tests::daemon::Daemon;
 use xray_tests::forest::Forest;
 use xray_tests::http;
 
-use crate::service::{PATIENCE, for_each_framework};
+use crate::service::{TIMEOUT, for_each_framework};
 
 const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
 const PARENT: &str = "53995c3f42cd8ad8";
 
 #[test]
-fn a_service_that_is_turned_off_serves_and_sends_nothing() {
+fn a_disabled_service_responds_and_sends_nothing() {
     for_each_framework(|program| {
         for variable in [("AWS_XRAY_SDK_ENABLED", "false"), ("AWS_XRAY_SDK_DISABLED", "true")] {
             let daemon = Daemon::start();
@@ -36,7 +36,7 @@ fn a_service_that_is_turned_off_serves_and_sends_nothing() {
 }
 
 #[test]
-fn the_caller_decides() {
+fn the_callers_sampling_decision_is_respected() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start(&daemon);
@@ -45,7 +45,7 @@ fn the_caller_decides() {
         let sampled = service.get_from("/ok", Some(&format!("Root={ROOT};Parent={PARENT};Sampled=1")));
         assert_eq!(sampled.header("x-amzn-trace-id"), None);
 
-        let documents = daemon.documents(1, PATIENCE);
+        let documents = daemon.documents(1, TIMEOUT);
         assert_eq!(documents.len(), 1);
         let document = documents[0].json();
         assert_eq!((&document["trace_id"], &document["parent_id"]), (&json!(ROOT), &json!(PARENT)));
@@ -54,7 +54,7 @@ fn the_caller_decides() {
 }
 
 #[test]
-fn a_caller_on_opentelemetry_is_joined_and_the_trace_goes_on() {
+fn the_trace_of_an_opentelemetry_caller_is_continued() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let (front, back) = (program.start(&daemon), program.start(&daemon));
@@ -62,12 +62,13 @@ fn a_caller_on_opentelemetry_is_joined_and_the_trace_goes_on() {
         for client in ["reqwest", "hyper"] {
             let target = format!("/out/{client}?url=http://{}/ok", back.address());
             let response = http::request(front.address(), "GET", &target, &[("traceparent", &traceparent)]);
-            assert_eq!(response.expect("it is answered").text(), r#"{"status":200}"#);
+            assert_eq!(response.expect("a response").text(), r#"{"status":200}"#);
 
-            let documents = daemon.documents(2, PATIENCE);
+            let documents = daemon.documents(2, TIMEOUT);
             daemon.take();
             let of = |calls: bool| documents.iter().find(|document| document.json()["subsegments"].is_array() == calls);
-            let (front, back) = (of(true).expect("the caller"), of(false).expect("the called"));
+            let (front, back) =
+                (of(true).expect("the caller's segment"), of(false).expect("the called service's segment"));
             for document in [front, back] {
                 assert_eq!(document.json()["trace_id"], ROOT);
             }
@@ -79,44 +80,44 @@ fn a_caller_on_opentelemetry_is_joined_and_the_trace_goes_on() {
 }
 
 #[test]
-fn a_caller_that_asks_is_told() {
+fn a_caller_that_asks_gets_the_sampling_decision() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start(&daemon);
-        // The first request of a second is always recorded.
+        // The first request of each second is always recorded.
         let response = service.get_from("/ok", Some(&format!("Root={ROOT};Sampled=?")));
         assert_eq!(response.header("x-amzn-trace-id"), Some(format!("Root={ROOT};Sampled=1").as_str()));
-        assert_eq!(daemon.documents(1, PATIENCE)[0].json()["trace_id"], ROOT);
+        assert_eq!(daemon.documents(1, TIMEOUT)[0].json()["trace_id"], ROOT);
     });
 }
 
 #[test]
-fn segments_are_named_by_the_hosts_that_match() {
+fn a_host_that_matches_the_pattern_names_the_segment() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start_with(&daemon, &["--pattern", "*.example.com"], &[]);
         for (host, name) in [("orders.example.com", "orders.example.com"), ("evil.test", "shop")] {
             let headers = [("Host", host), ("X-Amzn-Trace-Id", "Sampled=1")];
-            let response = http::request(service.address(), "GET", "/ok", &headers).expect("it is answered");
+            let response = http::request(service.address(), "GET", "/ok", &headers).expect("a response");
             assert_eq!(response.status(), 200);
-            daemon.documents(1, PATIENCE);
+            daemon.documents(1, TIMEOUT);
             assert_eq!(Forest::of(&daemon.take()).text(), format!("{name} 200\n"));
         }
     });
 }
 
 #[test]
-fn the_environment_names_segments() {
+fn the_environment_overrides_segment_names() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start_with(&daemon, &[], &[("AWS_XRAY_TRACING_NAME", "renamed")]);
         service.get("/ok");
-        assert_eq!(Forest::of(&daemon.documents(1, PATIENCE)).text(), "renamed 200\n");
+        assert_eq!(Forest::of(&daemon.documents(1, TIMEOUT)).text(), "renamed 200\n");
     });
 }
 
 #[test]
-fn a_bad_variable_is_told_and_changes_no_answer() {
+fn an_invalid_variable_is_logged_and_changes_no_response() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let bad = [("AWS_XRAY_DAEMON_ADDRESS", "nonsense"), ("AWS_XRAY_CONTEXT_MISSING", "whatever")];

@@ -1,23 +1,24 @@
-//! A daemon that is not there, and one that comes back.
+//! A daemon that is absent, and one that restarts.
 
 use std::time::Instant;
 
 use xray_tests::daemon::Daemon;
 use xray_tests::forest::Forest;
 
-use crate::service::{PATIENCE, Service, for_each_framework};
+use crate::service::{Service, TIMEOUT, for_each_framework};
 
-/// Makes requests until one of them is received: the first ones tell the sender what became of those before.
+/// Makes requests until a document is received. Sending the first ones reveals to the sender that earlier ones were
+/// lost.
 fn wait_until_received(service: &Service, daemon: &Daemon) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while daemon.take().is_empty() {
-        assert!(Instant::now() < deadline, "nothing is received");
+        assert!(Instant::now() < deadline, "no document was received");
         assert_eq!(service.get("/ok").text(), "ok");
     }
 }
 
 #[test]
-fn without_a_daemon_requests_are_served_and_a_late_one_is_found() {
+fn requests_are_served_without_a_daemon_and_a_late_daemon_is_found() {
     for_each_framework(|program| {
         let mut daemon = Daemon::start();
         daemon.stop();
@@ -33,12 +34,12 @@ fn without_a_daemon_requests_are_served_and_a_late_one_is_found() {
 }
 
 #[test]
-fn a_daemon_that_was_restarted_is_found_again() {
+fn a_restarted_daemon_is_found_again() {
     for_each_framework(|program| {
         let mut daemon = Daemon::start();
         let service = program.start(&daemon);
         service.get("/ok");
-        daemon.documents(1, PATIENCE);
+        daemon.documents(1, TIMEOUT);
         daemon.stop();
         for _ in 0..50 {
             assert_eq!(service.get("/ok").text(), "ok");
@@ -46,7 +47,7 @@ fn a_daemon_that_was_restarted_is_found_again() {
         daemon.restart();
         daemon.take();
         wait_until_received(&service, &daemon);
-        // From now on nothing is lost.
+        // From here on no document is lost.
         daemon.take();
         service.get("/fan/3");
         service.stop();

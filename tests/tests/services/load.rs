@@ -1,4 +1,4 @@
-//! Much at once, and large things: nothing is lost, nothing is mixed up.
+//! Many requests at once, and large traces: nothing is lost or mixed up.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -10,7 +10,7 @@ use xray_tests::forest::Forest;
 use crate::service::for_each_framework;
 
 #[test]
-fn requests_at_the_same_time_are_not_mixed_up() {
+fn concurrent_requests_are_not_mixed_up() {
     const REQUESTS: usize = 150;
     for_each_framework(|program| {
         let daemon = Daemon::start();
@@ -18,10 +18,10 @@ fn requests_at_the_same_time_are_not_mixed_up() {
         let ask = |i: usize| (service.get(&format!("/annotate/{i}")).text(), i.to_string());
         let asked: BTreeMap<_, _> = thread::scope(|scope| {
             let threads: Vec<_> = (0..REQUESTS).map(|i| scope.spawn(move || ask(i))).collect();
-            threads.into_iter().map(|thread| thread.join().expect("each is answered")).collect()
+            threads.into_iter().map(|thread| thread.join().expect("every request gets a response")).collect()
         });
         service.stop();
-        assert_eq!(asked.len(), REQUESTS, "each has its own trace");
+        assert_eq!(asked.len(), REQUESTS, "each request has its own trace");
 
         let forest = Forest::of(&daemon.take());
         assert_eq!((forest.walk().len(), forest.problems()), (REQUESTS, &[][..]));
@@ -35,9 +35,9 @@ fn requests_at_the_same_time_are_not_mixed_up() {
     });
 }
 
-/// With the buffer that the real daemon has.
+/// Uses the same receive buffer as the real daemon.
 #[test]
-fn no_subsegment_of_very_many_is_lost() {
+fn no_subsegment_of_a_large_trace_is_lost() {
     for_each_framework(|program| {
         for (target, name) in [("/seq/1500", "step"), ("/fan/1500", "child")] {
             let daemon = Daemon::with_default_buffer();
@@ -50,10 +50,10 @@ fn no_subsegment_of_very_many_is_lost() {
             let mut lines: Vec<_> = walk.iter().map(|(depth, entity)| (*depth, entity.name().to_owned())).collect();
             let mut want: Vec<_> = (0..1500).map(|i| (1, format!("{name}-{i}"))).collect();
             want.insert(0, (0, "shop".to_owned()));
-            // They begin so fast that the clock may not tell them apart.
+            // They begin so quickly that their start times may be equal.
             lines.sort();
             want.sort();
-            assert!(lines == want, "{target}: {} of {} came", lines.len(), want.len());
+            assert!(lines == want, "{target}: {} of {} arrived", lines.len(), want.len());
             assert!(walk.iter().all(|(_, entity)| entity.at("/in_progress").is_none()));
             daemon.assert_valid();
         }
@@ -61,7 +61,7 @@ fn no_subsegment_of_very_many_is_lost() {
 }
 
 #[test]
-fn a_chain_of_ten_thousand_is_whole() {
+fn a_chain_of_ten_thousand_is_complete() {
     const DEPTH: usize = 10_000;
     for_each_framework(|program| {
         let daemon = Daemon::start();
@@ -81,7 +81,7 @@ fn a_chain_of_ten_thousand_is_whole() {
 }
 
 #[test]
-fn metadata_larger_than_a_datagram_costs_the_metadata_alone() {
+fn metadata_larger_than_a_datagram_is_replaced_by_a_note() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start(&daemon);
@@ -89,9 +89,9 @@ fn metadata_larger_than_a_datagram_costs_the_metadata_alone() {
         service.stop();
         let forest = Forest::of(&daemon.take());
         assert_eq!(forest.text(), "shop 200\n  big\n");
-        let big = forest.find("big").expect("it stands in the text");
+        let big = forest.find("big").expect("the subsegment exists");
         let text = big.at("/metadata/default/text").and_then(|text| text.as_str());
-        assert!(text.is_some_and(|text| text.len() < 200), "a remark takes its place: {text:?}");
+        assert!(text.is_some_and(|text| text.len() < 200), "a note replaces it: {text:?}");
         daemon.assert_valid();
     });
 }

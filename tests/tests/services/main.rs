@@ -1,7 +1,7 @@
-//! The services as users run them: a process of its own, real TCP in front, real UDP behind, configured by the
-//! environment alone.
+//! Tests of the services as users run them: in a separate process, with real TCP and UDP, configured only by the
+//! environment.
 //!
-//! Every test runs for every framework: what is expected is told once.
+//! Every test runs for every framework with the same expectations.
 
 mod behaviours;
 mod configuration;

@@ -1,10 +1,10 @@
-//! A service that forwards the headers it received is between its caller and the service behind it.
+//! A service that forwards the headers it received to the service behind it.
 
 use serde_json::{Value, json};
 use xray_tests::daemon::Daemon;
 use xray_tests::http;
 
-use crate::service::{HOST, PATIENCE, for_each_framework};
+use crate::service::{HOST, TIMEOUT, for_each_framework};
 
 const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
 const PARENT: &str = "53995c3f42cd8ad8";
@@ -22,16 +22,16 @@ fn forwarded_trace_headers_are_replaced_by_those_of_the_call() {
             ] {
                 let target = format!("/proxy/{client}?url=http://{}/ok", back.address());
                 let headers = [("Host", HOST), ("X-Amzn-Trace-Id", &header), ("Connection", "close")];
-                let response = http::request(front.address(), "GET", &target, &headers).expect("it is answered");
+                let response = http::request(front.address(), "GET", &target, &headers).expect("a response");
                 assert_eq!(response.status(), 200);
 
-                let documents = daemon.documents(2, PATIENCE);
+                let documents = daemon.documents(2, TIMEOUT);
                 daemon.take();
                 let of = |calls: bool| {
                     documents
                         .iter()
                         .find(|document| document.json()["subsegments"].is_array() == calls)
-                        .expect("it is sent")
+                        .expect("the segment was sent")
                 };
                 let (front, back) = (of(true).json(), of(false).json());
                 assert_eq!((&front["trace_id"], &back["trace_id"]), (&json!(ROOT), &json!(ROOT)), "{client} {header}");
@@ -57,9 +57,9 @@ fn forwarded_addresses_name_the_client_or_the_proxy() {
         ] {
             let target = format!("/proxy/hyper?url=http://{}/ok", back.address());
             let headers = [("Host", HOST), ("X-Amzn-Trace-Id", "Sampled=1"), ("X-Forwarded-For", forwarded)];
-            let response = http::request(front.address(), "GET", &target, &headers).expect("it is answered");
+            let response = http::request(front.address(), "GET", &target, &headers).expect("a response");
             assert_eq!(response.status(), 200);
-            daemon.documents(2, PATIENCE);
+            daemon.documents(2, TIMEOUT);
             for document in daemon.take() {
                 let request = &document.json()["http"]["request"];
                 assert_eq!(request["client_ip"], client_ip.unwrap_or("127.0.0.1"), "{forwarded}");

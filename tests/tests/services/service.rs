@@ -1,4 +1,4 @@
-//! A service under test: the process, and what can be done to it.
+//! A service under test: its process and the operations on it.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -12,9 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use xray_tests::daemon::Daemon;
 use xray_tests::http::{self, Connection, Response};
 
-/// Nothing here takes so long, unless it never happens.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// The host that all requests ask for.
+/// The timeout for everything. Nothing in these tests takes this long unless it never happens.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+/// The `Host` header of all requests.
 pub(crate) const HOST: &str = "shop.test";
 
 /// A program that serves the routes.
@@ -32,7 +32,7 @@ const PROGRAMS: &[Program] = &[
 /// Runs a test for every framework.
 pub(crate) fn for_each_framework(test: impl Fn(Program)) {
     for program in PROGRAMS {
-        // Shown when the test fails.
+        // Printed if the test fails.
         println!("on {}", program.framework);
         test(*program);
     }
@@ -52,7 +52,7 @@ impl Program {
         self.start_with(daemon, &[], &[])
     }
 
-    /// Starts it with further arguments and variables.
+    /// Starts a service like [`start`](Program::start), with additional arguments and variables.
     pub(crate) fn start_with(self, daemon: &Daemon, arguments: &[&str], variables: &[(&str, &str)]) -> Service {
         let mut child = Command::new(self.path)
             .args(["--listen", "127.0.0.1:0", "--name", "shop"])
@@ -66,18 +66,22 @@ impl Program {
             .expect("the service can be started");
         let log = lines(child.stderr.take().expect("it is piped"));
         let out = lines(child.stdout.take().expect("it is piped"));
-        let first = out.recv_timeout(PATIENCE).expect("the service says where it listens");
+        let first = out.recv_timeout(TIMEOUT).expect("the service prints its address");
         let address = first.strip_prefix("listening on ").and_then(|address| address.parse().ok());
-        Service { child, address: address.unwrap_or_else(|| panic!("{first:?} is no address")), log: Mutex::new(log) }
+        Service {
+            child,
+            address: address.unwrap_or_else(|| panic!("{first:?} is not an address")),
+            log: Mutex::new(log),
+        }
     }
 }
 
-/// Reads lines as they come, so that the writer never waits.
+/// Reads lines as they arrive, so that the writer never blocks.
 fn lines(source: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(source).lines().map_while(Result::ok) {
-            // Nobody may be interested any more; it is read nevertheless.
+            // The receiver may be gone, but the pipe must still be drained.
             let _ = sender.send(line);
         }
     });
@@ -89,7 +93,7 @@ impl Service {
         self.address
     }
 
-    /// Makes a sampled request; `Err`: the connection ended without a response.
+    /// Makes a sampled request. Returns an error if the connection ends without a response.
     pub(crate) fn try_request(&self, method: &str, target: &str) -> std::io::Result<Response> {
         http::request(self.address, method, target, &[("Host", HOST), ("X-Amzn-Trace-Id", "Sampled=1")])
     }
@@ -99,14 +103,14 @@ impl Service {
         self.try_request("GET", target).unwrap_or_else(|error| panic!("{target}: {error}"))
     }
 
-    /// Makes a GET request with a trace header of its own, or none.
+    /// Makes a GET request with this trace header, or without one.
     pub(crate) fn get_from(&self, target: &str, header: Option<&str>) -> Response {
         let mut headers = vec![("Host", HOST)];
         headers.extend(header.map(|header| ("X-Amzn-Trace-Id", header)));
         http::request(self.address, "GET", target, &headers).unwrap_or_else(|error| panic!("{target}: {error}"))
     }
 
-    /// Sends a GET request and leaves the connection to the caller.
+    /// Sends a GET request and returns the connection without reading the response.
     pub(crate) fn send(&self, target: &str, header: Option<&str>) -> Connection {
         let mut connection = Connection::open(self.address).expect("the service listens");
         let header = header.map(|header| format!("X-Amzn-Trace-Id: {header}\r\n")).unwrap_or_default();
@@ -117,41 +121,41 @@ impl Service {
 
     /// Waits for a line on standard error that contains `text`.
     pub(crate) fn wait_for_log(&self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut all = String::new();
-        let log = self.log.lock().expect("nobody panics with it");
+        let log = self.log.lock().expect("no thread panics with the lock");
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match log.recv_timeout(left) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(line) => all.extend([line.as_str(), "\n"]),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("nothing of {text:?} in the log:\n{all}")
+                    panic!("{text:?} is not in the log:\n{all}")
                 }
             }
         }
     }
 
-    /// Tells the service to end.
+    /// Sends SIGTERM to the service.
     pub(crate) fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the service runs");
     }
 
-    /// Waits until the service has ended, by itself and with success.
+    /// Waits until the service has exited successfully on its own.
     pub(crate) fn wait(mut self) {
         let (sender, ended) = mpsc::channel::<()>();
         let pid = Pid::from_child(&self.child);
         thread::spawn(move || {
-            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            if ended.recv_timeout(TIMEOUT) == Err(RecvTimeoutError::Timeout) {
                 let _ = kill_process(pid, Signal::KILL);
             }
         });
-        let status = self.child.wait().expect("it is our child");
+        let status = self.child.wait().expect("the child process can be awaited");
         drop(sender);
         assert!(status.success(), "the service ended with {status}");
     }
 
-    /// Ends the service in order: all that it has recorded was sent.
+    /// Shuts the service down gracefully. When this returns, everything recorded has been sent.
     pub(crate) fn stop(self) {
         self.terminate();
         self.wait();
@@ -160,7 +164,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Both fail when it has ended already.
+        // Both calls fail if the service has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! Requests that somebody does not want to be finished.
+//! Requests that are interrupted by the client, by a panic, or by the end of the process.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use serde_json::json;
 use xray_tests::daemon::Daemon;
 use xray_tests::forest::Forest;
 
-use crate::service::{PATIENCE, for_each_framework};
+use crate::service::{TIMEOUT, for_each_framework};
 
-/// The SDK's log tells when a request begins, if its caller has not decided already.
+/// Makes the SDK log the beginning of each request for which the caller has made no sampling decision.
 const LOG: (&str, &str) = ("AWS_XRAY_DEBUG_MODE", "true");
 
 #[test]
-fn a_client_that_leaves_in_the_middle_of_the_body_aborts_it() {
+fn a_client_that_disconnects_during_the_body_aborts_it() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start(&daemon);
         let mut connection = service.send("/stream/1000000/1", Some("Sampled=1"));
-        let head = connection.head().expect("the head comes at once");
+        let head = connection.head().expect("the head arrives immediately");
         assert_eq!(head.status(), 200);
-        connection.chunk().expect("the body has begun");
-        connection.reset().expect("it is open");
-        let forest = Forest::of(&daemon.documents(1, PATIENCE));
+        connection.chunk().expect("the first chunk");
+        connection.reset().expect("the connection is open");
+        let forest = Forest::of(&daemon.documents(1, TIMEOUT));
         let segment = forest.entity(forest.roots()[0]);
         assert_eq!(segment.at("/metadata/xray/aborted"), Some(&json!(true)));
         assert_eq!(segment.at("/http/response"), Some(&json!({"status": 200})));
@@ -31,14 +31,14 @@ fn a_client_that_leaves_in_the_middle_of_the_body_aborts_it() {
 }
 
 #[test]
-fn a_client_that_leaves_before_the_answer_cancels_the_request() {
+fn a_client_that_disconnects_before_the_response_cancels_the_request() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start_with(&daemon, &[], &[LOG]);
         let connection = service.send("/sleep/60000", None);
         service.wait_for_log("/sleep/60000");
-        connection.reset().expect("it is open");
-        let forest = Forest::of(&daemon.documents(1, PATIENCE));
+        connection.reset().expect("the connection is open");
+        let forest = Forest::of(&daemon.documents(1, TIMEOUT));
         let segment = forest.entity(forest.roots()[0]);
         assert_eq!(segment.at("/cause/exceptions/0/type"), Some(&json!("Cancelled")));
         assert_eq!(segment.at("/http/response"), None);
@@ -49,16 +49,16 @@ fn a_client_that_leaves_before_the_answer_cancels_the_request() {
 }
 
 #[test]
-fn after_a_panic_requests_are_served() {
+fn requests_are_served_after_a_panic() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start(&daemon);
         for _ in 0..20 {
-            // Either a connection that ends, or 500.
+            // The connection ends, or the status is 500.
             let _ = service.try_request("GET", "/panic");
         }
         let text = service.get("/annotate/after").text();
-        let forest = Forest::of(&daemon.documents(21, PATIENCE));
+        let forest = Forest::of(&daemon.documents(21, TIMEOUT));
         let last = forest.find("shop").and_then(|_| forest.walk().into_iter().find(|(_, e)| e.trace_id() == text));
         let (depth, segment) = last.expect("the request after the panics is traced");
         assert_eq!((depth, segment.at("/annotations/value")), (0, Some(&json!("after"))));
@@ -68,14 +68,14 @@ fn after_a_panic_requests_are_served() {
 }
 
 #[test]
-fn a_request_that_is_served_when_the_process_is_to_end_is_finished_and_sent() {
+fn a_request_in_progress_at_termination_is_completed_and_sent() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start_with(&daemon, &[], &[LOG]);
         let mut connection = service.send("/sleep/700", None);
         service.wait_for_log("/sleep/700");
         service.terminate();
-        assert_eq!(connection.response().expect("it is finished").text(), "ok");
+        assert_eq!(connection.response().expect("a complete response").text(), "ok");
         service.wait();
         let forest = Forest::of(&daemon.take());
         assert_eq!(forest.text(), "shop 200\n");
@@ -84,7 +84,7 @@ fn a_request_that_is_served_when_the_process_is_to_end_is_finished_and_sent() {
 }
 
 #[test]
-fn what_is_leaked_when_the_process_ends_is_sent() {
+fn a_leaked_subsegment_is_sent_when_the_process_ends() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start(&daemon);
@@ -98,7 +98,7 @@ fn what_is_leaked_when_the_process_ends_is_sent() {
 }
 
 #[test]
-fn a_process_with_nothing_to_do_ends_at_once() {
+fn an_idle_process_ends_at_once() {
     for_each_framework(|program| {
         let daemon = Daemon::start();
         let service = program.start(&daemon);

@@ -1,5 +1,5 @@
-//! Any operation of any service: a client made of the SDK's own parts, from the orchestrator to the retries, around a
-//! request that is written by the service's protocol. What stands in urls is left out, since the stub looks at none.
+//! Any operation of any service: a client built from the SDK's own parts, from the orchestrator to the retries, and a
+//! request in the service's protocol. Parameters in URLs are left out, because the stub ignores them.
 
 use std::error::Error;
 use std::fmt;
@@ -23,16 +23,16 @@ use xray_aws_sdk::XRayInterceptor;
 
 use super::{REGION, Scenario, real};
 
-/// How a service wants its requests.
+/// The request format of a service.
 #[derive(Clone, Copy, Debug)]
 enum Protocol {
     /// A JSON object, and a header that names the operation.
     Json,
     /// A form.
     Query,
-    /// Urls and headers; the body is the caller's data, or XML.
+    /// URLs and headers; the body is the caller's data, or XML.
     Rest,
-    /// Urls and headers, with a JSON object as body.
+    /// URLs and headers, with a JSON object as the body.
     RestJson,
 }
 
@@ -69,7 +69,7 @@ impl Protocol {
         request.set_method("POST")?;
         request.headers_mut().try_insert("content-type", content_type)?;
         for (name, value) in input {
-            // Enumerations of REST services travel like this.
+            // REST services send enumerations as headers.
             if let (Protocol::Rest, Some(text)) = (self, value.as_str().filter(|text| text.is_ascii())) {
                 let _ = request.headers_mut().try_insert(header_of(name), text.to_owned());
             }
@@ -78,7 +78,7 @@ impl Protocol {
     }
 }
 
-/// `x-amz-invocation-type` of `InvocationType`.
+/// Returns the header for a member, such as `x-amz-invocation-type` for `InvocationType`.
 fn header_of(member: &str) -> String {
     format!("x-amz-{}", xray_aws_sdk::field_name(member).replace('_', "-"))
 }
@@ -103,7 +103,7 @@ fn form(operation: &str, input: &Map<String, Value>) -> String {
     out
 }
 
-/// What a service's error is in a client without types.
+/// A service error in a client without modelled types.
 #[derive(Debug)]
 struct Failed(ErrorMetadata);
 
@@ -125,7 +125,7 @@ impl ProvideErrorMetadata for Failed {
     }
 }
 
-/// Tells the texts of an input to whom asks, as the interceptor that is generated for each operation does.
+/// Captures the strings of an input, like the interceptor that is generated for each operation.
 #[derive(Debug)]
 struct Telling;
 
@@ -153,7 +153,7 @@ impl Intercept for Telling {
     }
 }
 
-/// Whether the call succeeds is a matter of the scenario.
+/// Makes the call. Whether it succeeds depends on the scenario.
 pub(super) async fn call(scenario: &Scenario, endpoint: &str) {
     let Scenario { client, command, input, .. } = scenario.clone();
     let protocol = Protocol::of(&client, &command);

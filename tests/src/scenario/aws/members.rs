@@ -1,4 +1,4 @@
-//! From JSON to the types of the SDK's inputs.
+//! Converts JSON to the types of the SDK's inputs.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_s3::primitives::ByteStream;
 use serde_json::Value;
 
-/// A type of a member of an input. `None`: the value is none of that type.
+/// A type that members of inputs have. `of` returns `None` if the value does not have this type.
 pub(super) trait Member: Sized {
     fn of(value: &Value) -> Option<Self>;
 }
@@ -86,7 +86,7 @@ impl Member for aws_sdk_sqs::types::SendMessageBatchRequestEntry {
     }
 }
 
-/// Enumerations take any text.
+/// Enumerations accept any string.
 macro_rules! enumerations {
     ($($name:ty),* $(,)?) => {
         $(impl Member for $name {

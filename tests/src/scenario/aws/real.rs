@@ -1,4 +1,4 @@
-//! The SDK's own clients, for the operations that recordings are mostly of.
+//! The SDK's own clients, for the operations that most recordings use.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use xray_aws_sdk::{XRayInterceptor, client};
 use super::members::Member;
 use super::{REGION, Scenario};
 
-/// A call that tells whether it succeeded.
+/// A call, whose result is whether it succeeded.
 type Call = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 pub(super) fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_http()
 }
 
-/// As often as the reference, but at once.
+/// Returns a configuration with as many retries as the reference, but without delay.
 pub(super) fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(1))
 }
@@ -40,13 +40,13 @@ fn config(endpoint: &str) -> SdkConfig {
         .build()
 }
 
-/// The call of a real client. `None`: its operation or one of its members has no row below.
+/// Returns the call of a real client, or `None` if the operation or one of its members has no entry below.
 pub(super) fn call(scenario: &Scenario, endpoint: &str) -> Option<Call> {
     let (command, input, config) = (scenario.command.as_str(), scenario.input.clone(), config(endpoint));
     match scenario.client.as_str() {
         "DynamoDB" => dynamodb(&client!(aws_sdk_dynamodb, &config), command, input),
         "Lambda" => lambda(&client!(aws_sdk_lambda, &config), command, input),
-        // Objects are not read, and in the recordings calls end with the head of the answer.
+        // Objects are not read, and in the recordings a call ends with the head of the response.
         "S3" => s3(&client!(aws_sdk_s3, &config, XRayInterceptor::new().until_head(true)), command, input),
         "SecretsManager" => secrets(&client!(aws_sdk_secretsmanager, &config), command, input),
         "SNS" => sns(&client!(aws_sdk_sns, &config), command, input),
@@ -55,7 +55,7 @@ pub(super) fn call(scenario: &Scenario, endpoint: &str) -> Option<Call> {
     }
 }
 
-/// A function that chooses an operation by its name, and gives it the members of the input by theirs.
+/// Defines a function that selects an operation by name and sets the members of its input by name.
 macro_rules! operations {
     ($service:ident, $client:ty; $($name:literal $method:ident { $($member:literal $set:ident),* $(,)? })*) => {
         fn $service(client: &$client, command: &str, mut input: Map<String, Value>) -> Option<Call> {

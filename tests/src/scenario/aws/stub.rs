@@ -1,4 +1,4 @@
-//! The service that is called.
+//! The called service.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::steps::{Members, ParseStepsError};
 
+/// The response of the service: `answer` in the golden.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -33,7 +34,7 @@ impl Answer {
         for (name, value) in &self.headers {
             response = response.header(name, value);
         }
-        // The reference takes no content length from an answer that is an error: this one has none.
+        // The reference records no content length for an error response, so this one has none.
         let body = match self.status {
             _ if method == Method::HEAD => Body::empty(),
             ..300 => Body::from(self.body.clone()),
@@ -50,7 +51,7 @@ pub(super) struct Stub {
     headers: Arc<Mutex<Vec<Option<String>>>>,
 }
 
-/// Starts to listen, if there is an answer. It ends with the runtime.
+/// Starts the service. Without an answer, no service listens on the address. It stops with the runtime.
 pub(super) async fn start(answer: Option<Answer>) -> io::Result<Stub> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let stub = Stub { address: listener.local_addr()?, headers: Arc::default() };

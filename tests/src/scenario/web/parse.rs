@@ -1,4 +1,4 @@
-//! From JSON to a server and its requests.
+//! Parses a server and its requests from JSON.
 
 use serde_json::Value;
 
@@ -8,26 +8,26 @@ use crate::steps::{self, Members, ParseStepsError, Step};
 #[derive(Clone, Debug)]
 pub(super) struct Scenario {
     pub(super) name: String,
-    /// Segments are named by the hosts that match.
+    /// Hosts that match this pattern name their segments.
     pub(super) pattern: Option<String>,
     pub(super) routes: Vec<Route>,
     pub(super) requests: Vec<Request>,
 }
 
-/// What a server does for one method and path.
+/// The behaviour of a server for one method and path.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) steps: Vec<Step>,
     pub(super) call: Option<Call>,
-    /// Fails with an error of this type and message.
+    /// The type and message of the error with which it fails.
     pub(super) throw: Option<(String, String)>,
     pub(super) status: u16,
     pub(super) body: String,
 }
 
-/// A call to a service that answers as told.
+/// A call to a service that sends a given response.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) host: String,
@@ -35,9 +35,9 @@ pub(super) struct Call {
     pub(super) method: String,
     pub(super) answer: u16,
     pub(super) answer_body: String,
-    /// Nobody listens.
+    /// Whether no service listens.
     pub(super) refuse: bool,
-    /// The client knows that the service is traced.
+    /// Whether the client marks the service as traced.
     pub(super) traced: bool,
 }
 
@@ -62,7 +62,7 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// Whether any route calls out.
+    /// Whether any route makes a call.
     pub(super) fn calls(&self) -> bool {
         self.routes.iter().any(|route| route.call.is_some())
     }

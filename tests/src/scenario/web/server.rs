@@ -1,4 +1,4 @@
-//! The server of a scenario, and the service that it calls.
+//! The server of a scenario and the service that it calls.
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,12 +27,12 @@ pub(super) struct Server {
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What happened behind the server.
+/// Observations behind the server.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// The trace header of each call that arrived.
     pub(super) headers: Vec<Option<String>>,
-    /// What of the scenario could not be performed.
+    /// Parts of the scenario that could not be performed.
     pub(super) problems: Vec<String>,
 }
 
@@ -53,9 +53,9 @@ impl Server {
             for route in &scenario.routes {
                 let handler = Handler::new(route, recorder, library, &seen).await?;
                 let filter = MethodFilter::try_from(method(&route.method)?).map_err(io::Error::other)?;
-                app = app.route(&path(&route.path), on(filter, |segment: XRaySegment| handler.answer(segment)));
+                app = app.route(&path(&route.path), on(filter, |segment: XRaySegment| handler.respond(segment)));
             }
-            // As the framework of the recordings: what is not routed is not found, whatever its method.
+            // Like the framework of the recordings: a request without a route is not found, whatever its method.
             let app = app.method_not_allowed_fallback(|| async { StatusCode::NOT_FOUND });
             let app = app.layer(XRayLayer::new(naming).recorder(recorder.clone()));
             let (address, stop, serving) = serve(app).await?;
@@ -67,9 +67,9 @@ impl Server {
         self.address
     }
 
-    /// Stops in order: every request has been answered, and every segment closed.
+    /// Stops gracefully: every request has been completed, and every segment closed.
     pub(super) fn stop(self, runtime: &Runtime) -> Seen {
-        // A server that has failed does not listen for it.
+        // A failed server has dropped the receiver.
         let _ = self.stop.send(());
         let served = runtime.block_on(self.serving);
         let mut seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
@@ -96,7 +96,7 @@ fn method(text: &str) -> io::Result<Method> {
     text.parse().map_err(io::Error::other)
 }
 
-/// Parameters are written `:name` in the recordings' framework.
+/// Converts a path from the framework of the recordings, which writes parameters as `:name`.
 fn path(text: &str) -> String {
     let parts = text.split('/').map(|part| match part.strip_prefix(':') {
         Some(name) => format!("{{{name}}}"),
@@ -105,12 +105,12 @@ fn path(text: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// What one route does, again and again.
+/// The handler of a route.
 #[derive(Clone)]
 struct Handler {
     route: Route,
     recorder: Recorder,
-    /// Where to call, and how.
+    /// The call to make: client, method and URL.
     out: Option<(Client, Method, String)>,
     seen: Arc<Mutex<Seen>>,
 }
@@ -128,7 +128,7 @@ impl Handler {
         Ok(Handler { route: route.clone(), recorder: recorder.clone(), out, seen: Arc::clone(seen) })
     }
 
-    async fn answer(self, segment: XRaySegment) -> (StatusCode, String) {
+    async fn respond(self, segment: XRaySegment) -> (StatusCode, String) {
         let Handler { route, recorder, out, seen } = self;
         let performed = Performer::new(recorder, None).in_request(segment.clone().into_inner()).perform(&route.steps);
         match performed {
@@ -139,7 +139,7 @@ impl Handler {
             Ok(()) => {}
         }
         if let Some((client, method, url)) = out {
-            // That a call fails is part of some scenarios.
+            // In some scenarios the call fails.
             let _ = client.call(method, &url).await;
         }
         if let Some((kind, message)) = route.throw {
@@ -149,13 +149,13 @@ impl Handler {
     }
 }
 
-/// What an error type's `IntoResponse` does.
+/// Records and responds to an error, like `IntoResponse` of an error type.
 fn failed(segment: &XRaySegment, exception: Exception) -> (StatusCode, String) {
     segment.fault(exception);
     (StatusCode::INTERNAL_SERVER_ERROR, "error".to_owned())
 }
 
-/// The service that is called, or a port where nobody listens.
+/// Starts the called service, or returns a port on which no service listens.
 async fn called(call: &Call, seen: &Arc<Mutex<Seen>>) -> io::Result<SocketAddr> {
     if call.refuse {
         return TcpListener::bind("127.0.0.1:0").await?.local_addr();
@@ -163,14 +163,14 @@ async fn called(call: &Call, seen: &Arc<Mutex<Seen>>) -> io::Result<SocketAddr> 
     let status = StatusCode::from_u16(call.answer).map_err(io::Error::other)?;
     let body = call.answer_body.clone();
     let seen = Arc::clone(seen);
-    let answer = async move |headers: HeaderMap| {
+    let respond = async move |headers: HeaderMap| {
         let header = headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
         seen.lock().unwrap_or_else(PoisonError::into_inner).headers.push(header);
         (status, body)
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    // It ends with the runtime.
-    tokio::spawn(async { axum::serve(listener, Router::new().fallback(answer)).await });
+    // The task ends with the runtime.
+    tokio::spawn(async { axum::serve(listener, Router::new().fallback(respond)).await });
     Ok(address)
 }
