@@ -95,18 +95,19 @@ impl ReceiverBuilder {
         self
     }
 
-    /// Sets how long nothing must arrive for a trace before it counts as finished (default: 200 ms).
+    /// Sets how long a complete trace must be idle before it counts as finished and is shown (default: 200 ms).
     ///
-    /// A finished trace also has no entity in progress and no missing parent. Calling this again replaces the value.
+    /// A trace is complete when it has no entity in progress and no missing parent. Calling this again replaces the
+    /// value.
     pub fn settle_time(mut self, settle_time: Duration) -> Self {
         self.limits.settle_time = settle_time;
         self
     }
 
-    /// Sets how long nothing must arrive for an unfinished trace before it is shown as it is (default: 5 s).
+    /// Sets how long an incomplete trace must be idle before it is shown as it is (default: 5 s).
     ///
-    /// This is also how long a trace waits for the caller of its first segment. A caller that does not send its
-    /// documents to this receiver never arrives. Calling this again replaces the value.
+    /// This is also how long a trace waits for the caller of its first segment. If the caller does not send its
+    /// documents to this receiver, the trace is always shown after this time. Calling this again replaces the value.
     pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
         self.limits.idle_timeout = idle_timeout;
         self
