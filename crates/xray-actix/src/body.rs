@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 use pin_project_lite::pin_project;
-use xray_core::http::Incoming;
+use xray_core::http::ServerRequest;
 
 pin_project! {
     /// The body of a response of [`XRayService`](crate::XRayService): the inner one, with nothing changed.
@@ -19,7 +19,7 @@ pin_project! {
         #[pin]
         pub(crate) inner: B,
         // Until the segment is closed.
-        pub(crate) incoming: Option<Incoming>,
+        pub(crate) incoming: Option<ServerRequest>,
     }
 }
 

@@ -9,7 +9,7 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use pin_project_lite::pin_project;
-use xray_core::http::{BodyLength, HttpResponse, Incoming};
+use xray_core::http::{BodyLength, HttpResponse, ServerRequest};
 
 use crate::body::XRayBody;
 use crate::error;
@@ -24,7 +24,7 @@ pin_project! {
         // Dropped first: what the handler has begun closes before its segment.
         #[pin]
         pub(crate) inner: F,
-        pub(crate) incoming: Incoming,
+        pub(crate) incoming: ServerRequest,
         pub(crate) config: Arc<Config>,
     }
 }
@@ -39,7 +39,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.incoming.run(|| this.inner.poll(cx)));
-        let incoming = std::mem::replace(this.incoming, Incoming::ignored());
+        let incoming = std::mem::replace(this.incoming, ServerRequest::ignored());
         Poll::Ready(match result {
             Ok(response) => {
                 // A middleware inside may have changed the path, and the router has matched it only now.
@@ -54,7 +54,7 @@ where
 /// Records the head of the response; the rest is up to the body.
 fn answer<B: MessageBody>(
     mut response: ServiceResponse<B>,
-    mut incoming: Incoming,
+    mut incoming: ServerRequest,
     config: &Config,
 ) -> ServiceResponse<XRayBody<B>> {
     // What a handler returned as an error has become a response that still knows it.
@@ -75,7 +75,7 @@ fn answer<B: MessageBody>(
         let (ends, same) = config.ends_at_head(response);
         response = same;
         if ends {
-            incoming.end_at_head();
+            incoming.end_at_headers();
         }
     }
     let incoming = (!incoming.is_done()).then_some(incoming);
@@ -84,7 +84,7 @@ fn answer<B: MessageBody>(
 
 /// Records an error of a middleware inside. actix makes the response of it further out, with a body of which
 /// nothing is known here.
-fn give_up(mut error: Error, mut incoming: Incoming) -> Error {
+fn give_up(mut error: Error, mut incoming: ServerRequest) -> Error {
     let status = error.as_response_error().status_code();
     error::note(&incoming, &error, status);
     if let Some(value) = trace_header(&incoming) {
@@ -99,7 +99,7 @@ fn give_up(mut error: Error, mut incoming: Incoming) -> Error {
 }
 
 /// What the caller is told of trace and decision, if anything.
-fn trace_header(incoming: &Incoming) -> Option<HeaderValue> {
+fn trace_header(incoming: &ServerRequest) -> Option<HeaderValue> {
     let header = incoming.response_header()?;
     HeaderValue::try_from(header.to_string()).ok()
 }

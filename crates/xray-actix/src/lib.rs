@@ -35,7 +35,7 @@
 //! | the body fails, panics or is dropped in the middle | also metadata `aborted: true` in the namespace `xray` |
 //! | the body is dropped before it is polled, as by a middleware outside that replaces it | as the first |
 //! | `HEAD`, 204, 304, an upgrade (101) | as the first, closed with the head |
-//! | [`until_head`](XRay::until_head) covers the response | as the first, closed with the head |
+//! | [`end_at_headers`](XRay::end_at_headers) covers the response | as the first, closed with the head |
 //! | [ignored](XRay::ignore), or the SDK is disabled | nothing; whatever is recorded inside does nothing |
 //!
 //! actix-web does not notice that a client has closed its side of the connection while the handler runs, since a

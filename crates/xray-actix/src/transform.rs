@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{Error, HttpMessage, HttpRequest};
-use xray_core::http::{Incoming, IncomingOptions, MatchedRoute, Question, Scheme};
+use xray_core::http::{Hook, MatchedRoute, Scheme, ServerOptions, ServerRequest};
 use xray_core::{Naming, Recorder, Segment};
 
 use crate::body::XRayBody;
@@ -45,7 +45,7 @@ impl XRay {
 
     /// Segments are named by these rules.
     pub fn new(naming: impl Into<Naming>) -> XRay {
-        let options = IncomingOptions::new(naming);
+        let options = ServerOptions::new(naming);
         let config = Config {
             options,
             recorder: None,
@@ -53,7 +53,7 @@ impl XRay {
             attributes: None,
             matched_route: None,
             peer: None,
-            until_head: None,
+            end_at_headers: None,
         };
         XRay { config: Arc::new(config) }
     }
@@ -74,7 +74,7 @@ impl XRay {
     /// protocol. Where the function returns `None`, the address is the one that actix-web says. `X-Forwarded-For`
     /// comes first, unless it is [not trusted](XRay::trust_forwarded_for). The last of several counts.
     pub fn peer(self, peer: impl Fn(&ServiceRequest) -> Option<IpAddr> + Send + Sync + 'static) -> XRay {
-        self.with(|config| config.peer = Some(Question::new(peer)))
+        self.with(|config| config.peer = Some(Hook::new(peer)))
     }
 
     /// The scheme of all recorded urls (default: `https` on connections of `bind_rustls` and `bind_openssl`, else that
@@ -94,7 +94,7 @@ impl XRay {
         self.with(|config| config.options.set_trust_forwarded_proto(trust))
     }
 
-    /// Closes the segment with the head of the response, for those responses for which `until_head` returns true
+    /// Closes the segment with the head of the response, for those responses for which `end_at_headers` returns true
     /// (default: each segment lasts until the end of the body). It serves streams that last for minutes or hours:
     /// server-sent events and long polling.
     ///
@@ -103,13 +103,13 @@ impl XRay {
     ///
     /// ```
     /// # use xray_actix::XRay;
-    /// let middleware = XRay::fixed("shop").until_head(|response| {
+    /// let middleware = XRay::fixed("shop").end_at_headers(|response| {
     ///     let is_event_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
     ///     is_event_stream || response.request().path() == "/poll"
     /// });
     /// ```
-    pub fn until_head(self, until_head: impl Fn(&ServiceResponse<()>) -> bool + Send + Sync + 'static) -> XRay {
-        self.with(|config| config.until_head = Some(Question::new(until_head)))
+    pub fn end_at_headers(self, end_at_headers: impl Fn(&ServiceResponse<()>) -> bool + Send + Sync + 'static) -> XRay {
+        self.with(|config| config.end_at_headers = Some(Hook::new(end_at_headers)))
     }
 
     /// Whether the recorded url keeps its query string (default: no, since it may hold secrets).
@@ -119,13 +119,13 @@ impl XRay {
 
     /// Whether each response carries `X-Amzn-Trace-Id` (default: only when the caller asked by `Sampled=?`).
     pub fn respond_always(self, always: bool) -> XRay {
-        self.with(|config| config.options.set_always_respond(always))
+        self.with(|config| config.options.set_respond_always(always))
     }
 
     /// Leaves the requests alone for which `ignore` says so: no segment, no decision, and code that records
     /// something finds a context in which that does nothing. The last of several counts.
     pub fn ignore(self, ignore: impl Fn(&ServiceRequest) -> bool + Send + Sync + 'static) -> XRay {
-        self.with(|config| config.ignore = Some(Question::new(ignore)))
+        self.with(|config| config.ignore = Some(Hook::new(ignore)))
     }
 
     /// What the application knows of a request, by name, for those sampling rules of the X-Ray service that ask for
@@ -143,7 +143,7 @@ impl XRay {
         self,
         attributes: impl Fn(&ServiceRequest) -> Vec<(&'static str, String)> + Send + Sync + 'static,
     ) -> XRay {
-        self.with(|config| config.attributes = Some(Question::new(attributes)))
+        self.with(|config| config.attributes = Some(Hook::new(attributes)))
     }
 
     /// Records the pattern of the route that matched, such as `/orders/{id}` (default: not). A request that
@@ -176,14 +176,14 @@ where
 
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    options: IncomingOptions,
+    options: ServerOptions,
     /// `None`: the process's.
     recorder: Option<Recorder>,
-    ignore: Option<Question<ServiceRequest, bool>>,
-    attributes: Option<Question<ServiceRequest, Attributes>>,
+    ignore: Option<Hook<ServiceRequest, bool>>,
+    attributes: Option<Hook<ServiceRequest, Attributes>>,
     matched_route: Option<MatchedRoute>,
-    peer: Option<Question<ServiceRequest, Option<IpAddr>>>,
-    until_head: Option<Question<ServiceResponse<()>, bool>>,
+    peer: Option<Hook<ServiceRequest, Option<IpAddr>>>,
+    end_at_headers: Option<Hook<ServiceResponse<()>, bool>>,
 }
 
 impl Config {
@@ -199,30 +199,30 @@ impl Config {
 
     /// Whether the segment closes with the head of this response, and the response as it was.
     pub(crate) fn ends_at_head<B>(&self, response: ServiceResponse<B>) -> (bool, ServiceResponse<B>) {
-        let Some(rule) = &self.until_head else { return (false, response) };
+        let Some(rule) = &self.end_at_headers else { return (false, response) };
         let (request, response) = response.into_parts();
         let (head, body) = response.into_parts();
         let head = ServiceResponse::new(request, head);
-        let covers = rule.ask(&head).unwrap_or(false);
+        let covers = rule.call(&head).unwrap_or(false);
         (covers, head.map_body(|_, ()| body))
     }
 
     /// Begins what is recorded of a request.
-    pub(crate) fn begin(&self, request: &ServiceRequest) -> Incoming {
-        if self.ignore.as_ref().and_then(|ignore| ignore.ask(request)).unwrap_or(false) {
-            return Incoming::ignored();
+    pub(crate) fn begin(&self, request: &ServiceRequest) -> ServerRequest {
+        if self.ignore.as_ref().and_then(|ignore| ignore.call(request)).unwrap_or(false) {
+            return ServerRequest::ignored();
         }
-        let attributes = self.attributes.as_ref().and_then(|attributes| attributes.ask(request)).unwrap_or_default();
+        let attributes = self.attributes.as_ref().and_then(|attributes| attributes.call(request)).unwrap_or_default();
         let attributes: Vec<_> = attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let mut facts = request::facts(request);
-        facts.attributes = &attributes;
-        if let Some(peer) = self.peer.as_ref().and_then(|peer| peer.ask(request).flatten()) {
-            facts.peer = Some(peer);
+        let mut request_info = request::request_info(request);
+        request_info.attributes = &attributes;
+        if let Some(peer) = self.peer.as_ref().and_then(|peer| peer.call(request).flatten()) {
+            request_info.peer = Some(peer);
         }
         let around = request.extensions().get::<XRaySegment>().cloned();
-        facts.segment = around.as_deref();
+        request_info.segment = around.as_deref();
         let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
-        let incoming = Incoming::begin(recorder, &self.options, &facts);
+        let incoming = ServerRequest::begin(recorder, &self.options, &request_info);
         let segment = incoming.segment();
         if segment.is_recording() {
             // Also before the call, in case that it fails and gives the request away.

@@ -25,7 +25,7 @@ async fn the_matched_route_is_recorded_where_it_is_wanted() {
         let orders = web::scope("/api").route("/orders/{id}", web::get().to(HttpResponse::Ok));
         let app = init_service(App::new().wrap(middleware).service(orders)).await;
         call_and_read_body(&app, get("/api/orders/7")).await;
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         assert_eq!(*trace.root().annotation("route"), annotation);
         assert_eq!(*trace.root().metadata("default", "route"), metadata);
     }
@@ -55,7 +55,7 @@ async fn the_extractor_gives_the_segment_without_a_share_in_it() {
     };
     let app = App::new().wrap(XRay::fixed("shop").recorder(recorder)).route("/", web::get().to(handler));
     call_and_read_body(&init_service(app).await, get("/")).await;
-    assert_eq!(traces.take().one().root().json()["user"], "alice");
+    assert_eq!(traces.take().single().root().json()["user"], "alice");
 }
 
 #[actix_web::test]
@@ -71,7 +71,7 @@ async fn what_a_handler_returns_as_an_error_is_the_cause() {
         let response = call_service(&init_service(app).await, get("/")).await;
         assert_eq!(response.status(), status);
         drop(response);
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         let segment = trace.root();
         assert_eq!([segment.has("error"), segment.has("fault")], flags);
         assert_eq!(segment.json()["cause"]["exceptions"][0]["message"], message);
@@ -86,7 +86,7 @@ async fn a_trace_that_comes_by_traceparent_is_joined() {
     let header = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
     let request = TestRequest::get().insert_header(("traceparent", header)).to_request();
     call_and_read_body(&init_service(app).await, request).await;
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     let parent = TraceParent::parse(header).unwrap();
     assert_eq!(trace.root().json()["trace_id"], parent.trace_id().to_string());
     assert_eq!(trace.root().json()["parent_id"], parent.parent().to_string());

@@ -30,7 +30,7 @@ async fn an_upgrade_closes_with_its_head_and_goes_on() {
     }
     assert!(head.starts_with(b"HTTP/1.1 101 "));
     // The connection lives on, the segment has been sent.
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     assert_eq!(trace.tree(), "shop 101\n");
     assert_eq!(*trace.root().metadata("xray", "aborted"), serde_json::Value::Null);
 

@@ -12,10 +12,10 @@ use aws_types::request_id::RequestId;
 use xray_core::http::{HttpResponse as ResponseBlock, flags_of_status, header_value};
 use xray_core::{Aws, Entity, Exception, Flag, Namespace, Subsegment};
 
+use crate::allowlist::{Allowlist, Parameters};
 use crate::body::{Watch, watch};
 use crate::failure::Failure;
 use crate::members::{self, Form};
-use crate::whitelist::{Parameters, Whitelist};
 
 pub(crate) const TRACE_HEADER: &str = "x-amzn-trace-id";
 
@@ -40,7 +40,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Adds the request's parameters that the whitelist names. The operation may have told some of them.
+    /// Adds the request's parameters that the allowlist names. The operation may have told some of them.
     pub(crate) fn with_request(self, request: &HttpRequest, told: Option<&CapturedTelemetryAttributes>) -> Record {
         let Some(parameters) = &self.parameters else { return self };
         let (found, form) = members::of_request(parameters, &self.operation, told, request);
@@ -58,7 +58,7 @@ impl Call {
         Call { subsegment: parent.subsegment(""), record: None }
     }
 
-    pub(crate) fn begin(parent: &Entity, cfg: &ConfigBag, whitelist: &Whitelist) -> Call {
+    pub(crate) fn begin(parent: &Entity, cfg: &ConfigBag, allowlist: &Allowlist) -> Call {
         let operation = cfg.load::<Metadata>().cloned().unwrap_or_else(|| Metadata::new("", "AWS"));
         let subsegment = parent.subsegment(operation.service().replace(' ', ""));
         subsegment.set_namespace(Namespace::Aws);
@@ -68,7 +68,7 @@ impl Call {
             Some(region) => aws.region(region),
             None => aws,
         };
-        let parameters = whitelist.find(operation.service(), operation.name()).cloned();
+        let parameters = allowlist.find(operation.service(), operation.name()).cloned();
         Call { subsegment, record: Some(Record { operation, aws, parameters, form: Form::Unread, answer: None }) }
     }
 

@@ -9,7 +9,7 @@
 /// # let config = aws_types::SdkConfig::builder()
 /// #     .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest()).build();
 /// let sqs = client!(aws_sdk_sqs, &config);
-/// let dynamodb = client!(aws_sdk_dynamodb, &config, XRayInterceptor::new().until_head(true));
+/// let dynamodb = client!(aws_sdk_dynamodb, &config, XRayInterceptor::new().end_at_headers(true));
 /// ```
 ///
 /// The shared configuration has no place for interceptors, so each client is to be told.

@@ -49,7 +49,7 @@ impl Failure {
         let (Some(of_service), Some(response)) = (error.as_operation_error(), response) else {
             return Failure::of_transport(error, response.is_some());
         };
-        let Told { code, message } = Told::by(of_service, response);
+        let ServiceError { code, message } = ServiceError::by(of_service, response);
         Failure {
             is_throttling: THROTTLING.contains(&&*code) || is_throttling(context, components),
             is_of_caller: response.status().is_client_error(),
@@ -63,7 +63,7 @@ impl Failure {
         let exception = match source {
             Some(source) if error.is_timeout_error() => Exception::new("TimeoutError", source.to_string()),
             Some(source) => Exception::from(source).remote(is_answered),
-            None => Exception::shown(error).remote(is_answered),
+            None => Exception::from_debug(error).remote(is_answered),
         };
         Failure { exception, is_throttling: false, is_of_caller: false }
     }
@@ -79,20 +79,20 @@ fn is_throttling(context: &InterceptorContext, components: &RuntimeComponents) -
 
 /// A service's error as it names it.
 #[derive(Debug, PartialEq)]
-struct Told {
+struct ServiceError {
     code: String,
     message: String,
 }
 
-impl Told {
+impl ServiceError {
     /// The error's type is generated and not known here. What it was made of is in the answer, in one of three
     /// forms; of an answer without a body there is what the type says of itself: `Code: message`.
-    fn by(error: &Error, response: &HttpResponse) -> Told {
+    fn by(error: &Error, response: &HttpResponse) -> ServiceError {
         let body = response.body().bytes().filter(|body| body.len() <= MAX_BODY).unwrap_or_default();
         let (code, message) = read(response.headers().get("x-amzn-errortype"), body);
         let shown = match error.source() {
             Some(source) => Exception::from(source),
-            None => Exception::shown(error),
+            None => Exception::from_debug(error),
         };
         let unmodelled = error.source().and_then(|source| source.downcast_ref::<ErrorMetadata>());
         let own = || match unmodelled {
@@ -104,7 +104,7 @@ impl Told {
             let (kind, text) = own();
             text.strip_prefix(kind).and_then(|text| text.strip_prefix(": ")).unwrap_or(text).to_owned()
         });
-        Told { code, message }
+        ServiceError { code, message }
     }
 }
 

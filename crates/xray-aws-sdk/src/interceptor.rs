@@ -17,9 +17,9 @@ use aws_smithy_types::telemetry::{CapturedTelemetryAttributes, RequestedTelemetr
 use xray_core::Entity;
 use xray_core::context::{current_for_call, try_current};
 
+use crate::allowlist::Allowlist;
 use crate::call::Call;
 use crate::opt_out::OptOut;
-use crate::whitelist::Whitelist;
 
 /// What the SDK calls the interceptor that turns an operation into a presigned url. Nothing else tells of it.
 const PRESIGNING: &str = "SigV4PresigningInterceptor";
@@ -37,41 +37,41 @@ const PRESIGNING: &str = "SigV4PresigningInterceptor";
 /// # }
 /// ```
 ///
-/// Clones share the whitelist: one interceptor serves any number of clients.
+/// Clones share the allowlist: one interceptor serves any number of clients.
 #[derive(Clone)]
 #[must_use = "an interceptor does nothing until a client is built with it"]
 pub struct XRayInterceptor {
-    whitelist: Arc<Whitelist>,
-    /// Asks the SDK to tell the members of inputs that the whitelist names.
+    allowlist: Arc<Allowlist>,
+    /// Asks the SDK to tell the members of inputs that the allowlist names.
     asked: FrozenLayer,
-    until_head: bool,
+    end_at_headers: bool,
 }
 
 impl XRayInterceptor {
-    /// An interceptor with the default [whitelist](Whitelist).
+    /// An interceptor with the default [allowlist](Allowlist).
     pub fn new() -> XRayInterceptor {
-        XRayInterceptor { until_head: false, ..XRayInterceptor::with(Whitelist::default()) }
+        XRayInterceptor { end_at_headers: false, ..XRayInterceptor::with(Allowlist::default()) }
     }
 
-    fn with(whitelist: Whitelist) -> XRayInterceptor {
-        let members: BTreeSet<_> = whitelist.request_members().collect();
+    fn with(allowlist: Allowlist) -> XRayInterceptor {
+        let members: BTreeSet<_> = allowlist.request_members().collect();
         let mut requested = RequestedTelemetryAttributes::default();
         requested.capture_only(members);
         let mut layer = Layer::new("X-Ray");
         layer.store_put(requested);
-        XRayInterceptor { asked: layer.freeze(), whitelist: Arc::new(whitelist), until_head: false }
+        XRayInterceptor { asked: layer.freeze(), allowlist: Arc::new(allowlist), end_at_headers: false }
     }
 
-    /// Records the parameters of this list, in the place of the default: `Whitelist::default()` extended, or one
+    /// Records the parameters of this list, in the place of the default: `Allowlist::default()` extended, or one
     /// of your own.
-    pub fn whitelist(self, whitelist: Whitelist) -> XRayInterceptor {
-        XRayInterceptor { until_head: self.until_head, ..XRayInterceptor::with(whitelist) }
+    pub fn allowlist(self, allowlist: Allowlist) -> XRayInterceptor {
+        XRayInterceptor { end_at_headers: self.end_at_headers, ..XRayInterceptor::with(allowlist) }
     }
 
     /// Whether an operation with a streamed answer, such as S3's `GetObject`, ends for X-Ray with the head of the
     /// answer (default: with its body, or when that is dropped).
-    pub fn until_head(mut self, until_head: bool) -> XRayInterceptor {
-        self.until_head = until_head;
+    pub fn end_at_headers(mut self, end_at_headers: bool) -> XRayInterceptor {
+        self.end_at_headers = end_at_headers;
         self
     }
 
@@ -83,7 +83,7 @@ impl XRayInterceptor {
                 cfg.push_shared_layer(self.asked.clone());
             }
             Some(mut requested) => {
-                requested.capture_only(self.whitelist.request_members());
+                requested.capture_only(self.allowlist.request_members());
                 cfg.interceptor_state().store_put(requested);
             }
         }
@@ -98,7 +98,7 @@ impl Default for XRayInterceptor {
 
 impl fmt::Debug for XRayInterceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("XRayInterceptor").field("until_head", &self.until_head).finish_non_exhaustive()
+        f.debug_struct("XRayInterceptor").field("end_at_headers", &self.end_at_headers).finish_non_exhaustive()
     }
 }
 
@@ -153,7 +153,7 @@ impl Intercept for XRayInterceptor {
             if components.interceptors().any(|interceptor| interceptor.name() == PRESIGNING) {
                 cfg.interceptor_state().unset::<Parent>();
             } else {
-                let call = Call::begin(parent, cfg, &self.whitelist);
+                let call = Call::begin(parent, cfg, &self.allowlist);
                 cfg.interceptor_state().store_put(call);
             }
         }
@@ -195,7 +195,7 @@ impl Intercept for XRayInterceptor {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if !self.until_head
+        if !self.end_at_headers
             && let Some(call) = cfg.get_mut_from_interceptor_state::<Call>()
         {
             call.watch(context.response_mut());
@@ -215,7 +215,7 @@ impl Intercept for XRayInterceptor {
             && !OptOut::of(cfg).is_untraced
         {
             // Refused before its input was looked at.
-            let call = Call::begin(parent, cfg, &self.whitelist);
+            let call = Call::begin(parent, cfg, &self.allowlist);
             cfg.interceptor_state().store_put(call);
         }
         let attempts = cfg.load::<RequestAttempts>().map_or(0, RequestAttempts::attempts);

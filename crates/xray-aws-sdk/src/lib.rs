@@ -55,12 +55,12 @@
 //!
 //! # Parameters
 //!
-//! The [`Whitelist`] says which members of requests and responses are recorded; [its default](Whitelist::default) is
+//! The [`Allowlist`] says which members of requests and responses are recorded; [its default](Allowlist::default) is
 //! that of all X-Ray SDKs. No service's crate is needed for it. Members are found in this order:
 //!
 //! 1. Texts of the input, which the SDK tells by name, also those that travel in urls; none that the API marks
 //!    sensitive. Old versions of service crates tell none.
-//! 2. What the whitelist says is in a header, or the status.
+//! 2. What the allowlist says is in a header, or the status.
 //! 3. Request and response bodies in JSON, and requests in the form encoding of SNS and older services.
 //!
 //! Out of reach are numbers, booleans and enumerations that travel in urls, all but texts of services that speak XML
@@ -68,7 +68,7 @@
 //! compressed or larger than 64 KiB. Texts and lists are cut at 2 KiB, larger objects left out. Data that
 //! the application stores or sends is never parsed: objects of S3, payloads of functions and models.
 //!
-//! What the whitelist names is recorded as it is; a member that the API calls sensitive, and that stands in a body,
+//! What the allowlist names is recorded as it is; a member that the API calls sensitive, and that stands in a body,
 //! too. Keep secrets off it.
 //!
 //! # What the caller sees
@@ -80,6 +80,7 @@
 //! The SDK opens `tracing` spans of its own for each call, with targets that begin with `aws_`: leave them out of
 //! what is bridged to X-Ray, lest each call appear twice.
 
+mod allowlist;
 mod body;
 mod call;
 mod client;
@@ -88,12 +89,11 @@ mod http_client;
 mod interceptor;
 mod members;
 mod opt_out;
-mod whitelist;
 
+pub use allowlist::{Allowlist, AllowlistError, AllowlistPlace, Parameter, Parameters, field_name};
 pub use http_client::XRayHttpClient;
 pub use interceptor::XRayInterceptor;
 pub use opt_out::{Untraced, WithoutHeader};
-pub use whitelist::{Parameter, Parameters, Whitelist, WhitelistError, WhitelistPlace, field_name};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

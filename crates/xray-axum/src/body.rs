@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use xray_core::http::Incoming;
+use xray_core::http::ServerRequest;
 
 use crate::error::Failure;
 use crate::future::note_grpc_status;
@@ -22,7 +22,7 @@ pin_project! {
         #[pin]
         pub(crate) inner: B,
         // Until the segment is closed.
-        pub(crate) incoming: Option<Incoming>,
+        pub(crate) incoming: Option<ServerRequest>,
     }
 }
 

@@ -26,7 +26,7 @@ impl<E: Display + 'static> From<Failure<'_, E>> for Exception {
         if let Some(error) = any.downcast_ref::<axum::Error>() {
             return Exception::from(unwrapped(error));
         }
-        Exception::displayed(error)
+        Exception::from_display(error)
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
         drop(entered);
         segment.fault(Exception::from(Failure(&error)));
         segment.close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         let told = &trace.find("parse").json()["cause"]["exceptions"][0]["id"];
         assert!(told.is_string());
         assert_eq!(&trace.root().json()["cause"], told);

@@ -8,12 +8,12 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use xray_core::http::{BodyLength, HttpResponse, Incoming};
+use xray_core::http::{BodyLength, HttpResponse, ServerRequest};
 
 use crate::body::XRayBody;
+use crate::end_at_headers::UntilHead;
 use crate::error::Failure;
 use crate::request::TRACE_HEADER;
-use crate::until_head::UntilHead;
 
 pin_project! {
     /// The future of [`XRayService`](crate::XRayService).
@@ -23,9 +23,9 @@ pin_project! {
         // Dropped first: what the handler has begun closes before its segment.
         #[pin]
         pub(crate) inner: F,
-        pub(crate) incoming: Incoming,
+        pub(crate) incoming: ServerRequest,
         // Where the option is set.
-        pub(crate) until_head: Option<Box<UntilHead>>,
+        pub(crate) end_at_headers: Option<Box<UntilHead>>,
     }
 }
 
@@ -40,9 +40,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.incoming.run(|| this.inner.poll(cx)));
-        let mut incoming = std::mem::replace(this.incoming, Incoming::ignored());
+        let mut incoming = std::mem::replace(this.incoming, ServerRequest::ignored());
         Poll::Ready(match result {
-            Ok(response) => Ok(answer(response, incoming, this.until_head.take())),
+            Ok(response) => Ok(answer(response, incoming, this.end_at_headers.take())),
             Err(error) => {
                 incoming.failed(Failure(&error));
                 Err(error)
@@ -54,8 +54,8 @@ where
 /// Records the head of the response; the rest is up to the body.
 fn answer<B: Body>(
     mut response: Response<B>,
-    mut incoming: Incoming,
-    until_head: Option<Box<UntilHead>>,
+    mut incoming: ServerRequest,
+    end_at_headers: Option<Box<UntilHead>>,
 ) -> Response<XRayBody<B>> {
     let header = incoming.response_header().map(|header| header.to_string());
     if let Some(value) = header.and_then(|text| HeaderValue::try_from(text).ok()) {
@@ -65,11 +65,11 @@ fn answer<B: Body>(
     note_grpc_status(&mut incoming, response.headers());
     let head = HttpResponse::new(response.status().as_u16()).content_length(content_length(response.headers()));
     incoming.head(head, body_length(response.body()));
-    if let Some(until_head) = until_head {
-        let (covers, same) = until_head.covers(response);
+    if let Some(end_at_headers) = end_at_headers {
+        let (covers, same) = end_at_headers.covers(response);
         response = same;
         if covers {
-            incoming.end_at_head();
+            incoming.end_at_headers();
         }
     }
     let incoming = (!incoming.is_done()).then_some(incoming);
@@ -77,7 +77,7 @@ fn answer<B: Body>(
 }
 
 /// gRPC answers 200 in any case, and tells in the trailers, or in the head when there is nothing else, how it went.
-pub(crate) fn note_grpc_status(incoming: &mut Incoming, headers: &HeaderMap) {
+pub(crate) fn note_grpc_status(incoming: &mut ServerRequest, headers: &HeaderMap) {
     const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
     if let Some(status) = headers.get(GRPC_STATUS) {
         incoming.grpc_status(status.as_bytes());

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use tower_layer::Layer;
-use xray_core::http::{Incoming, IncomingOptions, Question, Scheme};
+use xray_core::http::{Hook, Scheme, ServerOptions, ServerRequest};
 use xray_core::{Naming, Recorder};
 
+use crate::end_at_headers::{self, UntilHead};
 use crate::extract::XRaySegment;
 use crate::request;
 use crate::service::XRayService;
-use crate::until_head::{self, UntilHead};
 #[cfg(feature = "axum")]
 use xray_core::http::MatchedRoute;
 
@@ -43,12 +43,12 @@ impl XRayLayer {
     /// `AWS_XRAY_TRACING_NAME` overrides it.
     pub fn new(naming: impl Into<Naming>) -> XRayLayer {
         let config = Config {
-            options: IncomingOptions::new(naming),
+            options: ServerOptions::new(naming),
             recorder: None,
             ignore: None,
             attributes: None,
             peer: None,
-            until_head: None,
+            end_at_headers: None,
             #[cfg(feature = "axum")]
             matched_route: None,
         };
@@ -84,7 +84,7 @@ impl XRayLayer {
     ///     .peer(|request| request.extensions().get::<Connection>().map(|connection| connection.client));
     /// ```
     pub fn peer(self, peer: impl Fn(&Request<()>) -> Option<IpAddr> + Send + Sync + 'static) -> XRayLayer {
-        self.with(|config| config.peer = Some(Question::new(peer)))
+        self.with(|config| config.peer = Some(Hook::new(peer)))
     }
 
     /// The scheme of all recorded urls, for a server behind TLS of its own, which HTTP/1.1 requests do not tell
@@ -105,7 +105,7 @@ impl XRayLayer {
         self.with(|config| config.options.set_trust_forwarded_proto(trust))
     }
 
-    /// Closes the segment with the head of the response, for those responses for which `until_head` returns true
+    /// Closes the segment with the head of the response, for those responses for which `end_at_headers` returns true
     /// (default: each segment lasts until the end of the body). It serves streams that last for minutes or hours:
     /// server-sent events, long polling, a gRPC `Watch`.
     ///
@@ -115,18 +115,18 @@ impl XRayLayer {
     ///
     /// ```
     /// # use xray_axum::XRayLayer;
-    /// let layer = XRayLayer::new("shop").until_head(|request, response| {
+    /// let layer = XRayLayer::new("shop").end_at_headers(|request, response| {
     ///     let is_event_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
     ///     is_event_stream || request.uri().path() == "/grpc.health.v1.Health/Watch"
     /// });
     /// ```
-    pub fn until_head(
+    pub fn end_at_headers(
         self,
-        until_head: impl Fn(&Request<()>, &Response<()>) -> bool + Send + Sync + 'static,
+        end_at_headers: impl Fn(&Request<()>, &Response<()>) -> bool + Send + Sync + 'static,
     ) -> XRayLayer {
-        let until_head =
-            Question::new(move |(request, response): &(Request<()>, Response<()>)| until_head(request, response));
-        self.with(|config| config.until_head = Some(until_head))
+        let end_at_headers =
+            Hook::new(move |(request, response): &(Request<()>, Response<()>)| end_at_headers(request, response));
+        self.with(|config| config.end_at_headers = Some(end_at_headers))
     }
 
     /// Whether the recorded url keeps its query string (default: no, since it may hold secrets).
@@ -136,7 +136,7 @@ impl XRayLayer {
 
     /// Whether each response carries `X-Amzn-Trace-Id` (default: only when the caller asked by `Sampled=?`).
     pub fn respond_always(self, always: bool) -> XRayLayer {
-        self.with(|config| config.options.set_always_respond(always))
+        self.with(|config| config.options.set_respond_always(always))
     }
 
     /// Leaves the requests alone for which `ignore` says so: no segment, no decision, and code that records
@@ -147,7 +147,7 @@ impl XRayLayer {
     /// let layer = XRayLayer::new("shop").ignore(|request| request.uri().path().starts_with("/internal/"));
     /// ```
     pub fn ignore(self, ignore: impl Fn(&Request<()>) -> bool + Send + Sync + 'static) -> XRayLayer {
-        self.with(|config| config.ignore = Some(Question::new(ignore)))
+        self.with(|config| config.ignore = Some(Hook::new(ignore)))
     }
 
     /// What the application knows of a request, by name, for those sampling rules of the X-Ray service that ask for
@@ -165,7 +165,7 @@ impl XRayLayer {
         self,
         attributes: impl Fn(&Request<()>) -> Vec<(&'static str, String)> + Send + Sync + 'static,
     ) -> XRayLayer {
-        self.with(|config| config.attributes = Some(Question::new(attributes)))
+        self.with(|config| config.attributes = Some(Hook::new(attributes)))
     }
 
     /// Records the pattern of the route that matched, such as `/orders/{id}` (default: not). The router tells
@@ -198,42 +198,43 @@ impl<S> Layer<S> for XRayLayer {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    options: IncomingOptions,
+    options: ServerOptions,
     /// `None`: the process's.
     recorder: Option<Recorder>,
-    ignore: Option<Question<Request<()>, bool>>,
-    attributes: Option<Question<Request<()>, Attributes>>,
-    peer: Option<Question<Request<()>, Option<IpAddr>>>,
-    until_head: Option<until_head::Rule>,
+    ignore: Option<Hook<Request<()>, bool>>,
+    attributes: Option<Hook<Request<()>, Attributes>>,
+    peer: Option<Hook<Request<()>, Option<IpAddr>>>,
+    end_at_headers: Option<end_at_headers::Rule>,
     #[cfg(feature = "axum")]
     matched_route: Option<MatchedRoute>,
 }
 
 impl Config {
     /// Begins what is recorded of a request, and returns it with the request as the inner service gets it.
-    pub(crate) fn begin<B>(&self, request: Request<B>) -> (Incoming, Option<Box<UntilHead>>, Request<B>) {
+    pub(crate) fn begin<B>(&self, request: Request<B>) -> (ServerRequest, Option<Box<UntilHead>>, Request<B>) {
         let (head, body) = request.into_parts();
         let mut head = Request::from_parts(head, ());
         let incoming = self.begin_head(&mut head);
-        let rule = self.until_head.as_ref().filter(|_| incoming.segment().is_recording());
-        let until_head = rule.map(|rule| UntilHead::new(rule, &head));
-        (incoming, until_head, head.map(|()| body))
+        let rule = self.end_at_headers.as_ref().filter(|_| incoming.segment().is_recording());
+        let end_at_headers = rule.map(|rule| UntilHead::new(rule, &head));
+        (incoming, end_at_headers, head.map(|()| body))
     }
 
-    fn begin_head(&self, request: &mut Request<()>) -> Incoming {
+    fn begin_head(&self, request: &mut Request<()>) -> ServerRequest {
         if ask(&self.ignore, request).unwrap_or(false) {
-            return Incoming::ignored();
+            return ServerRequest::ignored();
         }
         let attributes = ask(&self.attributes, request).unwrap_or_default();
         let attributes: Vec<_> = attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
-        let mut facts = request::facts(request.method(), request.uri(), request.headers(), request.extensions());
-        facts.attributes = &attributes;
-        facts.segment = request.extensions().get::<XRaySegment>().map(|segment| &**segment);
+        let mut request_info =
+            request::request_info(request.method(), request.uri(), request.headers(), request.extensions());
+        request_info.attributes = &attributes;
+        request_info.segment = request.extensions().get::<XRaySegment>().map(|segment| &**segment);
         if let Some(peer) = ask(&self.peer, request).flatten() {
-            facts.peer = Some(peer);
+            request_info.peer = Some(peer);
         }
-        let incoming = Incoming::begin(recorder, &self.options, &facts);
+        let incoming = ServerRequest::begin(recorder, &self.options, &request_info);
         // The extensions of a request allocate: they are spared when there is nothing to record.
         if incoming.segment().is_recording() {
             #[cfg(feature = "axum")]
@@ -249,8 +250,8 @@ impl Config {
 }
 
 /// What the application says of the request, if it was given that option and does not panic.
-fn ask<T>(question: &Option<Question<Request<()>, T>>, request: &Request<()>) -> Option<T> {
-    question.as_ref()?.ask(request)
+fn ask<T>(question: &Option<Hook<Request<()>, T>>, request: &Request<()>) -> Option<T> {
+    question.as_ref()?.call(request)
 }
 
 type Attributes = Vec<(&'static str, String)>;

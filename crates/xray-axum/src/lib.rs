@@ -35,7 +35,7 @@
 //! | the body fails, panics or is dropped in the middle | also metadata `aborted: true` in the namespace `xray` |
 //! | the body is dropped before it is polled, as by a middleware outside that replaces it | as the first |
 //! | `HEAD`, 204, 304, an upgrade (101), a tunnel (2xx to `CONNECT`) | as the first, closed with the head |
-//! | [`until_head`](XRayLayer::until_head) covers the response | as the first, closed with the head |
+//! | [`end_at_headers`](XRayLayer::end_at_headers) covers the response | as the first, closed with the head |
 //! | the caller sent `Sampled=?` | the response carries `X-Amzn-Trace-Id` with trace and decision |
 //! | not sampled | nothing; calls to other services carry `Sampled=0` |
 //! | [ignored](XRayLayer::ignore), or the SDK is disabled | nothing; whatever is recorded inside does nothing |
@@ -171,6 +171,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod body;
+mod end_at_headers;
 mod error;
 mod extract;
 mod future;
@@ -179,7 +180,6 @@ mod request;
 #[cfg(feature = "axum")]
 mod serve;
 mod service;
-mod until_head;
 
 pub use body::XRayBody;
 pub use extract::XRaySegment;

@@ -6,7 +6,7 @@ use std::str::from_utf8;
 use http::header::{HOST, USER_AGENT};
 use http::uri::Scheme;
 use http::{Extensions, HeaderMap, HeaderName, Method, Uri};
-use xray_core::http::IncomingRequest;
+use xray_core::http::ServerRequestInfo;
 
 /// Also the name of the response's header.
 pub(crate) const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -16,31 +16,32 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The request as it was received, whatever a router has made of it.
-pub(crate) fn facts<'a>(
+pub(crate) fn request_info<'a>(
     method: &'a Method,
     uri: &'a Uri,
     headers: &'a HeaderMap,
     extensions: &'a Extensions,
-) -> IncomingRequest<'a> {
+) -> ServerRequestInfo<'a> {
     // A header's text need not be ASCII; what is not UTF-8 is as if it were absent.
     let text = |name: HeaderName| headers.get(name).and_then(|value| from_utf8(value.as_bytes()).ok());
     let uri = original_uri(extensions).unwrap_or(uri);
-    let mut facts = IncomingRequest::default();
-    facts.method = method.as_str();
-    facts.scheme = uri.scheme_str();
-    facts.secure = extensions.get::<Scheme>() == Some(&Scheme::HTTPS);
+    let mut request_info = ServerRequestInfo::default();
+    request_info.method = method.as_str();
+    request_info.scheme = uri.scheme_str();
+    request_info.secure = extensions.get::<Scheme>() == Some(&Scheme::HTTPS);
     // A target with an authority (HTTP/2, a request to a proxy) has the last word over `Host`: RFC 9112, 3.2.2.
-    facts.host = uri.authority().map(|authority| authority.as_str()).or_else(|| text(HOST));
+    request_info.host = uri.authority().map(|authority| authority.as_str()).or_else(|| text(HOST));
     // `OPTIONS *` asks for no path.
-    facts.target = uri.path_and_query().map(|target| target.as_str()).filter(|target| *target != "*").unwrap_or("");
-    facts.user_agent = text(USER_AGENT);
-    facts.forwarded_for = text(FORWARDED_FOR);
-    facts.forwarded_proto = text(FORWARDED_PROTO);
-    facts.peer = peer(extensions);
-    facts.trace_header = text(TRACE_HEADER);
-    facts.traceparent = text(TRACEPARENT);
-    facts.tracestate = facts.traceparent.and_then(|_| text(TRACESTATE));
-    facts
+    request_info.target =
+        uri.path_and_query().map(|target| target.as_str()).filter(|target| *target != "*").unwrap_or("");
+    request_info.user_agent = text(USER_AGENT);
+    request_info.forwarded_for = text(FORWARDED_FOR);
+    request_info.forwarded_proto = text(FORWARDED_PROTO);
+    request_info.peer = peer(extensions);
+    request_info.trace_header = text(TRACE_HEADER);
+    request_info.traceparent = text(TRACEPARENT);
+    request_info.tracestate = request_info.traceparent.and_then(|_| text(TRACESTATE));
+    request_info
 }
 
 /// The target before a nested router cut its prefix off.
@@ -89,8 +90,12 @@ mod tests {
                 request = request.header(HOST, host);
             }
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            let facts = facts(&parts.method, &parts.uri, &parts.headers, &parts.extensions);
-            assert_eq!((facts.scheme, facts.host, facts.target), (scheme, host, target), "{uri} {header:?}");
+            let request_info = request_info(&parts.method, &parts.uri, &parts.headers, &parts.extensions);
+            assert_eq!(
+                (request_info.scheme, request_info.host, request_info.target),
+                (scheme, host, target),
+                "{uri} {header:?}"
+            );
         }
     }
 
@@ -101,8 +106,8 @@ mod tests {
             .header(TRACE_HEADER, http::HeaderValue::from_bytes(b"Root=\xff").unwrap())
             .extension("192.0.2.7:80".parse::<SocketAddr>().unwrap());
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let facts = facts(&parts.method, &parts.uri, &parts.headers, &parts.extensions);
-        assert_eq!((facts.user_agent, facts.trace_header), (Some("agent \u{e9}"), None));
-        assert_eq!(facts.peer, Some([192, 0, 2, 7].into()));
+        let request_info = request_info(&parts.method, &parts.uri, &parts.headers, &parts.extensions);
+        assert_eq!((request_info.user_agent, request_info.trace_header), (Some("agent \u{e9}"), None));
+        assert_eq!(request_info.peer, Some([192, 0, 2, 7].into()));
     }
 }

@@ -53,9 +53,9 @@ where
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let (mut incoming, until_head, request) = self.config.begin(request);
+        let (mut incoming, end_at_headers, request) = self.config.begin(request);
         // Part of the request's work already: a future recorded as a subsegment takes its parent when it is made.
         let inner = incoming.run(|| self.inner.call(request));
-        ResponseFuture { inner, incoming, until_head }
+        ResponseFuture { inner, incoming, end_at_headers }
     }
 }

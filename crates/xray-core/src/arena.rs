@@ -67,7 +67,7 @@ impl Arena {
     }
 
     /// Moves the bytes of all `spans`, which must be all that are not released, to the front of a new buffer.
-    pub(crate) fn squeeze<'a>(&mut self, spans: impl Iterator<Item = &'a mut Span>) {
+    pub(crate) fn compact<'a>(&mut self, spans: impl Iterator<Item = &'a mut Span>) {
         let mut bytes = Vec::with_capacity(self.bytes.len() - self.garbage);
         for span in spans {
             let start = bytes.len() as u32;

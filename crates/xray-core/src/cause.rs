@@ -111,9 +111,9 @@ impl Exception {
     /// What can be told of an error by its text alone: that, and the name of its type.
     ///
     /// ```
-    /// assert_eq!(xray_core::Exception::displayed(&"broken".to_owned()).kind(), "String");
+    /// assert_eq!(xray_core::Exception::from_display(&"broken".to_owned()).kind(), "String");
     /// ```
-    pub fn displayed<E: fmt::Display>(error: &E) -> Exception {
+    pub fn from_display<E: fmt::Display>(error: &E) -> Exception {
         let message = text_of(error);
         Exception::with_identity(
             Identity::alike(&message),
@@ -132,10 +132,10 @@ impl Exception {
     /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("broken") }
     /// # }
     ///
-    /// let exception = xray_core::Exception::shown(&NotAnError(7));
+    /// let exception = xray_core::Exception::from_debug(&NotAnError(7));
     /// assert_eq!((exception.kind(), exception.message()), ("NotAnError", "broken"));
     /// ```
-    pub fn shown<E: fmt::Debug + fmt::Display + ?Sized>(error: &E) -> Exception {
+    pub fn from_debug<E: fmt::Debug + fmt::Display + ?Sized>(error: &E) -> Exception {
         let message = text_of(error);
         Exception::with_identity(Identity::alike(&message), leading_path(error), message)
     }
@@ -159,9 +159,9 @@ impl Exception {
     ///
     /// ```
     /// let payload = std::panic::catch_unwind(|| panic!("out of paper")).unwrap_err();
-    /// assert_eq!(xray_core::Exception::of_panic(&*payload).message(), "out of paper");
+    /// assert_eq!(xray_core::Exception::from_panic(&*payload).message(), "out of paper");
     /// ```
-    pub fn of_panic(payload: &(dyn std::any::Any + Send)) -> Exception {
+    pub fn from_panic(payload: &(dyn std::any::Any + Send)) -> Exception {
         panic_exception(payload)
     }
 
@@ -227,7 +227,7 @@ impl Exception {
     /// let duplicate = xray_core::Exception::new("23505", "Key (email)=(joe@example.com) already exists");
     /// segment.error(duplicate.holding_values());
     /// # segment.close();
-    /// # assert!(traces.take().one().root().json()["cause"].to_string().contains("Key (?) already exists"));
+    /// # assert!(traces.take().single().root().json()["cause"].to_string().contains("Key (?) already exists"));
     /// ```
     #[must_use]
     pub fn holding_values(mut self) -> Exception {

@@ -164,7 +164,7 @@ causes! {
     /// The X-Ray service refused the statistics of a sampling rule.
     SamplingStatistics = "sampling_statistics",
     /// An entity was too large for a datagram and lost parts.
-    Shed = "shed",
+    Trimmed = "trimmed",
     /// A document could not be sent.
     Unsent = "unsent",
 }
@@ -553,7 +553,7 @@ mod tests {
         {
             assert_eq!(limit.admit(Cause::Unsent, start + Duration::from_millis(millis)), want, "after {millis} ms");
         }
-        assert_eq!(limit.admit(Cause::Shed, start), Some(0));
+        assert_eq!(limit.admit(Cause::Trimmed, start), Some(0));
     }
 
     #[test]
@@ -596,7 +596,7 @@ mod tests {
         });
         let diagnostics = Diagnostics::new(Some(logger), Stderr::default());
         *own.lock().unwrap() = Some(diagnostics.clone());
-        diagnostics.warn(Cause::Shed, format_args!("first"));
+        diagnostics.warn(Cause::Trimmed, format_args!("first"));
         diagnostics.warn(Cause::Unsent, format_args!("second"));
         assert_eq!(*calls.lock().unwrap(), 2);
         own.lock().unwrap().take();

@@ -123,7 +123,7 @@ fn mark(text: &str) -> u32 {
 
 /// What an incoming header hands to all exits of its trace.
 #[derive(Debug)]
-pub(crate) struct Carried {
+pub(crate) struct Passthrough {
     /// The unreserved fields: `key=value;key=value`.
     fields: Box<str>,
     /// The `tracestate` that came.
@@ -289,7 +289,7 @@ impl<'a> TraceHeader<'a> {
     }
 
     /// What every exit sends on; `None` when there is nothing of the kind.
-    pub(crate) fn carried(&self) -> Option<Arc<Carried>> {
+    pub(crate) fn carried(&self) -> Option<Arc<Passthrough>> {
         if self.fields.is_empty() && self.w3c.is_none() {
             return None;
         }
@@ -299,11 +299,11 @@ impl<'a> TraceHeader<'a> {
             fields.extend([separator, key, "=", value]);
         }
         let tracestate = self.w3c.filter(|text| text.len() <= TRACESTATE_BUDGET).unwrap_or_default();
-        Some(Arc::new(Carried { fields: fields.into(), tracestate: tracestate.into(), w3c: self.w3c.is_some() }))
+        Some(Arc::new(Passthrough { fields: fields.into(), tracestate: tracestate.into(), w3c: self.w3c.is_some() }))
     }
 
     /// The calling side of [`carried`](TraceHeader::carried).
-    pub(crate) fn with_carried(self, carried: Option<&'a Carried>) -> TraceHeader<'a> {
+    pub(crate) fn with_carried(self, carried: Option<&'a Passthrough>) -> TraceHeader<'a> {
         self.with_fields(carried.map_or("", |carried| &carried.fields))
     }
 

@@ -1,16 +1,16 @@
 //! The `http` block: what was asked and what was answered.
 
-mod exchange;
+mod hook;
 mod incoming;
 mod outgoing;
-mod question;
 mod route;
 mod scheme;
+mod transfer;
 
 pub use crate::cause::error_chain;
-pub use incoming::{BodyLength, Incoming, IncomingOptions, IncomingRequest};
-pub use outgoing::{Outgoing, OutgoingOptions, OutgoingRequest, body_failure, copied_headers, header_value};
-pub use question::Question;
+pub use hook::Hook;
+pub use incoming::{BodyLength, ServerOptions, ServerRequest, ServerRequestInfo};
+pub use outgoing::{ClientOptions, ClientRequest, ClientRequestInfo, body_failure, copied_headers, header_value};
 pub use route::MatchedRoute;
 pub use scheme::Scheme;
 

@@ -181,7 +181,7 @@ impl IdSource {
     /// A forked process and a restored snapshot (Lambda) hold a copy of the generator and would repeat its
     /// ids. So each recorded trace and each subsegment stirs in bits of a clock reading that it takes anyway:
     /// the copies part ways at their next entity, on every thread.
-    pub(crate) fn stir(&self, entropy: u64) {
+    pub(crate) fn reseed(&self, entropy: u64) {
         if let IdSource::Thread = self {
             random::with(|rng| {
                 let stirred = rng.u64(..) ^ entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -286,7 +286,7 @@ mod tests {
         let start = Timestamp::from_micros(1_700_000_000_000_000);
         let after = |entropy| {
             random::with(|rng| rng.seed(7));
-            IdSource::Thread.stir(entropy);
+            IdSource::Thread.reseed(entropy);
             (IdSource::Thread.trace_id(start), IdSource::Thread.entity_id())
         };
         assert_eq!(after(1), after(1));

@@ -20,7 +20,7 @@
 //! })?;
 //! # drop(_in);
 //! # segment.close();
-//! # assert_eq!(traces.take().one().tree(), "shop [order_id=7]\n  load order [cached=false]\n");
+//! # assert_eq!(traces.take().single().tree(), "shop [order_id=7]\n  load order [cached=false]\n");
 //! # Ok(())
 //! # }
 //! ```
@@ -58,7 +58,6 @@
 //! | `AWS_XRAY_COLLECT_SQL_QUERIES` | records the text of queries, literals replaced |
 //! | `AWS_LOG_GROUP` | the group of CloudWatch logs that segments refer to, in the place of those that plugins find |
 
-mod about;
 mod arena;
 mod aws;
 mod buffer;
@@ -84,6 +83,7 @@ mod random;
 mod recorder;
 mod redact;
 pub mod sampling;
+mod service_info;
 mod sql;
 pub mod stats;
 pub mod testing;

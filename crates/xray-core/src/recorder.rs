@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 pub use builder::{ConfigError, RecorderBuilder};
 pub use flush::FlushedFuture;
 
-use crate::about::About;
 use crate::context::{ContextMissing, MissingContext};
 use crate::diagnostics::{Cause, Diagnostics, Level};
 use crate::document::{Document, HEADER, MAX_DOCUMENT};
 use crate::emit::{Emitter, Flushed, MemoryEmitter};
-use crate::entity::{Beginning, Facade, Handle, Kind, Node, Passive, Segment};
+use crate::entity::{Facade, Handle, Kind, Node, NonRecording, Segment, SegmentStart};
 use crate::env::Environment;
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::id::{IdSource, TraceId};
 use crate::naming::repair_name;
 use crate::sampling::{Decision, Explanation, Outcome, Sampler, SamplingRequest, Watch};
+use crate::service_info::ServiceInfo;
 use crate::stats::{Counters, Stats};
 use crate::testing::Traces;
 use crate::time::{Anchor, Clock};
@@ -80,7 +80,7 @@ pub struct Recorder(Arc<Inner>);
 
 struct Inner {
     enabled: bool,
-    about: About,
+    service_info: ServiceInfo,
     tracing_name: Option<String>,
     propagation: Propagation,
     threshold: usize,
@@ -252,10 +252,10 @@ impl Recorder {
         header: &TraceHeader<'_>,
     ) -> (Segment, Option<Watch>) {
         if !self.0.enabled {
-            return (Segment::begun(Handle::Absent), None);
+            return (Segment::begun(Handle::Noop), None);
         }
         let cleaned = repair_name(request.service, self.counters(), self.diagnostics());
-        let service_type = request.service_type.or_else(|| self.0.about.origin());
+        let service_type = request.service_type.or_else(|| self.0.service_info.origin());
         let request = SamplingRequest { service: &cleaned, service_type, ..*request };
         let (mut decision, explanation) = match header.sampled() {
             Some(SamplingFlag::Sampled) => (Decision::sampled(), None),
@@ -279,7 +279,7 @@ impl Recorder {
     /// applies, though it never panics here; in both cases nothing is recorded and calls carry no header.
     pub fn facade(&self, header: &TraceHeader<'_>) -> Facade {
         if !self.0.enabled {
-            return Facade::new(Handle::Absent);
+            return Facade::new(Handle::Noop);
         }
         Facade::new(match (header.trace_id(), header.parent(), header.sampled()) {
             (Some(trace_id), Some(_), Some(sampled)) => {
@@ -289,16 +289,16 @@ impl Recorder {
                 let message = format_args!("trace {trace_id}: an invocation of this function: {said} by Lambda");
                 self.diagnostics().debug(Cause::Decision, message);
                 match self.begin_decided(Kind::Facade, "facade", header, &decision) {
-                    Handle::Passive(passive) => Handle::Passive(passive.serving_invocation()),
+                    Handle::NonRecording(passive) => Handle::NonRecording(passive.serving_invocation()),
                     facade => facade,
                 }
             }
-            (Some(trace_id), None, None) => Handle::Passive(
-                Passive::passing_through(self, trace_id, header.carried(), header.received()).serving_invocation(),
+            (Some(trace_id), None, None) => Handle::NonRecording(
+                NonRecording::passing_through(self, trace_id, header.carried(), header.received()).serving_invocation(),
             ),
             (None, None, None) if header.root().is_none() => {
                 self.0.context_missing.apply_in_call(&MissingContext::in_invocation(), self.diagnostics());
-                Handle::Absent
+                Handle::Noop
             }
             _ => {
                 self.diagnostics().error(
@@ -307,7 +307,7 @@ impl Recorder {
                         "invocation not recorded: its trace header lacks a readable Root, Parent or Sampled ({header})"
                     ),
                 );
-                Handle::Absent
+                Handle::Noop
             }
         })
     }
@@ -315,19 +315,19 @@ impl Recorder {
     fn begin_decided(&self, kind: Kind, name: &str, header: &TraceHeader<'_>, decision: &Decision) -> Handle {
         let (carried, received) = (header.carried(), header.received());
         if !decision.is_sampled() {
-            return Handle::Passive(match header.trace_id() {
-                Some(trace_id) => Passive::new(self, trace_id, carried, received),
-                None => Passive::undated(self, carried, received),
+            return Handle::NonRecording(match header.trace_id() {
+                Some(trace_id) => NonRecording::new(self, trace_id, carried, received),
+                None => NonRecording::without_timestamp(self, carried, received),
             });
         }
         let anchor = Anchor::new(self.clock());
-        self.ids().stir(anchor.entropy());
+        self.ids().reseed(anchor.entropy());
         let (trace_id, parent) = match header.trace_id() {
             Some(trace_id) => (trace_id, header.parent()),
             // A parent without its trace cannot be found.
             None => (self.ids().trace_id(anchor.start()), None),
         };
-        let beginning = Beginning { kind, name, trace_id, parent, carried, received, anchor, decision };
+        let beginning = SegmentStart { kind, name, trace_id, parent, carried, received, anchor, decision };
         Handle::Recorded(Node::begin(self, beginning))
     }
 
@@ -380,7 +380,7 @@ impl Recorder {
         if !self.0.enabled {
             return Explanation::new(Outcome::NotSampled);
         }
-        let service_type = request.service_type.or_else(|| self.0.about.origin());
+        let service_type = request.service_type.or_else(|| self.0.service_info.origin());
         self.explanation(&SamplingRequest { service_type, ..*request })
     }
 
@@ -458,8 +458,8 @@ impl Recorder {
         self.0.propagation
     }
 
-    pub(crate) fn about(&self) -> &About {
-        &self.0.about
+    pub(crate) fn service_info(&self) -> &ServiceInfo {
+        &self.0.service_info
     }
 
     pub(crate) fn streaming_threshold(&self) -> usize {

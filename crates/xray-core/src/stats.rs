@@ -80,9 +80,9 @@ counts! {
     /// Retries of requests to a collector or the X-Ray service.
     retries,
     /// Traces that were recorded and not kept: nothing failed in them, and they were not slow.
-    not_kept,
+    traces_discarded,
     /// Documents that lost parts, such as metadata or stack frames, to fit into a datagram.
-    shed,
+    trimmed,
     /// Values written to a segment or subsegment after it was closed, and ignored.
     late_writes,
     /// Annotations ignored because their segment or subsegment had 50 already, all that X-Ray indexes, or 52 KiB

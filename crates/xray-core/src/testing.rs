@@ -19,7 +19,7 @@ use crate::emit::MemoryEmitter;
 /// segment.subsegment("load order").annotate("order_id", 7);
 /// segment.close();
 ///
-/// let trace = traces.take().one();
+/// let trace = traces.take().single();
 /// assert_eq!(trace.tree(), "shop\n  load order [order_id=7]\n");
 /// assert_eq!(trace.find("load order").annotation("order_id"), 7);
 /// ```
@@ -76,7 +76,7 @@ impl Taken {
     ///
     /// # Panics
     /// When there is none or more than one.
-    pub fn one(self) -> Trace {
+    pub fn single(self) -> Trace {
         let mut traces = self.traces();
         assert_eq!(traces.len(), 1, "expected exactly one trace");
         traces.remove(0)

@@ -25,14 +25,14 @@ use crate::user_code;
 /// segment.fault("no such order");
 /// ```
 ///
-/// For a type that has text and no more, use [`Exception::displayed`] or [`Exception::shown`]. The parameter `M`
+/// For a type that has text and no more, use [`Exception::from_display`] or [`Exception::from_debug`]. The parameter `M`
 /// says which form an error has; the compiler finds it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be recorded as an exception",
     label = "neither an `Error` nor text",
     note = "errors, references to errors, `Box<dyn Error>`, `anyhow::Error`, `eyre::Report`, `&str` and `String` are \
             recorded as they are",
-    note = "of a type that only implements `Display`, record `xray_core::Exception::displayed(&value)`; \
+    note = "of a type that only implements `Display`, record `xray_core::Exception::from_display(&value)`; \
             of a value of another kind, record `xray_core::Exception::new(\"Type\", \"message\")`"
 )]
 pub trait ToException<M> {

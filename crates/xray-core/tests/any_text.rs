@@ -12,8 +12,10 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use xray_core::diagnostics::{Cause, Diagnostic, Level};
 use xray_core::emit::MemoryEmitter;
 use xray_core::http::{BodyLength, HttpRequest, HttpResponse};
-use xray_core::http::{Incoming, IncomingOptions, IncomingRequest, Outgoing, OutgoingOptions, OutgoingRequest};
-use xray_core::plugin::{Host, Plugin};
+use xray_core::http::{
+    ClientOptions, ClientRequest, ClientRequestInfo, ServerOptions, ServerRequest, ServerRequestInfo,
+};
+use xray_core::plugin::{Detected, Plugin};
 use xray_core::sampling::{Decision, Sampler, SamplingRequest};
 use xray_core::{Aws, Exception, Naming, Recorder, Segment, Sql, TraceHeader};
 
@@ -90,9 +92,9 @@ impl Plugin for Finds {
         &self.0[0]
     }
 
-    fn detect(&self) -> Result<Host, Box<dyn Error + Send + Sync>> {
+    fn detect(&self) -> Result<Detected, Box<dyn Error + Send + Sync>> {
         let text = |n: usize| self.0[n % self.0.len()].as_str();
-        let fields = (0..6).fold(Host::new(text(0), text(1)), |host, n| host.field(text(n), text(n + 1)));
+        let fields = (0..6).fold(Detected::new(text(0), text(1)), |host, n| host.field(text(n), text(n + 1)));
         Ok(fields.log_group(text(2), Some(text(3).to_owned())).log_group(text(4), None))
     }
 }
@@ -136,20 +138,20 @@ fn record(recorder: &Recorder, text: impl Fn(usize) -> String) {
     let texts: Vec<String> = (0..32).map(text).collect();
     let t: Vec<&str> = texts.iter().map(String::as_str).collect();
     let attributes = [(t[0], t[1])];
-    let mut request = IncomingRequest::default();
+    let mut request = ServerRequestInfo::default();
     (request.method, request.scheme, request.target) = (t[2], Some(t[3]), t[4]);
     (request.host, request.user_agent, request.forwarded_for) = (Some(t[5]), Some(t[6]), Some(t[7]));
     (request.trace_header, request.traceparent, request.tracestate) = (Some(t[8]), Some(t[9]), Some(t[10]));
     (request.forwarded_proto, request.attributes) = (Some(t[11]), &attributes);
     let naming = Naming::dynamic(t[11]);
-    let mut options = IncomingOptions::new(naming);
+    let mut options = ServerOptions::new(naming);
     options.set_keep_query(t[0].len().is_multiple_of(2));
     options.set_trust_forwarded_proto(true);
-    let mut incoming = Incoming::begin(recorder, &options, &request);
+    let mut incoming = ServerRequest::begin(recorder, &options, &request);
     let segment = incoming.segment().clone();
     segment.set_user(t[12]).annotate(t[13], t[14]).annotate(t[14], t[15]);
     segment.metadata(t[16], t[17]).metadata_in(t[18], t[19], &BTreeMap::from([(t[20], t[21])]));
-    segment.fault(Exception::new(t[22], t[23])).error(t[24]).fault(Exception::displayed(&t[25]));
+    segment.fault(Exception::new(t[22], t[23])).error(t[24]).fault(Exception::from_display(&t[25]));
 
     let call = segment.subsegment(t[26]);
     call.set_http_request(&HttpRequest::new(t[0], t[1]).user_agent(t[2]).client_ip(t[3]).keep_query(true));
@@ -162,10 +164,10 @@ fn record(recorder: &Recorder, text: impl Fn(usize) -> String) {
         segment.subsegment(sql.name()).set_sql(&sql).close();
     }
 
-    let mut request = OutgoingRequest::default();
+    let mut request = ClientRequestInfo::default();
     (request.method, request.scheme, request.authority, request.target) = (t[0], t[1], t[2], t[3]);
     request.name = Some(t[4]).filter(|name| name.len().is_multiple_of(2));
-    if let Some(mut outgoing) = Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request) {
+    if let Some(mut outgoing) = ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &request) {
         for (name, value) in outgoing.headers() {
             assert!(value.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{name}: {value:?}");
         }

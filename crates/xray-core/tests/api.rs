@@ -30,7 +30,7 @@ fn recorded(work: impl FnOnce()) -> (bool, bool, String, String) {
         work();
     }
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     let work = trace.find("work");
     let exception = &work.json()["cause"]["exceptions"][0];
     let text = |name: &str| exception[name].as_str().unwrap_or_default().to_owned();
@@ -133,7 +133,7 @@ fn annotations_take_references_and_options() {
     // `None` leaves what was there.
     segment.annotate("count", None::<u8>);
     segment.close();
-    assert_eq!(traces.take().one().tree(), "shop [count=7, name=ann, note=true]\n");
+    assert_eq!(traces.take().single().tree(), "shop [count=7, name=ann, note=true]\n");
     assert!(traces.take().is_empty());
 }
 
@@ -150,12 +150,12 @@ fn a_called_service_is_below_the_call() {
     shop.close();
     let taken = traces.take();
     assert!(!taken.is_empty());
-    let trace = taken.one();
+    let trace = taken.single();
     assert_eq!(trace.root().name(), "shop");
     assert_eq!(trace.tree(), "shop\n  stock.local\n    stock\n      query\n");
     assert_eq!(trace.children(trace.find("stock.local"))[0].name(), "stock");
     // Alone, the called service is the root.
     let stock = recorder.begin_from("stock", &TraceHeader::parse(&header));
     stock.close();
-    assert_eq!(traces.take().one().tree(), "stock\n");
+    assert_eq!(traces.take().single().tree(), "stock\n");
 }

@@ -48,7 +48,7 @@ fn the_first_thousand_metadata_values_are_kept() {
     });
     let kept = part["metadata"]["default"].as_object().unwrap();
     assert_eq!((kept.len(), &kept["k0"], &kept["k999"]), (1000, &json!(0), &json!(999)));
-    assert_eq!((recorder.stats().metadata_dropped, recorder.stats().shed), (39_000, 0));
+    assert_eq!((recorder.stats().metadata_dropped, recorder.stats().trimmed), (39_000, 0));
     assert_eq!(told, [Cause::Metadata], "warned of once");
 }
 

@@ -37,7 +37,7 @@ fn traced<T>(work: impl FnOnce(&Segment) -> T) -> (T, Trace) {
         work(&segment)
     };
     segment.close();
-    (result, traces.take().one())
+    (result, traces.take().single())
 }
 
 /// Runs a future to its end on this thread.
@@ -233,7 +233,7 @@ async fn captured_futures_can_be_spawned() {
     work.await;
     segment.close();
     let want = "shop\n  owned [text=owned]\n  borrowed [text=borrowed]\n  future\n  fallible fault\n  callback\n";
-    assert_eq!(traces.take().one().tree(), want);
+    assert_eq!(traces.take().single().tree(), want);
 }
 
 #[test]

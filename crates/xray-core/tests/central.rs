@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use xray_core::diagnostics::{Cause, Level};
 use xray_core::emit::MemoryEmitter;
-use xray_core::sampling::{Central, FixedTarget, Rate, RecordThenDecide, Rules, SamplingRequest};
+use xray_core::sampling::{Central, FixedTarget, Rate, Rules, SamplingRequest, TailSampler};
 use xray_core::{Recorder, RecorderBuilder};
 
 use daemon::{Daemon, Reply};
@@ -113,7 +113,7 @@ fn nobody_is_asked_where_local_rules_were_chosen_on_lambda_and_when_disabled() {
 fn a_sampler_that_wraps_another_starts_it() {
     let (told, calls) = channel();
     let daemon = telling(told);
-    let sampler = RecordThenDecide::failures().besides(Central::with_fallback(local()));
+    let sampler = TailSampler::failures().or_sampled_by(Central::with_fallback(local()));
     let recorder = recorder(&daemon).0.sampling(sampler).build().unwrap();
     let request = SamplingRequest::new("shop");
     assert!(recorder.explain(&request).to_string().starts_with("recorded for the time being"));

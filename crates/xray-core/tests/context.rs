@@ -126,7 +126,7 @@ fn futures_joined_are_siblings() {
         });
         runtime.block_on(async { tokio::spawn(all).await }).unwrap();
         segment.close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         let names = |parent: &str| {
             let mut names: Vec<_> = trace.children(trace.find(parent)).iter().map(|child| child.name()).collect();
             names.sort_unstable();
@@ -179,7 +179,7 @@ fn a_handle_that_is_entered_or_scoped_may_be_a_temporary() {
         current_id()
     };
     assert!(id.is_some());
-    assert_eq!(traces.take().one().tree(), "job [order=7]\n  part [part=8]\n");
+    assert_eq!(traces.take().single().tree(), "job [order=7]\n  part [part=8]\n");
 
     // As to a spawned task.
     let work = recorder.begin("job").scope(async {
@@ -191,7 +191,7 @@ fn a_handle_that_is_entered_or_scoped_may_be_a_temporary() {
     });
     assert!(traces.take().is_empty(), "it is open");
     Builder::new_current_thread().build().unwrap().block_on(async { tokio::spawn(work).await }).unwrap();
-    assert_eq!(traces.take().one().tree(), "job [order=7]\n  part [part=8]\n");
+    assert_eq!(traces.take().single().tree(), "job [order=7]\n  part [part=8]\n");
 }
 
 #[test]
@@ -200,13 +200,13 @@ fn a_close_is_a_close_whatever_guard_there_is_and_an_entity_keeps_nothing_open()
     let segment = recorder.begin("closed by hand");
     let guard = segment.enter();
     segment.close();
-    assert_eq!(traces.take().one().tree(), "closed by hand\n");
+    assert_eq!(traces.take().single().tree(), "closed by hand\n");
     drop((guard, segment));
 
     let segment = recorder.begin("dropped");
     let (guard, scope) = (segment.entity().enter(), segment.downgrade().scope(async {}));
     drop(segment);
-    assert_eq!(traces.take().one().tree(), "dropped\n");
+    assert_eq!(traces.take().single().tree(), "dropped\n");
     drop((guard, scope));
     assert!(traces.take().is_empty());
 }
@@ -260,7 +260,7 @@ fn a_future_that_panics_leaves_nothing_on_its_thread() {
     };
     panics(&mut |cx| assert_eq!(carried.as_mut().poll(cx), Poll::Ready(())));
     segment.close();
-    assert_eq!(traces.take().one().tree(), "shop\n  sell fault\n");
+    assert_eq!(traces.take().single().tree(), "shop\n  sell fault\n");
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn values_are_dropped_in_the_context_of_their_code() {
     segment.close();
     assert!(seen.lock().unwrap().iter().all(Option::is_some), "{seen:?}");
     assert_eq!(
-        traces.take().one().tree(),
+        traces.take().single().tree(),
         "shop [dropped=true]\n  returns [dropped=true]\n  panics fault [dropped=true]\n  \
          cancelled [dropped=true]\n  cancelled closure [dropped=true]\n"
     );
@@ -364,7 +364,7 @@ fn a_thread_that_ends_may_still_use_the_sdk() {
         })
         .join()
         .unwrap();
-        let tree = traces.take().one().tree();
+        let tree = traces.take().single().tree();
         assert!(tree.contains("\n  last words fault [n=1]\n"), "{tree}");
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use xray_core::diagnostics::{Cause, Level};
 use xray_core::emit::MemoryEmitter;
-use xray_core::http::{Incoming, IncomingOptions, IncomingRequest};
-use xray_core::sampling::{Always, FixedTarget, Rate, RecordThenDecide, Rule, Rules, Sampler};
+use xray_core::http::{ServerOptions, ServerRequest, ServerRequestInfo};
+use xray_core::sampling::{Always, FixedTarget, Rate, Rule, Rules, Sampler, TailSampler};
 use xray_core::{Naming, Recorder, RecorderBuilder, TraceHeader};
 
 #[path = "support/child.rs"]
@@ -122,7 +122,7 @@ fn each_document_is_a_line_with_its_trace_entity_size_and_number_of_entities() {
 
 #[test]
 fn each_document_that_is_held_back_or_dropped_is_a_line_that_says_why() {
-    let (recorder, _, lines) = reporting(RecordThenDecide::failures(), Some(Level::Debug));
+    let (recorder, _, lines) = reporting(TailSampler::failures(), Some(Level::Debug));
     let segment = recorder.begin("shop");
     let trace = segment.trace_id().unwrap();
     // More than a trace holds before the complete ones are sent.
@@ -222,9 +222,9 @@ fn a_host_pattern_that_never_matches_is_reported_once() {
     assert_eq!(said.len(), 2);
 
     // A layer's own, by the recorder that it uses.
-    let options = IncomingOptions::new(Naming::dynamic("shop").matching("api.example.com/v1"));
+    let options = ServerOptions::new(Naming::dynamic("shop").matching("api.example.com/v1"));
     for _ in 0..2 {
-        let incoming = Incoming::begin(&recorder, &options, &IncomingRequest::default());
+        let incoming = ServerRequest::begin(&recorder, &options, &ServerRequestInfo::default());
         drop(incoming);
     }
     let said = taken(&lines);

@@ -54,11 +54,11 @@ fn metadata_too_large_for_a_datagram_is_shed_and_all_else_is_there() {
     assert_eq!(part["metadata"]["default"]["medium"].as_str().unwrap().len(), 20_000);
     assert_eq!(part["metadata"]["debug"]["large"], "removed: 200002 bytes");
     assert!(
-        part["metadata"]["xray"]["shed"].as_str().unwrap().contains("200002 bytes"),
+        part["metadata"]["xray"]["trimmed"].as_str().unwrap().contains("200002 bytes"),
         "{}",
         part["metadata"]["xray"]
     );
-    assert_eq!((recorder.stats().shed, recorder.stats().dropped_oversize), (1, 0));
+    assert_eq!((recorder.stats().trimmed, recorder.stats().dropped_oversize), (1, 0));
 }
 
 /// What makes a subsegment too large.
@@ -123,8 +123,8 @@ fn whatever_is_too_large_is_shed_until_it_fits() {
         assert_eq!(union.len(), 2, "{case}");
         let part = &union[&id].json;
         assert_eq!((&part["annotations"]["kept"], &part["throttle"]), (&json!(true), &json!(true)), "{case}");
-        assert!(part["metadata"]["xray"]["shed"].is_string(), "{case}: {}", part["metadata"]);
-        assert_eq!((recorder.stats().shed, recorder.stats().dropped_oversize), (1, 0), "{case}");
+        assert!(part["metadata"]["xray"]["trimmed"].is_string(), "{case}: {}", part["metadata"]);
+        assert_eq!((recorder.stats().trimmed, recorder.stats().dropped_oversize), (1, 0), "{case}");
     }
 }
 
@@ -150,7 +150,7 @@ fn a_long_list_of_an_aws_call_is_shortened_before_anything_else_is_shed() {
         assert_eq!((&aws["region"], &aws["retries"]), (&json!("eu-west-1"), &json!(1)), "{case}");
         let kept = aws["tables"].to_string();
         assert!((1000..5000).contains(&kept.len()) && kept.contains("table 0"), "{case}: {kept}");
-        assert_eq!(part["metadata"]["xray"]["shed"], "long lists of aws", "{case}");
+        assert_eq!(part["metadata"]["xray"]["trimmed"], "long lists of aws", "{case}");
     }
 }
 
@@ -212,7 +212,7 @@ fn the_report_of_what_was_shed_fits_as_well() {
         let segment = recorder.begin(text(200));
         segment.metadata(&text(400), &"x".repeat(100_000)).metadata_in("filler", "k", &"x".repeat(filler));
         segment.close();
-        assert_eq!((union(&emitter.take()).len(), recorder.stats().shed), (1, 1), "{filler}");
+        assert_eq!((union(&emitter.take()).len(), recorder.stats().trimmed), (1, 1), "{filler}");
     }
 }
 
@@ -256,7 +256,7 @@ fn medium_subsegments_are_split_by_size() {
     let documents = emitter.take();
     assert!(documents.len() > 10, "{}", documents.len());
     assert_eq!(union(&documents).len(), 121);
-    assert_eq!((recorder.stats().shed, recorder.stats().dropped_oversize), (0, 0));
+    assert_eq!((recorder.stats().trimmed, recorder.stats().dropped_oversize), (0, 0));
 }
 
 #[test]

@@ -270,7 +270,7 @@ fn a_value_may_call_the_sdk_while_it_serialises() {
         segment.metadata("outer", &Instrumented(&segment));
     }
     assert_eq!(recorder.stats().late_writes, 1);
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     assert_eq!(trace.tree(), "shop [seen=true]\n  serialise\n");
     assert_eq!(trace.root().json()["metadata"], json!({"default": {"inner": "inner"}}));
 }
@@ -392,7 +392,7 @@ fn the_first_close_or_the_last_drop_closes_once() {
     });
     moved.join().unwrap();
     drop(segment);
-    assert_eq!(traces.take().one().tree(), "shop\n  closed\n  dropped [on=thread]\n");
+    assert_eq!(traces.take().single().tree(), "shop\n  closed\n  dropped [on=thread]\n");
 }
 
 #[test]
@@ -417,14 +417,14 @@ fn only_owners_keep_an_entity_open() {
         assert!(!open);
     }
     drop((guard, in_scope));
-    assert_eq!(traces.take().one().tree(), "shop\n  part\n");
+    assert_eq!(traces.take().single().tree(), "shop\n  part\n");
     // A borrowed handle may close, and a dropped one does not.
     let (segment, _, traces) = begun();
     drop((segment.downgrade(), segment.entity().segment()));
     assert!(segment.is_recording());
     segment.entity().segment().close();
     assert!(!segment.is_recording());
-    assert_eq!(traces.take().one().tree(), "shop\n");
+    assert_eq!(traces.take().single().tree(), "shop\n");
 }
 
 #[test]
@@ -436,7 +436,7 @@ fn a_handle_dropped_while_a_panic_unwinds_is_a_fault() {
     }));
     assert!(panics.is_err());
     segment.close();
-    assert_eq!(traces.take().one().tree(), "shop\n  part fault\n");
+    assert_eq!(traces.take().single().tree(), "shop\n  part fault\n");
 }
 
 #[test]
@@ -508,7 +508,7 @@ fn an_unsampled_subsegment_hides_all_below_it() {
     segment.subsegment("seen").close();
     drop(hidden);
     segment.close();
-    assert_eq!(traces.take().one().tree(), "shop\n  seen\n");
+    assert_eq!(traces.take().single().tree(), "shop\n  seen\n");
 }
 
 #[test]

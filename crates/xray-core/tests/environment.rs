@@ -7,7 +7,7 @@ use std::panic::catch_unwind;
 use std::time::Duration;
 
 use xray_core::context::current_for_call;
-use xray_core::http::{Incoming, IncomingOptions, IncomingRequest};
+use xray_core::http::{ServerOptions, ServerRequest, ServerRequestInfo};
 use xray_core::sampling::Always;
 use xray_core::{Naming, Recorder, Sql, TraceHeader, current, try_current};
 
@@ -124,9 +124,9 @@ fn the_tracing_name_replaces_the_default_of_servers() {
         (&recorder, dynamic(), None, "from the environment"),
         (&isolated, Naming::fixed("shop"), None, "shop"),
     ] {
-        let mut request = IncomingRequest::default();
+        let mut request = ServerRequestInfo::default();
         (request.method, request.target, request.host) = ("GET", "/", host);
-        let mut incoming = Incoming::begin(recorder, &IncomingOptions::new(naming), &request);
+        let mut incoming = ServerRequest::begin(recorder, &ServerOptions::new(naming), &request);
         incoming.end();
         if let [document] = &emitter.take()[..] {
             assert!(document.json().starts_with(&format!(r#"{{"name":"{want}""#)), "{document:?}");

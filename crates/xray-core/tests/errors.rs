@@ -46,7 +46,7 @@ fn traced(work: impl FnOnce(&Segment)) -> Trace {
         work(&segment);
     }
     segment.close();
-    traces.take().one()
+    traces.take().single()
 }
 
 fn exceptions(of: &Recorded) -> &[Value] {
@@ -292,7 +292,7 @@ fn one_panic_that_passes_several_captures_is_one_exception() {
             capture("middle", |_| capture("inner", |_| -> () { panic!("out of paper") }))
         });
     }));
-    segment.fault(Exception::of_panic(&*panicked.unwrap_err()));
+    segment.fault(Exception::from_panic(&*panicked.unwrap_err()));
     // Another one with the same text is another one.
     for name in ["again", "and again"] {
         let _in = segment.enter();
@@ -300,7 +300,7 @@ fn one_panic_that_passes_several_captures_is_one_exception() {
         assert!(again.is_err());
     }
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     let exception = &exceptions(trace.find("inner"))[0];
     assert_eq!((&exception["type"], &exception["message"]), (&"panic".into(), &"out of paper".into()));
     for name in ["middle", "held", "outer"] {
@@ -339,5 +339,5 @@ fn what_a_destructor_records_during_a_panic_is_no_fault() {
     assert!(panicked.is_err());
     segment.close();
     let children = "    capture\n      inner\n    handle\n    entered\n    fails fault\n    future\n";
-    assert_eq!(traces.take().one().tree(), format!("shop\n  work fault\n{children}"));
+    assert_eq!(traces.take().single().tree(), format!("shop\n  work fault\n{children}"));
 }

@@ -187,7 +187,7 @@ fn what_runs_without_a_context_returns_as_always() {
     let segment = recorder.begin_from("shop", &TraceHeader::default());
     segment.subsegment("by hand").close();
     segment.close();
-    assert_eq!(traces.take().one().tree(), "shop\n  by hand\n");
+    assert_eq!(traces.take().single().tree(), "shop\n  by hand\n");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn what_asks_before_the_installation_is_reported_and_leaves_the_process_without_
     let installed = recorder.install();
     assert!(installed.is_active());
     Recorder::global().begin("shop").close();
-    assert_eq!(traces.take().one().tree(), "shop\n");
+    assert_eq!(traces.take().single().tree(), "shop\n");
     let late = Recorder::disabled().install();
     assert!(!late.is_active() && installed.is_active());
 }

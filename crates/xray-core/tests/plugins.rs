@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use xray_core::diagnostics::{Cause, Diagnostic, Level};
 use xray_core::emit::MemoryEmitter;
-use xray_core::plugin::{Ec2, Ecs, Eks, ElasticBeanstalk, Host, Plugin};
+use xray_core::plugin::{Detected, Ec2, Ecs, Eks, ElasticBeanstalk, Plugin};
 use xray_core::sampling::{Always, Decision, Sampler, SamplingRequest};
 use xray_core::serde_json::{Value, json};
 use xray_core::time::{Clock, Timestamp};
@@ -88,14 +88,14 @@ fn metadata_service() -> Endpoint {
 /// A plugin from outside.
 struct Rack<F>(F);
 
-type Detected = Result<Host, Box<dyn Error + Send + Sync>>;
+type Found = Result<Detected, Box<dyn Error + Send + Sync>>;
 
-impl<F: Fn() -> Detected + Send + Sync + 'static> Plugin for Rack<F> {
+impl<F: Fn() -> Found + Send + Sync + 'static> Plugin for Rack<F> {
     fn name(&self) -> &str {
         "Rack"
     }
 
-    fn detect(&self) -> Detected {
+    fn detect(&self) -> Found {
         (self.0)()
     }
 }
@@ -138,7 +138,7 @@ fn what_is_found_stands_beside_the_sdk_and_nothing_else_changes() {
         emitter.take()[0].json().to_owned()
     };
     let (builder, emitter, told) = builder();
-    let host = || Ok(Host::new("Example::Rack", "rack").field("unit", &7).log_group("shop", None));
+    let host = || Ok(Detected::new("Example::Rack", "rack").field("unit", &7).log_group("shop", None));
     let recorder = builder.plugin(Rack(host)).build().unwrap();
     ended(&told);
     recorder.begin("shop").close();
@@ -191,8 +191,8 @@ fn a_plugin_that_fails_leaves_no_trace_and_costs_no_other() {
         builder
             .plugin(Rack(|| panic!("a plugin's bug")))
             .plugin(Rack(|| Err("not here".into())))
-            .plugin(Rack(|| Ok(Host::new("o", "xray").field("sdk", "mine"))))
-            .plugin(Rack(|| Ok(Host::new("o", "large").field("text", &"x".repeat(5_000)))))
+            .plugin(Rack(|| Ok(Detected::new("o", "xray").field("sdk", "mine"))))
+            .plugin(Rack(|| Ok(Detected::new("o", "large").field("text", &"x".repeat(5_000)))))
             .plugin(Ecs::new().endpoint(wrong.url("/v4")))
             .plugin(Ecs::new().endpoint(never.url("/v4")).timeout(Duration::from_millis(20)))
             .plugin(Ec2::new().endpoint(missing.url("")))
@@ -232,7 +232,7 @@ fn a_sampler_knows_what_the_service_runs_on() {
     let released = Mutex::new(released);
     let host = move || {
         released.lock().unwrap().recv()?;
-        Ok(Host::new("Example::Rack", "rack"))
+        Ok(Detected::new("Example::Rack", "rack"))
     };
     let recorder = builder.sampling(types.clone()).plugin(Rack(host)).build().unwrap();
     drop(recorder.begin("shop"));
@@ -247,7 +247,7 @@ fn counting(asked: &Arc<AtomicUsize>) -> impl Plugin {
     let asked = asked.clone();
     Rack(move || {
         asked.fetch_add(1, Ordering::SeqCst);
-        Ok(Host::default())
+        Ok(Detected::default())
     })
 }
 
@@ -288,7 +288,7 @@ fn the_environment_names_endpoint_and_log_group() {
     assert_eq!(recorded, document(&recorded, None, json!({"cloudwatch_logs": logs})), "without any plugin");
 
     let (builder, emitter, told) = builder();
-    let rack = Rack(|| Ok(Host::default().log_group("of a plugin", None)));
+    let rack = Rack(|| Ok(Detected::default().log_group("of a plugin", None)));
     let recorder = builder.plugin(Ec2::new().endpoint(Endpoint::absent()).timeout(SOON)).plugin(rack).build().unwrap();
     ended(&told);
     let recorded = record(&recorder, &emitter);

@@ -182,7 +182,7 @@ fn counts_tell_what_was_repaired_and_ignored() {
     segment.close();
     segment.annotate("late", 1).metadata("late", &1).mark(xray_core::Flag::Error);
     let stats = recorder.stats();
-    let counts = (stats.names_repaired, stats.annotations_dropped, stats.shed, stats.late_writes);
+    let counts = (stats.names_repaired, stats.annotations_dropped, stats.trimmed, stats.late_writes);
     assert_eq!(counts, (1, 2, 1, 3));
 }
 
@@ -199,7 +199,7 @@ fn recorders_are_independent_and_their_clones_are_not() {
     both.close();
     segment.close();
     assert_eq!(of_one.take().traces().iter().map(|trace| trace.tree()).collect::<Vec<_>>(), ["one\n", "one again\n"]);
-    assert_eq!(of_other.take().one().tree(), "other\n  part\n");
+    assert_eq!(of_other.take().single().tree(), "other\n  part\n");
 }
 
 #[test]

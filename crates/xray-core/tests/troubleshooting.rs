@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use xray_core::diagnostics::Level;
 use xray_core::emit::MemoryEmitter;
-use xray_core::http::{Incoming, IncomingOptions, IncomingRequest};
-use xray_core::plugin::{Host, Plugin};
-use xray_core::sampling::{Always, FixedTarget, Rate, RecordThenDecide, Rule, Rules, Wildcard};
+use xray_core::http::{ServerOptions, ServerRequest, ServerRequestInfo};
+use xray_core::plugin::{Detected, Plugin};
+use xray_core::sampling::{Always, FixedTarget, Rate, Rule, Rules, TailSampler, Wildcard};
 use xray_core::{Naming, Recorder, RecorderBuilder, TraceHeader, annotate};
 
 #[path = "support/child.rs"]
@@ -93,8 +93,8 @@ fn quoted(guide: &str) -> Vec<&str> {
     lines
 }
 
-fn request<'a>(method: &'a str, target: &'a str, header: Option<&'a str>) -> IncomingRequest<'a> {
-    let mut request = IncomingRequest::default();
+fn request<'a>(method: &'a str, target: &'a str, header: Option<&'a str>) -> ServerRequestInfo<'a> {
+    let mut request = ServerRequestInfo::default();
     (request.method, request.target, request.host, request.trace_header) = (method, target, Some("shop.test"), header);
     request
 }
@@ -102,15 +102,15 @@ fn request<'a>(method: &'a str, target: &'a str, header: Option<&'a str>) -> Inc
 fn requests(log: &Log) {
     let rules = Rules::default().rule(Rule::new(FixedTarget(0), Rate(0.0)).describe("Probes").path("/health"));
     let recorder = log.builder().sampling(rules).build().unwrap();
-    let options = IncomingOptions::new("shop");
-    let incoming = Incoming::begin(&recorder, &options, &request("GET", "/orders/7", None));
+    let options = ServerOptions::new("shop");
+    let incoming = ServerRequest::begin(&recorder, &options, &request("GET", "/orders/7", None));
     incoming.segment().subsegment("load").close();
     incoming.segment().close();
-    drop(Incoming::begin(&recorder, &options, &request("GET", "/health", None)));
+    drop(ServerRequest::begin(&recorder, &options, &request("GET", "/health", None)));
     let not_sampled = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0";
-    drop(Incoming::begin(&recorder, &options, &request("GET", "/orders/7", Some(not_sampled))));
-    let options = IncomingOptions::new(Naming::dynamic("shop").matching("https://*.example.com"));
-    drop(Incoming::begin(&recorder, &options, &request("GET", "/", None)));
+    drop(ServerRequest::begin(&recorder, &options, &request("GET", "/orders/7", Some(not_sampled))));
+    let options = ServerOptions::new(Naming::dynamic("shop").matching("https://*.example.com"));
+    drop(ServerRequest::begin(&recorder, &options, &request("GET", "/", None)));
 
     let segment = recorder.begin_from("shop", &TraceHeader::parse("Sampled=1"));
     let subsegment = segment.subsegment("GET /{id}");
@@ -119,7 +119,7 @@ fn requests(log: &Log) {
     subsegment.annotate("late", 1);
     segment.close();
 
-    log.builder().sampling(RecordThenDecide::failures()).build().unwrap().begin("shop").close();
+    log.builder().sampling(TailSampler::failures()).build().unwrap().begin("shop").close();
 }
 
 fn configuration(log: &Log) {
@@ -184,7 +184,7 @@ impl Plugin for Nowhere {
         "Ecs"
     }
 
-    fn detect(&self) -> Result<Host, Box<dyn std::error::Error + Send + Sync>> {
+    fn detect(&self) -> Result<Detected, Box<dyn std::error::Error + Send + Sync>> {
         Err("not on this platform".into())
     }
 }

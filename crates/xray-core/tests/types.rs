@@ -6,8 +6,10 @@ use xray_core::context::{Entered, InEntity, InSubsegment, MissingContext, ParseC
 use xray_core::diagnostics::{Cause, Diagnostic, Level};
 use xray_core::document::Document;
 use xray_core::emit::{DaemonAddress, Emitter, Endpoint, Flushed, MemoryEmitter, ParseAddressError};
-use xray_core::http::{BodyLength, HttpRequest, HttpResponse, Incoming, IncomingOptions, Outgoing, OutgoingOptions};
-use xray_core::plugin::{Ec2, Ecs, Eks, ElasticBeanstalk, Host, Plugin};
+use xray_core::http::{
+    BodyLength, ClientOptions, ClientRequest, HttpRequest, HttpResponse, ServerOptions, ServerRequest,
+};
+use xray_core::plugin::{Detected, Ec2, Ecs, Eks, ElasticBeanstalk, Plugin};
 use xray_core::sampling::{
     Always, Decision, FixedTarget, Never, ParseRulesError, Rate, Rule, Rules, Sampler, SamplingRequest,
 };
@@ -43,11 +45,11 @@ fn public_types_cross_threads_and_can_be_printed() {
     shared::<(InEntity<()>, InSubsegment<()>, TryInSubsegment<()>)>();
     shared::<(Cause, Level, Document, Stats, Clock, Timestamp)>();
     shared::<(DaemonAddress, Endpoint, Flushed, MemoryEmitter)>();
-    shared::<(BodyLength, HttpRequest<'_>, HttpResponse, IncomingOptions, OutgoingOptions)>();
+    shared::<(BodyLength, HttpRequest<'_>, HttpResponse, ServerOptions, ClientOptions)>();
     shared::<(Always, Never, Rate, FixedTarget, Rule, Rules, Decision, SamplingRequest<'_>)>();
-    shared::<(Ec2, Ecs, Eks, ElasticBeanstalk, Host)>();
+    shared::<(Ec2, Ecs, Eks, ElasticBeanstalk, Detected)>();
     shared::<(Traces, Taken, Trace, Recorded)>();
-    sent::<(FlushedFuture, Incoming, Outgoing)>();
+    sent::<(FlushedFuture, ServerRequest, ClientRequest)>();
     printed::<(Entered, Diagnostic<'_>)>();
     cloned::<(Recorder, Segment, Subsegment, Entity, Facade, Traces, Exception)>();
     error::<ConfigError>();

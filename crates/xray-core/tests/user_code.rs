@@ -7,8 +7,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 use xray_core::emit::MemoryEmitter;
-use xray_core::http::{Outgoing, OutgoingOptions, OutgoingRequest, error_chain};
-use xray_core::plugin::Host;
+use xray_core::http::{ClientOptions, ClientRequest, ClientRequestInfo, error_chain};
+use xray_core::plugin::Detected;
 use xray_core::sampling::{Always, Decision, ParseRulesError, Sampler, SamplerContext, SamplingRequest};
 use xray_core::{AnnotationValue, Aws, Exception, Recorder, Segment};
 
@@ -88,10 +88,10 @@ impl Drop for Bomb {
     }
 }
 
-fn call(segment: &Segment) -> Outgoing {
-    let mut request = OutgoingRequest::default();
+fn call(segment: &Segment) -> ClientRequest {
+    let mut request = ClientRequestInfo::default();
     (request.method, request.scheme, request.authority, request.target) = ("GET", "http", "h", "/p");
-    Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request).unwrap()
+    ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &request).unwrap()
 }
 
 fn recorder() -> (Recorder, MemoryEmitter) {
@@ -122,8 +122,10 @@ fn every_way_to_record_an_error_survives_its_code() {
         ("a report", |segment, mean| _ = segment.fault(anyhow::Error::new(mean))),
         ("a failed call", |segment, mean| call(segment).failed(&mean)),
         ("an exception", |segment, mean| _ = segment.fault(Exception::from(&mean))),
-        ("text by Display", |segment, mean| _ = segment.fault(Exception::displayed(&mean))),
-        ("text by Debug", |segment, mean| _ = segment.fault(Exception::debugged(&mean)).fault(Exception::shown(&mean))),
+        ("text by Display", |segment, mean| _ = segment.fault(Exception::from_display(&mean))),
+        ("text by Debug", |segment, mean| {
+            _ = segment.fault(Exception::debugged(&mean)).fault(Exception::from_debug(&mean))
+        }),
     ];
     for (recording, record) in recordings {
         for mean in ALL {
@@ -172,8 +174,8 @@ fn every_value_that_is_recorded_survives_its_code() {
             assert_eq!(*aws, serde_json::json!({"operation": "Get", "kept": 1}));
         }
     }
-    let host = Host::new("o", "b").field("mean", &Mean::Display).field("n", &1);
-    assert_eq!(host, Host::new("o", "b").field("n", &1));
+    let host = Detected::new("o", "b").field("mean", &Mean::Display).field("n", &1);
+    assert_eq!(host, Detected::new("o", "b").field("n", &1));
 }
 
 #[test]

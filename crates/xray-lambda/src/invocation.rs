@@ -31,7 +31,7 @@ impl Invocation {
         // Caught only to learn the panic's message.
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
             if let Some(subsegment) = self.subsegment.take() {
-                subsegment.fault(Exception::of_panic(&*payload));
+                subsegment.fault(Exception::from_panic(&*payload));
                 subsegment.close();
             }
             self.announce();

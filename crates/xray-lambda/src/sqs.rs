@@ -96,7 +96,7 @@ impl<'a> SqsRecord<'a> {
     /// SqsRecord::link(&batch, headers.map(SqsRecord::with_header));
     /// # batch.close();
     /// # segment.close();
-    /// # let trace = traces.take().one();
+    /// # let trace = traces.take().single();
     /// # let linked = trace.find("write batch").metadata("xray", "linked_traces");
     /// # assert_eq!(*linked, serde_json::json!(["1-5759e988-bd862e3fe1be46a994272793"]));
     /// ```
@@ -159,7 +159,7 @@ mod tests {
         }
         drop(entered);
         segment.close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         assert_eq!(trace.tree(), "function\n  sampled\n    below\n");
         assert_eq!(*trace.find("sampled").metadata("xray", "linked_traces"), serde_json::json!([ROOT]));
     }
@@ -169,7 +169,7 @@ mod tests {
         let (recorder, traces) = Recorder::in_memory();
         let header = format!("Root={ROOT};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:1");
         SqsRecord::with_header(&header).begin(&recorder, "worker").close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         assert_eq!(trace.root().json()["trace_id"], ROOT);
         assert_eq!(trace.root().json()["parent_id"], "53995c3f42cd8ad8");
         let undecided = format!("Root={ROOT}");

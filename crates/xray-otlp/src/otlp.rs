@@ -27,7 +27,7 @@ const UNKNOWN_SERVICE: &str = "unknown_service";
 
 /// The maximum size of the documents in a request to X-Ray, which accepts 5 MB and 10,000 spans: an entity has some
 /// 100 bytes at least, and its span less than three times its size.
-const MOST_SIGNED_BYTES: usize = 768 << 10;
+const MAX_SIGNED_BYTES: usize = 768 << 10;
 
 /// The statuses that the specification calls retryable.
 const RETRIED: [u16; 4] = [429, 502, 503, 504];
@@ -273,7 +273,7 @@ impl OtlpBuilder {
         let service_name = environment.service_name.unwrap_or(self.service_name);
         let (name, signer, mut batching) = (shown(&target.url), self.signer, self.batching);
         if signer.is_some() {
-            batching.bytes = batching.bytes.min(MOST_SIGNED_BYTES);
+            batching.bytes = batching.bytes.min(MAX_SIGNED_BYTES);
         }
         let connect = move || -> Box<dyn Protocol> {
             Box::new(Exporter {

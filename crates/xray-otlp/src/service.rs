@@ -17,10 +17,10 @@ use crate::config::{ConfigError, endpoint_of};
 use crate::sign::{Account, Signer};
 
 /// The maximum number of documents in a request. It is the daemon's; the service states none.
-const MOST_DOCUMENTS: usize = 50;
+const MAX_DOCUMENTS: usize = 50;
 
 /// The maximum size of the documents in a request.
-const MOST_BYTES: usize = 512 << 10;
+const MAX_BYTES: usize = 512 << 10;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -68,8 +68,8 @@ impl PutTraceSegments {
         let url = endpoint_of("endpoint_url", &account.endpoint(config))?;
         let target = Target { url: format!("{url}/TraceSegments"), headers: HeaderMap::new(), timeout: TIMEOUT };
         let batching = Batching {
-            documents: batching.documents.min(MOST_DOCUMENTS),
-            bytes: batching.bytes.min(MOST_BYTES),
+            documents: batching.documents.min(MAX_DOCUMENTS),
+            bytes: batching.bytes.min(MAX_BYTES),
             ..batching
         };
         let name = shown(&target.url);

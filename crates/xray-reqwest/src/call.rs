@@ -9,7 +9,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame};
 use xray_core::Entity;
-use xray_core::http::{BodyLength, HttpResponse, Outgoing, OutgoingRequest, copied_headers, error_chain};
+use xray_core::http::{BodyLength, ClientRequest, ClientRequestInfo, HttpResponse, copied_headers, error_chain};
 
 use crate::options::{CallParent, Hook, Options, SubsegmentName, Untraced, WithoutHeader};
 use crate::outcome::{Outcome, RequestHead};
@@ -20,7 +20,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static(xray_core::TRACESTATE);
 
 /// What a request says of its destination. Empty is unknown: then the `Host` header counts.
 #[derive(Clone, Copy)]
-pub(crate) struct Destination<'a> {
+pub(crate) struct Target<'a> {
     pub(crate) scheme: &'a str,
     pub(crate) authority: &'a str,
     pub(crate) target: &'a str,
@@ -28,8 +28,8 @@ pub(crate) struct Destination<'a> {
 
 /// A sampled call that is under way.
 pub struct Call {
-    outgoing: Outgoing,
-    until_head: bool,
+    outgoing: ClientRequest,
+    end_at_headers: bool,
     watched: Option<(Hook, RequestHead)>,
 }
 
@@ -48,7 +48,7 @@ impl TraceHeaders {
         self
     }
 
-    fn with_those_of(mut self, outgoing: &Outgoing) -> TraceHeaders {
+    fn with_those_of(mut self, outgoing: &ClientRequest) -> TraceHeaders {
         for (header, (name, value)) in self.set.iter_mut().zip(outgoing.headers()) {
             let name = match name {
                 xray_core::TRACEPARENT => TRACEPARENT,
@@ -73,17 +73,17 @@ impl TraceHeaders {
 impl Options {
     /// Begins the call of a request below the entity of its extensions, `current` or the current one. Returns how its
     /// headers change, and what there is to record if the call is sampled.
-    pub(crate) fn depart(
+    pub(crate) fn start(
         &self,
         method: &Method,
-        to: Destination<'_>,
+        to: Target<'_>,
         headers: &HeaderMap,
         extensions: &Extensions,
         current: Option<&Entity>,
     ) -> (TraceHeaders, Option<Box<Call>>) {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let authority = if to.authority.is_empty() { text(HOST).unwrap_or_default() } else { to.authority };
-        let mut request = OutgoingRequest::default();
+        let mut request = ClientRequestInfo::default();
         request.method = method.as_str();
         request.scheme = to.scheme;
         request.authority = authority;
@@ -102,7 +102,9 @@ impl Options {
         if is_untraced {
             return (trace_headers, None);
         }
-        let Some(outgoing) = Outgoing::begin(parent, &self.outgoing, &request) else { return (trace_headers, None) };
+        let Some(outgoing) = ClientRequest::begin(parent, &self.outgoing, &request) else {
+            return (trace_headers, None);
+        };
         let trace_headers = trace_headers.with_those_of(&outgoing);
         if !outgoing.is_recording() {
             return (trace_headers, None);
@@ -111,7 +113,7 @@ impl Options {
             let url = format!("{}://{authority}{}", to.scheme, to.target);
             (hook, RequestHead { method: method.clone(), url, headers: headers.clone() })
         });
-        (trace_headers, Some(Box::new(Call { outgoing, until_head: self.until_head, watched })))
+        (trace_headers, Some(Box::new(Call { outgoing, end_at_headers: self.end_at_headers, watched })))
     }
 }
 
@@ -135,7 +137,7 @@ impl Call {
         self.note_grpc_status(headers);
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         let response = HttpResponse::new(status.as_u16()).content_length(length);
-        let ends = self.until_head || status == StatusCode::SWITCHING_PROTOCOLS;
+        let ends = self.end_at_headers || status == StatusCode::SWITCHING_PROTOCOLS;
         self.outgoing.head(response, if ends { BodyLength::Nothing } else { body });
         !self.outgoing.is_done()
     }

@@ -32,7 +32,7 @@
 //! | the body is dropped unread | as a response: the caller wanted its head alone |
 //!
 //! A trace that is not sampled sends `Sampled=0`. Then nothing is recorded, and nothing is allocated except the header's
-//! value. A trace that is [recorded before it is decided](xray_core::sampling::RecordThenDecide) sends `Sampled=?`.
+//! value. A trace that is [recorded before it is decided](xray_core::sampling::TailSampler) sends `Sampled=?`.
 //!
 //! # Which requests are not recorded
 //!

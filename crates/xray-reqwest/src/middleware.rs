@@ -11,7 +11,7 @@ use xray_core::Entity;
 use xray_core::http::BodyLength;
 
 use crate::body::XRayBody;
-use crate::call::{Call, Destination};
+use crate::call::{Call, Target};
 use crate::error::{AsError, Typed};
 use crate::future::{Answer, Recorded};
 use crate::options::{Options, option_methods};
@@ -48,7 +48,7 @@ use crate::options::{Options, option_methods};
 ///
 /// The same response and the same error. When a sampled call is recorded until the end of its body, an error
 /// *of the body* has the same kind and text, but two more `reqwest::Error` in its `source()` chain, which come
-/// from handing the body back to reqwest; [`until_head`](XRayMiddleware::until_head) avoids that.
+/// from handing the body back to reqwest; [`end_at_headers`](XRayMiddleware::end_at_headers) avoids that.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a middleware does nothing until a client is built with it"]
 pub struct XRayMiddleware {
@@ -79,7 +79,7 @@ impl Middleware for XRayMiddleware {
         'c: 'd,
         Self: 'd,
     {
-        match depart(&self.options, &mut request, extensions, None) {
+        match start(&self.options, &mut request, extensions, None) {
             None => next.run(request, extensions),
             Some(call) => Box::pin(Recorded::<_, OfMiddleware>::start(Some(call), || next.run(request, extensions))),
         }
@@ -87,7 +87,7 @@ impl Middleware for XRayMiddleware {
 }
 
 /// Gives the request its header. Returns what there is to record.
-pub(crate) fn depart(
+pub(crate) fn start(
     options: &Options,
     request: &mut Request,
     extensions: &Extensions,
@@ -96,8 +96,8 @@ pub(crate) fn depart(
     let url = request.url();
     let (scheme, authority) = (url.scheme(), url.authority());
     let target = url.as_str().get(scheme.len() + "://".len() + authority.len()..).unwrap_or_default();
-    let to = Destination { scheme, authority, target };
-    let (headers, call) = options.depart(request.method(), to, request.headers(), extensions, current);
+    let to = Target { scheme, authority, target };
+    let (headers, call) = options.start(request.method(), to, request.headers(), extensions, current);
     headers.apply_to(request.headers_mut());
     call
 }

@@ -5,15 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use xray_core::Entity;
-use xray_core::http::OutgoingOptions;
+use xray_core::http::ClientOptions;
 
 use crate::outcome::Outcome;
 
 /// The configuration of a client. [`option_methods`] sets it.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    pub(crate) outgoing: OutgoingOptions,
-    pub(crate) until_head: bool,
+    pub(crate) outgoing: ClientOptions,
+    pub(crate) end_at_headers: bool,
     pub(crate) hook: Option<Hook>,
     pub(crate) origin: Option<Origin>,
 }
@@ -140,8 +140,8 @@ macro_rules! option_methods {
         /// sampled pays nothing for it, nor does a tower client; with reqwest, whose body has to be handed back
         /// to it, a sampled call pays eight allocations, about 0.3 µs. Choose the head for bodies that are kept
         /// open on purpose, such as event streams.
-        pub fn until_head(self, until_head: bool) -> Self {
-            self.with(|options| options.until_head = until_head)
+        pub fn end_at_headers(self, end_at_headers: bool) -> Self {
+            self.with(|options| options.end_at_headers = end_at_headers)
         }
 
         /// Has `hook` see each sampled call when its response's head has come, or when it has failed before: it

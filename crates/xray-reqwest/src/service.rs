@@ -12,7 +12,7 @@ use xray_core::Entity;
 use xray_core::context::try_current;
 
 use crate::body::XRayBody;
-use crate::call::{Call, Destination};
+use crate::call::{Call, Target};
 use crate::error::{AsError, Typed};
 use crate::options::{CallParent, Options};
 use crate::start::{AtFirstPoll, CallStart, Departing, Kinds, ResponseFuture};
@@ -72,18 +72,18 @@ impl<T> Departing for Request<T> {
         given.or_else(try_current)
     }
 
-    fn depart(&mut self, options: &Options, parent: Option<&Entity>) -> Option<Box<Call>> {
+    fn start(&mut self, options: &Options, parent: Option<&Entity>) -> Option<Box<Call>> {
         let uri = self.uri();
         let target = uri.path_and_query().map_or("", |target| target.as_str());
         let to = match (uri.authority(), &options.origin) {
-            (None, Some(origin)) => Destination { scheme: &origin.scheme, authority: &origin.authority, target },
-            (authority, _) => Destination {
+            (None, Some(origin)) => Target { scheme: &origin.scheme, authority: &origin.authority, target },
+            (authority, _) => Target {
                 scheme: uri.scheme_str().unwrap_or("http"),
                 authority: authority.map_or("", |authority| authority.as_str()),
                 target,
             },
         };
-        let (headers, call) = options.depart(self.method(), to, self.headers(), self.extensions(), parent);
+        let (headers, call) = options.start(self.method(), to, self.headers(), self.extensions(), parent);
         headers.apply_to(self.headers_mut());
         call
     }
@@ -95,8 +95,8 @@ impl Departing for reqwest::Request {
         try_current()
     }
 
-    fn depart(&mut self, options: &Options, parent: Option<&Entity>) -> Option<Box<Call>> {
-        crate::middleware::depart(options, self, &http::Extensions::new(), parent)
+    fn start(&mut self, options: &Options, parent: Option<&Entity>) -> Option<Box<Call>> {
+        crate::middleware::start(options, self, &http::Extensions::new(), parent)
     }
 }
 

@@ -68,7 +68,7 @@ pub trait Departing {
 
     /// Gives the request its header, below `parent` or the current entity. Returns what there is to record.
     #[doc(hidden)]
-    fn depart(&mut self, options: &Options, parent: Option<&Entity>) -> Option<Box<Call>>;
+    fn start(&mut self, options: &Options, parent: Option<&Entity>) -> Option<Box<Call>>;
 }
 
 pin_project! {
@@ -100,7 +100,7 @@ impl<S: Service<R>, R: Departing, C, B> ResponseFuture<S, R, C, B> {
             let waiting = Waiting { service, request, options: options.clone() };
             return ResponseFuture { waiting: Some(waiting), started: None };
         }
-        let call = request.depart(options, parent.as_ref());
+        let call = request.start(options, parent.as_ref());
         ResponseFuture { waiting: None, started: Some(Recorded::start(call, || service.call(request))) }
     }
 }
@@ -116,7 +116,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Some(Waiting { mut service, mut request, options }) = this.waiting.take() {
-            let call = request.depart(&options, None);
+            let call = request.start(&options, None);
             this.started.set(Some(Recorded::start(call, || service.call(request))));
         }
         match this.started.as_pin_mut() {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use serde_json::{Value, json};
-use xray_core::http::{Outgoing, OutgoingOptions, OutgoingRequest};
+use xray_core::http::{ClientOptions, ClientRequest, ClientRequestInfo};
 use xray_core::{Exception, Recorder, Segment};
 
 use crate::vectors::Verdict;
@@ -53,14 +53,14 @@ const WAYS: [(&str, Record); 6] = [
         segment.fault(Exception::new("Failure", text));
     }),
     ("a panic", |segment, text| {
-        segment.fault(Exception::of_panic(&text.to_owned()));
+        segment.fault(Exception::from_panic(&text.to_owned()));
     }),
 ];
 
 fn failed_call(segment: &Segment, error: &(dyn Error + 'static)) {
-    let mut request = OutgoingRequest::default();
+    let mut request = ClientRequestInfo::default();
     (request.method, request.scheme, request.authority, request.target) = ("GET", "http", "h", "/");
-    if let Some(mut call) = Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request) {
+    if let Some(mut call) = ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &request) {
         call.failed(error);
     }
 }
@@ -74,7 +74,7 @@ pub(super) fn check(case: &Value) -> Verdict {
         let segment = recorder.begin("svc");
         record(&segment, text);
         segment.close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         let recorded = match trace.children(trace.root()).first() {
             Some(call) => call.json()["cause"].to_string(),
             None => trace.root().json()["cause"].to_string(),

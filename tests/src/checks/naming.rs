@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use xray_core::emit::MemoryEmitter;
-use xray_core::http::{Incoming, IncomingOptions, IncomingRequest};
+use xray_core::http::{ServerOptions, ServerRequest, ServerRequestInfo};
 use xray_core::sampling::Always;
 use xray_core::{Naming, Recorder};
 
@@ -22,9 +22,9 @@ pub(super) fn check(case: &Value) -> Verdict {
     let variable = text("env_AWS_XRAY_TRACING_NAME");
     let environment = |name: &str| variable.filter(|_| name == "AWS_XRAY_TRACING_NAME").map(str::to_owned);
     let name = recorded_name(environment, |recorder| {
-        let mut request = IncomingRequest::default();
+        let mut request = ServerRequestInfo::default();
         request.host = text("host");
-        Incoming::begin(recorder, &IncomingOptions::new(naming), &request).end();
+        ServerRequest::begin(recorder, &ServerOptions::new(naming), &request).end();
     });
     Verdict::new(name, case["expected"].clone())
 }

@@ -38,7 +38,7 @@ fn parsed(case: &Value) -> Value {
 fn segment_of(header: &TraceHeader<'_>) -> Value {
     let (recorder, traces) = Recorder::in_memory();
     recorder.begin_from("svc", &header.clone().with_sampled(true)).close();
-    traces.take().one().root().json().clone()
+    traces.take().single().root().json().clone()
 }
 
 fn formatted(case: &Value) -> String {

@@ -17,7 +17,7 @@ type Item = Result<Bytes, &'static str>;
 fn streaming(xray: XRay, kind: &'static str) -> (std::net::SocketAddr, mpsc::UnboundedSender<Item>) {
     let (sender, receiver) = mpsc::unbounded_channel::<Item>();
     let receiver = Arc::new(Mutex::new(Some(receiver)));
-    let xray = xray.until_head(|response| {
+    let xray = xray.end_at_headers(|response| {
         assert_ne!(response.request().path(), "/panics", "in the rule");
         let is_event_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
         is_event_stream || response.request().path() == "/poll"

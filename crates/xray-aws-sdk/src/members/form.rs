@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Found, Member};
-use crate::whitelist::{Parameter, Take};
+use crate::allowlist::{Parameter, Take};
 
 pub(super) fn read<'a>(body: &'a [u8], wanted: &[&'a Parameter], found: &mut Found<'a>) {
     let Ok(body) = std::str::from_utf8(body) else { return };

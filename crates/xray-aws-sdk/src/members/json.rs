@@ -9,7 +9,7 @@ use xray_core::serde::Deserialize;
 use xray_core::serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Found, Member};
-use crate::whitelist::{Parameter, Take};
+use crate::allowlist::{Parameter, Take};
 
 /// Adds what is wanted. A text that is not wholly JSON has nothing.
 pub(super) fn read<'a>(body: &'a [u8], wanted: &[&'a Parameter], found: &mut Found<'a>) {

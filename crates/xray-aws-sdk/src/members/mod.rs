@@ -1,4 +1,4 @@
-//! The members of requests and responses that a whitelist names, looked for without knowing any service's types.
+//! The members of requests and responses that an allowlist names, looked for without knowing any service's types.
 //!
 //! The SDK itself tells those texts of an input that are not sensitive. The others stand in bodies, which are read
 //! by content type alone, and only where something is still wanted that only they can have.
@@ -16,7 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use xray_core::Aws;
 
-use crate::whitelist::{Parameter, Parameters, Source, Take, service_key};
+use crate::allowlist::{Parameter, Parameters, Source, Take, service_key};
 
 /// Larger bodies are not read.
 const MAX_BODY: usize = 64 * 1024;
@@ -199,7 +199,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::whitelist::Parameter;
+    use crate::allowlist::Parameter;
 
     fn request(content_type: &'static str, body: impl Into<SdkBody>) -> HttpRequest {
         let mut request = HttpRequest::new(body.into());
@@ -215,7 +215,7 @@ mod tests {
         let segment = recorder.begin("shop");
         segment.subsegment("call").set_aws(&record(found, Aws::operation("X")));
         segment.close();
-        let mut aws = traces.take().one().find("call").json()["aws"].clone();
+        let mut aws = traces.take().single().find("call").json()["aws"].clone();
         aws.as_object_mut().unwrap().remove("operation");
         aws
     }

@@ -126,7 +126,7 @@ async fn a_hundred_calls_of_one_client_keep_their_parents() {
     });
     segment.scope(async { join_all(tasks.collect::<Vec<_>>()).await }).await;
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     for number in 0..100 {
         let name = format!("t{number}");
         let parent = trace.find(&name);

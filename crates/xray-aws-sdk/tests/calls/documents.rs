@@ -294,7 +294,7 @@ async fn a_call_that_was_never_polled_is_none() {
     let segment = recorder.begin("shop");
     segment.scope(async { drop(get_item(&dynamodb)) }).await;
     segment.close();
-    assert_eq!(traces.take().one().tree(), "shop\n");
+    assert_eq!(traces.take().single().tree(), "shop\n");
 }
 
 #[tokio::test]

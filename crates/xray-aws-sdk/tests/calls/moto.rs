@@ -13,7 +13,7 @@ use aws_types::SdkConfig;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use xray_aws_sdk::{Whitelist, XRayInterceptor, client};
+use xray_aws_sdk::{Allowlist, XRayInterceptor, client};
 
 use crate::stub::{call, config, recorded};
 
@@ -272,7 +272,7 @@ async fn secrets(config: &SdkConfig) {
         "getSecretValue": {"request_parameters": ["SecretId"],
             "response_descriptors": {"VersionStages": {"list": true, "get_count": true}}}
     }}}}"#;
-    let interceptor = XRayInterceptor::new().whitelist(Whitelist::default().extend_json(list).unwrap());
+    let interceptor = XRayInterceptor::new().allowlist(Allowlist::default().extend_json(list).unwrap());
     let secrets = client!(aws_sdk_secretsmanager, config, interceptor);
     let (result, got) = one(secrets.create_secret().name("db").secret_string("s3cret").send()).await;
     result.unwrap();

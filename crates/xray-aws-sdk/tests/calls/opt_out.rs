@@ -2,7 +2,7 @@
 
 use xray_aws_sdk::{Untraced, WithoutHeader, XRayHttpClient, client};
 use xray_core::Recorder;
-use xray_core::sampling::RecordThenDecide;
+use xray_core::sampling::TailSampler;
 
 use crate::context::unsampled;
 use crate::documents::JSON;
@@ -63,7 +63,7 @@ async fn a_client_is_untraced_or_without_a_header_by_its_configuration() {
 
 #[tokio::test]
 async fn an_undecided_trace_asks_the_called_service() {
-    let recorder = Recorder::builder().environment(|_| None).sampling(RecordThenDecide::failures()).build().unwrap();
+    let recorder = Recorder::builder().environment(|_| None).sampling(TailSampler::failures()).build().unwrap();
     let stub = Stub::answering([reply(200, JSON, "{}")]).await;
     let segment = recorder.begin("shop");
     segment.scope(crate::documents::get_item(&client!(aws_sdk_dynamodb, &stub.config()))).await.unwrap();

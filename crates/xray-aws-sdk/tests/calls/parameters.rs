@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use aws_smithy_types::telemetry::RequestedTelemetryAttributes;
 use serde_json::{Map, Value, json};
-use xray_aws_sdk::{Parameter, Parameters, Whitelist, XRayInterceptor, client};
+use xray_aws_sdk::{Allowlist, Parameter, Parameters, XRayInterceptor, client};
 
 use crate::documents::JSON;
 use crate::stub::{Answer, Stub, call, recorded, reply};
@@ -131,32 +131,32 @@ async fn a_service_that_the_default_does_not_have() {
     }}}}}"#;
     let answer = r#"{"ARN":"a","Name":"db","SecretString":"s3cret","VersionId":"v","VersionStages":["x","y"]}"#;
     let responses = stub(answer).await;
-    let call = |whitelist: Option<Whitelist>| {
+    let call = |allowlist: Option<Allowlist>| {
         let interceptor = XRayInterceptor::new();
-        let interceptor = whitelist.into_iter().fold(interceptor, XRayInterceptor::whitelist);
+        let interceptor = allowlist.into_iter().fold(interceptor, XRayInterceptor::allowlist);
         let secrets = client!(aws_sdk_secretsmanager, &responses.config(), interceptor);
         async move { parameters(secrets.get_secret_value().secret_id("db").send()).await.1 }
     };
     assert_eq!(call(None).await, json!({}));
     let want = json!({"secret_id": "db", "version_id": "v", "stage_count": 2});
-    assert_eq!(call(Some(Whitelist::default().extend_json(list).unwrap())).await, want);
-    assert_eq!(call(Some(Whitelist::from_json(list).unwrap())).await, want);
-    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("whitelist.json");
+    assert_eq!(call(Some(Allowlist::default().extend_json(list).unwrap())).await, want);
+    assert_eq!(call(Some(Allowlist::from_json(list).unwrap())).await, want);
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("allowlist.json");
     std::fs::write(&file, list).unwrap();
-    assert_eq!(call(Some(Whitelist::empty().extend_file(&file).unwrap())).await, want);
+    assert_eq!(call(Some(Allowlist::empty().extend_file(&file).unwrap())).await, want);
     let in_code = Parameters::new()
         .request("SecretId")
         .request("VersionStage")
         .response("VersionId")
         .response(Parameter::count("VersionStages").rename_to("stage_count"));
-    let in_code = Whitelist::empty().operation("Secrets Manager", "GetSecretValue", in_code).unwrap();
+    let in_code = Allowlist::empty().operation("Secrets Manager", "GetSecretValue", in_code).unwrap();
     assert_eq!(call(Some(in_code)).await, want);
 }
 
 #[tokio::test]
-async fn without_a_whitelist_there_are_none() {
+async fn without_an_allowlist_no_parameters_are_recorded() {
     let responses = stub("{}").await;
-    let interceptor = XRayInterceptor::new().whitelist(Whitelist::empty());
+    let interceptor = XRayInterceptor::new().allowlist(Allowlist::empty());
     let dynamodb = client!(aws_sdk_dynamodb, &responses.config(), interceptor);
     let (_, got) = parameters(dynamodb.describe_table().table_name("t").send()).await;
     assert_eq!(got, json!({}));

@@ -27,7 +27,7 @@ async fn a_streamed_answer_ends_the_call() {
     assert_eq!(body.next().await.unwrap().unwrap(), "first");
     // The call is still open: the segment leaves it behind as a stub.
     segment.close();
-    let before = traces.take().one();
+    let before = traces.take().single();
     assert_eq!(before.find("S3").json()["in_progress"], true);
     stub.open_gate();
     assert_eq!(body.next().await.unwrap().unwrap(), "second");
@@ -80,7 +80,7 @@ async fn an_answer_that_is_dropped_while_it_is_read_is_aborted() {
 #[tokio::test]
 async fn a_call_may_end_with_the_head() {
     let stub = Stub::answering([Answer::Halves("first", "second")]).await;
-    let s3 = client!(aws_sdk_s3, &stub.config(), XRayInterceptor::new().until_head(true));
+    let s3 = client!(aws_sdk_s3, &stub.config(), XRayInterceptor::new().end_at_headers(true));
     let (body, trace) = recorded(async { s3.get_object().bucket("b").key("k").send().await.unwrap().body }).await;
     assert_eq!(end(&trace), "");
     assert_eq!(trace.find("S3").json().get("in_progress"), None);

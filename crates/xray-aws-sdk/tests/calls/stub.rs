@@ -121,7 +121,7 @@ pub(crate) async fn recorded<T>(calls: impl Future<Output = T>) -> (T, xray_core
     let segment = recorder.begin("shop");
     let result = segment.scope(calls).await;
     segment.close();
-    (result, traces.take().one())
+    (result, traces.take().single())
 }
 
 /// The only call of a trace, without what differs from run to run; `id` and times are checked to be there.

@@ -83,6 +83,6 @@ async fn presigned_urls_are_untouched() {
     segment.scope(work()).await;
     crate::context::unsampled().scope(work()).await;
     segment.close();
-    assert_eq!(traces.take().one().tree(), "shop\n");
+    assert_eq!(traces.take().single().tree(), "shop\n");
     assert_eq!(stub.take_seen(), []);
 }

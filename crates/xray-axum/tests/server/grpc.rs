@@ -167,7 +167,7 @@ async fn a_unix_socket_has_the_address_that_the_application_says_or_none() {
 #[tokio::test]
 async fn a_watch_is_recorded_when_its_stream_has_begun() {
     let (layer, mut documents) = layer("shop");
-    let layer: XRayLayer = layer.until_head(|request, _| request.uri().path().ends_with("/Watch"));
+    let layer: XRayLayer = layer.end_at_headers(|request, _| request.uri().path().ends_with("/Watch"));
     let (listener, address) = listener().await;
     let (reporter, health) = tonic_health::server::health_reporter();
     let server = Server::builder().layer(layer).add_service(health);

@@ -14,8 +14,8 @@ use xray_axum::XRayLayer;
 use crate::support::{layer, read_until, send, serve};
 
 /// A layer of which event streams, and the path `/poll`, are recorded until their head.
-fn until_head(layer: XRayLayer) -> XRayLayer {
-    layer.until_head(|request, response| {
+fn end_at_headers(layer: XRayLayer) -> XRayLayer {
+    layer.end_at_headers(|request, response| {
         assert!(request.uri().path() != "/panics", "in the rule");
         let is_event_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
         is_event_stream || request.uri().path() == "/poll"
@@ -39,7 +39,7 @@ async fn a_segment_of_an_event_stream_closes_with_the_head() {
     for (path, kind) in [("/events", "text/event-stream"), ("/poll", "text/plain")] {
         let (layer, mut documents) = layer("shop");
         let (app, sender) = streaming(kind);
-        let address = serve(app.layer(until_head(layer))).await;
+        let address = serve(app.layer(end_at_headers(layer))).await;
         let mut client = send(address, &format!("GET {path}"), &[]).await;
         read_until(&mut client, "\r\n\r\n").await;
         // While the stream is open.
@@ -63,7 +63,7 @@ async fn other_responses_are_recorded_until_their_end() {
     for (path, kind) in [("/other", "text/plain"), ("/panics", "text/event-stream")] {
         let (layer, mut documents) = layer("shop");
         let (app, sender) = streaming(kind);
-        let address = serve(app.layer(until_head(layer))).await;
+        let address = serve(app.layer(end_at_headers(layer))).await;
         let mut client = send(address, &format!("GET {path}"), &[]).await;
         read_until(&mut client, "\r\n\r\n").await;
         sender.send(Ok(Bytes::from_static(b"one"))).unwrap();
@@ -83,7 +83,7 @@ async fn a_panic_after_the_head_is_not_recorded_and_propagates() {
         let body = futures_util::stream::once(async { panic!("late") as Result<Bytes, Infallible> });
         ([("content-type", "text/event-stream")], Body::from_stream(body))
     };
-    let app: Router = Router::new().fallback(get(handler)).layer(until_head(layer));
+    let app: Router = Router::new().fallback(get(handler)).layer(end_at_headers(layer));
     let request = http::Request::get("/").body(Body::empty()).unwrap();
     let response = tower::ServiceExt::oneshot(app, request).await.unwrap();
     assert_eq!(documents.next().await.get("fault"), None);

@@ -93,7 +93,7 @@ pin_project! {
     impl<F> PinnedDrop for InEntity<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let _exchanged = Exchanged::new(this.slot);
+            let _exchanged = ContextSwap::new(this.slot);
             this.inner.set(None);
         }
     }
@@ -110,17 +110,17 @@ impl<F> InEntity<F> {
 ///
 /// The whole slot is exchanged, so whatever a poll leaves in it (a guard held across an await) stays with its
 /// own future.
-pub(crate) struct Exchanged<'a>(&'a mut Option<Handle>);
+pub(crate) struct ContextSwap<'a>(&'a mut Option<Handle>);
 
-impl<'a> Exchanged<'a> {
+impl<'a> ContextSwap<'a> {
     #[inline]
-    pub(crate) fn new(slot: &'a mut Option<Handle>) -> Exchanged<'a> {
+    pub(crate) fn new(slot: &'a mut Option<Handle>) -> ContextSwap<'a> {
         swap(slot);
-        Exchanged(slot)
+        ContextSwap(slot)
     }
 }
 
-impl Drop for Exchanged<'_> {
+impl Drop for ContextSwap<'_> {
     #[inline]
     fn drop(&mut self) {
         swap(self.0);
@@ -138,7 +138,7 @@ impl<F: Future> Future for InEntity<F> {
 
 /// Polls a future, which is there until it is dropped, in the context of `slot`.
 fn poll_in<F: Future>(slot: &mut Option<Handle>, inner: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    let _exchanged = Exchanged::new(slot);
+    let _exchanged = ContextSwap::new(slot);
     inner.as_pin_mut().map_or(Poll::Pending, |inner| inner.poll(cx))
 }
 
@@ -159,7 +159,7 @@ pin_project! {
             if let Stage::Running(subsegment) = this.stage {
                 subsegment.metadata_in("xray", "cancelled", &true);
                 {
-                    let _exchanged = Exchanged::new(this.slot);
+                    let _exchanged = ContextSwap::new(this.slot);
                     this.inner.set(None);
                 }
                 subsegment.handle().finish();

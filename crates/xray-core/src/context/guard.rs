@@ -19,7 +19,7 @@ use super::{is_recorded, swap};
 ///     let _in = recorder.begin("nightly import").enter();
 ///     xray_core::annotate("files", 12);
 /// }
-/// # assert_eq!(traces.take().one().tree(), "nightly import [files=12]\n");
+/// # assert_eq!(traces.take().single().tree(), "nightly import [files=12]\n");
 /// ```
 ///
 /// It cannot go to another thread. Do not hold it across an `.await`: other tasks of the thread would run with

@@ -13,7 +13,7 @@ mod parent;
 use std::cell::RefCell;
 use std::panic::Location;
 
-pub(crate) use future::Exchanged;
+pub(crate) use future::ContextSwap;
 pub use future::{FutureExt, InEntity, InSubsegment, TryInSubsegment};
 pub use guard::Entered;
 pub(crate) use guard::{Restores, enter, enter_recorded_child, replace};
@@ -51,7 +51,7 @@ pub(crate) fn current_or_missing(what: &str) -> Handle {
         Some(handle) => handle,
         None => {
             report_missing(&MissingContext::at(Location::caller(), what));
-            Handle::Absent
+            Handle::Noop
         }
     }
 }
@@ -82,7 +82,7 @@ pub fn current_for_call(what: &str) -> Entity {
         if let Some((strategy, diagnostics)) = strategy_of_process() {
             strategy.apply_in_call(&MissingContext::in_call(what), &diagnostics);
         }
-        Handle::Absent
+        Handle::Noop
     }))
 }
 

@@ -23,7 +23,7 @@ impl Parent {
     pub(crate) fn begin_child(&self, name: &str) -> Subsegment {
         let parent = self.handle.clone().or_else(peek).unwrap_or_else(|| {
             report_missing(&MissingContext::at(self.made_at, name));
-            Handle::Absent
+            Handle::Noop
         });
         Subsegment::begun(parent.begin_child(name))
     }

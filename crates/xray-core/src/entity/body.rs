@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use crate::about::About;
 use crate::arena::{Arena, Span};
 use crate::document::json;
 use crate::id::{EntityId, TraceId};
 use crate::ledger::IN_PROGRESS;
+use crate::service_info::ServiceInfo;
 use crate::time::Timestamp;
 
 use super::failure::Cause;
@@ -18,7 +18,7 @@ use super::value::{AnnotationValue, clean_key};
 /// Annotations of an entity that are kept: X-Ray indexes so many in a trace.
 const MAX_ANNOTATIONS: usize = 50;
 
-/// Bytes of all annotations that are kept: what is kept is never shed, and must fit into a document beside the
+/// Bytes of all annotations that are kept: what is kept is never trim, and must fit into a document beside the
 /// members that always stay. Room for 50 texts of 1,000 letters.
 const MAX_ANNOTATED: usize = 52 * 1024;
 
@@ -281,7 +281,7 @@ impl Body {
             let metadata = metadata
                 .iter_mut()
                 .flat_map(|Metadata { namespace, key, value, mark: _, group: _ }| [namespace, key, value]);
-            text.squeeze(annotations.chain(metadata).chain([http_request, http_response, sql, aws, user]));
+            text.compact(annotations.chain(metadata).chain([http_request, http_response, sql, aws, user]));
         }
     }
 
@@ -331,7 +331,7 @@ impl Body {
     }
 
     /// Everything after the head, for the document of a subsegment.
-    pub(crate) fn write_subsegment(&self, out: &mut Vec<u8>, end: Option<Timestamp>, about: &About) {
+    pub(crate) fn write_subsegment(&self, out: &mut Vec<u8>, end: Option<Timestamp>, service: &ServiceInfo) {
         write_end(out, end);
         self.write_flags(out);
         match self.namespace {
@@ -348,7 +348,7 @@ impl Body {
         }
         self.write_object(out, "aws", self.aws);
         self.write_object(out, "sql", self.sql);
-        self.write_rest(out, about);
+        self.write_rest(out, service);
     }
 
     /// Everything after the head, for the document of a segment.
@@ -358,7 +358,7 @@ impl Body {
         end: Option<Timestamp>,
         trace_id: TraceId,
         parent: Option<EntityId>,
-        about: &About,
+        service: &ServiceInfo,
     ) {
         write_end(out, end);
         json::raw(out, ",\"trace_id\":\"");
@@ -373,8 +373,8 @@ impl Body {
             json::raw(out, ",\"user\":");
             out.extend_from_slice(self.text.get(self.user));
         }
-        about.write(out, self.rule.as_deref());
-        self.write_rest(out, about);
+        service.write(out, self.rule.as_deref());
+        self.write_rest(out, service);
     }
 
     fn write_flags(&self, out: &mut Vec<u8>) {
@@ -403,7 +403,7 @@ impl Body {
         self.text.get(span).get(1..).unwrap_or_default()
     }
 
-    fn write_rest(&self, out: &mut Vec<u8>, about: &About) {
+    fn write_rest(&self, out: &mut Vec<u8>, service: &ServiceInfo) {
         self.write_http(out);
         if !self.annotations.is_empty() {
             json::raw(out, ",\"annotations\":{");
@@ -417,7 +417,7 @@ impl Body {
         }
         self.write_metadata(out);
         if let Some(rare) = &self.rare {
-            rare.cause.write(out, about);
+            rare.cause.write(out, service);
         }
     }
 

@@ -58,7 +58,7 @@ impl Facade {
     /// let facade = recorder.facade(&xray_core::TraceHeader::parse(header));
     /// let slow = facade.subsegment("slow");
     /// facade.announce_open();
-    /// assert_eq!(traces.take().one().tree(), "slow in_progress\n");
+    /// assert_eq!(traces.take().single().tree(), "slow in_progress\n");
     /// ```
     pub fn announce_open(&self) {
         if let Some(node) = self.handle.recorded() {

@@ -1,9 +1,9 @@
 //! The `cause` of an entity, and how one error that passes several entities is described once.
 
-use crate::about::About;
 use crate::cause::{Exception, Frame, Identity};
 use crate::document::json;
 use crate::id::{EntityId, IdSource};
+use crate::service_info::ServiceInfo;
 
 /// Exceptions of one entity that are kept, so that a loop which fails again and again stays small.
 pub(super) const MAX_EXCEPTIONS: usize = 32;
@@ -16,12 +16,12 @@ pub(crate) enum Cause {
     /// An exception that another entity of the trace describes.
     Reference(EntityId),
     /// In the order of the document.
-    Exceptions(Vec<Described>),
+    Exceptions(Vec<ExceptionRecord>),
 }
 
 /// One exception of a document.
 #[derive(Debug)]
-pub(crate) struct Described {
+pub(crate) struct ExceptionRecord {
     id: EntityId,
     kind: String,
     pub(super) message: String,
@@ -34,7 +34,7 @@ pub(crate) struct Described {
 impl Cause {
     /// Segments list the oldest exception first, subsegments the newest, as all X-Ray SDKs do. Returns whether
     /// there was room.
-    pub(super) fn add(&mut self, described: Vec<Described>, newest_first: bool) -> bool {
+    pub(super) fn add(&mut self, described: Vec<ExceptionRecord>, newest_first: bool) -> bool {
         let mut all = match std::mem::take(self) {
             Cause::Exceptions(all) => all,
             Cause::None | Cause::Reference(_) => Vec::new(),
@@ -55,7 +55,7 @@ impl Cause {
         }
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>, about: &About) {
+    pub(super) fn write(&self, out: &mut Vec<u8>, service: &ServiceInfo) {
         match self {
             Cause::None => {}
             Cause::Reference(id) => {
@@ -64,23 +64,23 @@ impl Cause {
             }
             Cause::Exceptions(all) => {
                 json::raw(out, ",\"cause\":{\"working_directory\":");
-                out.extend_from_slice(about.working_directory());
+                out.extend_from_slice(service.working_directory());
                 json::raw(out, ",\"exceptions\":");
-                json::list(out, all, Described::write);
+                json::list(out, all, ExceptionRecord::write);
                 out.push(b'}');
             }
         }
     }
 }
 
-impl Described {
+impl ExceptionRecord {
     /// Leaves the ids, by which exceptions are referred to.
     pub(super) fn clear_texts(&mut self) {
         self.kind.clear();
         self.message.clear();
     }
 
-    fn write(out: &mut Vec<u8>, exception: &Described) {
+    fn write(out: &mut Vec<u8>, exception: &ExceptionRecord) {
         json::raw(out, "{\"id\":");
         json::id(out, exception.id);
         json::text_member(out, "message", &exception.message);
@@ -118,8 +118,8 @@ pub(crate) struct LastFailure {
 }
 
 /// How an entity speaks of a failure.
-pub(crate) enum Telling {
-    Describe(Vec<Described>),
+pub(crate) enum CauseRef {
+    Describe(Vec<ExceptionRecord>),
     Refer(EntityId),
     /// It has said so already.
     Nothing,
@@ -131,7 +131,7 @@ pub(crate) fn tell(
     exception: Exception,
     (id, parent): (EntityId, Option<EntityId>),
     ids: &IdSource,
-) -> Telling {
+) -> CauseRef {
     let identity = exception.identity();
     // An error that was recorded below and now passes here. Two errors made by the same code look alike:
     // they count as one only from a child to its parent, or to the segment.
@@ -145,12 +145,12 @@ pub(crate) fn tell(
     if let Some(known) = known.filter(|known| identity.is(known.identity)) {
         let (identity, exception, again) = (known.identity, known.exception, known.entity == id);
         *last = Some(LastFailure { identity, exception, entity: id, parent });
-        return if again { Telling::Nothing } else { Telling::Refer(exception) };
+        return if again { CauseRef::Nothing } else { CauseRef::Refer(exception) };
     }
 
     let first = ids.entity_id();
     let remote = exception.is_remote();
-    let mut described = vec![Described {
+    let mut described = vec![ExceptionRecord {
         id: first,
         kind: exception.kind().to_owned(),
         message: exception.message().to_owned(),
@@ -168,7 +168,7 @@ pub(crate) fn tell(
         if told.is_some() {
             break;
         }
-        described.push(Described {
+        described.push(ExceptionRecord {
             id: source_id,
             kind: source.kind.clone(),
             message: source.message.clone(),
@@ -180,5 +180,5 @@ pub(crate) fn tell(
     }
     (described[0].stack, described[0].truncated) = exception.into_stack();
     *last = Some(LastFailure { identity, exception: first, entity: id, parent });
-    Telling::Describe(described)
+    CauseRef::Describe(described)
 }

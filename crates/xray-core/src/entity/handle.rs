@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::header::{Carried, Received, SamplingFlag, TraceHeader};
+use crate::header::{Passthrough, Received, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::to_exception::ToException;
 use crate::user_code;
@@ -12,17 +12,17 @@ use crate::w3c::{Propagation, TraceParent};
 
 use super::body::{Body, Flag};
 use super::node::Node;
-use super::passive::Passive;
+use super::non_recording::NonRecording;
 use super::value::AnnotationValue;
 
 /// Clones refer to the same entity and do not keep it open.
 #[derive(Clone, Default)]
 pub(crate) enum Handle {
     Recorded(Node),
-    Passive(Passive),
+    NonRecording(NonRecording),
     /// There is no trace: the SDK is disabled, or no request is being traced.
     #[default]
-    Absent,
+    Noop,
 }
 
 impl Handle {
@@ -35,10 +35,10 @@ impl Handle {
 
     pub(crate) fn begin_child(&self, name: &str) -> Handle {
         match self {
-            Handle::Recorded(node) if node.is_discarded() => Handle::Passive(node.passive_child()),
+            Handle::Recorded(node) if node.is_discarded() => Handle::NonRecording(node.passive_child()),
             Handle::Recorded(node) => Handle::Recorded(node.begin_child(name)),
-            Handle::Passive(passive) => Handle::Passive(passive.child()),
-            Handle::Absent => Handle::Absent,
+            Handle::NonRecording(passive) => Handle::NonRecording(passive.child()),
+            Handle::Noop => Handle::Noop,
         }
     }
 
@@ -48,9 +48,9 @@ impl Handle {
         let received = self.received().with(xray, traceparent);
         match self {
             Handle::Recorded(node) if !node.is_discarded() => Handle::Recorded(node.begin_request(name, received)),
-            Handle::Recorded(node) => Handle::Passive(node.passive_child().begin_request(received)),
-            Handle::Passive(passive) => Handle::Passive(passive.begin_request(received)),
-            Handle::Absent => Handle::Absent,
+            Handle::Recorded(node) => Handle::NonRecording(node.passive_child().begin_request(received)),
+            Handle::NonRecording(passive) => Handle::NonRecording(passive.begin_request(received)),
+            Handle::Noop => Handle::Noop,
         }
     }
 
@@ -63,7 +63,7 @@ impl Handle {
 
     pub(super) fn unsampled_child(&self) -> Handle {
         match self {
-            Handle::Recorded(node) => Handle::Passive(node.passive_child()),
+            Handle::Recorded(node) => Handle::NonRecording(node.passive_child()),
             other => other.begin_child(""),
         }
     }
@@ -127,22 +127,22 @@ impl Handle {
     pub(super) fn trace_id(&self) -> Option<TraceId> {
         match self {
             Handle::Recorded(node) => Some(node.trace_id()),
-            Handle::Passive(passive) => Some(passive.trace_id()),
-            Handle::Absent => None,
+            Handle::NonRecording(passive) => Some(passive.trace_id()),
+            Handle::Noop => None,
         }
     }
 
     pub(super) fn id(&self) -> Option<EntityId> {
         match self {
             Handle::Recorded(node) => Some(node.id()),
-            Handle::Passive(passive) => Some(passive.id),
-            Handle::Absent => None,
+            Handle::NonRecording(passive) => Some(passive.id),
+            Handle::Noop => None,
         }
     }
 
     pub(super) fn traceparent(&self) -> Option<TraceParent> {
         // It cannot say that nothing is decided.
-        if matches!(self, Handle::Passive(passive) if passive.passes_through()) {
+        if matches!(self, Handle::NonRecording(passive) if passive.passes_through()) {
             return None;
         }
         // Nor that the decision is open. Where that is so, the recommendation of the W3C asks for 0 in a trace that began
@@ -154,22 +154,22 @@ impl Handle {
     pub(super) fn trace_header(&self) -> Option<TraceHeader<'_>> {
         match self {
             Handle::Recorded(node) => Some(node.trace_header()),
-            Handle::Passive(passive) => Some(passive.trace_header()),
-            Handle::Absent => None,
+            Handle::NonRecording(passive) => Some(passive.trace_header()),
+            Handle::Noop => None,
         }
     }
 
     /// How calls made here are joined, and what the caller of this service wants to be sent on.
-    pub(crate) fn propagation(&self) -> (Propagation, Option<&Carried>) {
+    pub(crate) fn propagation(&self) -> (Propagation, Option<&Passthrough>) {
         match self {
             Handle::Recorded(node) => (node.recorder().propagation(), node.carried()),
-            Handle::Passive(passive) => (passive.propagation, passive.carried()),
-            Handle::Absent => (Propagation::default(), None),
+            Handle::NonRecording(passive) => (passive.propagation, passive.carried()),
+            Handle::Noop => (Propagation::default(), None),
         }
     }
 
     /// Whether the request of `segment`, which finds this handle as the current one, is served in its context: in that
-    /// of an entity of its trace, or of nothing, where an [ignoring](crate::http::Incoming::ignored) layer is between.
+    /// of an entity of its trace, or of nothing, where an [ignoring](crate::http::ServerRequest::ignored) layer is between.
     pub(crate) fn is_around(&self, segment: &Handle) -> bool {
         self.trace_id().is_none_or(|id| segment.trace_id() == Some(id))
     }
@@ -178,8 +178,8 @@ impl Handle {
     pub(crate) fn is_below_facade(&self) -> bool {
         match self {
             Handle::Recorded(node) => node.is_below_facade(),
-            Handle::Passive(passive) => passive.serves_invocation(),
-            Handle::Absent => false,
+            Handle::NonRecording(passive) => passive.serves_invocation(),
+            Handle::Noop => false,
         }
     }
 
@@ -187,8 +187,8 @@ impl Handle {
     pub(crate) fn received(&self) -> Received {
         match self {
             Handle::Recorded(node) => node.received(),
-            Handle::Passive(passive) => passive.received,
-            Handle::Absent => Received::default(),
+            Handle::NonRecording(passive) => passive.received,
+            Handle::Noop => Received::default(),
         }
     }
 
@@ -206,8 +206,8 @@ impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Handle::Recorded(node) => write!(f, "{:?} {} of {}", node.kind(), node.id(), node.trace_id()),
-            Handle::Passive(passive) => write!(f, "not sampled, {}", passive.id),
-            Handle::Absent => f.write_str("no trace"),
+            Handle::NonRecording(passive) => write!(f, "not sampled, {}", passive.id),
+            Handle::Noop => f.write_str("no trace"),
         }
     }
 }

@@ -11,9 +11,9 @@ use crate::buffer;
 use crate::cause::{Exception, unwinding_exception};
 use crate::diagnostics::Cause;
 use crate::document::json;
-use crate::header::{Carried, Received, SamplingFlag, TraceHeader};
+use crate::header::{Passthrough, Received, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
-use crate::ledger::{Departures, Ledger, SlotRef};
+use crate::ledger::{Ledger, Outbox, SlotRef};
 use crate::naming::repair_name;
 use crate::recorder::Recorder;
 use crate::sampling::Decision;
@@ -21,26 +21,26 @@ use crate::time::{Anchor, Timestamp};
 use crate::user_code;
 
 use super::body::{Annotated, Body, Flag};
-use super::failure::{LastFailure, MAX_EXCEPTIONS, Telling, tell};
-use super::passive::Passive;
-use super::shed::{MAX_TAIL, shed};
+use super::failure::{CauseRef, LastFailure, MAX_EXCEPTIONS, tell};
+use super::non_recording::NonRecording;
+use super::trim::{MAX_TAIL, trim};
 use super::undecided::{Held, Undecided, Verdict};
 use super::value::{AnnotationValue, clean_key};
 
 /// An entity that is recorded. Clones are the same entity.
 #[derive(Clone)]
 pub(crate) enum Node {
-    Segment(Arc<Trace>),
-    Subsegment(Arc<Part>),
+    Segment(Arc<SegmentNode>),
+    Subsegment(Arc<SubsegmentNode>),
 }
 
 /// A segment, and what it shares with all entities below it.
-pub(crate) struct Trace {
-    core: Core,
+pub(crate) struct SegmentNode {
+    core: Shared,
     kind: Kind,
     recorder: Recorder,
     id: TraceId,
-    carried: Option<Arc<Carried>>,
+    carried: Option<Arc<Passthrough>>,
     received: Received,
     anchor: Anchor,
     ledger: Mutex<Ledger>,
@@ -52,14 +52,14 @@ pub(crate) struct Trace {
 }
 
 /// A subsegment.
-pub(crate) struct Part {
-    core: Core,
-    trace: Arc<Trace>,
+pub(crate) struct SubsegmentNode {
+    core: Shared,
+    trace: Arc<SegmentNode>,
     /// The headers of a request that a server layer received in an invocation of a Lambda function, where this is the
     /// subsegment of one.
     received: Option<Box<Received>>,
     /// The subsegment of such a request above it.
-    request: Option<Arc<Part>>,
+    request: Option<Arc<SubsegmentNode>>,
 }
 
 /// What an entity is.
@@ -82,7 +82,7 @@ impl Kind {
 }
 
 /// What segments and subsegments have alike: an immutable head, and a body.
-struct Core {
+struct Shared {
     id: EntityId,
     /// The entity above: in this process for a subsegment, in the calling one for a segment.
     parent: Option<EntityId>,
@@ -99,7 +99,7 @@ struct Core {
     body: Mutex<Option<Body>>,
 }
 
-impl Core {
+impl Shared {
     /// Born with one owner.
     fn new(
         id: EntityId,
@@ -108,9 +108,9 @@ impl Core {
         slot: SlotRef,
         begun_unwinding: bool,
         body: Option<Body>,
-    ) -> Core {
+    ) -> Shared {
         let open = AtomicBool::new(body.is_some());
-        Core { id, parent, start, slot, owners: AtomicUsize::new(1), begun_unwinding, open, body: Mutex::new(body) }
+        Shared { id, parent, start, slot, owners: AtomicUsize::new(1), begun_unwinding, open, body: Mutex::new(body) }
     }
 }
 
@@ -120,12 +120,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How a trace begins.
-pub(crate) struct Beginning<'a> {
+pub(crate) struct SegmentStart<'a> {
     pub(crate) kind: Kind,
     pub(crate) name: &'a str,
     pub(crate) trace_id: TraceId,
     pub(crate) parent: Option<EntityId>,
-    pub(crate) carried: Option<Arc<Carried>>,
+    pub(crate) carried: Option<Arc<Passthrough>>,
     pub(crate) received: Received,
     pub(crate) anchor: Anchor,
     pub(crate) decision: &'a Decision,
@@ -133,8 +133,8 @@ pub(crate) struct Beginning<'a> {
 
 impl Node {
     /// The segment of a new trace. `name` is clean.
-    pub(crate) fn begin(recorder: &Recorder, beginning: Beginning<'_>) -> Node {
-        let Beginning { kind, name, trace_id, parent, carried, received, anchor, decision } = beginning;
+    pub(crate) fn begin(recorder: &Recorder, beginning: SegmentStart<'_>) -> Node {
+        let SegmentStart { kind, name, trace_id, parent, carried, received, anchor, decision } = beginning;
         // A facade stands for the entity that the header names.
         let id = match (kind, parent) {
             (Kind::Facade, Some(parent)) => parent,
@@ -147,8 +147,8 @@ impl Node {
         });
         let begun_unwinding = std::thread::panicking();
         let body = (kind != Kind::Facade).then(|| Body::with_rule(decision.rule().cloned()));
-        Node::Segment(Arc::new(Trace {
-            core: Core::new(id, parent, anchor.start(), slot, begun_unwinding, body),
+        Node::Segment(Arc::new(SegmentNode {
+            core: Shared::new(id, parent, anchor.start(), slot, begun_unwinding, body),
             kind,
             recorder: recorder.clone(),
             id: trace_id,
@@ -162,14 +162,14 @@ impl Node {
         }))
     }
 
-    fn core(&self) -> &Core {
+    fn core(&self) -> &Shared {
         match self {
             Node::Segment(trace) => &trace.core,
             Node::Subsegment(part) => &part.core,
         }
     }
 
-    fn trace(&self) -> &Arc<Trace> {
+    fn trace(&self) -> &Arc<SegmentNode> {
         match self {
             Node::Segment(trace) => trace,
             Node::Subsegment(part) => &part.trace,
@@ -201,7 +201,7 @@ impl Node {
     }
 
     /// The subsegment of a request that is part of an invocation, if this is one or is below one.
-    fn request(&self) -> Option<&Arc<Part>> {
+    fn request(&self) -> Option<&Arc<SubsegmentNode>> {
         match self {
             Node::Subsegment(part) if part.received.is_some() => Some(part),
             Node::Subsegment(part) => part.request.as_ref(),
@@ -244,17 +244,17 @@ impl Node {
         let (trace, parent) = (self.trace(), self.core());
         let ids = trace.recorder.ids();
         // Not only where the trace begins: the work may have come to another thread.
-        ids.stir(start.as_micros());
+        ids.reseed(start.as_micros());
         let id = ids.entity_id();
-        let mut out = Departures::default();
+        let mut out = Outbox::default();
         let slot = buffer::with(|head| {
             write_head(head, &self.clean(name), id, start);
             lock(&trace.ledger).begin(parent.slot, parent.id, id, head, &mut out)
         });
         trace.emit(out);
         let (begun_unwinding, trace) = (std::thread::panicking(), trace.clone());
-        let core = Core::new(id, Some(parent.id), start, slot, begun_unwinding, Some(Body::default()));
-        Node::Subsegment(Arc::new(Part { core, trace, received, request: self.request().cloned() }))
+        let core = Shared::new(id, Some(parent.id), start, slot, begun_unwinding, Some(Body::default()));
+        Node::Subsegment(Arc::new(SubsegmentNode { core, trace, received, request: self.request().cloned() }))
     }
 
     fn clean<'a>(&self, name: &'a str) -> std::borrow::Cow<'a, str> {
@@ -262,8 +262,9 @@ impl Node {
     }
 
     /// An entity that is not recorded, under this one.
-    pub(super) fn passive_child(&self) -> Passive {
-        let passive = Passive::new(self.recorder(), self.trace().id, self.trace().carried.clone(), self.received());
+    pub(super) fn passive_child(&self) -> NonRecording {
+        let passive =
+            NonRecording::new(self.recorder(), self.trace().id, self.trace().carried.clone(), self.received());
         if self.is_below_facade() { passive.serving_invocation() } else { passive }
     }
 
@@ -404,9 +405,9 @@ impl Node {
         let told = self.edit(|body| {
             body.mark(flag);
             match telling {
-                Telling::Describe(described) => return body.cause().add(described, self.kind() == Kind::Subsegment),
-                Telling::Refer(id) => body.cause().refer(id),
-                Telling::Nothing => {}
+                CauseRef::Describe(described) => return body.cause().add(described, self.kind() == Kind::Subsegment),
+                CauseRef::Refer(id) => body.cause().refer(id),
+                CauseRef::Nothing => {}
             }
             true
         });
@@ -443,20 +444,20 @@ impl Node {
         let trace = self.trace();
         let end = end.unwrap_or_else(|| trace.now()).max(self.core().start);
         if self.kind() == Kind::Segment {
-            trace.judge(end);
+            trace.decide(end);
         }
-        let mut out = Departures::default();
+        let mut out = Outbox::default();
         buffer::with(|tail| {
-            let shed = {
+            let trim = {
                 let mut open = lock(&self.core().body);
-                let shed = match open.as_mut() {
+                let trim = match open.as_mut() {
                     Some(body) if !self.is_discarded() => self.write_tail(tail, body, Some(end)),
                     _ => None,
                 };
                 *open = None;
-                shed
+                trim
             };
-            self.report(shed);
+            self.report(trim);
             if self.is_discarded() {
                 return;
             }
@@ -475,8 +476,8 @@ impl Node {
             return;
         }
         let snapshot = buffer::with(|tail| {
-            let shed = self.edit(|body| self.write_tail(tail, body, None))?;
-            self.report(shed);
+            let trim = self.edit(|body| self.write_tail(tail, body, None))?;
+            self.report(trim);
             lock(&self.trace().ledger).snapshot(self.core().slot, tail, self.kind() == Kind::Segment)
         });
         if let Some(document) = snapshot {
@@ -487,28 +488,28 @@ impl Node {
     /// Sends all subsegments of the trace that are open, in progress, without what was added to them: only they
     /// themselves know that.
     pub(super) fn announce_open(&self) {
-        let mut out = Departures::default();
+        let mut out = Outbox::default();
         lock(&self.trace().ledger).announce_open(&mut out);
         self.trace().emit(out);
     }
 
     /// Returns what had to be left out.
     fn write_tail(&self, tail: &mut Vec<u8>, body: &mut Body, end: Option<Timestamp>) -> Option<String> {
-        let about = self.recorder().about();
+        let service = self.recorder().service_info();
         let write = |tail: &mut Vec<u8>, body: &Body| match self.kind() {
-            Kind::Subsegment => body.write_subsegment(tail, end, about),
-            Kind::Segment | Kind::Facade => body.write_segment(tail, end, self.trace().id, self.core().parent, about),
+            Kind::Subsegment => body.write_subsegment(tail, end, service),
+            Kind::Segment | Kind::Facade => body.write_segment(tail, end, self.trace().id, self.core().parent, service),
         };
         write(tail, body);
-        (tail.len() > MAX_TAIL).then(|| shed(tail, body, write))
+        (tail.len() > MAX_TAIL).then(|| trim(tail, body, write))
     }
 
-    fn report(&self, shed: Option<String>) {
-        if let Some(shed) = shed {
+    fn report(&self, trim: Option<String>) {
+        if let Some(trim) = trim {
             let recorder = self.recorder();
-            recorder.counters().shed.add(1);
-            let message = format_args!("entity {} was too large for a datagram and lost: {shed}", self.id());
-            recorder.diagnostics().warn(Cause::Shed, message);
+            recorder.counters().trimmed.add(1);
+            let message = format_args!("entity {} was too large for a datagram and lost: {trim}", self.id());
+            recorder.diagnostics().warn(Cause::Trimmed, message);
         }
     }
 
@@ -536,7 +537,7 @@ impl Node {
         }
     }
 
-    pub(super) fn carried(&self) -> Option<&Carried> {
+    pub(super) fn carried(&self) -> Option<&Passthrough> {
         self.trace().carried.as_deref()
     }
 
@@ -546,12 +547,12 @@ impl Node {
     }
 }
 
-impl Trace {
+impl SegmentNode {
     fn now(&self) -> Timestamp {
         self.anchor.now(self.recorder.clock())
     }
 
-    fn emit(&self, departures: Departures) {
+    fn emit(&self, departures: Outbox) {
         if departures.is_empty() {
             return;
         }
@@ -585,7 +586,7 @@ impl Trace {
     }
 
     /// Decides whether the trace is kept, if that is open. Its segment ends at `end`.
-    fn judge(&self, end: Timestamp) {
+    fn decide(&self, end: Timestamp) {
         let Some(undecided) = self.undecided.as_ref().filter(|_| !self.discarded.load(Ordering::Relaxed)) else {
             return;
         };
@@ -594,7 +595,7 @@ impl Trace {
             None => {}
             Some(Verdict::Kept(documents)) => documents.into_iter().for_each(|document| self.recorder.emit(document)),
             Some(Verdict::Dropped) => {
-                self.recorder.counters().not_kept.add(1);
+                self.recorder.counters().traces_discarded.add(1);
                 let message = format_args!("dropping trace {}: nothing in it failed, and it was not slow", self.id);
                 self.recorder.diagnostics().debug(Cause::Document, message);
                 self.discard();

@@ -16,7 +16,7 @@ use crate::http::{HttpRequest, HttpResponse};
 /// segment.set_user("john123").annotate("files", 12);
 /// segment.subsegment("download").close();
 /// segment.close();
-/// # assert_eq!(traces.take().one().tree(), "nightly-import [files=12]\n  download\n");
+/// # assert_eq!(traces.take().single().tree(), "nightly-import [files=12]\n  download\n");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Segment {
@@ -38,7 +38,7 @@ impl Segment {
     /// The same segment, which a server layer has begun for a request.
     pub(crate) fn serving_request(self) -> Segment {
         match self.handle() {
-            Handle::Passive(passive) => Segment::begun(Handle::Passive(passive.clone().serving_request())),
+            Handle::NonRecording(passive) => Segment::begun(Handle::NonRecording(passive.clone().serving_request())),
             _ => self,
         }
     }

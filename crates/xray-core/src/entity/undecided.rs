@@ -8,7 +8,7 @@ use crate::document::Document;
 
 /// Bytes of documents that wait for the verdict. A trace that holds more is kept: memory is bounded, and it is
 /// not a usual one.
-const MOST_WAITING: usize = 256 * 1024;
+const MAX_WAITING: usize = 256 * 1024;
 
 /// What is known of the trace until its segment closes. The verdict is given once.
 pub(super) struct Undecided {
@@ -61,7 +61,7 @@ impl Undecided {
     }
 
     /// Keeps a document until the verdict. Releases the document after the verdict, or all that wait when they exceed
-    /// [`MOST_WAITING`], which is a verdict as well.
+    /// [`MAX_WAITING`], which is a verdict as well.
     pub(super) fn hold(&self, document: Document) -> Held {
         let mut state = self.lock();
         match &mut *state {
@@ -70,7 +70,7 @@ impl Undecided {
             State::Waiting(documents, bytes) => {
                 *bytes += document.datagram().len();
                 documents.push(document);
-                if *bytes <= MOST_WAITING {
+                if *bytes <= MAX_WAITING {
                     return Held::Waiting;
                 }
                 let all = std::mem::take(documents);
@@ -85,9 +85,9 @@ impl Undecided {
         let mut state = self.lock();
         let State::Waiting(documents, _) = &mut *state else { return None };
         let documents = std::mem::take(documents);
-        let is_worth_it = self.failed.load(Relaxed) || took >= self.slower_than;
-        *state = if is_worth_it { State::Kept } else { State::Dropped };
-        Some(if is_worth_it { Verdict::Kept(documents) } else { Verdict::Dropped })
+        let should_keep = self.failed.load(Relaxed) || took >= self.slower_than;
+        *state = if should_keep { State::Kept } else { State::Dropped };
+        Some(if should_keep { Verdict::Kept(documents) } else { Verdict::Dropped })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

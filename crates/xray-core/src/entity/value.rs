@@ -19,7 +19,7 @@ const MAX_TEXT: usize = 1000;
 /// let (count, coupon): (&u32, Option<&str>) = (&7, None);
 /// segment.annotate("count", count).annotate("coupon", coupon);
 /// # segment.close();
-/// # assert_eq!(traces.take().one().tree(), "shop [count=7]\n");
+/// # assert_eq!(traces.take().single().tree(), "shop [count=7]\n");
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnotationValue<'a>(Value<'a>);

@@ -13,13 +13,13 @@ use crate::recorder::Recorder;
 use crate::sampling::{SamplingRequest, Watched};
 use crate::w3c::{Propagation, TraceParent};
 
-use super::exchange::Exchange;
+use super::transfer::Transfer;
 use super::{HttpRequest, HttpResponse, Scheme, flags_of_grpc_status, flags_of_status, parse_ip, without_user};
 
 /// What an adapter knows of a request.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
-pub struct IncomingRequest<'a> {
+pub struct ServerRequestInfo<'a> {
     /// The method, as in the request line.
     pub method: &'a str,
     /// The scheme of the request target, if it has one: `:scheme` in HTTP/2, the absolute form in HTTP/1.1.
@@ -50,7 +50,7 @@ pub struct IncomingRequest<'a> {
     pub attributes: &'a [(&'a str, &'a str)],
 }
 
-impl<'a> IncomingRequest<'a> {
+impl<'a> ServerRequestInfo<'a> {
     /// The header that counts: X-Ray's, or the W3C's where that is preferred or the only one with a trace.
     fn header(&self, propagation: Propagation) -> TraceHeader<'a> {
         let xray = self.trace_header.map(TraceHeader::parse).unwrap_or_default();
@@ -65,7 +65,7 @@ impl<'a> IncomingRequest<'a> {
 
 /// How a server's requests are traced: the options that all adapters have in common.
 #[derive(Clone, Debug)]
-pub struct IncomingOptions {
+pub struct ServerOptions {
     naming: Naming,
     scheme: Option<Scheme>,
     trust_forwarded_for: bool,
@@ -74,10 +74,10 @@ pub struct IncomingOptions {
     always_respond: bool,
 }
 
-impl IncomingOptions {
+impl ServerOptions {
     /// The defaults, with this naming.
-    pub fn new(naming: impl Into<Naming>) -> IncomingOptions {
-        IncomingOptions {
+    pub fn new(naming: impl Into<Naming>) -> ServerOptions {
+        ServerOptions {
             naming: naming.into(),
             scheme: None,
             trust_forwarded_for: true,
@@ -111,7 +111,7 @@ impl IncomingOptions {
     }
 
     /// Whether each response carries `X-Amzn-Trace-Id` (default: only when the caller asked by `Sampled=?`).
-    pub fn set_always_respond(&mut self, always: bool) {
+    pub fn set_respond_always(&mut self, always: bool) {
         self.always_respond = always;
     }
 }
@@ -141,14 +141,14 @@ pub enum BodyLength {
 ///
 /// A response that has no body closes with the head: an empty one, the answer to `HEAD`, a status that forbids a
 /// body (204, 304), an upgrade (101) and a tunnel (2xx to `CONNECT`).
-/// [`end_at_head`](Incoming::end_at_head) closes others early.
+/// [`end_at_headers`](ServerRequest::end_at_headers) closes others early.
 ///
-/// All code of the request that the adapter calls goes through [`run`](Incoming::run): each poll of the handler's
+/// All code of the request that the adapter calls goes through [`run`](ServerRequest::run): each poll of the handler's
 /// future, and of the body.
 #[derive(Debug)]
-pub struct Incoming {
+pub struct ServerRequest {
     segment: Segment,
-    exchange: Exchange,
+    exchange: Transfer,
     method: Method,
     /// The segment is closed, and code of the body still runs in its context.
     outlived: bool,
@@ -166,20 +166,20 @@ enum Method {
     Other,
 }
 
-impl Incoming {
-    /// Reads the header, decides, and begins the segment. A disabled recorder [ignores](Incoming::ignored) all.
+impl ServerRequest {
+    /// Reads the header, decides, and begins the segment. A disabled recorder [ignores](ServerRequest::ignored) all.
     ///
     /// A request that is traced already gets no second root. Within an invocation of a Lambda function this begins a
     /// subsegment of the function's segment, by Lambda's decision; where Lambda records nothing, neither does this.
     /// Within the segment of another layer for the same request this adds nothing.
-    pub fn begin(recorder: &Recorder, options: &IncomingOptions, request: &IncomingRequest<'_>) -> Incoming {
+    pub fn begin(recorder: &Recorder, options: &ServerOptions, request: &ServerRequestInfo<'_>) -> ServerRequest {
         if !recorder.is_enabled() {
-            return Incoming::ignored();
+            return ServerRequest::ignored();
         }
         match Around::of(request, recorder.propagation()) {
-            Around::Nothing => Incoming::begin_segment(recorder, options, request),
-            Around::Function(parent) => Incoming::begin_in_function(&parent, recorder, options, request),
-            Around::Request(handle) => Incoming::transparent(handle),
+            Around::Nothing => ServerRequest::begin_segment(recorder, options, request),
+            Around::Function(parent) => ServerRequest::begin_in_function(&parent, recorder, options, request),
+            Around::Request(handle) => ServerRequest::transparent(handle),
         }
     }
 
@@ -187,18 +187,18 @@ impl Incoming {
     fn begin_in_function(
         parent: &Handle,
         recorder: &Recorder,
-        options: &IncomingOptions,
-        request: &IncomingRequest<'_>,
-    ) -> Incoming {
+        options: &ServerOptions,
+        request: &ServerRequestInfo<'_>,
+    ) -> ServerRequest {
         let host = request.host.map(without_user).filter(|host| !host.is_empty());
         options.naming.check(recorder.diagnostics());
         let name = options.naming.resolve(host, recorder.tracing_name());
         let segment = Segment::begun(parent.begin_request(name, request.trace_header, request.traceparent));
         let respond = request.header(recorder.propagation()).sampled() == Some(SamplingFlag::Requested);
-        Incoming::new(segment, options, request, respond, None)
+        ServerRequest::new(segment, options, request, respond, None)
     }
 
-    fn begin_segment(recorder: &Recorder, options: &IncomingOptions, request: &IncomingRequest<'_>) -> Incoming {
+    fn begin_segment(recorder: &Recorder, options: &ServerOptions, request: &ServerRequestInfo<'_>) -> ServerRequest {
         let header = request.header(recorder.propagation());
         let host = request.host.map(without_user).filter(|host| !host.is_empty());
         options.naming.check(recorder.diagnostics());
@@ -213,21 +213,21 @@ impl Incoming {
         let (segment, watch) = recorder.begin_watched(&sampling, &header);
         let segment = segment.serving_request();
         let watched = watch.map(|watch| watch.begin(&sampling, segment.is_sampled(), recorder.clock()));
-        Incoming::new(segment, options, request, header.sampled() == Some(SamplingFlag::Requested), watched)
+        ServerRequest::new(segment, options, request, header.sampled() == Some(SamplingFlag::Requested), watched)
     }
 
     fn new(
         segment: Segment,
-        options: &IncomingOptions,
-        request: &IncomingRequest<'_>,
+        options: &ServerOptions,
+        request: &ServerRequestInfo<'_>,
         respond: bool,
         watched: Option<Watched>,
-    ) -> Incoming {
+    ) -> ServerRequest {
         if segment.is_recording() {
             segment.set_http_request(&options.describe(request));
         }
-        Incoming {
-            exchange: Exchange::new(segment.handle().clone()),
+        ServerRequest {
+            exchange: Transfer::new(segment.handle().clone()),
             segment,
             method: match request.method {
                 "HEAD" => Method::Head,
@@ -242,15 +242,15 @@ impl Incoming {
 
     /// A request that is not to be traced. What its code records does nothing, and nobody complains of a missing
     /// context.
-    pub fn ignored() -> Incoming {
-        Incoming::transparent(Handle::Absent)
+    pub fn ignored() -> ServerRequest {
+        ServerRequest::transparent(Handle::Noop)
     }
 
     /// A request of which nothing is recorded here, and whose code runs in the context of `handle`.
-    fn transparent(handle: Handle) -> Incoming {
-        Incoming {
-            segment: Segment::begun(Handle::Absent),
-            exchange: Exchange::new(handle),
+    fn transparent(handle: Handle) -> ServerRequest {
+        ServerRequest {
+            segment: Segment::begun(Handle::Noop),
+            exchange: Transfer::new(handle),
             method: Method::Other,
             outlived: false,
             respond: false,
@@ -310,9 +310,9 @@ impl Incoming {
         }
     }
 
-    /// Closes the segment after [`head`](Incoming::head), without waiting for the body: for a stream that lasts for
+    /// Closes the segment after [`head`](ServerRequest::head), without waiting for the body: for a stream that lasts for
     /// hours. What the body does is not recorded on the segment; its code keeps the context of the request.
-    pub fn end_at_head(&mut self) {
+    pub fn end_at_headers(&mut self) {
         if !self.exchange.is_done() {
             self.end();
             self.outlived = true;
@@ -393,7 +393,7 @@ enum Around {
 }
 
 impl Around {
-    fn of(request: &IncomingRequest<'_>, propagation: Propagation) -> Around {
+    fn of(request: &ServerRequestInfo<'_>, propagation: Propagation) -> Around {
         match (peek(), request.segment) {
             // The context of a task that serves another trace, or none: a service between the layers has moved the
             // request there.
@@ -402,15 +402,15 @@ impl Around {
                 _ => Around::Request(segment.handle().clone()),
             },
             (Some(handle), None) if handle.is_below_facade() => Around::Function(handle),
-            (Some(Handle::Passive(passive)), None) if passive.serves(&request.header(propagation)) => {
-                Around::Request(Handle::Passive(passive))
+            (Some(Handle::NonRecording(passive)), None) if passive.serves(&request.header(propagation)) => {
+                Around::Request(Handle::NonRecording(passive))
             }
             (_, None) => Around::Nothing,
         }
     }
 }
 
-impl Drop for Incoming {
+impl Drop for ServerRequest {
     fn drop(&mut self) {
         if self.segment.is_recording() {
             self.exchange.note_dropped(self.segment.entity(), "the request was dropped before its response");
@@ -420,8 +420,8 @@ impl Drop for Incoming {
     }
 }
 
-impl IncomingOptions {
-    fn describe<'a>(&self, request: &IncomingRequest<'a>) -> HttpRequest<'a> {
+impl ServerOptions {
+    fn describe<'a>(&self, request: &ServerRequestInfo<'a>) -> HttpRequest<'a> {
         let scheme = self.scheme_of(request).as_str();
         let mut described =
             HttpRequest::to_host(request.method, scheme, request.host.unwrap_or_default(), request.target)
@@ -437,7 +437,7 @@ impl IncomingOptions {
         described
     }
 
-    fn scheme_of(&self, request: &IncomingRequest<'_>) -> Scheme {
+    fn scheme_of(&self, request: &ServerRequestInfo<'_>) -> Scheme {
         let forwarded = || {
             let list = request.forwarded_proto.filter(|_| self.trust_forwarded_proto)?;
             // The first entry is the client's connection. What is no scheme counts as absent.
@@ -454,16 +454,16 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
-    use crate::http::{HttpResponse, Outgoing, OutgoingOptions, OutgoingRequest};
+    use crate::http::{ClientOptions, ClientRequest, ClientRequestInfo, HttpResponse};
 
     /// What a request by `method` records once `answer` has said its part and it is dropped.
-    fn recorded(method: &'static str, answer: impl FnOnce(&mut Incoming)) -> serde_json::Value {
+    fn recorded(method: &'static str, answer: impl FnOnce(&mut ServerRequest)) -> serde_json::Value {
         let (recorder, traces) = Recorder::in_memory();
-        let request = IncomingRequest { method, target: "/", ..IncomingRequest::default() };
-        let mut incoming = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &request);
+        let request = ServerRequestInfo { method, target: "/", ..ServerRequestInfo::default() };
+        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
         answer(&mut incoming);
         drop(incoming);
-        traces.take().one().root().json().clone()
+        traces.take().single().root().json().clone()
     }
 
     #[test]
@@ -515,14 +515,15 @@ mod tests {
         ] {
             let _entered = around.enter();
             let trace_header = Some(OF_GATEWAY);
-            let request = IncomingRequest { method: "GET", target: "/", trace_header, ..IncomingRequest::default() };
+            let request =
+                ServerRequestInfo { method: "GET", target: "/", trace_header, ..ServerRequestInfo::default() };
             // Two layers in one stack.
-            let mut outer = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &request);
+            let mut outer = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
             outer.run(|| {
-                let mut inner = Incoming::begin(&recorder, &IncomingOptions::new("inner"), &request);
-                let call = OutgoingRequest { trace_header, ..OutgoingRequest::default() };
+                let mut inner = ServerRequest::begin(&recorder, &ServerOptions::new("inner"), &request);
+                let call = ClientRequestInfo { trace_header, ..ClientRequestInfo::default() };
                 // The application forwards the headers that the gateway sent.
-                let call = inner.run(|| Outgoing::begin(None, &OutgoingOptions::new(), &call)).unwrap();
+                let call = inner.run(|| ClientRequest::begin(None, &ClientOptions::new(), &call)).unwrap();
                 let (name, value) = call.headers().next().unwrap();
                 assert_eq!(name, "X-Amzn-Trace-Id");
                 assert!(value.starts_with(ROOT) && value.ends_with(carried_end), "{value}");
@@ -570,13 +571,17 @@ mod tests {
             (Some(Http), true, Some("https"), true, Some("https"), Http),
             (Some(Https), true, Some("http"), false, Some("http"), Https),
         ] {
-            let mut options = IncomingOptions::new("shop");
+            let mut options = ServerOptions::new("shop");
             options.set_trust_forwarded_proto(trust);
             if let Some(scheme) = set {
                 options.set_scheme(scheme);
             }
-            let request =
-                IncomingRequest { forwarded_proto: forwarded, secure, scheme: target, ..IncomingRequest::default() };
+            let request = ServerRequestInfo {
+                forwarded_proto: forwarded,
+                secure,
+                scheme: target,
+                ..ServerRequestInfo::default()
+            };
             assert_eq!(options.scheme_of(&request), scheme, "{set:?} {trust} {forwarded:?} {secure} {target:?}");
         }
     }
@@ -584,11 +589,11 @@ mod tests {
     #[test]
     fn a_segment_that_closes_with_the_head_records_nothing_of_the_body_and_lends_its_context() {
         let (recorder, traces) = Recorder::in_memory();
-        let request = IncomingRequest { method: "GET", ..IncomingRequest::default() };
-        let mut incoming = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &request);
+        let request = ServerRequestInfo { method: "GET", ..ServerRequestInfo::default() };
+        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
         incoming.head(HttpResponse::new(200), BodyLength::Unknown);
-        incoming.end_at_head();
-        assert_eq!(traces.take().one().tree(), "shop 200\n");
+        incoming.end_at_headers();
+        assert_eq!(traces.take().single().tree(), "shop 200\n");
         assert!(!incoming.is_done());
         let trace_id = incoming.segment().trace_id();
         assert_eq!(incoming.run(|| crate::current().trace_id()), trace_id);
@@ -600,9 +605,9 @@ mod tests {
         assert!(traces.take().documents().is_empty());
         assert_eq!(recorder.stats().late_writes, 0);
         // A response without a body is closed by its head already.
-        let mut incoming = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &request);
+        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
         incoming.head(HttpResponse::new(204), BodyLength::Nothing);
-        incoming.end_at_head();
+        incoming.end_at_headers();
         assert!(incoming.is_done());
     }
 
@@ -628,19 +633,19 @@ mod tests {
     #[test]
     fn what_runs_for_a_request_has_its_context_and_nothing_else_has() {
         let (recorder, traces) = Recorder::in_memory();
-        let request = IncomingRequest { host: Some("u:p@h"), ..IncomingRequest::default() };
-        let mut incoming = Incoming::begin(&recorder, &IncomingOptions::new(Naming::dynamic("shop")), &request);
+        let request = ServerRequestInfo { host: Some("u:p@h"), ..ServerRequestInfo::default() };
+        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new(Naming::dynamic("shop")), &request);
         let id = incoming.segment().id();
         assert_eq!(incoming.run(|| crate::current().id()), id);
         // A guard that is leaked soils the request's own context only.
         incoming.run(|| std::mem::forget(crate::subsegment("leaked").entity().enter()));
         assert!(crate::try_current().is_none());
         assert_ne!(incoming.run(|| crate::current().id()), id);
-        let mut ignored = Incoming::ignored();
+        let mut ignored = ServerRequest::ignored();
         assert_eq!(ignored.run(|| crate::current().trace_id()), None);
         let panic = catch_unwind(AssertUnwindSafe(|| incoming.run(|| panic!("boom"))));
         assert!(panic.is_err() && crate::try_current().is_none() && incoming.is_done());
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         assert_eq!(trace.tree(), "h fault\n  leaked\n");
         assert_eq!(trace.root().json()["cause"]["exceptions"][0]["message"], "boom");
     }

@@ -14,7 +14,7 @@ use crate::id::TraceId;
 use crate::url::without_user;
 use crate::w3c::{TRACEPARENT, TRACESTATE, TraceParent};
 
-use super::exchange::Exchange;
+use super::transfer::Transfer;
 use super::{BodyLength, HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status};
 
 /// The name of a call that has no host.
@@ -25,7 +25,7 @@ const GRPC: &str = "application/grpc";
 /// What an adapter knows of a request that is about to leave.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
-pub struct OutgoingRequest<'a> {
+pub struct ClientRequestInfo<'a> {
     /// The method.
     pub method: &'a str,
     /// `http` or `https`.
@@ -49,15 +49,15 @@ pub struct OutgoingRequest<'a> {
 
 /// How calls are traced: the options that all clients have in common.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct OutgoingOptions {
+pub struct ClientOptions {
     traced: bool,
     keep_query: bool,
 }
 
-impl OutgoingOptions {
+impl ClientOptions {
     /// The defaults.
-    pub fn new() -> OutgoingOptions {
-        OutgoingOptions::default()
+    pub fn new() -> ClientOptions {
+        ClientOptions::default()
     }
 
     /// Whether the called service sends a segment of its own, for which X-Ray then waits (default: not known).
@@ -83,14 +83,14 @@ impl OutgoingOptions {
 /// | dropped before the body is read | status, content length, flags of the status: nothing was cut |
 ///
 /// A response without a body closes with its head. The client's code that the adapter calls goes through
-/// [`run`](Outgoing::run): each poll of the call.
+/// [`run`](ClientRequest::run): each poll of the call.
 ///
 /// In a trace that is not sampled only the header is of use: drop the value once that is written.
 #[derive(Debug)]
-pub struct Outgoing {
+pub struct ClientRequest {
     subsegment: Subsegment,
-    exchange: Exchange,
-    options: OutgoingOptions,
+    exchange: Transfer,
+    options: ClientOptions,
     /// The query string of the call's URL, where it may be shown.
     kept_query: Option<Box<str>>,
     /// The caller has begun to read the body.
@@ -120,16 +120,16 @@ impl Carries {
     }
 }
 
-impl Outgoing {
+impl ClientRequest {
     /// Begins the subsegment under `parent`, or under the current entity.
     ///
     /// `None` means that the request passes untouched: it carries the header of someone else, or there is no trace
     /// to tell of (SDK disabled, no current entity, a trace that Lambda only passes through).
     pub fn begin(
         parent: Option<&Entity>,
-        options: &OutgoingOptions,
-        request: &OutgoingRequest<'_>,
-    ) -> Option<Outgoing> {
+        options: &ClientOptions,
+        request: &ClientRequestInfo<'_>,
+    ) -> Option<ClientRequest> {
         let current;
         let parent = match (parent, request.trace_header) {
             (Some(parent), _) => parent,
@@ -159,12 +159,12 @@ impl Outgoing {
                 subsegment.set_traced(true);
             }
         }
-        let exchange = Exchange::new(subsegment.handle().clone());
+        let exchange = Transfer::new(subsegment.handle().clone());
         let kept_query = match options.keep_query && subsegment.is_recording() {
             true => request.target.split_once('?').map(|(_, query)| query.into()),
             false => None,
         };
-        Some(Outgoing {
+        Some(ClientRequest {
             subsegment,
             exchange,
             options: *options,
@@ -293,7 +293,7 @@ impl Outgoing {
     }
 }
 
-impl Drop for Outgoing {
+impl Drop for ClientRequest {
     fn drop(&mut self) {
         // What was never read was not cut.
         let is_unread = self.exchange.is_moving() && !self.is_read;
@@ -304,8 +304,8 @@ impl Drop for Outgoing {
     }
 }
 
-impl OutgoingOptions {
-    fn describe<'a>(&self, request: &OutgoingRequest<'a>) -> HttpRequest<'a> {
+impl ClientOptions {
+    fn describe<'a>(&self, request: &ClientRequestInfo<'a>) -> HttpRequest<'a> {
         let authority = match (request.scheme, request.port()) {
             ("http" | "ws", Some("80" | "")) | ("https" | "wss", Some("443" | "")) => request.host_as_written(),
             _ => request.authority,
@@ -314,7 +314,7 @@ impl OutgoingOptions {
     }
 }
 
-impl<'a> OutgoingRequest<'a> {
+impl<'a> ClientRequestInfo<'a> {
     /// Host and port apart. The colons of an IPv6 address stand in brackets.
     fn split(&self) -> (&'a str, Option<&'a str>) {
         let authority = without_user(self.authority);
@@ -373,10 +373,10 @@ impl<'a> OutgoingRequest<'a> {
 /// The trace headers of `request` that this service received: copies, which a proxy made.
 ///
 /// A request that is to carry none must lose them: one that is not traced at all, and one that is recorded
-/// [without a header](OutgoingRequest::without_header). Headers of someone else stay.
+/// [without a header](ClientRequestInfo::without_header). Headers of someone else stay.
 pub fn copied_headers(
     parent: Option<&Entity>,
-    request: &OutgoingRequest<'_>,
+    request: &ClientRequestInfo<'_>,
 ) -> impl Iterator<Item = &'static str> + use<> {
     let carries = match parent {
         Some(parent) => request.carries(parent),
@@ -388,7 +388,7 @@ pub fn copied_headers(
         .filter_map(|(name, is_copied)| is_copied.then_some(name))
 }
 
-/// `X-Amzn-Trace-Id` as an HTTP request carries it, in visible ASCII. For clients that do not use [`Outgoing`].
+/// `X-Amzn-Trace-Id` as an HTTP request carries it, in visible ASCII. For clients that do not use [`ClientRequest`].
 ///
 /// One allocation of its size: `Display` would write the same, but with its machinery.
 pub fn header_value(header: &TraceHeader<'_>) -> String {
@@ -426,7 +426,7 @@ fn is_refused(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// The exception of a response's body that failed: `remote`, unless a time limit of this side ended the transfer. For
-/// clients that do not use [`Outgoing`].
+/// clients that do not use [`ClientRequest`].
 ///
 /// ```
 /// use std::io;
@@ -444,15 +444,15 @@ mod tests {
     use serde_json::json;
 
     use crate::emit::MemoryEmitter;
-    use crate::http::{Incoming, IncomingOptions, IncomingRequest};
+    use crate::http::{ServerOptions, ServerRequest, ServerRequestInfo};
     use crate::recorder::Recorder;
-    use crate::sampling::{Always, Never, RecordThenDecide};
+    use crate::sampling::{Always, Never, TailSampler};
     use crate::w3c::Propagation;
 
     use super::*;
 
-    fn request<'a>(scheme: &'a str, authority: &'a str, target: &'a str) -> OutgoingRequest<'a> {
-        OutgoingRequest { method: "GET", scheme, authority, target, ..OutgoingRequest::default() }
+    fn request<'a>(scheme: &'a str, authority: &'a str, target: &'a str) -> ClientRequestInfo<'a> {
+        ClientRequestInfo { method: "GET", scheme, authority, target, ..ClientRequestInfo::default() }
     }
 
     #[test]
@@ -468,11 +468,12 @@ mod tests {
             let (recorder, traces) = Recorder::in_memory();
             let segment = recorder.begin("shop");
             let parent = segment.entity();
-            let options = OutgoingOptions::new();
-            let mut call = Outgoing::begin(Some(&parent), &options, &request(scheme, authority, "/p?q#f")).unwrap();
+            let options = ClientOptions::new();
+            let mut call =
+                ClientRequest::begin(Some(&parent), &options, &request(scheme, authority, "/p?q#f")).unwrap();
             call.head(HttpResponse::new(200), BodyLength::Nothing);
             segment.close();
-            let trace = traces.take().one();
+            let trace = traces.take().single();
             assert_eq!(trace.find(name).json()["http"]["request"], json!({"method": "GET", "url": url}), "{authority}");
         }
     }
@@ -491,10 +492,10 @@ mod tests {
         ] {
             let (recorder, traces) = Recorder::in_memory();
             let segment = recorder.begin("shop");
-            let call = OutgoingRequest { content_type, ..request("http", "", target) };
-            drop(Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &call));
+            let call = ClientRequestInfo { content_type, ..request("http", "", target) };
+            drop(ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &call));
             segment.close();
-            let trace = traces.take().one();
+            let trace = traces.take().single();
             assert_eq!(
                 trace.find(name).json()["http"]["request"],
                 json!({"method": "GET"}),
@@ -509,7 +510,7 @@ mod tests {
         let unsampled = Recorder::builder().sampling(Never).build().unwrap();
         let incoming = TraceHeader::parse("Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=a:1|b:2;bad=\n\u{e4}x");
         for segment in [recorder.begin("a"), unsampled.begin("a"), recorder.begin_from("a", &incoming)] {
-            let call = Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request("http", "h", "/"));
+            let call = ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &request("http", "h", "/"));
             let call = call.unwrap();
             let display = call.subsegment().trace_header().unwrap().to_string();
             let headers: Vec<_> = call.headers().collect();
@@ -534,12 +535,12 @@ mod tests {
         ] {
             let recorder = Recorder::builder().emitter(MemoryEmitter::new()).propagation(propagation).build().unwrap();
             let came = format!("{came}{sampled}");
-            let mut facts = IncomingRequest::default();
+            let mut facts = ServerRequestInfo::default();
             (facts.traceparent, facts.tracestate) = (Some(&*came), Some("vendor=1"));
-            let incoming = Incoming::begin(&recorder, &IncomingOptions::new("shop"), &facts);
+            let incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &facts);
             let parent = incoming.segment().entity();
-            let outgoing = OutgoingRequest { traceparent, ..request("http", "h", "/") };
-            let call = Outgoing::begin(Some(&parent), &OutgoingOptions::new(), &outgoing).unwrap();
+            let outgoing = ClientRequestInfo { traceparent, ..request("http", "h", "/") };
+            let call = ClientRequest::begin(Some(&parent), &ClientOptions::new(), &outgoing).unwrap();
             let headers: Vec<_> = call.headers().collect();
             assert_eq!(headers.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
             for (name, value) in headers {
@@ -562,9 +563,9 @@ mod tests {
 
     /// Serves a request with these headers, and makes a call several subsegments below.
     fn served<T>(recorder: &Recorder, [xray, traceparent]: [Option<&str>; 2], call: impl FnOnce(&Entity) -> T) -> T {
-        let mut facts = IncomingRequest::default();
+        let mut facts = ServerRequestInfo::default();
         (facts.trace_header, facts.traceparent) = (xray, traceparent);
-        let incoming = Incoming::begin(recorder, &IncomingOptions::new("shop"), &facts);
+        let incoming = ServerRequest::begin(recorder, &ServerOptions::new("shop"), &facts);
         let above = incoming.segment().subsegment("a");
         let deep = above.subsegment("b");
         call(&deep.entity())
@@ -591,10 +592,10 @@ mod tests {
             "garbage",
             "",
         ] {
-            for recorder in [recorder(Always), recorder(Never), recorder(RecordThenDecide::failures())] {
+            for recorder in [recorder(Always), recorder(Never), recorder(TailSampler::failures())] {
                 served(&recorder, [Some(received), None], |entity| {
-                    let copy = OutgoingRequest { trace_header: Some(received), ..request("http", "h", "/") };
-                    let call = Outgoing::begin(Some(entity), &OutgoingOptions::new(), &copy).expect(received);
+                    let copy = ClientRequestInfo { trace_header: Some(received), ..request("http", "h", "/") };
+                    let call = ClientRequest::begin(Some(entity), &ClientOptions::new(), &copy).expect(received);
                     let headers: Vec<_> = call.headers().collect();
                     let [(TRACE_HEADER, header)] = &headers[..] else { panic!("{received}: {headers:?}") };
                     let header = TraceHeader::parse(header);
@@ -617,8 +618,8 @@ mod tests {
             served(&recorder, [Some(received), None], |entity| {
                 assert_eq!(entity.trace_id().unwrap().to_string(), "1-5759e988-bd862e3fe1be46a994272793");
                 let begin = |header| {
-                    let call = OutgoingRequest { trace_header: Some(header), ..request("http", "h", "/") };
-                    Outgoing::begin(Some(entity), &OutgoingOptions::new(), &call).is_some()
+                    let call = ClientRequestInfo { trace_header: Some(header), ..request("http", "h", "/") };
+                    ClientRequest::begin(Some(entity), &ClientOptions::new(), &call).is_some()
                 };
                 assert!(begin(received), "{received}");
                 assert!(!begin("Root=1-5759e988-000000000000000000000002"));
@@ -642,8 +643,8 @@ mod tests {
         ] {
             for recorder in [recorder(Always), recorder(Never)] {
                 served(&recorder, [received, None], |entity| {
-                    let call = OutgoingRequest { trace_header: Some(sent), ..request("http", "h", "/") };
-                    let begun = Outgoing::begin(Some(entity), &OutgoingOptions::new(), &call);
+                    let call = ClientRequestInfo { trace_header: Some(sent), ..request("http", "h", "/") };
+                    let begun = ClientRequest::begin(Some(entity), &ClientOptions::new(), &call);
                     assert!(begun.is_none(), "{received:?} {sent}");
                     assert_eq!(copied_headers(Some(entity), &call).count(), 0);
                 });
@@ -661,7 +662,7 @@ mod tests {
             served(&recorder, [Some(ROOT), Some(traceparent)], |entity| {
                 let mut copy = request("http", "h", "/");
                 (copy.trace_header, copy.traceparent) = (Some(ROOT), Some(traceparent));
-                let call = Outgoing::begin(Some(entity), &OutgoingOptions::new(), &copy).unwrap();
+                let call = ClientRequest::begin(Some(entity), &ClientOptions::new(), &copy).unwrap();
                 let (trace_id, id) = (entity.trace_id().unwrap(), call.subsegment().id().unwrap());
                 let want = [
                     (TRACE_HEADER, format!("Root={trace_id};Parent={id};Sampled=1").into()),
@@ -679,23 +680,24 @@ mod tests {
         let (recorder, traces) = Recorder::in_memory();
         served(&recorder, [Some(ROOT), None], |entity| {
             for trace_header in [None, Some(ROOT)] {
-                let call = OutgoingRequest { without_header: true, trace_header, ..request("http", "h", "/") };
-                let mut call = Outgoing::begin(Some(entity), &OutgoingOptions::new(), &call).unwrap();
+                let call = ClientRequestInfo { without_header: true, trace_header, ..request("http", "h", "/") };
+                let mut call = ClientRequest::begin(Some(entity), &ClientOptions::new(), &call).unwrap();
                 assert_eq!(call.headers().count(), 0);
                 call.head(HttpResponse::new(200), BodyLength::Nothing);
             }
         });
-        let tree = traces.take().one().tree();
+        let tree = traces.take().single().tree();
         assert!(tree.ends_with("    b\n      h remote 200\n      h remote 200\n"), "{tree}");
     }
 
     #[test]
     fn an_undecided_trace_asks_the_called_service() {
-        let recorder = recorder(RecordThenDecide::failures());
+        let recorder = recorder(TailSampler::failures());
         let segment = recorder.begin("shop");
-        let begin =
-            || Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request("http", "h", "/")).unwrap();
-        let flags = |call: &Outgoing| {
+        let begin = || {
+            ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &request("http", "h", "/")).unwrap()
+        };
+        let flags = |call: &ClientRequest| {
             let header = call.headers().next().unwrap().1;
             (TraceHeader::parse(&header).sampled(), call.subsegment().traceparent().unwrap().is_sampled())
         };
@@ -718,7 +720,7 @@ mod tests {
         ] {
             let (recorder, traces) = Recorder::in_memory();
             let segment = recorder.begin("shop");
-            let call = Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request("http", "h", "/"));
+            let call = ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &request("http", "h", "/"));
             let mut call = call.unwrap();
             call.run(|| {});
             call.head(HttpResponse::new(503), owed);
@@ -728,7 +730,7 @@ mod tests {
             }
             drop(call);
             segment.close();
-            let trace = traces.take().one();
+            let trace = traces.take().single();
             let recorded = trace.find("h");
             assert_eq!(recorded.metadata("xray", "aborted") == true, aborted, "{owed:?} {reads:?}");
             assert_eq!(recorded.json()["fault"], true);
@@ -741,7 +743,7 @@ mod tests {
         let (recorder, traces) = Recorder::in_memory();
         let segment = recorder.begin("shop");
         let mut call =
-            Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request("http", "h", "/")).unwrap();
+            ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &request("http", "h", "/")).unwrap();
         call.head(HttpResponse::new(200), BodyLength::Unknown);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let _held = call;
@@ -749,7 +751,7 @@ mod tests {
         }));
         assert!(panicked.is_err());
         segment.close();
-        assert_eq!(traces.take().one().tree(), "shop\n  h remote 200\n");
+        assert_eq!(traces.take().single().tree(), "shop\n  h remote 200\n");
     }
 
     #[derive(Debug)]
@@ -784,14 +786,14 @@ mod tests {
                 let (recorder, traces) = Recorder::in_memory();
                 let segment = recorder.begin("shop");
                 let call =
-                    Outgoing::begin(Some(&segment.entity()), &OutgoingOptions::new(), &request("http", "h", "/"));
+                    ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &request("http", "h", "/"));
                 let mut call = call.unwrap();
                 if answered {
                     call.head(HttpResponse::new(200), BodyLength::Unknown);
                 }
                 call.failed(&*error);
                 segment.close();
-                let trace = traces.take().one();
+                let trace = traces.take().single();
                 let exceptions = trace.find("h").json()["cause"]["exceptions"].as_array().unwrap();
                 assert!(
                     exceptions.iter().all(|one| one["remote"] == (answered && remote)),
@@ -805,13 +807,13 @@ mod tests {
     #[test]
     fn what_is_traced_elsewhere_or_not_at_all_passes_untouched() {
         let (recorder, _) = Recorder::in_memory();
-        let options = OutgoingOptions::new();
-        let carrying = OutgoingRequest { trace_header: Some(ROOT), ..request("http", "h", "/") };
-        assert!(Outgoing::begin(Some(&recorder.begin("a").entity()), &options, &carrying).is_none());
+        let options = ClientOptions::new();
+        let carrying = ClientRequestInfo { trace_header: Some(ROOT), ..request("http", "h", "/") };
+        assert!(ClientRequest::begin(Some(&recorder.begin("a").entity()), &options, &carrying).is_none());
         // Nothing is missing where someone else traces the call.
-        assert!(Outgoing::begin(None, &options, &carrying).is_none());
+        assert!(ClientRequest::begin(None, &options, &carrying).is_none());
         for entity in [Recorder::disabled().begin("a").entity(), Entity::default()] {
-            assert!(Outgoing::begin(Some(&entity), &options, &request("http", "h", "/")).is_none());
+            assert!(ClientRequest::begin(Some(&entity), &options, &request("http", "h", "/")).is_none());
         }
     }
 }

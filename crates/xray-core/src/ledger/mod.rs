@@ -10,20 +10,20 @@
 //!   while the closed ones hold more than [`HELD_BYTES`], every maximal complete subtree leaves as a document
 //!   of its own.
 //! - An entity is *complete* when it and all below it are closed.
-//! - *solo* is a subsegment whose parent is no longer held open here: it leaves alone at its close, with its
+//! - *detached* is a subsegment whose parent is no longer held open here: it leaves alone at its close, with its
 //!   parent's id, and so does all below it.
 
+mod assemble;
 mod slots;
-mod stitch;
 mod stream;
 
 use crate::arena::{Arena, Span};
 use crate::document::Document;
 use crate::id::{EntityId, TraceId};
 
+pub(crate) use assemble::STANDALONE_MEMBERS;
 pub(crate) use slots::SlotRef;
 use slots::{NONE, Slot, Slots};
-pub(crate) use stitch::STANDALONE_MEMBERS;
 
 /// Bytes of closed fragments above which complete subtrees leave whatever their number, so that a document
 /// stays well below the datagram limit.
@@ -31,12 +31,12 @@ const HELD_BYTES: usize = 48 * 1024;
 
 /// Documents that have left a ledger and wait to be emitted, once its lock is released. Mostly none or one.
 #[derive(Debug, Default)]
-pub(crate) struct Departures {
+pub(crate) struct Outbox {
     first: Option<Document>,
     rest: Vec<Document>,
 }
 
-impl Departures {
+impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none()
     }
@@ -49,7 +49,7 @@ impl Departures {
     }
 }
 
-impl IntoIterator for Departures {
+impl IntoIterator for Outbox {
     type Item = Document;
     type IntoIter = std::iter::Chain<std::option::IntoIter<Document>, std::vec::IntoIter<Document>>;
 
@@ -68,7 +68,7 @@ pub(crate) struct Ledger {
     threshold: usize,
     slots: Slots,
     arena: Arena,
-    /// Subsegments begun and not sent, without the solo ones.
+    /// Subsegments begun and not sent, without the detached ones.
     held: usize,
     /// Bytes of the closed ones among them.
     held_bytes: usize,
@@ -101,11 +101,12 @@ impl Ledger {
         parent_id: EntityId,
         id: EntityId,
         head: &[u8],
-        out: &mut Departures,
+        out: &mut Outbox,
     ) -> SlotRef {
         let mut slot = Slot::open(id, parent_id, self.arena.push(head));
-        let parent = self.slots.get(parent).filter(|parent| !parent.solo && !parent.is_closed()).map(|_| parent.index);
-        slot.solo = parent.is_none();
+        let parent =
+            self.slots.get(parent).filter(|parent| !parent.detached && !parent.is_closed()).map(|_| parent.index);
+        slot.detached = parent.is_none();
         let taken = self.slots.take(slot);
         if let Some(parent) = parent {
             self.slots.link(taken.index, parent);
@@ -118,13 +119,13 @@ impl Ledger {
     }
 
     /// A subsegment closes with `tail`.
-    pub(crate) fn close(&mut self, slot: SlotRef, tail: &[u8], out: &mut Departures) {
+    pub(crate) fn close(&mut self, slot: SlotRef, tail: &[u8], out: &mut Outbox) {
         if self.slots.get(slot).is_none_or(Slot::is_closed) {
             return;
         }
         let index = slot.index;
         self.slots[index].tail = self.arena.push(tail);
-        if self.slots[index].solo || self.threshold == 0 {
+        if self.slots[index].detached || self.threshold == 0 {
             self.separate(index);
             return self.send(index, out);
         }
@@ -163,7 +164,7 @@ impl Ledger {
 
     /// The segment closes with `tail`: everything leaves that is closed. Open subsegments go along as stubs
     /// and will send themselves; nothing that is complete hangs under a stub, since X-Ray discards stubs.
-    pub(crate) fn close_root(&mut self, root: SlotRef, tail: &[u8], out: &mut Departures) {
+    pub(crate) fn close_root(&mut self, root: SlotRef, tail: &[u8], out: &mut Outbox) {
         if self.slots.get(root).is_none() {
             return;
         }
@@ -186,7 +187,7 @@ impl Ledger {
     }
 
     /// All subsegments that are open, each as a document of its own that says no more than that.
-    pub(crate) fn announce_open(&self, out: &mut Departures) {
+    pub(crate) fn announce_open(&self, out: &mut Outbox) {
         for slot in self.slots.open().into_iter().filter(|slot| !self.is_segment(slot)) {
             out.push(self.stitch_alone(slot, IN_PROGRESS, false));
         }

@@ -42,7 +42,7 @@ pub(super) struct Slot {
     /// Empty as long as the entity is open.
     pub(super) tail: Span,
     /// Its parent is not held open here.
-    pub(super) solo: bool,
+    pub(super) detached: bool,
     /// Open, and treated as closed while the segment leaves.
     pub(super) stub: bool,
 }
@@ -64,7 +64,7 @@ impl Slot {
             below: 0,
             head,
             tail: Span::default(),
-            solo: false,
+            detached: false,
             stub: false,
         }
     }

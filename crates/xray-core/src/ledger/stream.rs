@@ -2,14 +2,14 @@
 
 use std::cmp::Reverse;
 
-use super::{Departures, IN_PROGRESS, Ledger, NONE, STANDALONE_MEMBERS, Slot};
+use super::{IN_PROGRESS, Ledger, NONE, Outbox, STANDALONE_MEMBERS, Slot};
 
 /// A document with several entities is split above this size; one entity alone may be larger.
 const SPLIT_ABOVE: usize = 60 * 1024;
 
 impl Ledger {
     /// Sends every maximal complete subtree of subsegments, in begin order.
-    pub(super) fn send_ready(&mut self, out: &mut Departures) {
+    pub(super) fn send_ready(&mut self, out: &mut Outbox) {
         let mut tops = Vec::with_capacity(self.ready);
         // The segment's slot is the first ever taken, and it is open.
         let mut at = self.slots.following(0, 0, true);
@@ -27,7 +27,7 @@ impl Ledger {
     }
 
     /// Sends one maximal complete subtree.
-    pub(super) fn send_maximal(&mut self, top: u32, out: &mut Departures) {
+    pub(super) fn send_maximal(&mut self, top: u32, out: &mut Outbox) {
         self.ready -= 1;
         let Slot { parent, .. } = self.slots[top];
         let size = self.slots[top].embedded_size();
@@ -38,14 +38,14 @@ impl Ledger {
 
     /// Sends `top`, which has no parent any more, with all below it: in one document or, when that became
     /// too large, its largest complete subtrees first in documents of their own, and so on.
-    pub(super) fn send(&mut self, top: u32, out: &mut Departures) {
+    pub(super) fn send(&mut self, top: u32, out: &mut Outbox) {
         let mut tops = vec![];
         let mut top = top;
         loop {
             if self.slots[top].embedded_size() + STANDALONE_MEMBERS > SPLIT_ABOVE {
                 self.split(top, &mut tops);
             }
-            out.push(self.stitch(top));
+            out.push(self.assemble(top));
             self.release(top);
             match tops.pop() {
                 Some(next) => top = next,
@@ -56,11 +56,11 @@ impl Ledger {
             // The segment and all late children are gone; a handle may live on for long.
             self.discard();
         } else if self.arena.is_wasteful() {
-            self.arena.squeeze(self.slots.spans());
+            self.arena.compact(self.slots.spans());
         }
     }
 
-    /// Makes `index` and its open children solo: whatever leaves here does not wait for them.
+    /// Makes `index` and its open children detached: whatever leaves here does not wait for them.
     pub(super) fn separate(&mut self, index: u32) {
         let parent = self.slots[index].parent;
         if parent != NONE {
@@ -74,8 +74,8 @@ impl Ledger {
 
     fn make_solo(&mut self, index: u32) {
         self.slots.unlink(index);
-        self.slots[index].solo = true;
-        // Below a solo one, nothing is held any more once the segment has left.
+        self.slots[index].detached = true;
+        // Below a detached one, nothing is held any more once the segment has left.
         self.held = self.held.saturating_sub(1);
     }
 
@@ -129,10 +129,10 @@ impl Ledger {
         self.arena.release(tail);
         if slot.stub {
             let mut alone = Slot::open(slot.id, slot.parent_id, head);
-            alone.solo = true;
+            alone.detached = true;
             return self.slots.replace(index, alone);
         }
-        if !slot.solo && !self.is_segment(slot) {
+        if !slot.detached && !self.is_segment(slot) {
             self.held = self.held.saturating_sub(1);
             self.held_bytes = self.held_bytes.saturating_sub(own);
         }

@@ -39,7 +39,7 @@ impl Run {
 
     fn begin(&mut self, parent: usize) -> usize {
         let number = self.refs.len() as u64 + 1;
-        let mut out = Departures::default();
+        let mut out = Outbox::default();
         let parent_id = id(parent as u64 + 1);
         let slot = self.ledger.begin(self.refs[parent], parent_id, id(number), head(number).as_bytes(), &mut out);
         self.refs.push(slot);
@@ -54,7 +54,7 @@ impl Run {
         if !self.open.remove(&entity) {
             return;
         }
-        let mut out = Departures::default();
+        let mut out = Outbox::default();
         match entity {
             ROOT => self.ledger.close_root(self.refs[ROOT], tail(bytes).as_bytes(), &mut out),
             _ => self.ledger.close(self.refs[entity], tail(bytes).as_bytes(), &mut out),
@@ -176,7 +176,7 @@ fn what_is_open_is_announced_in_begin_order_and_leaves_all_the_same() {
     let second = run.begin(closed);
     run.close(closed, 0);
     let third = run.begin(first); // in the slot of the closed one
-    let mut out = Departures::default();
+    let mut out = Outbox::default();
     run.ledger.announce_open(&mut out);
     let announced: Vec<Value> = out.into_iter().map(|one| serde_json::from_str(one.json()).unwrap()).collect();
     let ids: Vec<_> = announced.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
@@ -280,7 +280,7 @@ fn a_chain_of_ten_thousand_neither_overflows_nor_is_lost() {
 fn a_root_that_stays_open_keeps_no_memory_of_children_that_left() {
     let mut run = Run::new(100);
     for _ in 0..200_000 {
-        let mut out = Departures::default();
+        let mut out = Outbox::default();
         let slot = run.ledger.begin(run.refs[ROOT], id(1), id(2), head(2).as_bytes(), &mut out);
         run.ledger.close(slot, tail(0).as_bytes(), &mut out);
     }

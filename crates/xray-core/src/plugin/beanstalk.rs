@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::files::Files;
-use super::{Host, Plugin};
+use super::{Detected, Plugin};
 
 pub(super) const ORIGIN: &str = "AWS::ElasticBeanstalk::Environment";
 
@@ -60,14 +60,14 @@ impl Plugin for ElasticBeanstalk {
         "ElasticBeanstalk"
     }
 
-    fn detect(&self) -> Result<Host, Box<dyn Error + Send + Sync>> {
+    fn detect(&self) -> Result<Detected, Box<dyn Error + Send + Sync>> {
         let path = self.file.clone().unwrap_or_else(|| CONFIGURATION.into());
         let text = self.files.read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let configuration: Value = serde_json::from_str(&text)?;
         let Some(name) = configuration["environment_name"].as_str() else {
             return Err(format!("{} names no environment", path.display()).into());
         };
-        Ok(Host::new(ORIGIN, "elastic_beanstalk")
+        Ok(Detected::new(ORIGIN, "elastic_beanstalk")
             .field("environment_name", name)
             .field("version_label", &configuration["version_label"].as_str())
             .field("deployment_id", &configuration["deployment_id"].as_number()))
@@ -79,7 +79,7 @@ mod tests {
     use super::super::endpoint::Directory;
     use super::*;
 
-    fn detect(text: &str) -> Result<Host, Box<dyn Error + Send + Sync>> {
+    fn detect(text: &str) -> Result<Detected, Box<dyn Error + Send + Sync>> {
         let directory = Directory::new().with("environment.conf", text);
         ElasticBeanstalk::new().file(directory.path().join("environment.conf")).detect()
     }
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn the_environment_is_described_by_its_file() {
         let whole = r#"{"environment_name": "shop-prod", "version_label": "v7", "deployment_id": 32, "other": []}"#;
-        let want = Host::new(ORIGIN, "elastic_beanstalk").field("environment_name", "shop-prod");
+        let want = Detected::new(ORIGIN, "elastic_beanstalk").field("environment_name", "shop-prod");
         assert_eq!(detect(whole).unwrap(), want.clone().field("version_label", "v7").field("deployment_id", &32));
         let odd = r#"{"environment_name": "shop-prod", "version_label": 7, "deployment_id": "32"}"#;
         assert_eq!(detect(odd).unwrap(), want);

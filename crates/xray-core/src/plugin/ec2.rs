@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::files::Files;
 use super::metadata::{Client, TIMEOUT};
-use super::{Host, Plugin};
+use super::{Detected, Plugin};
 use crate::env;
 
 pub(super) const ORIGIN: &str = "AWS::EC2::Instance";
@@ -103,7 +103,7 @@ impl Plugin for Ec2 {
         "Ec2"
     }
 
-    fn detect(&self) -> Result<Host, Box<dyn Error + Send + Sync>> {
+    fn detect(&self) -> Result<Detected, Box<dyn Error + Send + Sync>> {
         if self.disabled {
             return Err("AWS_EC2_METADATA_DISABLED is set".into());
         }
@@ -111,7 +111,7 @@ impl Plugin for Ec2 {
         let Some(instance) = document["instanceId"].as_str() else {
             return Err("the identity document names no instance".into());
         };
-        let host = Host::new(ORIGIN, "ec2")
+        let host = Detected::new(ORIGIN, "ec2")
             .field("instance_id", instance)
             .field("availability_zone", &document["availabilityZone"].as_str())
             .field("instance_size", &document["instanceType"].as_str())
@@ -143,8 +143,8 @@ mod tests {
         plugin
     }
 
-    fn host() -> Host {
-        Host::new(ORIGIN, "ec2")
+    fn host() -> Detected {
+        Detected::new(ORIGIN, "ec2")
             .field("instance_id", "i-07a1")
             .field("availability_zone", "eu-west-1b")
             .field("instance_size", "t3.micro")

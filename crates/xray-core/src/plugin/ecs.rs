@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::files::Files;
 use super::metadata::{Client, TIMEOUT};
-use super::{Host, Plugin};
+use super::{Detected, Plugin};
 use crate::env;
 
 pub(super) const ORIGIN: &str = "AWS::ECS::Container";
@@ -69,7 +69,7 @@ impl Plugin for Ecs {
         "Ecs"
     }
 
-    fn detect(&self) -> Result<Host, Box<dyn Error + Send + Sync>> {
+    fn detect(&self) -> Result<Detected, Box<dyn Error + Send + Sync>> {
         let endpoint = self.endpoint.as_ref().or(self.own_endpoint.as_ref());
         let endpoint = endpoint.ok_or("ECS_CONTAINER_METADATA_URI_V4 is not set")?;
         if !endpoint.starts_with("http://") {
@@ -82,7 +82,7 @@ impl Plugin for Ecs {
         let arn = metadata["ContainerARN"].as_str();
         // On Fargate the control group has another name; the metadata call the id so for Docker's sake.
         let id = self.files.container_id().or_else(|| metadata["DockerId"].as_str().map(str::to_owned));
-        let host = Host::new(ORIGIN, "ecs")
+        let host = Detected::new(ORIGIN, "ecs")
             .field("container", &self.files.host_name())
             .field("container_id", &id)
             .field("container_arn", &arn);
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn version_4_tells_id_arn_and_log_group() {
         let endpoint = Endpoint::start(|_| Answer::ok(VERSION_4));
-        let host = Host::new(ORIGIN, "ecs").field("container", "169254170002-2495160603");
+        let host = Detected::new(ORIGIN, "ecs").field("container", "169254170002-2495160603");
         let logs = "arn:aws:logs:eu-west-1:111122223333:log-group:/ecs/shop".to_owned();
         let group = "9:memory:/ecs/t/".to_owned() + &"0123456789abcdef".repeat(4);
         for (directory, id) in [
@@ -154,8 +154,9 @@ mod tests {
     #[test]
     fn version_3_tells_the_id_alone() {
         let endpoint = Endpoint::start(|_| Answer::ok(VERSION_3));
-        let want =
-            Host::new(ORIGIN, "ecs").field("container", "169254170002-2495160603").field("container_id", "43481a6c");
+        let want = Detected::new(ORIGIN, "ecs")
+            .field("container", "169254170002-2495160603")
+            .field("container_id", "43481a6c");
         assert_eq!(plugin(&endpoint.url("/v3/4348"), &directory()).detect().unwrap(), want);
     }
 

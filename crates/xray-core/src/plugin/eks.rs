@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::files::Files;
-use super::{Host, Plugin};
+use super::{Detected, Plugin};
 use crate::env;
 
 pub(super) const ORIGIN: &str = "AWS::EKS::Container";
@@ -103,14 +103,14 @@ impl Plugin for Eks {
         "Eks"
     }
 
-    fn detect(&self) -> Result<Host, Box<dyn Error + Send + Sync>> {
+    fn detect(&self) -> Result<Detected, Box<dyn Error + Send + Sync>> {
         if !self.files.exists(TOKEN) {
             return Err(format!("{TOKEN} does not exist").into());
         }
         let cluster = self.cluster.clone().or_else(|| self.own_cluster.clone());
         let cluster = cluster.or_else(|| self.ask_cluster.as_ref().and_then(|ask| ask()));
         let cluster = cluster.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        let host = Host::new(ORIGIN, "eks")
+        let host = Detected::new(ORIGIN, "eks")
             .field("cluster_name", &cluster)
             .field("pod", &self.pod.clone().or_else(|| self.files.host_name()))
             .field("container_id", &self.files.container_id());
@@ -148,8 +148,8 @@ mod tests {
         Eks { files: Files::below(directory.path()), ..Eks::from_lookup(variable) }
     }
 
-    fn host(cluster: Option<&str>, pod: &str) -> Host {
-        let host = Host::new(ORIGIN, "eks").field("cluster_name", &cluster).field("pod", pod);
+    fn host(cluster: Option<&str>, pod: &str) -> Detected {
+        let host = Detected::new(ORIGIN, "eks").field("cluster_name", &cluster).field("pod", pod);
         let host = host.field("container_id", &"ab".repeat(32));
         cluster
             .into_iter()

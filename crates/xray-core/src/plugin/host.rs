@@ -20,15 +20,15 @@ const ORIGINS: [&str; 4] = [super::ec2::ORIGIN, super::ecs::ORIGIN, super::eks::
 /// What a [`Plugin`](super::Plugin) has found: an origin with its block in `aws`, log groups, or both.
 ///
 /// ```
-/// use xray_core::plugin::Host;
+/// use xray_core::plugin::Detected;
 ///
-/// let host = Host::new("AWS::EC2::Instance", "ec2").field("instance_id", "i-07a181803de94c477").log_group("shop", None);
-/// let logs_only = Host::default().log_group("shop", None);
+/// let host = Detected::new("AWS::EC2::Instance", "ec2").field("instance_id", "i-07a181803de94c477").log_group("shop", None);
+/// let logs_only = Detected::default().log_group("shop", None);
 /// assert_ne!(host, logs_only);
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 #[must_use = "it counts when `detect` returns it"]
-pub struct Host {
+pub struct Detected {
     origin: String,
     block: String,
     /// Of the block: names, and values in JSON.
@@ -42,16 +42,16 @@ struct LogGroup {
     arn: Option<String>,
 }
 
-impl Host {
+impl Detected {
     /// A host of the kind that X-Ray knows as `origin`, described by a block of this name in `aws`. Three names
     /// are taken: `xray`, `cloudwatch_logs` and `account_id`.
-    pub fn new(origin: impl Into<String>, block: impl Into<String>) -> Host {
-        Host { origin: origin.into(), block: block.into(), ..Host::default() }
+    pub fn new(origin: impl Into<String>, block: impl Into<String>) -> Detected {
+        Detected { origin: origin.into(), block: block.into(), ..Detected::default() }
     }
 
     /// Adds a field to the block. One without a value (`None`), or that does not serialise, is left out; the same name
     /// again replaces the value. The blocks of all plugins together may have 4 KiB.
-    pub fn field<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Host {
+    pub fn field<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Detected {
         let mut encoded = Vec::new();
         if json::value(&mut encoded, value).is_err() || encoded == b"null" {
             return self;
@@ -64,7 +64,7 @@ impl Host {
     }
 
     /// Adds a group of CloudWatch logs that the service writes to, and its ARN if that is known.
-    pub fn log_group(mut self, name: impl Into<String>, arn: Option<String>) -> Host {
+    pub fn log_group(mut self, name: impl Into<String>, arn: Option<String>) -> Detected {
         self.log_groups.push(LogGroup { name: name.into(), arn });
         self
     }
@@ -108,7 +108,7 @@ impl Host {
     }
 }
 
-impl fmt::Debug for Host {
+impl fmt::Debug for Detected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host")
             .field("origin", &self.origin)
@@ -121,7 +121,7 @@ impl fmt::Debug for Host {
 
 /// All that plugins have found, encoded once.
 #[derive(Debug)]
-pub(crate) struct Surroundings {
+pub(crate) struct Environment {
     origin: String,
     /// The member `origin` of a segment, after a comma.
     origin_member: Vec<u8>,
@@ -129,9 +129,9 @@ pub(crate) struct Surroundings {
     blocks: Vec<u8>,
 }
 
-impl Surroundings {
-    pub(super) fn of(hosts: &[Host], log_groups: bool) -> Surroundings {
-        let rank = |host: &&Host| ORIGINS.iter().position(|origin| *origin == host.origin).unwrap_or(ORIGINS.len());
+impl Environment {
+    pub(super) fn of(hosts: &[Detected], log_groups: bool) -> Environment {
+        let rank = |host: &&Detected| ORIGINS.iter().position(|origin| *origin == host.origin).unwrap_or(ORIGINS.len());
         // Of equals, the last one.
         let origin = hosts.iter().filter(|host| !host.origin.is_empty()).max_by_key(rank);
         let origin = origin.map(|host| host.origin.clone()).unwrap_or_default();
@@ -150,7 +150,7 @@ impl Surroundings {
             let groups = hosts.iter().flat_map(|host| &host.log_groups);
             write_log_groups(&mut blocks, groups.map(|group| (group.name.as_str(), group.arn.as_deref())));
         }
-        Surroundings { origin, origin_member, blocks }
+        Environment { origin, origin_member, blocks }
     }
 
     /// What the service runs on, if a plugin knows.
@@ -202,10 +202,10 @@ mod tests {
     use super::super::{beanstalk, ec2, ecs, eks};
     use super::*;
 
-    fn text(surroundings: &Surroundings) -> String {
+    fn text(environment: &Environment) -> String {
         let mut out = Vec::new();
-        surroundings.write_origin(&mut out);
-        surroundings.write_blocks(&mut out);
+        environment.write_origin(&mut out);
+        environment.write_blocks(&mut out);
         json::utf8(&out).to_owned()
     }
 
@@ -216,46 +216,50 @@ mod tests {
         for (low, lower) in all.iter().enumerate() {
             for higher in &all[low..] {
                 for pair in [[lower, higher], [higher, lower]] {
-                    let hosts = pair.map(|origin| Host::new(*origin, "block"));
-                    assert_eq!(Surroundings::of(&hosts, true).origin(), Some(*higher), "{pair:?}");
+                    let hosts = pair.map(|origin| Detected::new(*origin, "block"));
+                    assert_eq!(Environment::of(&hosts, true).origin(), Some(*higher), "{pair:?}");
                 }
             }
         }
-        let two = [Host::new(own, "a"), Host::new("Example::Other", "b"), Host::default().log_group("logs", None)];
-        assert_eq!(Surroundings::of(&two, true).origin(), Some("Example::Other"), "the last one of equals");
-        assert_eq!(Surroundings::of(&two[2..], true).origin(), None);
+        let two = [
+            Detected::new(own, "a"),
+            Detected::new("Example::Other", "b"),
+            Detected::default().log_group("logs", None),
+        ];
+        assert_eq!(Environment::of(&two, true).origin(), Some("Example::Other"), "the last one of equals");
+        assert_eq!(Environment::of(&two[2..], true).origin(), None);
     }
 
     #[test]
     fn blocks_come_in_the_order_of_plugins_and_log_groups_last() {
         let hosts = [
-            Host::new(ec2::ORIGIN, "ec2")
+            Detected::new(ec2::ORIGIN, "ec2")
                 .field("instance_id", "i-1")
                 .field("ami_id", &None::<&str>)
                 .log_group("a", None),
-            Host::new(ecs::ORIGIN, "ecs").field("container", "old"),
-            Host::new("Example::\"Rack", "rack").field("unit", &7).log_group("b\n", Some("arn:b".to_owned())),
-            Host::new(ecs::ORIGIN, "ecs").field("container", "new").log_group("a", None).log_group("", None),
-            Host::new(eks::ORIGIN, "eks"),
+            Detected::new(ecs::ORIGIN, "ecs").field("container", "old"),
+            Detected::new("Example::\"Rack", "rack").field("unit", &7).log_group("b\n", Some("arn:b".to_owned())),
+            Detected::new(ecs::ORIGIN, "ecs").field("container", "new").log_group("a", None).log_group("", None),
+            Detected::new(eks::ORIGIN, "eks"),
         ];
         let (origin, blocks) = (
             r#","origin":"Example::\"Rack""#,
             r#","ec2":{"instance_id":"i-1"},"rack":{"unit":7},"ecs":{"container":"new"}"#,
         );
         let logs = r#","cloudwatch_logs":[{"log_group":"a"},{"log_group":"b\n","arn":"arn:b"}]"#;
-        assert_eq!(text(&Surroundings::of(&hosts, true)), format!("{origin}{blocks}{logs}"));
-        assert_eq!(text(&Surroundings::of(&hosts, false)), format!("{origin}{blocks}"));
-        assert_eq!(text(&Surroundings::of(&[Host::default()], true)), "");
+        assert_eq!(text(&Environment::of(&hosts, true)), format!("{origin}{blocks}{logs}"));
+        assert_eq!(text(&Environment::of(&hosts, false)), format!("{origin}{blocks}"));
+        assert_eq!(text(&Environment::of(&[Detected::default()], true)), "");
     }
 
     #[test]
     fn names_are_escaped_and_a_name_given_twice_has_its_last_value() {
-        let host = Host::new("Example::Rack", "the \"rack\"")
+        let host = Detected::new("Example::Rack", "the \"rack\"")
             .field("label \"a\"\\\n", "x")
             .field("n", &1)
             .field("n", &2)
             .field("n", &None::<u8>);
-        let members = text(&Surroundings::of(&[host], true));
+        let members = text(&Environment::of(&[host], true));
         let members: serde_json::Value = serde_json::from_str(&format!("{{{}}}", &members[1..])).unwrap();
         assert_eq!(members["the \"rack\""], serde_json::json!({"label \"a\"\\\n": "x", "n": 2}));
     }
@@ -263,14 +267,14 @@ mod tests {
     #[test]
     fn what_would_fill_every_document_is_refused() {
         let long = "x".repeat(MAX_BLOCKS);
-        let half = Host::new("o", "b").field("f", &long[MAX_BLOCKS / 2..]);
-        assert_eq!(Host::new("o", "b").field("f", &long[100..]).check(MAX_BLOCKS), Ok(()));
-        assert!(Host::new("o", "b").field("f", &long).check(MAX_BLOCKS).is_err());
-        assert!(Host::new(&*long, "b").check(MAX_BLOCKS).is_err());
+        let half = Detected::new("o", "b").field("f", &long[MAX_BLOCKS / 2..]);
+        assert_eq!(Detected::new("o", "b").field("f", &long[100..]).check(MAX_BLOCKS), Ok(()));
+        assert!(Detected::new("o", "b").field("f", &long).check(MAX_BLOCKS).is_err());
+        assert!(Detected::new(&*long, "b").check(MAX_BLOCKS).is_err());
         assert!(half.check(MAX_BLOCKS - half.size()).is_err(), "no room for two such halves");
-        assert!(RESERVED.iter().all(|name| Host::new("o", *name).check(MAX_BLOCKS).is_err()));
-        let many = (0..1_000).fold(Host::default(), |host, n| host.log_group(format!("group {n}"), None));
+        assert!(RESERVED.iter().all(|name| Detected::new("o", *name).check(MAX_BLOCKS).is_err()));
+        let many = (0..1_000).fold(Detected::default(), |host, n| host.log_group(format!("group {n}"), None));
         assert_eq!(many.check(MAX_BLOCKS), Ok(()));
-        assert!(text(&Surroundings::of(&[many], true)).len() < MAX_LOG_GROUPS + 100);
+        assert!(text(&Environment::of(&[many], true)).len() < MAX_LOG_GROUPS + 100);
     }
 }

@@ -51,9 +51,9 @@ pub use self::beanstalk::ElasticBeanstalk;
 pub use self::ec2::Ec2;
 pub use self::ecs::Ecs;
 pub use self::eks::Eks;
-pub use self::host::Host;
+pub use self::host::Detected;
 use self::host::MAX_BLOCKS;
-pub(crate) use self::host::{Surroundings, write_log_groups};
+pub(crate) use self::host::{Environment, write_log_groups};
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::user_code;
 
@@ -63,7 +63,7 @@ use crate::user_code;
 ///
 /// ```
 /// use std::error::Error;
-/// use xray_core::plugin::{Host, Plugin};
+/// use xray_core::plugin::{Detected, Plugin};
 ///
 /// struct Rack;
 ///
@@ -72,9 +72,9 @@ use crate::user_code;
 ///         "Rack"
 ///     }
 ///
-///     fn detect(&self) -> Result<Host, Box<dyn Error + Send + Sync>> {
+///     fn detect(&self) -> Result<Detected, Box<dyn Error + Send + Sync>> {
 ///         let unit = std::fs::read_to_string("/etc/rack-unit")?;
-///         Ok(Host::new("Example::Rack", "rack").field("unit", unit.trim()))
+///         Ok(Detected::new("Example::Rack", "rack").field("unit", unit.trim()))
 ///     }
 /// }
 /// # assert!(Rack.detect().is_err());
@@ -88,31 +88,31 @@ pub trait Plugin: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the process does not run there, or that cannot be found out. The text goes to the log.
-    fn detect(&self) -> Result<Host, Box<dyn Error + Send + Sync>>;
+    fn detect(&self) -> Result<Detected, Box<dyn Error + Send + Sync>>;
 }
 
 /// Asks the plugins on a thread of their own, and puts what they find into `found`. `log_groups` tells whether
 /// those of the plugins are wanted.
 pub(crate) fn start(
     plugins: Vec<Box<dyn Plugin>>,
-    found: Arc<OnceLock<Surroundings>>,
+    found: Arc<OnceLock<Environment>>,
     log_groups: bool,
     diagnostics: Diagnostics,
 ) {
     let told = diagnostics.clone();
     let work = move || {
-        let mut hosts = Vec::<Host>::new();
+        let mut hosts = Vec::<Detected>::new();
         for plugin in &plugins {
-            let taken = hosts.iter().map(Host::size).sum();
+            let taken = hosts.iter().map(Detected::size).sum();
             hosts.extend(ask(&**plugin, MAX_BLOCKS.saturating_sub(taken), &diagnostics));
         }
         if hosts.is_empty() {
             return diagnostics.debug(Cause::Plugin, format_args!("detection has ended: nothing was found"));
         }
-        let surroundings = Surroundings::of(&hosts, log_groups);
-        let origin = surroundings.origin().unwrap_or("none").to_owned();
+        let environment = Environment::of(&hosts, log_groups);
+        let origin = environment.origin().unwrap_or("none").to_owned();
         // Nobody else sets it.
-        let _ = found.set(surroundings);
+        let _ = found.set(environment);
         diagnostics.debug(Cause::Plugin, format_args!("detection has ended: the origin is {origin}"));
     };
     if let Err(error) = thread::Builder::new().name("xray-plugins".to_owned()).spawn(work) {
@@ -122,7 +122,7 @@ pub(crate) fn start(
 
 /// Asks a plugin, whose answer has room for this many bytes. It may be the user's code: it must not cost the answers
 /// of the others.
-fn ask(plugin: &dyn Plugin, room: usize, diagnostics: &Diagnostics) -> Option<Host> {
+fn ask(plugin: &dyn Plugin, room: usize, diagnostics: &Diagnostics) -> Option<Detected> {
     let asked = user_code::call(|| {
         let host = plugin.detect().and_then(|host| host.check(room).map(|()| host).map_err(Into::into));
         match &host {

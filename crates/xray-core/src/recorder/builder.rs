@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Inner, Recorder};
-use crate::about::About;
 use crate::context::ContextMissing;
 use crate::diagnostics::{Cause, Diagnostic, Diagnostics, Level, Logger, Stderr};
 use crate::emit::{BackgroundEmitter, DaemonAddress, Emitter, EmitterContext, InlineEmitter};
@@ -12,6 +11,7 @@ use crate::env::Environment;
 use crate::id::IdSource;
 use crate::plugin::{self, Plugin};
 use crate::sampling::{Central, ParseRulesError, Rules, Sampler, SamplerContext};
+use crate::service_info::ServiceInfo;
 use crate::stats::Counters;
 use crate::time::Clock;
 use crate::user_code;
@@ -242,9 +242,9 @@ impl RecorderBuilder {
         emitter.start(&EmitterContext { counters: counters.clone(), diagnostics: diagnostics.clone() });
         let enabled = self.enabled && !environment.disabled;
         let log_group = environment.log_group.as_deref();
-        let about = About::new(self.service.as_deref(), self.service_version.as_deref(), log_group);
+        let service_info = ServiceInfo::new(self.service.as_deref(), self.service_version.as_deref(), log_group);
         if enabled && !environment.lambda && !self.plugins.is_empty() {
-            plugin::start(self.plugins, about.surroundings().clone(), log_group.is_none(), diagnostics.clone());
+            plugin::start(self.plugins, service_info.environment().clone(), log_group.is_none(), diagnostics.clone());
         }
         let sampler = self.sampler.unwrap_or_else(|| {
             let local = Rules::default().with_clock(self.clock.clone());
@@ -262,7 +262,7 @@ impl RecorderBuilder {
         let default_threshold = if environment.lambda { 0 } else { STREAMING_THRESHOLD };
         Recorder(Arc::new(Inner {
             enabled,
-            about,
+            service_info,
             tracing_name: environment.tracing_name,
             propagation: self.propagation,
             threshold: self.threshold.unwrap_or(default_threshold),

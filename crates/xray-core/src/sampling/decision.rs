@@ -36,8 +36,8 @@ impl Decision {
 
     /// The request is recorded, and it is decided at the close of its segment whether the trace is kept: if
     /// anything in it was marked as error, fault or throttle, or if the segment took at least this long.
-    /// [`RecordThenDecide`](super::RecordThenDecide) makes such decisions, and tells what they mean.
-    pub const fn tentative(slower_than: Duration) -> Decision {
+    /// [`TailSampler`](super::TailSampler) makes such decisions, and tells what they mean.
+    pub const fn deferred(slower_than: Duration) -> Decision {
         Decision { sampled: true, slower_than: Some(slower_than), rule: None, watch: None }
     }
 
@@ -66,7 +66,7 @@ impl Decision {
         self.sampled
     }
 
-    /// How long the segment of a [`tentative`](Decision::tentative) decision takes that is kept.
+    /// How long the segment of a [`deferred`](Decision::deferred) decision takes that is kept.
     pub const fn slower_than(&self) -> Option<Duration> {
         self.slower_than
     }

@@ -43,9 +43,9 @@ pub enum Outcome {
     /// It is not.
     NotSampled,
     /// It is recorded with this probability.
-    ByChance(Rate),
+    Probability(Rate),
     /// It is recorded, and kept if it fails or takes long.
-    Tentative,
+    Deferred,
     /// The sampler does not tell beforehand.
     Unknown,
 }
@@ -128,7 +128,7 @@ impl Explanation {
         self.outcome = match (decision.is_sampled(), decision.slower_than()) {
             (false, _) => Outcome::NotSampled,
             (true, None) => Outcome::Sampled,
-            (true, Some(_)) => Outcome::Tentative,
+            (true, Some(_)) => Outcome::Deferred,
         };
         self
     }
@@ -138,7 +138,7 @@ impl From<Rate> for Outcome {
     fn from(rate: Rate) -> Outcome {
         match rate.0 {
             rate if rate >= 1.0 => Outcome::Sampled,
-            share if share > 0.0 => Outcome::ByChance(rate),
+            share if share > 0.0 => Outcome::Probability(rate),
             _ => Outcome::NotSampled,
         }
     }
@@ -149,8 +149,8 @@ impl fmt::Display for Explanation {
         match self.outcome {
             Outcome::Sampled => f.write_str("sampled")?,
             Outcome::NotSampled => f.write_str("not sampled")?,
-            Outcome::ByChance(Rate(rate)) => write!(f, "sampled at a rate of {rate}")?,
-            Outcome::Tentative => f.write_str("recorded for the time being")?,
+            Outcome::Probability(Rate(rate)) => write!(f, "sampled at a rate of {rate}")?,
+            Outcome::Deferred => f.write_str("recorded for the time being")?,
             Outcome::Unknown => f.write_str("not known beforehand")?,
         }
         match &self.rule {
@@ -195,7 +195,7 @@ mod tests {
             (Explanation::UNKNOWN, "not known beforehand"),
             (Explanation::UNKNOWN.decided(&Decision::not_sampled()), "not sampled"),
             (
-                Explanation::UNKNOWN.decided(&Decision::tentative(std::time::Duration::MAX)),
+                Explanation::UNKNOWN.decided(&Decision::deferred(std::time::Duration::MAX)),
                 "recorded for the time being",
             ),
             (

@@ -22,7 +22,7 @@
 //! | [`Rules`] | by rules written in code or read from X-Ray's local rule document |
 //! | [`Rate`] | a share of all requests |
 //! | [`Always`], [`Never`] | all or nothing |
-//! | [`RecordThenDecide`] | everything, and keeps what failed or was slow |
+//! | [`TailSampler`] | everything, and keeps what failed or was slow |
 
 pub mod central;
 mod context;
@@ -31,8 +31,8 @@ mod error;
 mod explanation;
 mod local;
 mod rate;
-mod record_then_decide;
 mod request;
+mod tail_sampler;
 mod wildcard;
 
 use std::sync::Arc;
@@ -45,8 +45,8 @@ pub use error::{ParseRulesError, RulePlace};
 pub use explanation::{Explanation, Fallback, MatchedRule, Outcome, Reason};
 pub use local::{FixedTarget, Rule, Rules};
 pub use rate::{Always, Never, Rate};
-pub use record_then_decide::RecordThenDecide;
 pub use request::SamplingRequest;
+pub use tail_sampler::TailSampler;
 pub use wildcard::Wildcard;
 
 /// Decides which requests are recorded, for those whose caller left it open.

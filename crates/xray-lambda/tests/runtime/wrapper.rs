@@ -36,7 +36,7 @@ async fn the_context_reaches_the_call_and_the_future_and_stays_there() {
     assert!(xray_core::try_current().is_none());
     assert_eq!(running.await.unwrap().unwrap().to_string(), ROOT);
     assert!(xray_core::try_current().is_none());
-    assert_eq!(traces.take().one().tree(), "handler [number=7]\n  in the call\n");
+    assert_eq!(traces.take().single().tree(), "handler [number=7]\n  in the call\n");
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_dropped_invocation_closes_what_it_began() {
         _ = function.call(LambdaEvent::new((), context())) => unreachable!(),
         () = ready(()) => {}
     }
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     assert_eq!(trace.tree(), "handler\n  open\n");
     assert_eq!(*trace.find("handler").metadata("xray", "cancelled"), true);
 }
@@ -68,7 +68,7 @@ fn it_needs_no_runtime_and_what_it_makes_goes_to_any_thread() {
     let mut running = pin!(sent(function.call(LambdaEvent::new((), context()))));
     let mut cx = std::task::Context::from_waker(Waker::noop());
     assert!(matches!(running.as_mut().poll(&mut cx), Poll::Ready(Ok(7))));
-    assert_eq!(traces.take().one().tree(), "work\n");
+    assert_eq!(traces.take().single().tree(), "work\n");
 }
 
 #[test]

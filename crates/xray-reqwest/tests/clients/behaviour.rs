@@ -8,7 +8,7 @@ use http_body_util::Empty;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use xray_core::emit::MemoryEmitter;
-use xray_core::sampling::RecordThenDecide;
+use xray_core::sampling::TailSampler;
 use xray_core::{Recorder, Segment, TraceHeader};
 use xray_reqwest::{CallParent, SubsegmentName, Untraced, WithoutHeader};
 
@@ -27,7 +27,7 @@ async fn record(kind: Kind, setup: &Setup, method: Method, url: &str, read: Read
     let segment = recorder.begin("shop");
     segment.scope(kind.client(setup).call(method, url, read)).await;
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     let [call] = trace.children(trace.root())[..] else { panic!("{kind:?}: one call, not\n{}", trace.tree()) };
     call.json().clone()
 }
@@ -81,7 +81,7 @@ async fn the_downstream_segment_hangs_below_the_call() {
         let client = kind.client(&Setup::default());
         sampled.scope(client.get(&server.url("/ok"))).await;
         sampled.close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         let id = trace.find("127.0.0.1").json()["id"].as_str().unwrap().to_owned();
         let want = format!("Root={};Parent={id};Sampled=1", trace.root().json()["trace_id"].as_str().unwrap());
         assert_eq!(server.take_seen(), [("/ok".to_owned(), vec![want])], "{kind:?}");
@@ -112,7 +112,7 @@ async fn a_request_leaves_untouched_when_there_is_nothing_to_say() {
             assert_eq!(server.take_seen(), [("/ok".to_owned(), vec!["Root=own".to_owned()])], "{kind:?} {name}");
         }
         segment.close();
-        assert_eq!(traces.take().one().tree(), "shop\n", "{kind:?}");
+        assert_eq!(traces.take().single().tree(), "shop\n", "{kind:?}");
 
         // No context, a disabled SDK.
         let nothing = vec![("/ok".to_owned(), vec![])];
@@ -162,7 +162,7 @@ async fn a_header_that_a_proxy_copied_is_replaced_and_the_call_recorded() {
             below.scope(client.send(forwarded(&server.url("/ok"), &received), Read::All)).await;
             below.close();
             segment.close();
-            let trace = traces.take().one();
+            let trace = traces.take().single();
             assert_eq!(trace.tree(), "gateway\n  a\n    127.0.0.1 remote 200\n", "{kind:?} {received}");
             let id = trace.find("127.0.0.1").json()["id"].as_str().unwrap();
             let [(_, headers)] = &server.take_seen()[..] else { panic!("{kind:?}: one request") };
@@ -185,7 +185,7 @@ async fn a_header_that_a_proxy_copied_is_replaced_and_the_call_recorded() {
             let segment = recorder.begin_from("gateway", &TraceHeader::parse(ROOT));
             segment.scope(client.send(forwarded(&server.url("/ok"), theirs), Read::All)).await;
             segment.close();
-            assert_eq!(traces.take().one().tree(), "gateway\n", "{kind:?}");
+            assert_eq!(traces.take().single().tree(), "gateway\n", "{kind:?}");
             assert_eq!(server.take_seen(), [("/ok".to_owned(), vec![theirs.to_owned()])], "{kind:?}");
         }
     }
@@ -194,7 +194,7 @@ async fn a_header_that_a_proxy_copied_is_replaced_and_the_call_recorded() {
 #[tokio::test]
 async fn an_undecided_trace_asks_the_called_service() {
     let server = Server::start().await;
-    let (recorder, _) = recorder_of(RecordThenDecide::failures());
+    let (recorder, _) = recorder_of(TailSampler::failures());
     for kind in KINDS {
         let segment = recorder.begin("shop");
         segment.scope(kind.client(&Setup::default()).get(&server.url("/ok"))).await;
@@ -233,7 +233,7 @@ async fn one_request_may_be_recorded_without_a_header() {
         }
         segment.close();
         let tree = "shop\n  127.0.0.1 remote 200\n  127.0.0.1 remote 200\n";
-        assert_eq!(traces.take().one().tree(), tree, "{kind:?}");
+        assert_eq!(traces.take().single().tree(), tree, "{kind:?}");
 
         // The header of someone else is theirs.
         let segment = recorder.begin("shop");
@@ -267,7 +267,7 @@ async fn one_request_may_be_named_left_alone_or_given_a_parent() {
         step.close();
         segment.close();
         assert_eq!(
-            traces.take().one().tree(),
+            traces.take().single().tree(),
             "shop\n  payments remote 200\n  step\n    127.0.0.1 remote 200\n",
             "{kind:?}"
         );
@@ -316,7 +316,7 @@ async fn a_hook_sees_subsegment_request_and_outcome() {
         unsampled().scope(client.get(&url)).await;
         segment.close();
         let tree = "shop\n  127.0.0.1 remote 200 [cache=hit]\n  127.0.0.1 remote fault [cache=none]\n";
-        assert_eq!(traces.take().one().tree(), tree, "{kind:?}");
+        assert_eq!(traces.take().single().tree(), tree, "{kind:?}");
         let heard = std::mem::take(&mut *heard.lock().unwrap());
         assert_eq!(heard[0], (Method::GET, url, true, Some(200), false), "{kind:?}");
         assert_eq!(heard[1], (Method::GET, "http://127.0.0.1:1/x".to_owned(), false, None, true), "{kind:?}");
@@ -333,7 +333,7 @@ async fn a_hook_sees_subsegment_request_and_outcome() {
 async fn the_call_lasts_until_its_body_is_read_or_its_head_if_so_told() {
     let server = Server::start().await;
     for kind in KINDS {
-        for until_head in [false, true] {
+        for end_at_headers in [false, true] {
             let (recorder, _) = Recorder::in_memory();
             let segment = recorder.begin("shop");
             let (entity, answered) = (Arc::new(Mutex::new(None)), Arc::new(Notify::new()));
@@ -342,7 +342,7 @@ async fn the_call_lasts_until_its_body_is_read_or_its_head_if_so_told() {
                 *of_hook.lock().unwrap() = Some(outcome.subsegment().entity());
                 answer.notify_one();
             };
-            let client = kind.client(&Setup { until_head, hook: Some(Arc::new(hook)), ..Setup::default() });
+            let client = kind.client(&Setup { end_at_headers, hook: Some(Arc::new(hook)), ..Setup::default() });
             let url = server.url("/slow-body");
             let mut call = Box::pin(segment.scope(client.get(&url)));
             tokio::select! {
@@ -350,7 +350,7 @@ async fn the_call_lasts_until_its_body_is_read_or_its_head_if_so_told() {
                 () = answered.notified() => {}
             }
             let entity = entity.lock().unwrap().take().unwrap();
-            assert_eq!(entity.is_recording(), !until_head, "{kind:?}: half of the body is there");
+            assert_eq!(entity.is_recording(), !end_at_headers, "{kind:?}: half of the body is there");
             server.open_gate();
             assert_eq!(call.await.body.unwrap(), "okok", "{kind:?}");
             assert!(!entity.is_recording(), "{kind:?}: the body is read");

@@ -106,7 +106,7 @@ async fn a_thousand_concurrent_calls_are_siblings() {
         let calls = async { join_all((0..1000).map(|n| get(format!("http://{server}/{n}")))).await };
         let echoed = segment.scope(async { calls.in_subsegment("fan out").await }).await;
         segment.close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         let calls = trace.children(trace.find("fan out"));
         assert_eq!(calls.len(), 1000, "{kind:?}");
         let mut ids: Vec<_> = calls.iter().map(|call| call.json()["id"].as_str().unwrap().to_owned()).collect();

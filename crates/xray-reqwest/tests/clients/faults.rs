@@ -52,7 +52,7 @@ async fn failing(kind: Kind, setup: &Setup, url: &str, before_end: impl Fn()) ->
     before_end();
     let with = segment.scope(client.call(Method::GET, url, Read::All)).await;
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     let [call] = trace.children(trace.root())[..] else { panic!("{kind:?}: one call, not\n{}", trace.tree()) };
     (call.clone(), with, without)
 }
@@ -127,7 +127,7 @@ async fn a_name_that_does_not_resolve_is_a_fault() {
     let plain = reqwest().get("http://nowhere.invalid/").send().await.unwrap_err();
     assert_eq!(format!("{error:?}"), format!("Reqwest({plain:?})"));
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     assert_eq!(trace.tree(), "shop\n  nowhere.invalid remote fault\n");
     assert!(exceptions(trace.find("nowhere.invalid")).iter().any(|(text, ..)| text.contains("no such host")));
 }
@@ -152,7 +152,7 @@ async fn a_body_that_fails_is_a_remote_fault_beside_the_response() {
         assert!(with.iter().filter(|text| own(text)).eq(without.iter().filter(|text| own(text))), "{what}");
 
         // To the head only: the body is not ours.
-        let setup = Setup { until_head: true, ..Setup::default() };
+        let setup = Setup { end_at_headers: true, ..Setup::default() };
         let (call, with, without) = failing(kind, &setup, &server.url("/reset"), || server.open_gate()).await;
         assert!(!call.has("fault"), "{kind:?}");
         assert_eq!(with.body.unwrap_err(), without.body.unwrap_err(), "{kind:?}");
@@ -180,7 +180,7 @@ async fn time_outs_show_as_what_they_are() {
     let error = response.bytes().await.unwrap_err();
     assert!(error.is_timeout() && error.is_decode(), "{error:?}");
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote fault\n  127.0.0.1 remote 200 fault\n");
     // The limit is this side's, before the response and in the middle of its body.
     for call in trace.children(trace.root()) {
@@ -209,7 +209,7 @@ async fn time_outs_show_as_what_they_are() {
         let error = segment.scope(client.oneshot(request())).await.unwrap_err();
         assert!(error.is::<tower::timeout::error::Elapsed>());
         segment.close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote fault\n");
         assert_eq!(exceptions(trace.find("127.0.0.1"))[0].0, what);
     }
@@ -230,7 +230,7 @@ async fn a_body_that_this_side_gives_up_is_no_remote_failure() {
     let request = Request::get(server.url("/slow-body")).body(Empty::new()).unwrap();
     segment.scope(async { client.oneshot(request).await.unwrap().collect().await.unwrap_err() }).await;
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote 200 fault\n");
     assert_eq!(exceptions(trace.find("127.0.0.1")), [("Elapsed: deadline has elapsed".to_owned(), false, None)]);
 }
@@ -276,7 +276,7 @@ async fn a_call_that_is_dropped_is_closed() {
             () = server.hanging() => {}
         }
         segment.close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote fault\n", "{kind:?}");
         let told = exceptions(trace.find("127.0.0.1"));
         assert_eq!(told, [("Cancelled: the call was dropped before its response".to_owned(), false, None)], "{kind:?}");
@@ -292,7 +292,7 @@ async fn an_error_recorded_again_on_the_way_up_is_described_once() {
     let request = reqwest::Request::new(Method::GET, "http://127.0.0.1:1/?q".parse().unwrap());
     segment.scope(async { client.oneshot(request).try_in_subsegment("load").await }).await.unwrap_err();
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     assert_eq!(trace.tree(), "shop\n  load fault\n    127.0.0.1 remote fault\n");
     let described = &trace.find("127.0.0.1").json()["cause"]["exceptions"][0]["id"];
     assert_eq!(&trace.find("load").json()["cause"], described);
@@ -315,7 +315,7 @@ async fn a_client_that_panics_is_recorded_and_panics_on() {
     drop(call);
     assert!(tokio::spawn(again).await.unwrap_err().is_panic());
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     assert_eq!(trace.tree(), "shop\n  h remote fault\n");
     assert_eq!(exceptions(trace.find("h"))[0].0, "panic: broken client");
 }

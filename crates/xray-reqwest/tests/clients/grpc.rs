@@ -48,7 +48,7 @@ async fn a_call_has_the_name_of_its_host_or_of_its_service() {
         let mut client = HealthClient::new(traced(layer, channel.clone()));
         segment.scope(client.check(check(""))).await.unwrap();
         segment.close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         assert_eq!(trace.tree(), format!("shop\n  {name} remote 200\n"));
         let request = &trace.find(name).json()["http"]["request"];
         assert_eq!((&request["method"], request["url"].as_str()), (&"POST".into(), recorded.as_deref()));
@@ -60,7 +60,7 @@ async fn a_call_has_the_name_of_its_host_or_of_its_service() {
     let mut client = HealthClient::with_origin(traced(layer(), channel), origin);
     segment.scope(client.check(check(""))).await.unwrap();
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     assert_eq!(trace.find("inventory").json()["http"]["request"]["url"], url("http", "inventory"));
 }
 
@@ -78,7 +78,7 @@ async fn streams_last_to_their_end_and_failures_show() {
     });
     drop(watched.await);
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     assert_eq!(trace.tree(), "shop\n  inventory remote 200 error\n  inventory remote 200\n");
     let [_, watch] = trace.children(trace.root())[..] else { panic!("two calls") };
     assert_eq!(watch.metadata("xray", "aborted"), true);
@@ -99,7 +99,7 @@ async fn one_call_is_configured_by_its_extensions() {
     }
     segment.close();
     let tree = "shop\n  grpc.health.v1.Health remote 200\n  inventory remote 200\n";
-    assert_eq!(traces.take().one().tree(), tree);
+    assert_eq!(traces.take().single().tree(), tree);
 }
 
 #[tokio::test]
@@ -113,5 +113,5 @@ async fn a_buffered_channel_is_traced() {
     let segment = recorder.begin("shop");
     segment.scope(HealthClient::new(buffered).check(check(""))).await.unwrap();
     segment.close();
-    assert_eq!(traces.take().one().tree(), "shop\n  grpc.health.v1.Health remote 200\n");
+    assert_eq!(traces.take().single().tree(), "shop\n  grpc.health.v1.Health remote 200\n");
 }

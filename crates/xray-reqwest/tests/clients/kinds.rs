@@ -33,7 +33,7 @@ type Hook = Arc<dyn Fn(&xray_reqwest::Outcome<'_>) + Send + Sync>;
 #[derive(Clone, Default)]
 pub(crate) struct Setup {
     pub(crate) traced: bool,
-    pub(crate) until_head: bool,
+    pub(crate) end_at_headers: bool,
     pub(crate) keep_query: bool,
     pub(crate) hook: Option<Hook>,
     pub(crate) tls: Option<ClientConfig>,
@@ -84,7 +84,7 @@ pub(crate) fn reqwest_client(setup: &Setup) -> reqwest::Client {
 
 pub(crate) fn middleware(setup: &Setup) -> XRayMiddleware {
     let mut middleware =
-        XRayMiddleware::new().traced(setup.traced).until_head(setup.until_head).keep_query(setup.keep_query);
+        XRayMiddleware::new().traced(setup.traced).end_at_headers(setup.end_at_headers).keep_query(setup.keep_query);
     if let Some(hook) = setup.hook.clone() {
         middleware = middleware.on_outcome(move |outcome| hook(outcome));
     }
@@ -93,7 +93,7 @@ pub(crate) fn middleware(setup: &Setup) -> XRayMiddleware {
 
 pub(crate) fn layer(setup: &Setup) -> XRayClientLayer {
     let mut layer =
-        XRayClientLayer::new().traced(setup.traced).until_head(setup.until_head).keep_query(setup.keep_query);
+        XRayClientLayer::new().traced(setup.traced).end_at_headers(setup.end_at_headers).keep_query(setup.keep_query);
     if let Some(hook) = setup.hook.clone() {
         layer = layer.on_outcome(move |outcome| hook(outcome));
     }

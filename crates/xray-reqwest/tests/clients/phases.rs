@@ -56,7 +56,7 @@ async fn get(client: &Phased, url: &str) -> Result<(), Error> {
 
 fn begin() -> (Segment, impl Fn() -> Trace) {
     let (recorder, traces) = Recorder::in_memory();
-    (recorder.begin("shop"), move || traces.take().one())
+    (recorder.begin("shop"), move || traces.take().single())
 }
 
 fn open_gate() -> Arc<Semaphore> {

@@ -52,7 +52,7 @@ async fn retries_outside_make_a_subsegment_each_and_inside_one_in_all() {
             .map_err(|error: reqwest_middleware::Error| error)
             .unwrap();
         segment.close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         assert_eq!(trace.tree(), format!("shop\n{}", of_one.repeat(calls)));
         let ids = trace.children(trace.root());
         let headers: Vec<_> = server.take_seen().into_iter().flat_map(|(_, headers)| headers).collect();
@@ -75,7 +75,7 @@ async fn each_hop_of_a_redirect_carries_the_header_and_all_are_one_call() {
         let seen = segment.scope(kind.client(&Setup::default()).get(&url)).await;
         assert_eq!(seen.head.unwrap(), 200);
         segment.close();
-        let trace = traces.take().one();
+        let trace = traces.take().single();
         assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote 200\n", "{kind:?}");
         assert_eq!(trace.find("127.0.0.1").json()["http"]["request"]["url"], url);
         let hops = server.take_seen();
@@ -141,6 +141,6 @@ async fn other_middleware_sees_the_call_as_current_and_a_second_one_of_ours_keep
         .build();
     segment.scope(async { client.get(server.url("/ok")).send().await.unwrap().bytes().await.unwrap() }).await;
     segment.close();
-    assert_eq!(traces.take().one().tree(), "shop\n  127.0.0.1 remote 200 [attempt=0]\n");
+    assert_eq!(traces.take().single().tree(), "shop\n  127.0.0.1 remote 200 [attempt=0]\n");
     assert_eq!(server.take_seen()[0].1.len(), 1);
 }

@@ -79,7 +79,7 @@ where
     let call = async { client.oneshot(get(&server.url("/ok"))).await.unwrap().into_body().collect().await.unwrap() };
     assert_eq!(segment.scope(call).await.to_bytes(), "ok");
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote 200\n");
     let id = trace.find("127.0.0.1").json()["id"].as_str().unwrap();
     let [(_, headers)] = &server.take_seen()[..] else { panic!("one request") };
@@ -165,7 +165,7 @@ async fn a_call_begins_in_the_context_of_its_first_poll_if_there_is_none_before(
     inner.close();
     segment.close();
     let call = "127.0.0.1 remote 200\n";
-    assert_eq!(traces.take().one().tree(), format!("shop\n  {call}  {call}  inner\n    {call}"));
+    assert_eq!(traces.take().single().tree(), format!("shop\n  {call}  {call}  inner\n    {call}"));
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn each_attempt_of_a_retry_is_a_call_and_none_is_aborted() {
         })
         .await;
     segment.close();
-    let trace = traces.take().one();
+    let trace = traces.take().single();
     let failed = "  127.0.0.1 remote 503 fault\n";
     assert_eq!(trace.tree(), format!("shop\n{failed}{failed}  127.0.0.1 remote 200\n"));
     for call in trace.children(trace.root()) {

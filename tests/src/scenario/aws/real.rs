@@ -47,7 +47,7 @@ pub(super) fn call(scenario: &Scenario, endpoint: &str) -> Option<Call> {
         "DynamoDB" => dynamodb(&client!(aws_sdk_dynamodb, &config), command, input),
         "Lambda" => lambda(&client!(aws_sdk_lambda, &config), command, input),
         // Objects are not read, and in the recordings a call ends with the head of the response.
-        "S3" => s3(&client!(aws_sdk_s3, &config, XRayInterceptor::new().until_head(true)), command, input),
+        "S3" => s3(&client!(aws_sdk_s3, &config, XRayInterceptor::new().end_at_headers(true)), command, input),
         "SecretsManager" => secrets(&client!(aws_sdk_secretsmanager, &config), command, input),
         "SNS" => sns(&client!(aws_sdk_sns, &config), command, input),
         "SQS" => sqs(&client!(aws_sdk_sqs, &config), command, input),

@@ -23,7 +23,7 @@ use crate::time::Timestamp;
 const RULES: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(5));
 
 /// The longest time between two attempts at the rules while they fail.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 /// As [`RULES`], between two reports.
 const TARGETS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(100));
@@ -32,13 +32,13 @@ const TARGETS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_m
 const SELDOM: u32 = 360;
 
 /// Statistics that a call may bring.
-const MOST_DOCUMENTS: usize = 25;
+const MAX_DOCUMENTS: usize = 25;
 
 /// Rules that are no more, and wait to be reported: more only come when each report fails.
-const MOST_LEAVING: usize = 1000;
+const MAX_LEAVING: usize = 1000;
 
 /// Pages of rules that are fetched: there are some hundred rules at most, and 100 on a page.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 
 /// A poller on a thread of its own, which ends when this is dropped.
 #[derive(Debug, Default)]
@@ -81,7 +81,7 @@ pub(super) struct Poller {
     current: Arc<Current>,
     client_id: String,
     /// How long a failed fetch of the rules is waited for: more each time.
-    patience: Duration,
+    backoff: Duration,
     /// By the monotonic clock.
     next_rules: Duration,
     next_targets: Duration,
@@ -130,7 +130,7 @@ impl Poller {
             context: context.clone(),
             current,
             client_id: client_id(),
-            patience: TARGETS.0,
+            backoff: TARGETS.0,
             next_rules: now,
             next_targets: now + with_jitter(TARGETS),
             seldom: HashMap::new(),
@@ -170,7 +170,7 @@ impl Poller {
         let asked = self.context.clock.now();
         let pause = match self.rules() {
             Ok(records) => {
-                self.patience = TARGETS.0;
+                self.backoff = TARGETS.0;
                 if std::mem::take(&mut self.without_rules) {
                     self.tell_of_return();
                 }
@@ -183,8 +183,8 @@ impl Poller {
             Err(error) => {
                 self.tell_of_failure(&error);
                 self.without_rules = true;
-                let pause = self.patience;
-                self.patience = (pause * 2).min(PATIENCE);
+                let pause = self.backoff;
+                self.backoff = (pause * 2).min(MAX_BACKOFF);
                 pause
             }
         };
@@ -196,14 +196,14 @@ impl Poller {
         let before = self.current.load().clone();
         self.seldom.retain(|name, _| rules.state(name).is_some());
         self.leaving.extend(before.rules.states().filter(|rule| rules.state(&rule.name).is_none()).cloned());
-        self.leaving.truncate(MOST_LEAVING);
+        self.leaving.truncate(MAX_LEAVING);
         self.current.store(rules, asked);
     }
 
     /// The records of all pages.
     fn rules(&self) -> Result<Vec<Value>, ProxyError> {
         let (mut all, mut body) = (Vec::new(), json!({}));
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let answer = self.call("GetSamplingRules", &body)?;
             all.extend_from_slice(records(&answer)?);
             match answer["NextToken"].as_str() {
@@ -218,7 +218,7 @@ impl Poller {
     fn report(&mut self) {
         let due = self.due();
         let mut failure = None;
-        for rules in due.chunks(MOST_DOCUMENTS) {
+        for rules in due.chunks(MAX_DOCUMENTS) {
             let taken: Vec<_> = rules.iter().map(Taken::from).collect();
             match self.targets(&taken) {
                 Ok(answer) => self.follow(&answer, &taken),
@@ -242,7 +242,7 @@ impl Poller {
             }
             None if !due.is_empty() && std::mem::take(&mut self.without_targets) => {
                 self.tell_of_return();
-                // Not when the patience with an absent daemon ends.
+                // Not when the backoff with an absent daemon ends.
                 self.next_rules = Duration::ZERO;
             }
             None => {}

@@ -184,7 +184,7 @@ fn all_pages_are_fetched_and_not_without_end() {
         answer["NextToken"] = json!("again");
         Reply::Json(answer)
     });
-    assert_eq!(daemon.calls().len(), MOST_PAGES);
+    assert_eq!(daemon.calls().len(), MAX_PAGES);
     assert!(!rig.decide("/"));
 }
 
@@ -625,10 +625,10 @@ fn boosts(calls: &[Call]) -> Vec<Value> {
 
 /// Serves requests through a recorder, each answered with a status or dropped.
 fn serve(recorder: &crate::Recorder, target: &str, header: Option<&str>, statuses: &[Option<u16>]) {
-    use crate::http::{BodyLength, HttpResponse, Incoming, IncomingOptions, IncomingRequest};
+    use crate::http::{BodyLength, HttpResponse, ServerOptions, ServerRequest, ServerRequestInfo};
     for status in statuses {
-        let request = IncomingRequest { method: "GET", target, trace_header: header, ..IncomingRequest::default() };
-        let mut incoming = Incoming::begin(recorder, &IncomingOptions::new("shop"), &request);
+        let request = ServerRequestInfo { method: "GET", target, trace_header: header, ..ServerRequestInfo::default() };
+        let mut incoming = ServerRequest::begin(recorder, &ServerOptions::new("shop"), &request);
         if let Some(status) = status {
             incoming.head(HttpResponse::new(*status), BodyLength::Nothing);
         }
@@ -672,7 +672,7 @@ fn requests_of_a_rule_with_a_boost_are_watched_sampled_or_not() {
 fn what_is_recorded_to_be_decided_later_is_watched_too() {
     let (mut rig, daemon) = Rig::started(by(vec![boosted_rule("a", "*")]));
     let central = std::mem::take(&mut rig.central);
-    let recorder = recorder_by(&rig, crate::sampling::RecordThenDecide::failures().besides(central));
+    let recorder = recorder_by(&rig, crate::sampling::TailSampler::failures().or_sampled_by(central));
     serve(&recorder, "/", None, &[Some(200), Some(500), Some(200)]);
     daemon.calls();
     rig.period();

@@ -11,7 +11,7 @@ pub(crate) const STANDALONE_MEMBERS: usize =
 
 impl Ledger {
     /// The document of `top`, which must be complete, with all that is below it.
-    pub(super) fn stitch(&self, top: u32) -> Document {
+    pub(super) fn assemble(&self, top: u32) -> Document {
         let slots = &self.slots;
         let is_segment = self.is_segment(&slots[top]);
         let mut out = buffer::sized(HEADER.len() + STANDALONE_MEMBERS + slots[top].embedded_size());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::header::{Carried, Received, TraceHeader};
+use crate::header::{Passthrough, Received, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::recorder::Recorder;
 use crate::time::Clock;
@@ -10,12 +10,12 @@ use crate::w3c::Propagation;
 
 /// Made without an allocation, unless the incoming header had fields to send on.
 #[derive(Clone, Debug)]
-pub(crate) struct Passive {
+pub(crate) struct NonRecording {
     trace_id: TraceId,
     /// The trace began here, and its id still lacks the time.
-    undated: bool,
+    without_timestamp: bool,
     pub(super) id: EntityId,
-    carried: Option<Arc<Carried>>,
+    carried: Option<Arc<Passthrough>>,
     pub(super) received: Received,
     pub(super) propagation: Propagation,
     /// Lambda only passes the trace through: calls carry what the invocation received, without a decision.
@@ -33,17 +33,17 @@ enum Serves {
     Invocation,
 }
 
-impl Passive {
+impl NonRecording {
     pub(crate) fn new(
         recorder: &Recorder,
         trace_id: TraceId,
-        carried: Option<Arc<Carried>>,
+        carried: Option<Arc<Passthrough>>,
         received: Received,
-    ) -> Passive {
+    ) -> NonRecording {
         let propagation = recorder.propagation();
-        Passive {
+        NonRecording {
             trace_id,
-            undated: false,
+            without_timestamp: false,
             id: recorder.ids().entity_id(),
             carried,
             received,
@@ -57,20 +57,20 @@ impl Passive {
     pub(crate) fn passing_through(
         recorder: &Recorder,
         trace_id: TraceId,
-        carried: Option<Arc<Carried>>,
+        carried: Option<Arc<Passthrough>>,
         received: Received,
-    ) -> Passive {
-        Passive { passes_through: true, ..Passive::new(recorder, trace_id, carried, received) }
+    ) -> NonRecording {
+        NonRecording { passes_through: true, ..NonRecording::new(recorder, trace_id, carried, received) }
     }
 
     /// Returns this entity as the one that a server layer begins for a request.
-    pub(crate) fn serving_request(self) -> Passive {
-        Passive { serves: Serves::Request, ..self }
+    pub(crate) fn serving_request(self) -> NonRecording {
+        NonRecording { serves: Serves::Request, ..self }
     }
 
     /// Returns this entity as the facade of an invocation.
-    pub(crate) fn serving_invocation(self) -> Passive {
-        Passive { serves: Serves::Invocation, ..self }
+    pub(crate) fn serving_invocation(self) -> NonRecording {
+        NonRecording { serves: Serves::Invocation, ..self }
     }
 
     pub(super) fn serves_invocation(&self) -> bool {
@@ -85,26 +85,30 @@ impl Passive {
     }
 
     /// For a trace that begins here and will mostly never be named: the clock is read when it is.
-    pub(crate) fn undated(recorder: &Recorder, carried: Option<Arc<Carried>>, received: Received) -> Passive {
+    pub(crate) fn without_timestamp(
+        recorder: &Recorder,
+        carried: Option<Arc<Passthrough>>,
+        received: Received,
+    ) -> NonRecording {
         let trace_id = recorder.ids().unrecorded_trace_id();
-        Passive { undated: true, ..Passive::new(recorder, trace_id, carried, received) }
+        NonRecording { without_timestamp: true, ..NonRecording::new(recorder, trace_id, carried, received) }
     }
 
     pub(super) fn trace_id(&self) -> TraceId {
-        match self.undated {
+        match self.without_timestamp {
             true => self.trace_id.with_epoch_seconds(Clock::system().now().as_secs() as u32),
             false => self.trace_id,
         }
     }
 
     /// The passive entity of a call: it has an id of its own, as every call.
-    pub(super) fn child(&self) -> Passive {
-        Passive { id: crate::id::IdSource::Thread.entity_id(), ..self.clone() }
+    pub(super) fn child(&self) -> NonRecording {
+        NonRecording { id: crate::id::IdSource::Thread.entity_id(), ..self.clone() }
     }
 
     /// The passive entity of a request with headers of its own.
-    pub(super) fn begin_request(&self, received: Received) -> Passive {
-        Passive { received, ..self.child() }
+    pub(super) fn begin_request(&self, received: Received) -> NonRecording {
+        NonRecording { received, ..self.child() }
     }
 
     pub(super) fn trace_header(&self) -> TraceHeader<'_> {
@@ -116,7 +120,7 @@ impl Passive {
         self.passes_through
     }
 
-    pub(super) fn carried(&self) -> Option<&Carried> {
+    pub(super) fn carried(&self) -> Option<&Passthrough> {
         self.carried.as_deref()
     }
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a whitelist is refused, be it a document or made in code, and where.
+/// Why an allowlist is refused, be it a document or made in code, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum WhitelistError {
+pub enum AllowlistError {
     /// The file cannot be read.
     File {
         /// Its path, as given.
@@ -24,26 +24,26 @@ pub enum WhitelistError {
     /// Something is not a JSON object.
     NotAnObject {
         /// What it is.
-        at: WhitelistPlace,
+        at: AllowlistPlace,
     },
     /// A required property is missing.
     Missing {
         /// Where it should stand.
-        at: WhitelistPlace,
+        at: AllowlistPlace,
         /// Its name.
         field: &'static str,
     },
     /// A property is not known: perhaps it is misspelt.
     Unknown {
         /// Where it stands.
-        at: WhitelistPlace,
+        at: AllowlistPlace,
         /// Its name.
         field: String,
     },
     /// A value has the wrong type, or contradicts another.
     Invalid {
         /// Where it stands.
-        at: WhitelistPlace,
+        at: AllowlistPlace,
         /// The name of its property or parameter.
         field: String,
         /// What is accepted.
@@ -51,10 +51,10 @@ pub enum WhitelistError {
     },
 }
 
-/// The part of a whitelist that an error is about.
+/// The part of an allowlist that an error is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum WhitelistPlace {
+pub enum AllowlistPlace {
     /// The document itself.
     Document,
     /// The member `services`.
@@ -85,11 +85,11 @@ pub enum WhitelistPlace {
     },
 }
 
-impl fmt::Display for WhitelistError {
+impl fmt::Display for AllowlistError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, kind } => write!(f, "cannot read a whitelist from {}: {kind}", path.display()),
-            Self::Json { message } => write!(f, "the whitelist is not JSON: {message}"),
+            Self::File { path, kind } => write!(f, "cannot read an allowlist from {}: {kind}", path.display()),
+            Self::Json { message } => write!(f, "the allowlist is not JSON: {message}"),
             Self::NotAnObject { at } => write!(f, "{at} is not an object"),
             Self::Missing { at, field } => write!(f, "{at} lacks `{field}`"),
             Self::Unknown { at, field } => write!(f, "{at} has the unknown property `{}`", field.escape_debug()),
@@ -100,11 +100,11 @@ impl fmt::Display for WhitelistError {
     }
 }
 
-impl fmt::Display for WhitelistPlace {
+impl fmt::Display for AllowlistPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Document => f.write_str("the whitelist"),
-            Self::Services => f.write_str("`services` of the whitelist"),
+            Self::Document => f.write_str("the allowlist"),
+            Self::Services => f.write_str("`services` of the allowlist"),
             Self::Service(service) => write!(f, "the service `{}`", service.escape_debug()),
             Self::Operations(service) => write!(f, "`operations` of the service `{}`", service.escape_debug()),
             Self::Operation { service, operation } => {
@@ -121,4 +121,4 @@ impl fmt::Display for WhitelistPlace {
     }
 }
 
-impl Error for WhitelistError {}
+impl Error for AllowlistError {}

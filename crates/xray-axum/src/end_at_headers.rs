@@ -1,10 +1,10 @@
 //! The responses whose segments close with the head.
 
 use http::{Request, Response};
-use xray_core::http::Question;
+use xray_core::http::Hook;
 
-/// The rule of [`XRayLayer::until_head`](crate::XRayLayer::until_head).
-pub(crate) type Rule = Question<(Request<()>, Response<()>), bool>;
+/// The rule of [`XRayLayer::end_at_headers`](crate::XRayLayer::end_at_headers).
+pub(crate) type Rule = Hook<(Request<()>, Response<()>), bool>;
 
 /// The rule for the response to one request.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl UntilHead {
     pub(crate) fn covers<B>(self, response: Response<B>) -> (bool, Response<B>) {
         let (head, body) = response.into_parts();
         let exchange = (self.request, Response::from_parts(head, ()));
-        let covers = self.rule.ask(&exchange).unwrap_or(false);
+        let covers = self.rule.call(&exchange).unwrap_or(false);
         (covers, exchange.1.map(|()| body))
     }
 }

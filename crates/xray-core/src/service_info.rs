@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::document::json;
-use crate::plugin::{Surroundings, write_log_groups};
+use crate::plugin::{Environment, write_log_groups};
 
 /// Characters that are kept of the names of the service, its version and the sampling rule. Each segment has them, and
 /// none of them can be shed.
@@ -11,18 +11,18 @@ const MAX_NAME: usize = 200;
 
 /// The blocks `aws` and `service`, and the working directory of exceptions, encoded once.
 #[derive(Debug)]
-pub(crate) struct About {
+pub(crate) struct ServiceInfo {
     sdk: Vec<u8>,
     service: Vec<u8>,
     working_directory: Vec<u8>,
     /// Comes later, when plugins have found anything.
-    surroundings: Arc<OnceLock<Surroundings>>,
+    environment: Arc<OnceLock<Environment>>,
     /// The member of `aws` that names the log group of the environment.
     log_groups: Vec<u8>,
 }
 
-impl About {
-    pub(crate) fn new(name: Option<&str>, version: Option<&str>, log_group: Option<&str>) -> About {
+impl ServiceInfo {
+    pub(crate) fn new(name: Option<&str>, version: Option<&str>, log_group: Option<&str>) -> ServiceInfo {
         let mut sdk = Vec::new();
         json::text_member(&mut sdk, "sdk", "X-Ray for Rust");
         json::text_member(&mut sdk, "sdk_version", env!("CARGO_PKG_VERSION"));
@@ -42,14 +42,14 @@ impl About {
         json::string(&mut working_directory, &current.to_string_lossy());
         let mut log_groups = Vec::new();
         write_log_groups(&mut log_groups, log_group.map(|name| (name, None)));
-        About { sdk, service, working_directory, surroundings: Arc::default(), log_groups }
+        ServiceInfo { sdk, service, working_directory, environment: Arc::default(), log_groups }
     }
 
     /// The members of a segment, `rule` being the central sampling rule that had it recorded.
     pub(crate) fn write(&self, out: &mut Vec<u8>, rule: Option<&str>) {
-        let surroundings = self.surroundings.get();
-        if let Some(surroundings) = surroundings {
-            surroundings.write_origin(out);
+        let environment = self.environment.get();
+        if let Some(environment) = environment {
+            environment.write_origin(out);
         }
         json::raw(out, ",\"aws\":{\"xray\":{");
         // Without the first comma.
@@ -58,8 +58,8 @@ impl About {
             json::text_member(out, "sampling_rule_name", json::bounded(rule, MAX_NAME));
         }
         out.push(b'}');
-        if let Some(surroundings) = surroundings {
-            surroundings.write_blocks(out);
+        if let Some(environment) = environment {
+            environment.write_blocks(out);
         }
         out.extend_from_slice(&self.log_groups);
         json::raw(out, "},\"service\":{");
@@ -68,13 +68,13 @@ impl About {
     }
 
     /// Where the plugins put what they find.
-    pub(crate) fn surroundings(&self) -> &Arc<OnceLock<Surroundings>> {
-        &self.surroundings
+    pub(crate) fn environment(&self) -> &Arc<OnceLock<Environment>> {
+        &self.environment
     }
 
     /// What the service runs on, as soon as a plugin has found out.
     pub(crate) fn origin(&self) -> Option<&str> {
-        self.surroundings.get()?.origin()
+        self.environment.get()?.origin()
     }
 
     /// As a JSON string.

@@ -5,12 +5,12 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::cause::{Exception, unwinding_exception};
-use crate::context::Exchanged;
+use crate::context::ContextSwap;
 use crate::entity::{Entity, Handle};
 
 /// One request and its response.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(super) struct Transfer {
     /// The context of the exchange while none of its code runs, that of the thread meanwhile.
     slot: Option<Handle>,
     stage: Stage,
@@ -29,10 +29,10 @@ enum Stage {
     Done,
 }
 
-impl Exchange {
+impl Transfer {
     /// An exchange in the context of `handle`.
-    pub(super) fn new(handle: Handle) -> Exchange {
-        Exchange { slot: Some(handle), stage: Stage::Waiting }
+    pub(super) fn new(handle: Handle) -> Transfer {
+        Transfer { slot: Some(handle), stage: Stage::Waiting }
     }
 
     /// Runs code in its context. A panic is caught, for its message to be recorded: it must go on afterwards.
@@ -41,7 +41,7 @@ impl Exchange {
             *asked = true;
         }
         catch_unwind(AssertUnwindSafe(|| {
-            let _exchanged = Exchanged::new(&mut self.slot);
+            let _exchanged = ContextSwap::new(&mut self.slot);
             work()
         }))
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::error::{WhitelistError, WhitelistPlace};
+use super::error::{AllowlistError, AllowlistPlace};
 use super::{RESERVED, service_key};
 
 /// The parameters of one operation that are recorded, for lists made in code.
@@ -48,9 +48,9 @@ impl Parameters {
         self.response.iter()
     }
 
-    pub(super) fn validate(&self, service: &str, operation: &str) -> Result<(), WhitelistError> {
-        let at = WhitelistPlace::Operation { service: service.into(), operation: operation.into() };
-        let invalid = |field: &str, expected| WhitelistError::Invalid { at: at.clone(), field: field.into(), expected };
+    pub(super) fn validate(&self, service: &str, operation: &str) -> Result<(), AllowlistError> {
+        let at = AllowlistPlace::Operation { service: service.into(), operation: operation.into() };
+        let invalid = |field: &str, expected| AllowlistError::Invalid { at: at.clone(), field: field.into(), expected };
         if service_key(service).is_empty() {
             return Err(invalid("service", "a name with letters or digits"));
         }

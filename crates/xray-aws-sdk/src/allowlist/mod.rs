@@ -8,25 +8,26 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-pub use error::{WhitelistError, WhitelistPlace};
+pub use error::{AllowlistError, AllowlistPlace};
 pub use parameter::{Parameter, Parameters, field_name};
 pub(crate) use parameter::{Source, Take};
 
 /// What documents call members of the `aws` block that are no parameters.
 const RESERVED: [&str; 6] = ["id_2", "operation", "region", "request_id", "retries", "xray"];
 
-static DEFAULT: LazyLock<Whitelist> =
-    LazyLock::new(|| Whitelist::from_json(include_str!("default.json")).unwrap_or_else(|_| Whitelist::empty()));
+static DEFAULT: LazyLock<Allowlist> =
+    LazyLock::new(|| Allowlist::from_json(include_str!("default.json")).unwrap_or_else(|_| Allowlist::empty()));
 
-/// The operations whose parameters are recorded, and which of their parameters.
+/// The operations whose parameters are recorded, and which of their parameters. X-Ray's other SDKs call it the
+/// *whitelist*, and so do their documents.
 ///
 /// The default is the list of all X-Ray SDKs: operations of DynamoDB, S3, SQS, SNS, Lambda and SageMaker Runtime.
 /// Other services are added by name; their crates are not needed for that.
 ///
 /// ```
-/// use xray_aws_sdk::{Parameter, Parameters, Whitelist};
+/// use xray_aws_sdk::{Allowlist, Parameter, Parameters};
 ///
-/// let whitelist = Whitelist::default().extend_json(
+/// let allowlist = Allowlist::default().extend_json(
 ///     r#"{"services": {"kinesis": {"operations": {"putRecords": {
 ///         "request_parameters": ["StreamName"],
 ///         "request_descriptors": {"Records": {"list": true, "get_count": true, "rename_to": "record_count"}},
@@ -35,8 +36,8 @@ static DEFAULT: LazyLock<Whitelist> =
 /// )?;
 /// // The same of another operation, in code:
 /// let put_events = Parameters::new().request(Parameter::count("Entries").rename_to("event_count"));
-/// let whitelist = whitelist.operation("EventBridge", "PutEvents", put_events)?;
-/// # Ok::<(), xray_aws_sdk::WhitelistError>(())
+/// let allowlist = allowlist.operation("EventBridge", "PutEvents", put_events)?;
+/// # Ok::<(), xray_aws_sdk::AllowlistError>(())
 /// ```
 ///
 /// # The document
@@ -58,58 +59,59 @@ static DEFAULT: LazyLock<Whitelist> =
 /// | `"header": NAME` | the HTTP header that carries the member, for REST services |
 /// | `"status": true` | the member is the status code of the response |
 #[derive(Clone, Debug, PartialEq)]
-pub struct Whitelist {
+#[doc(alias = "whitelist")]
+pub struct Allowlist {
     /// By name of the service, then of the operation, both in the form that is looked up.
     services: BTreeMap<String, BTreeMap<String, Arc<Parameters>>>,
 }
 
-impl Whitelist {
+impl Allowlist {
     /// A list without any operation: no parameters are recorded.
-    pub fn empty() -> Whitelist {
-        Whitelist { services: BTreeMap::new() }
+    pub fn empty() -> Allowlist {
+        Allowlist { services: BTreeMap::new() }
     }
 
     /// The list of a document, in the place of the default.
     ///
     /// # Errors
     /// When the text is no such document: the error names service, operation and property.
-    pub fn from_json(text: &str) -> Result<Whitelist, WhitelistError> {
+    pub fn from_json(text: &str) -> Result<Allowlist, AllowlistError> {
         parse::parse(text)
     }
 
-    /// The list of a file, as [`from_json`](Whitelist::from_json).
+    /// The list of a file, as [`from_json`](Allowlist::from_json).
     ///
     /// # Errors
-    /// When the file cannot be read, and as for [`from_json`](Whitelist::from_json).
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Whitelist, WhitelistError> {
+    /// When the file cannot be read, and as for [`from_json`](Allowlist::from_json).
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Allowlist, AllowlistError> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path);
-        parse::parse(&text.map_err(|error| WhitelistError::File { path: path.to_owned(), kind: error.kind() })?)
+        parse::parse(&text.map_err(|error| AllowlistError::File { path: path.to_owned(), kind: error.kind() })?)
     }
 
     /// Adds the operations of another list. An operation that both have is recorded as the other says.
     #[must_use]
-    pub fn extend(mut self, other: Whitelist) -> Whitelist {
+    pub fn extend(mut self, other: Allowlist) -> Allowlist {
         for (service, operations) in other.services {
             self.services.entry(service).or_default().extend(operations);
         }
         self
     }
 
-    /// Adds the operations of a document, as [`extend`](Whitelist::extend).
+    /// Adds the operations of a document, as [`extend`](Allowlist::extend).
     ///
     /// # Errors
-    /// As [`from_json`](Whitelist::from_json).
-    pub fn extend_json(self, text: &str) -> Result<Whitelist, WhitelistError> {
-        Ok(self.extend(Whitelist::from_json(text)?))
+    /// As [`from_json`](Allowlist::from_json).
+    pub fn extend_json(self, text: &str) -> Result<Allowlist, AllowlistError> {
+        Ok(self.extend(Allowlist::from_json(text)?))
     }
 
-    /// Adds the operations of a file, as [`extend`](Whitelist::extend).
+    /// Adds the operations of a file, as [`extend`](Allowlist::extend).
     ///
     /// # Errors
-    /// As [`from_file`](Whitelist::from_file).
-    pub fn extend_file(self, path: impl AsRef<Path>) -> Result<Whitelist, WhitelistError> {
-        Ok(self.extend(Whitelist::from_file(path)?))
+    /// As [`from_file`](Allowlist::from_file).
+    pub fn extend_file(self, path: impl AsRef<Path>) -> Result<Allowlist, AllowlistError> {
+        Ok(self.extend(Allowlist::from_file(path)?))
     }
 
     /// Adds one operation, or takes the place of what was said of it.
@@ -121,12 +123,12 @@ impl Whitelist {
         service: &str,
         operation: &str,
         parameters: Parameters,
-    ) -> Result<Whitelist, WhitelistError> {
+    ) -> Result<Allowlist, AllowlistError> {
         self.add(service, operation, parameters)?;
         Ok(self)
     }
 
-    fn add(&mut self, service: &str, operation: &str, parameters: Parameters) -> Result<(), WhitelistError> {
+    fn add(&mut self, service: &str, operation: &str, parameters: Parameters) -> Result<(), AllowlistError> {
         parameters.validate(service, operation)?;
         let operations = self.services.entry(service_key(service)).or_default();
         operations.insert(operation_key(operation), Arc::new(parameters));
@@ -145,8 +147,8 @@ impl Whitelist {
     }
 }
 
-impl Default for Whitelist {
-    fn default() -> Whitelist {
+impl Default for Allowlist {
+    fn default() -> Allowlist {
         DEFAULT.clone()
     }
 }
@@ -170,16 +172,16 @@ mod tests {
 
     #[test]
     fn the_default_has_the_operations_of_all_x_ray_sdks() {
-        let list = Whitelist::default();
+        let list = Allowlist::default();
         let counts: Vec<_> = list.services.iter().map(|(name, operations)| (name.as_str(), operations.len())).collect();
         let want = [("dynamodb", 13), ("lambda", 2), ("s3", 76), ("sagemakerruntime", 1), ("sns", 2), ("sqs", 17)];
         assert_eq!(counts, want);
-        assert_eq!(list, Whitelist::from_json(include_str!("default.json")).unwrap());
+        assert_eq!(list, Allowlist::from_json(include_str!("default.json")).unwrap());
     }
 
     #[test]
     fn services_and_operations_are_found_by_the_names_of_the_sdk() {
-        let list = Whitelist::default();
+        let list = Allowlist::default();
         for (service, operation, found) in [
             ("DynamoDB", "GetItem", true),
             ("dynamodb", "getItem", true),
@@ -197,7 +199,7 @@ mod tests {
     #[test]
     fn extending_replaces_operations_and_keeps_the_others() {
         let list = r#"{"services":{"S3":{"operations":{"GetObject":{"request_parameters":["Range"]}}}}}"#;
-        let list = Whitelist::default().extend_json(list).unwrap();
+        let list = Allowlist::default().extend_json(list).unwrap();
         let members = |operation| -> Vec<String> {
             list.find("S3", operation).unwrap().requested().map(|parameter| parameter.member().to_owned()).collect()
         };
@@ -206,10 +208,10 @@ mod tests {
             (vec!["Range".into()], vec!["Key".into(), "Bucket".into()])
         );
         assert!(
-            Whitelist::default().find("S3", "GetObject").unwrap().requested().count() == 3,
+            Allowlist::default().find("S3", "GetObject").unwrap().requested().count() == 3,
             "the default is as it was"
         );
         assert!(list.find("DynamoDB", "GetItem").is_some());
-        assert!(Whitelist::empty().find("S3", "GetObject").is_none());
+        assert!(Allowlist::empty().find("S3", "GetObject").is_none());
     }
 }

@@ -9,7 +9,7 @@ use super::{Decision, Explanation, Never, Outcome, ParseRulesError, Sampler, Sam
 /// segment took long.
 ///
 /// What is recorded waits in memory until the segment closes, 256 KiB of finished documents a trace at most: a
-/// trace that holds more is kept. [`Stats::not_kept`](crate::stats::Stats::not_kept) counts the others. Recording costs
+/// trace that holds more is kept. [`Stats::traces_discarded`](crate::stats::Stats::traces_discarded) counts the others. Recording costs
 /// what it costs a sampled request, but for the sending.
 ///
 /// Calls to other services cannot know yet what will be decided here: they carry `Sampled=?`, which asks those
@@ -19,66 +19,66 @@ use super::{Decision, Explanation, Never, Outcome, ParseRulesError, Sampler, Sam
 /// ```
 /// use std::time::Duration;
 /// use xray_core::Recorder;
-/// use xray_core::sampling::{Rate, RecordThenDecide};
+/// use xray_core::sampling::{Rate, TailSampler};
 ///
-/// let sampler = RecordThenDecide::failures().slower_than(Duration::from_millis(800)).besides(Rate(0.01));
+/// let sampler = TailSampler::failures().slower_than(Duration::from_millis(800)).or_sampled_by(Rate(0.01));
 /// let recorder = Recorder::builder().sampling(sampler).build();
 /// # assert!(recorder.is_ok());
 /// ```
-pub struct RecordThenDecide {
+pub struct TailSampler {
     slower_than: Duration,
-    besides: Box<dyn Sampler>,
+    inner: Box<dyn Sampler>,
 }
 
-impl RecordThenDecide {
+impl TailSampler {
     /// Keeps the traces in which an entity was marked as error, fault or throttle.
-    pub fn failures() -> RecordThenDecide {
-        RecordThenDecide { slower_than: Duration::MAX, besides: Box::new(Never) }
+    pub fn failures() -> TailSampler {
+        TailSampler { slower_than: Duration::MAX, inner: Box::new(Never) }
     }
 
     /// Keeps also those whose segment took at least this long.
     #[must_use]
-    pub fn slower_than(mut self, bound: Duration) -> RecordThenDecide {
+    pub fn slower_than(mut self, bound: Duration) -> TailSampler {
         self.slower_than = bound;
         self
     }
 
     /// Keeps also whatever this sampler takes; its calls carry `Sampled=1`.
     #[must_use]
-    pub fn besides(mut self, sampler: impl Sampler) -> RecordThenDecide {
-        self.besides = Box::new(sampler);
+    pub fn or_sampled_by(mut self, sampler: impl Sampler) -> TailSampler {
+        self.inner = Box::new(sampler);
         self
     }
 }
 
-impl Sampler for RecordThenDecide {
+impl Sampler for TailSampler {
     fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
-        let mut decision = self.besides.decide(request);
+        let mut decision = self.inner.decide(request);
         match decision.is_sampled() {
             true => decision,
-            false => Decision::tentative(self.slower_than).with_watch(decision.take_watch()),
+            false => Decision::deferred(self.slower_than).with_watch(decision.take_watch()),
         }
     }
 
     fn start(&self, context: &SamplerContext) {
-        self.besides.start(context);
+        self.inner.start(context);
     }
 
     fn explain(&self, request: &SamplingRequest<'_>) -> Explanation {
-        let explanation = self.besides.explain(request);
+        let explanation = self.inner.explain(request);
         match explanation.outcome {
-            Outcome::NotSampled => Explanation { outcome: Outcome::Tentative, ..explanation },
+            Outcome::NotSampled => Explanation { outcome: Outcome::Deferred, ..explanation },
             _ => explanation,
         }
     }
 
     fn validate(&self) -> Result<(), ParseRulesError> {
-        self.besides.validate()
+        self.inner.validate()
     }
 }
 
-impl fmt::Debug for RecordThenDecide {
+impl fmt::Debug for TailSampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordThenDecide").field("slower_than", &self.slower_than).finish_non_exhaustive()
+        f.debug_struct("TailSampler").field("slower_than", &self.slower_than).finish_non_exhaustive()
     }
 }

@@ -1,21 +1,21 @@
-//! The whitelist document of the X-Ray SDKs.
+//! The allowlist document of the X-Ray SDKs.
 
 use serde_json::{Map, Value};
 
-use super::Whitelist;
-use super::error::{WhitelistError, WhitelistPlace};
+use super::Allowlist;
+use super::error::{AllowlistError, AllowlistPlace};
 use super::parameter::{Parameter, Parameters};
 
-pub(super) fn parse(text: &str) -> Result<Whitelist, WhitelistError> {
+pub(super) fn parse(text: &str) -> Result<Allowlist, AllowlistError> {
     let document: Value =
-        serde_json::from_str(text).map_err(|error| WhitelistError::Json { message: error.to_string() })?;
-    let document = Members::of(&document, WhitelistPlace::Document)?;
+        serde_json::from_str(text).map_err(|error| AllowlistError::Json { message: error.to_string() })?;
+    let document = Members::of(&document, AllowlistPlace::Document)?;
     document.allow(&["services"])?;
-    let mut list = Whitelist::empty();
-    for (service, value) in Members::of(document.get("services")?, WhitelistPlace::Services)?.members {
-        let members = Members::of(value, WhitelistPlace::Service(service.as_str().into()))?;
+    let mut list = Allowlist::empty();
+    for (service, value) in Members::of(document.get("services")?, AllowlistPlace::Services)?.members {
+        let members = Members::of(value, AllowlistPlace::Service(service.as_str().into()))?;
         members.allow(&["operations"])?;
-        let operations = Members::of(members.get("operations")?, WhitelistPlace::Operations(service.as_str().into()))?;
+        let operations = Members::of(members.get("operations")?, AllowlistPlace::Operations(service.as_str().into()))?;
         for (operation, value) in operations.members {
             list.add(service, operation, parameters(service, operation, value)?)?;
         }
@@ -23,12 +23,12 @@ pub(super) fn parse(text: &str) -> Result<Whitelist, WhitelistError> {
     Ok(list)
 }
 
-fn parameters(service: &str, operation: &str, value: &Value) -> Result<Parameters, WhitelistError> {
-    let at = WhitelistPlace::Operation { service: service.into(), operation: operation.into() };
+fn parameters(service: &str, operation: &str, value: &Value) -> Result<Parameters, AllowlistError> {
+    let at = AllowlistPlace::Operation { service: service.into(), operation: operation.into() };
     let members = Members::of(value, at)?;
     members.allow(&["request_parameters", "request_descriptors", "response_parameters", "response_descriptors"])?;
-    let described = |property: &'static str| -> Result<Vec<Parameter>, WhitelistError> {
-        let at = |member: Option<&String>| WhitelistPlace::Descriptor {
+    let described = |property: &'static str| -> Result<Vec<Parameter>, AllowlistError> {
+        let at = |member: Option<&String>| AllowlistPlace::Descriptor {
             service: service.into(),
             operation: operation.into(),
             property,
@@ -52,7 +52,7 @@ fn parameters(service: &str, operation: &str, value: &Value) -> Result<Parameter
     Ok(parameters)
 }
 
-fn descriptor(member: &str, descriptor: Members<'_>) -> Result<Parameter, WhitelistError> {
+fn descriptor(member: &str, descriptor: Members<'_>) -> Result<Parameter, AllowlistError> {
     descriptor.allow(&["list", "map", "get_count", "get_keys", "rename_to", "header", "status"])?;
     let member = member.to_owned();
     let (count, keys) = (descriptor.flag("get_count")?, descriptor.flag("get_keys")?);
@@ -61,7 +61,7 @@ fn descriptor(member: &str, descriptor: Members<'_>) -> Result<Parameter, Whitel
     let kinds = [count || list, keys || map, status, header.is_some()];
     if kinds.into_iter().filter(|kind| *kind).count() > 1 {
         let expected = "one of `get_count`, `get_keys`, `header` and `status`";
-        return Err(WhitelistError::Invalid { at: descriptor.at, field: member, expected });
+        return Err(AllowlistError::Invalid { at: descriptor.at, field: member, expected });
     }
     let parameter = match header {
         Some(header) => Parameter::header(member, header),
@@ -81,32 +81,32 @@ fn descriptor(member: &str, descriptor: Members<'_>) -> Result<Parameter, Whitel
 
 /// The members of one object of the document.
 struct Members<'a> {
-    at: WhitelistPlace,
+    at: AllowlistPlace,
     members: &'a Map<String, Value>,
 }
 
 impl<'a> Members<'a> {
-    fn of(value: &'a Value, at: WhitelistPlace) -> Result<Members<'a>, WhitelistError> {
+    fn of(value: &'a Value, at: AllowlistPlace) -> Result<Members<'a>, AllowlistError> {
         match value.as_object() {
             Some(members) => Ok(Members { at, members }),
-            None => Err(WhitelistError::NotAnObject { at }),
+            None => Err(AllowlistError::NotAnObject { at }),
         }
     }
 
     /// What is misspelt would otherwise never be recorded.
-    fn allow(&self, fields: &[&str]) -> Result<(), WhitelistError> {
+    fn allow(&self, fields: &[&str]) -> Result<(), AllowlistError> {
         match self.members.keys().find(|key| !fields.contains(&key.as_str())) {
-            Some(key) => Err(WhitelistError::Unknown { at: self.at.clone(), field: key.clone() }),
+            Some(key) => Err(AllowlistError::Unknown { at: self.at.clone(), field: key.clone() }),
             None => Ok(()),
         }
     }
 
-    fn get(&self, field: &'static str) -> Result<&'a Value, WhitelistError> {
-        self.members.get(field).ok_or_else(|| WhitelistError::Missing { at: self.at.clone(), field })
+    fn get(&self, field: &'static str) -> Result<&'a Value, AllowlistError> {
+        self.members.get(field).ok_or_else(|| AllowlistError::Missing { at: self.at.clone(), field })
     }
 
     /// A list of members' names. No list is an empty one.
-    fn names(&self, field: &'static str) -> Result<Vec<Parameter>, WhitelistError> {
+    fn names(&self, field: &'static str) -> Result<Vec<Parameter>, AllowlistError> {
         let expected = "an array of texts that are not empty";
         let Some(value) = self.members.get(field) else { return Ok(Vec::new()) };
         let values = value.as_array().ok_or_else(|| self.invalid(field, expected))?;
@@ -114,14 +114,14 @@ impl<'a> Members<'a> {
         values.iter().map(name).collect::<Option<_>>().ok_or_else(|| self.invalid(field, expected))
     }
 
-    fn flag(&self, field: &'static str) -> Result<bool, WhitelistError> {
+    fn flag(&self, field: &'static str) -> Result<bool, AllowlistError> {
         match self.members.get(field) {
             None => Ok(false),
             Some(value) => value.as_bool().ok_or_else(|| self.invalid(field, "`true` or `false`")),
         }
     }
 
-    fn text(&self, field: &'static str) -> Result<Option<String>, WhitelistError> {
+    fn text(&self, field: &'static str) -> Result<Option<String>, AllowlistError> {
         match self.members.get(field) {
             None => Ok(None),
             Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
@@ -130,11 +130,11 @@ impl<'a> Members<'a> {
     }
 
     fn is_of_request(&self) -> bool {
-        matches!(self.at, WhitelistPlace::Descriptor { property: "request_descriptors", .. })
+        matches!(self.at, AllowlistPlace::Descriptor { property: "request_descriptors", .. })
     }
 
-    fn invalid(&self, field: &'static str, expected: &'static str) -> WhitelistError {
-        WhitelistError::Invalid { at: self.at.clone(), field: field.to_owned(), expected }
+    fn invalid(&self, field: &'static str, expected: &'static str) -> AllowlistError {
+        AllowlistError::Invalid { at: self.at.clone(), field: field.to_owned(), expected }
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::whitelist::{Source, Take};
+    use crate::allowlist::{Source, Take};
 
     /// What a document with this operation of DynamoDB is refused for.
     fn refusal(operation: &str) -> String {
@@ -159,12 +159,12 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_document_is_named() {
         for (document, want) in [
-            ("", "the whitelist is not JSON: EOF while parsing a value at line 1 column 0"),
-            (r#"{"services":"#, "the whitelist is not JSON: EOF while parsing a value at line 1 column 12"),
-            ("[]", "the whitelist is not an object"),
-            ("{}", "the whitelist lacks `services`"),
-            (r#"{"services":{},"version":1}"#, "the whitelist has the unknown property `version`"),
-            (r#"{"services":[]}"#, "`services` of the whitelist is not an object"),
+            ("", "the allowlist is not JSON: EOF while parsing a value at line 1 column 0"),
+            (r#"{"services":"#, "the allowlist is not JSON: EOF while parsing a value at line 1 column 12"),
+            ("[]", "the allowlist is not an object"),
+            ("{}", "the allowlist lacks `services`"),
+            (r#"{"services":{},"version":1}"#, "the allowlist has the unknown property `version`"),
+            (r#"{"services":[]}"#, "`services` of the allowlist is not an object"),
             (r#"{"services":{"s3":null}}"#, "the service `s3` is not an object"),
             (r#"{"services":{"s3":{}}}"#, "the service `s3` lacks `operations`"),
             (r#"{"services":{"s3":{"operation":{}}}}"#, "the service `s3` has the unknown property `operation`"),
@@ -256,9 +256,9 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
-        let error = Whitelist::from_file("/no/such/list.json").unwrap_err();
-        assert_eq!(error, WhitelistError::File { path: "/no/such/list.json".into(), kind: io::ErrorKind::NotFound });
-        assert_eq!(error.to_string(), "cannot read a whitelist from /no/such/list.json: entity not found");
+        let error = Allowlist::from_file("/no/such/list.json").unwrap_err();
+        assert_eq!(error, AllowlistError::File { path: "/no/such/list.json".into(), kind: io::ErrorKind::NotFound });
+        assert_eq!(error.to_string(), "cannot read an allowlist from /no/such/list.json: entity not found");
     }
 
     #[test]

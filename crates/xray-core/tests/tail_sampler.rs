@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use xray_core::emit::MemoryEmitter;
-use xray_core::sampling::{Always, RecordThenDecide, Sampler};
+use xray_core::sampling::{Always, Sampler, TailSampler};
 use xray_core::time::{Clock, Timestamp};
 use xray_core::{Exception, Flag, Recorder, Segment, TraceHeader};
 
@@ -63,20 +63,19 @@ fn failures_and_slow_traces_are_kept() {
         ),
     ];
     for (case, work, documents) in cases {
-        let (recorder, emitter, clock) =
-            recording(RecordThenDecide::failures().slower_than(Duration::from_millis(500)));
+        let (recorder, emitter, clock) = recording(TailSampler::failures().slower_than(Duration::from_millis(500)));
         let segment = recorder.begin("shop");
         work(&segment, &clock);
         assert_eq!(emitter.take().len(), 0, "{case}: nothing leaves before the verdict");
         segment.close();
         assert_eq!(emitter.take().len(), documents, "{case}");
-        assert_eq!(recorder.stats().not_kept, u64::from(documents == 0), "{case}");
+        assert_eq!(recorder.stats().traces_discarded, u64::from(documents == 0), "{case}");
     }
 }
 
 #[test]
 fn calls_ask_the_called_service_to_decide() {
-    let (recorder, _, _) = recording(RecordThenDecide::failures());
+    let (recorder, _, _) = recording(TailSampler::failures());
     let segment = recorder.begin("shop");
     assert_eq!(sampled(&segment), "?");
     assert!(!segment.traceparent().unwrap().is_sampled());
@@ -87,12 +86,12 @@ fn calls_ask_the_called_service_to_decide() {
 #[test]
 fn the_callers_decision_is_followed_and_another_sampler_has_its_own() {
     let root = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=";
-    let failures = RecordThenDecide::failures;
+    let failures = TailSampler::failures;
     for (sampler, incoming, outgoing, documents) in [
         (failures(), "1", "1", 1),
         (failures(), "0", "0", 0),
         (failures(), "?", "?", 0),
-        (failures().besides(Always), "?", "1", 1),
+        (failures().or_sampled_by(Always), "?", "1", 1),
     ] {
         let (recorder, emitter, _) = recording(sampler);
         let segment = recorder.begin_from("shop", &TraceHeader::parse(&format!("{root}{incoming}")));
@@ -105,7 +104,7 @@ fn the_callers_decision_is_followed_and_another_sampler_has_its_own() {
 #[test]
 fn what_would_be_streamed_or_announced_waits_and_keeps_its_order() {
     for fails in [false, true] {
-        let (recorder, emitter, _) = recording(RecordThenDecide::failures());
+        let (recorder, emitter, _) = recording(TailSampler::failures());
         let segment = recorder.begin("shop");
         segment.announce();
         for _ in 0..150 {
@@ -126,7 +125,7 @@ fn what_would_be_streamed_or_announced_waits_and_keeps_its_order() {
 
 #[test]
 fn a_trace_that_holds_too_much_is_kept() {
-    let (recorder, emitter, _) = recording(RecordThenDecide::failures());
+    let (recorder, emitter, _) = recording(TailSampler::failures());
     let segment = recorder.begin("shop");
     for _ in 0..12 {
         segment.subsegment("step").metadata("text", &"x".repeat(30_000)).clone().close();
@@ -135,7 +134,7 @@ fn a_trace_that_holds_too_much_is_kept() {
     assert_eq!(sampled(&segment), "1");
     segment.close();
     assert_eq!(emitter.take().len(), 1);
-    assert_eq!(recorder.stats().not_kept, 0);
+    assert_eq!(recorder.stats().traces_discarded, 0);
 }
 
 #[test]
@@ -143,7 +142,7 @@ fn threads_that_close_while_the_verdict_is_given_lose_and_leak_nothing() {
     for round in 0..200 {
         let fails = round % 2 == 0;
         let (emitter, start) = (MemoryEmitter::new(), Barrier::new(5));
-        let recorder = Recorder::builder().sampling(RecordThenDecide::failures()).emitter(emitter.clone());
+        let recorder = Recorder::builder().sampling(TailSampler::failures()).emitter(emitter.clone());
         let recorder = recorder.streaming_threshold(0).build().unwrap();
         let segment = recorder.begin("shop");
         if fails {
@@ -178,7 +177,7 @@ fn threads_that_close_one_segment_decide_once_and_keep_the_trace_whole() {
     const ROUNDS: u64 = 600;
     let (emitter, clock) = (MemoryEmitter::new(), Clock::manual(Timestamp::from_micros(1_700_000_000_000_000)));
     let bound = Duration::from_millis(1);
-    let recorder = Recorder::builder().sampling(RecordThenDecide::failures().slower_than(bound));
+    let recorder = Recorder::builder().sampling(TailSampler::failures().slower_than(bound));
     let recorder = recorder.emitter(emitter.clone()).clock(clock).streaming_threshold(2).build().unwrap();
     let mut dropped = 0;
     for round in 0..ROUNDS {
@@ -205,7 +204,11 @@ fn threads_that_close_one_segment_decide_once_and_keep_the_trace_whole() {
         let documents = emitter.take();
         let kept: HashSet<_> = documents.iter().flat_map(|document| ids(document.json())).collect();
         dropped += u64::from(documents.is_empty());
-        assert_eq!(recorder.stats().not_kept, dropped, "round {round}: counted once, and nothing of it is sent");
+        assert_eq!(
+            recorder.stats().traces_discarded,
+            dropped,
+            "round {round}: counted once, and nothing of it is sent"
+        );
         if !documents.is_empty() {
             assert_eq!((round % 2, kept.len()), (0, 8), "round {round}: kept as a whole");
             let ended: usize = documents.iter().map(|document| document.json().matches("\"end_time\"").count()).sum();

@@ -11,13 +11,13 @@ use crate::document::{MAX_DOCUMENT, json};
 use crate::ledger::STANDALONE_MEMBERS;
 
 use super::body::{Body, removed};
-use super::failure::{Cause, Described};
+use super::failure::{Cause, ExceptionRecord};
 
 /// Room for a name of 200 characters, the id and the start.
 const MAX_HEAD: usize = 1024;
 /// The longest tail that fits into a datagram with everything that must stand before it.
 pub(super) const MAX_TAIL: usize = MAX_DOCUMENT - STANDALONE_MEMBERS - MAX_HEAD;
-/// Room for the report of what was shed.
+/// Room for the report of what was trim.
 const MAX_REPORT: usize = 1024;
 /// Bytes of the report's text; escaped, it may take twice as many.
 const MAX_REPORT_TEXT: usize = 400;
@@ -28,7 +28,7 @@ const SHORTENED_LIST: usize = 2048;
 
 /// Removes parts of `body` until `write` makes a `tail` that fits, and says in the body's metadata and in the
 /// returned text what it removed.
-pub(super) fn shed(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<u8>, &Body)) -> String {
+pub(super) fn trim(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<u8>, &Body)) -> String {
     let mut report = Vec::new();
     let steps: [fn(&mut Body, usize, &mut Vec<String>); 9] = [
         shed_lists,
@@ -54,7 +54,7 @@ pub(super) fn shed(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<
     text.truncate((0..=MAX_REPORT_TEXT).rfind(|end| text.is_char_boundary(*end)).unwrap_or_default());
     let mut encoded = Vec::new();
     json::string(&mut encoded, &text);
-    body.metadata("xray", "shed", &encoded);
+    body.metadata("xray", "trim", &encoded);
     tail.clear();
     write(tail, body);
     text
@@ -193,7 +193,7 @@ fn shed_blocks(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
 fn shed_exceptions(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
     let Cause::Exceptions(all) = body.cause() else { return };
     report.push("texts of exceptions".to_owned());
-    all.iter_mut().for_each(Described::clear_texts);
+    all.iter_mut().for_each(ExceptionRecord::clear_texts);
 }
 
 fn shed_http(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
