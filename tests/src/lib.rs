@@ -22,34 +22,23 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | [`daemon`] | receives datagrams like the X-Ray daemon, and validates them |
-//! | [`document`] | one datagram: framing, bytes, JSON |
-//! | [`schema`] | validation against the published document format |
-//! | [`json`] | strict JSON of any depth |
-//! | [`forest`] | documents assembled into whole traces by id, normalised, formatted as indented text |
-//! | [`diff`] | the differences between two JSON values, line by line |
+//! | [`daemon`], [`document`], [`schema`], [`json`], [`forest`], [`diff`], [`http`] | re-exported from [`xray_behaviours`] |
 //! | [`golden`] | comparison of our documents with a recording, and the differences that are allowed |
 //! | [`steps`], [`scenario`] | parses the steps of a scenario; performs scenarios |
 //! | [`client`] | the instrumented HTTP clients |
 //! | [`vectors`], [`checks`] | directories of JSON cases, and the SDK's results for them |
 //! | [`report`] | the results as the conformance program prints them |
-//! | [`http`] | an HTTP client that can misbehave |
 //! | [`service`] | a service with everything that can be traced, for every framework |
 
 pub mod checks;
 pub mod client;
-pub mod daemon;
-pub mod diff;
 #[cfg(doctest)]
 mod docs;
-pub mod document;
-pub mod forest;
 pub mod golden;
-pub mod http;
-pub mod json;
 pub mod report;
 pub mod scenario;
-pub mod schema;
 pub mod service;
 pub mod steps;
 pub mod vectors;
+
+pub use xray_behaviours::{daemon, diff, document, forest, http, json, schema};

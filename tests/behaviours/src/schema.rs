@@ -6,7 +6,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
-    let schema = serde_json::from_str(include_str!("../segment-schema.json")).expect("the schema is JSON");
+    let schema = serde_json::from_str(include_str!("../../segment-schema.json")).expect("the schema is JSON");
     jsonschema::draft202012::new(&schema).expect("the schema is valid")
 });
 

@@ -84,7 +84,7 @@ impl Forest {
     }
 
     /// Like [`walk`](Forest::walk), but for some subtrees, and returns indices.
-    pub(crate) fn walk_from(&self, roots: &[usize]) -> Vec<(usize, usize)> {
+    pub fn walk_from(&self, roots: &[usize]) -> Vec<(usize, usize)> {
         let mut all = Vec::new();
         let mut pending: Vec<_> = roots.iter().rev().map(|&root| (0, root)).collect();
         while let Some((depth, index)) = pending.pop() {
@@ -108,7 +108,7 @@ impl Forest {
     }
 
     /// Removes the subtrees whose topmost entity satisfies `condition`, and returns their places.
-    pub(crate) fn prune(&mut self, condition: impl Fn(&Entity) -> bool) -> Vec<String> {
+    pub fn prune(&mut self, condition: impl Fn(&Entity) -> bool) -> Vec<String> {
         let out: Vec<_> = self
             .walk_from(&self.roots)
             .into_iter()
