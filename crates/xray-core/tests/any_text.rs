@@ -113,7 +113,7 @@ fn recorder(texts: &[String]) -> (Recorder, MemoryEmitter) {
         }
     };
     let log = move |diagnostic: &Diagnostic<'_>| {
-        if diagnostic.cause() == Cause::Plugin && diagnostic.to_string().starts_with("detection has ended") {
+        if diagnostic.cause() == Cause::Plugin && diagnostic.to_string().starts_with("plugins have finished") {
             let _ = ended.send(());
         }
     };

@@ -65,7 +65,7 @@ fn the_first_decision_starts_the_thread_and_the_recorders_end_stops_it() {
     let recorder = builder.sampling(Central::with_fallback(local())).build().unwrap();
     assert!(calls.try_recv().is_err());
     let request = SamplingRequest::new("shop").method("GET").host("shop.test").path("/");
-    let none = "not sampled by the default local rule: by its rate alone (no rules have come from the X-Ray service)";
+    let none = "not sampled by the default local rule: by its rate alone (no rules fetched from the X-Ray service yet)";
     assert_eq!(recorder.explain(&request).to_string(), none);
     recorder.begin("shop").close();
     assert_eq!(calls.recv_timeout(SOON).unwrap(), "GetSamplingRules");
@@ -106,7 +106,7 @@ fn nobody_is_asked_where_local_rules_were_chosen_on_lambda_and_when_disabled() {
     let recorder = builder().environment(lambda).build().unwrap();
     check(&calls, &recorder, "on Lambda");
     let line = recorder.explain(&SamplingRequest::new("shop")).to_string();
-    assert!(line.ends_with("(the X-Ray service is not asked)"), "{line}");
+    assert!(line.ends_with("(the X-Ray service is not queried)"), "{line}");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_sampler_that_wraps_another_starts_it() {
     let sampler = TailSampler::failures().or_sampled_by(Central::with_fallback(local()));
     let recorder = recorder(&daemon).0.sampling(sampler).build().unwrap();
     let request = SamplingRequest::new("shop");
-    assert!(recorder.explain(&request).to_string().starts_with("recorded for the time being"));
+    assert!(recorder.explain(&request).to_string().starts_with("recorded, and kept if it fails or is slow"));
     recorder.begin("shop").close();
     assert_eq!(calls.recv_timeout(SOON).unwrap(), "GetSamplingRules");
     wait_for_rules(&recorder);
@@ -143,7 +143,7 @@ fn each_decision_is_explained_at_debug_level() {
     let trace_id = recorder.begin("shop").trace_id().unwrap();
     recorder.begin("shop").close();
     let lines = lines.lock().unwrap();
-    let explained = "sampled by the default local rule: 0 of the 1 for certain in this second were taken";
+    let explained = "sampled by the default local rule: 0 of its fixed target of 1 used this second";
     assert_eq!(lines[0], format!("trace {trace_id}: \"shop\": {explained}"));
     assert_eq!(lines.len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Plugins: their answers come late, in part, wrong or never, and no request notices.
+//! Plugins through a recorder: late, partial, wrong or missing results never affect requests.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -16,7 +16,7 @@ use xray_core::serde_json::{Value, json};
 use xray_core::time::{Clock, Timestamp};
 use xray_core::{Recorder, RecorderBuilder};
 
-use endpoint::{Answer, Directory, Endpoint};
+use endpoint::{Directory, Endpoint, Reply};
 
 #[path = "support/child.rs"]
 mod child;
@@ -27,25 +27,25 @@ const SOON: Duration = Duration::from_secs(20);
 const DOCUMENT: &str =
     r#"{"instanceId": "i-07a1", "availabilityZone": "eu-west-1b", "instanceType": "t3.micro", "imageId": "ami-1"}"#;
 
-/// A recorder whose documents can be foretold, them, and what it says about plugins.
+/// Returns a recorder with deterministic documents, its emitter, and its log lines about plugins.
 fn builder() -> (RecorderBuilder, MemoryEmitter, Receiver<String>) {
-    let (emitter, (tell, told)) = (MemoryEmitter::new(), mpsc::channel());
+    let (emitter, (sender, lines)) = (MemoryEmitter::new(), mpsc::channel());
     let log = move |diagnostic: &Diagnostic<'_>| {
         if diagnostic.cause() == Cause::Plugin {
-            let _ = tell.send(format!("{} {diagnostic}", diagnostic.level()));
+            let _ = sender.send(format!("{} {diagnostic}", diagnostic.level()));
         }
     };
     let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
     let builder =
         Recorder::builder().sampling(Always).emitter(emitter.clone()).on_diagnostic(log).diagnostic_level(Level::Debug);
-    (builder.seed(7).clock(clock).service("shop"), emitter, told)
+    (builder.seed(7).clock(clock).service("shop"), emitter, lines)
 }
 
-/// All that is said until the plugins have been asked.
-fn ended(told: &Receiver<String>) -> Vec<String> {
+/// Waits until the plugins have finished, and returns the log lines until then.
+fn wait_for_plugins(log: &Receiver<String>) -> Vec<String> {
     let mut lines = Vec::new();
-    while lines.last().is_none_or(|line: &String| !line.contains("detection has ended")) {
-        lines.push(told.recv_timeout(SOON).expect("the plugins are asked"));
+    while lines.last().is_none_or(|line: &String| !line.contains("plugins have finished")) {
+        lines.push(log.recv_timeout(SOON).expect("the plugins run"));
     }
     lines
 }
@@ -57,7 +57,7 @@ fn record(recorder: &Recorder, emitter: &MemoryEmitter) -> Value {
     emitter.take()[0].json().parse().unwrap()
 }
 
-/// The document of `record`, with what plugins found: an origin, and members of `aws`.
+/// Returns the document that `record` should return, with an origin and the given members of `aws`.
 fn document(recorded: &Value, origin: Option<&str>, blocks: Value) -> Value {
     let mut aws = json!({"xray": {"sdk": "X-Ray for Rust", "sdk_version": env!("CARGO_PKG_VERSION")}});
     aws.as_object_mut().unwrap().extend(blocks.as_object().unwrap().clone());
@@ -82,10 +82,10 @@ fn instance() -> Value {
 }
 
 fn metadata_service() -> Endpoint {
-    Endpoint::start(|target| Answer::ok(if target == "/latest/api/token" { "token" } else { DOCUMENT }))
+    Endpoint::start(|target| Reply::ok(if target == "/latest/api/token" { "token" } else { DOCUMENT }))
 }
 
-/// A plugin from outside.
+/// A user's plugin.
 struct Rack<F>(F);
 
 type Found = Result<Detected, Box<dyn Error + Send + Sync>>;
@@ -101,46 +101,46 @@ impl<F: Fn() -> Found + Send + Sync + 'static> Plugin for Rack<F> {
 }
 
 #[test]
-fn the_first_requests_are_not_delayed_and_later_ones_have_the_answer() {
+fn the_first_requests_are_not_delayed_and_later_ones_have_the_result() {
     let (release, released) = mpsc::channel();
     let endpoint = Endpoint::start(move |target| {
         if target == "/latest/api/token" {
-            return Answer::ok("token");
+            return Reply::ok("token");
         }
         released.recv().unwrap();
-        Answer::ok(DOCUMENT)
+        Reply::ok(DOCUMENT)
     });
-    let (builder, emitter, told) = builder();
+    let (builder, emitter, log) = builder();
     let recorder = builder.plugin(Ec2::new().endpoint(endpoint.url("")).timeout(SOON)).build().unwrap();
     for _ in 0..3 {
-        // The endpoint has been or will be asked, and cannot have answered.
+        // The endpoint cannot have responded yet.
         let first = record(&recorder, &emitter);
         assert_eq!(first, document(&first, None, json!({})));
     }
     let open = recorder.begin("shop");
     release.send(()).unwrap();
-    assert_eq!(ended(&told).last().unwrap(), "DEBUG detection has ended: the origin is AWS::EC2::Instance");
+    assert_eq!(wait_for_plugins(&log).last().unwrap(), "DEBUG plugins have finished: the origin is AWS::EC2::Instance");
     for _ in 0..3 {
         let later = record(&recorder, &emitter);
         assert_eq!(later, document(&later, Some("AWS::EC2::Instance"), json!({"ec2": instance()})));
     }
     open.close();
-    assert!(emitter.take()[0].json().contains("i-07a1"), "it was open when the answer came");
-    assert_eq!(endpoint.requests().len(), 2, "asked once");
+    assert!(emitter.take()[0].json().contains("i-07a1"), "it was open when the result arrived");
+    assert_eq!(endpoint.requests().len(), 2, "one token and one document");
 }
 
 #[test]
-fn what_is_found_stands_beside_the_sdk_and_nothing_else_changes() {
+fn results_are_written_next_to_the_sdk_and_change_nothing_else() {
     let plain = {
-        let (plain, emitter, _told) = builder();
+        let (plain, emitter, _log) = builder();
         let segment = plain.build().unwrap().begin("shop");
         segment.close();
         emitter.take()[0].json().to_owned()
     };
-    let (builder, emitter, told) = builder();
-    let host = || Ok(Detected::new("Example::Rack", "rack").field("unit", &7).log_group("shop", None));
-    let recorder = builder.plugin(Rack(host)).build().unwrap();
-    ended(&told);
+    let (builder, emitter, log) = builder();
+    let rack = || Ok(Detected::new("Example::Rack", "rack").field("unit", &7).log_group("shop", None));
+    let recorder = builder.plugin(Rack(rack)).build().unwrap();
+    wait_for_plugins(&log);
     recorder.begin("shop").close();
     let found = emitter.take()[0].json().to_owned();
     let without = found
@@ -151,25 +151,25 @@ fn what_is_found_stands_beside_the_sdk_and_nothing_else_changes() {
 }
 
 #[test]
-fn all_blocks_are_written_and_the_most_specific_origin_is() {
+fn all_blocks_and_the_most_specific_origin_are_written() {
     let ec2 = metadata_service();
     let ecs = Endpoint::start(|_| {
-        Answer::ok(
+        Reply::ok(
             r#"{"ContainerARN": "arn:aws:ecs:us-west-2:1:container/a", "LogDriver": "awslogs",
                 "LogOptions": {"awslogs-group": "/ecs/shop"}}"#,
         )
     });
     let directory = Directory::new().with("e.conf", r#"{"environment_name": "prod", "deployment_id": 32}"#);
-    let (builder, emitter, told) = builder();
+    let (builder, emitter, log) = builder();
     let recorder = builder
         .plugin(ElasticBeanstalk::new().file(directory.path().join("e.conf")))
         .plugin(Ecs::new().endpoint(ecs.url("/v4")).timeout(SOON))
         .plugin(Ec2::new().endpoint(ec2.url("/")).timeout(SOON))
         .build()
         .unwrap();
-    ended(&told);
+    wait_for_plugins(&log);
     let mut recorded = record(&recorder, &emitter);
-    // Names of this machine.
+    // The others are names of this machine.
     let container = recorded["aws"]["ecs"].as_object_mut().unwrap();
     container.retain(|name, _| name == "container_arn");
     let blocks = json!({
@@ -182,10 +182,10 @@ fn all_blocks_are_written_and_the_most_specific_origin_is() {
 }
 
 #[test]
-fn a_plugin_that_fails_leaves_no_trace_and_costs_no_other() {
-    let wrong = Endpoint::start(|_| Answer::ok("no json"));
-    let missing = Endpoint::start(|_| Answer::Status(404));
-    let never = Endpoint::start(|_| Answer::Never);
+fn a_plugin_that_fails_affects_neither_documents_nor_other_plugins() {
+    let wrong = Endpoint::start(|_| Reply::ok("no json"));
+    let missing = Endpoint::start(|_| Reply::Status(404));
+    let never = Endpoint::start(|_| Reply::Never);
     let ec2 = metadata_service();
     let failing = |builder: RecorderBuilder| {
         builder
@@ -199,26 +199,26 @@ fn a_plugin_that_fails_leaves_no_trace_and_costs_no_other() {
             .plugin(Ec2::new().endpoint(Endpoint::absent()))
             .plugin(ElasticBeanstalk::new().file("/nowhere/environment.conf"))
     };
-    let (all_fail, emitter, told) = builder();
+    let (all_fail, emitter, log) = builder();
     let recorder = failing(all_fail).build().unwrap();
-    let lines = ended(&told);
+    let lines = wait_for_plugins(&log);
     assert_eq!(lines.len(), 10, "{lines:#?}");
     assert!(lines.iter().all(|line| line.starts_with("DEBUG ")), "{lines:#?}");
-    assert_eq!(lines[0], "DEBUG a plugin panicked: it found nothing");
-    assert_eq!(lines[1], "DEBUG Rack found nothing: not here");
-    assert_eq!(lines[9], "DEBUG detection has ended: nothing was found");
+    assert_eq!(lines[0], "DEBUG a plugin panicked: it counts as detecting nothing");
+    assert_eq!(lines[1], "DEBUG plugin Rack detected nothing: not here");
+    assert_eq!(lines[9], "DEBUG plugins have finished: nothing was detected");
     let recorded = record(&recorder, &emitter);
     assert_eq!(recorded, document(&recorded, None, json!({})));
 
-    let (one_answers, emitter, told) = builder();
-    let recorder = failing(one_answers).plugin(Ec2::new().endpoint(ec2.url("")).timeout(SOON)).build().unwrap();
-    ended(&told);
+    let (one_succeeds, emitter, log) = builder();
+    let recorder = failing(one_succeeds).plugin(Ec2::new().endpoint(ec2.url("")).timeout(SOON)).build().unwrap();
+    wait_for_plugins(&log);
     let recorded = record(&recorder, &emitter);
     assert_eq!(recorded, document(&recorded, Some("AWS::EC2::Instance"), json!({"ec2": instance()})));
 }
 
 #[test]
-fn a_sampler_knows_what_the_service_runs_on() {
+fn a_sampler_receives_the_detected_origin() {
     #[derive(Clone, Default)]
     struct Types(Arc<Mutex<Vec<Option<String>>>>);
     impl Sampler for Types {
@@ -227,55 +227,55 @@ fn a_sampler_knows_what_the_service_runs_on() {
             Decision::not_sampled()
         }
     }
-    let (types, (builder, _emitter, told)) = (Types::default(), builder());
+    let (types, (builder, _emitter, log)) = (Types::default(), builder());
     let (release, released) = mpsc::channel();
     let released = Mutex::new(released);
-    let host = move || {
+    let rack = move || {
         released.lock().unwrap().recv()?;
         Ok(Detected::new("Example::Rack", "rack"))
     };
-    let recorder = builder.sampling(types.clone()).plugin(Rack(host)).build().unwrap();
+    let recorder = builder.sampling(types.clone()).plugin(Rack(rack)).build().unwrap();
     drop(recorder.begin("shop"));
     release.send(()).unwrap();
-    ended(&told);
+    wait_for_plugins(&log);
     drop(recorder.begin("shop"));
     assert_eq!(*types.0.lock().unwrap(), [None, Some("Example::Rack".to_owned())]);
 }
 
-/// A plugin that counts how often it is asked.
-fn counting(asked: &Arc<AtomicUsize>) -> impl Plugin {
-    let asked = asked.clone();
+/// A plugin that counts its calls.
+fn counting(calls: &Arc<AtomicUsize>) -> impl Plugin {
+    let calls = calls.clone();
     Rack(move || {
-        asked.fetch_add(1, Ordering::SeqCst);
+        calls.fetch_add(1, Ordering::SeqCst);
         Ok(Detected::default())
     })
 }
 
 #[test]
-fn a_disabled_recorder_asks_nobody() {
-    let asked = Arc::default();
-    let recorder = builder().0.enabled(false).plugin(counting(&asked)).build().unwrap();
-    assert_eq!(Arc::strong_count(&asked), 1, "the plugin is gone");
-    assert_eq!(asked.load(Ordering::SeqCst), 0);
+fn a_disabled_recorder_runs_no_plugin() {
+    let calls = Arc::default();
+    let recorder = builder().0.enabled(false).plugin(counting(&calls)).build().unwrap();
+    assert_eq!(Arc::strong_count(&calls), 1, "the plugin is dropped");
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
     assert!(!recorder.is_enabled());
 }
 
 #[test]
-fn on_lambda_nobody_is_asked() {
+fn on_lambda_no_plugin_runs() {
     if !child::is_child() {
-        child::run("on_lambda_nobody_is_asked", &[("LAMBDA_TASK_ROOT", "/var/task")]);
+        child::run("on_lambda_no_plugin_runs", &[("LAMBDA_TASK_ROOT", "/var/task")]);
         return;
     }
-    let asked = Arc::default();
-    let recorder = builder().0.plugin(counting(&asked)).build().unwrap();
-    assert_eq!(Arc::strong_count(&asked), 1, "the plugin is gone");
-    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    let calls = Arc::default();
+    let recorder = builder().0.plugin(counting(&calls)).build().unwrap();
+    assert_eq!(Arc::strong_count(&calls), 1, "the plugin is dropped");
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
     assert!(recorder.is_enabled());
 }
 
 #[test]
-fn the_environment_names_endpoint_and_log_group() {
-    let test = "the_environment_names_endpoint_and_log_group";
+fn the_environment_sets_endpoint_and_log_group() {
+    let test = "the_environment_sets_endpoint_and_log_group";
     if !child::is_child() {
         let endpoint = metadata_service();
         let variables = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*endpoint.url("/")), ("AWS_LOG_GROUP", "shop")];
@@ -283,28 +283,28 @@ fn the_environment_names_endpoint_and_log_group() {
         return assert_eq!(endpoint.requests().len(), 2);
     }
     let logs = json!([{"log_group": "shop"}]);
-    let (plain, emitter, _told) = builder();
+    let (plain, emitter, _log) = builder();
     let recorded = record(&plain.build().unwrap(), &emitter);
     assert_eq!(recorded, document(&recorded, None, json!({"cloudwatch_logs": logs})), "without any plugin");
 
-    let (builder, emitter, told) = builder();
+    let (builder, emitter, log) = builder();
     let rack = Rack(|| Ok(Detected::default().log_group("of a plugin", None)));
     let recorder = builder.plugin(Ec2::new().endpoint(Endpoint::absent()).timeout(SOON)).plugin(rack).build().unwrap();
-    ended(&told);
+    wait_for_plugins(&log);
     let recorded = record(&recorder, &emitter);
     let blocks = json!({"ec2": instance(), "cloudwatch_logs": logs});
     assert_eq!(recorded, document(&recorded, Some("AWS::EC2::Instance"), blocks));
 }
 
 #[test]
-fn a_plugin_that_never_answers_keeps_no_program_running() {
-    let test = "a_plugin_that_never_answers_keeps_no_program_running";
+fn a_plugin_that_never_returns_does_not_keep_the_program_running() {
+    let test = "a_plugin_that_never_returns_does_not_keep_the_program_running";
     if !child::is_child() {
         child::run(test, &[]);
         return;
     }
-    let endpoint = Endpoint::start(|_| Answer::Never);
-    let (builder, emitter, _told) = builder();
+    let endpoint = Endpoint::start(|_| Reply::Never);
+    let (builder, emitter, _log) = builder();
     let never = Ec2::new().endpoint(endpoint.url("")).timeout(Duration::from_secs(1_000_000));
     let recorder = builder.plugin(never).plugin(Eks::new()).build().unwrap();
     let recorded = record(&recorder, &emitter);

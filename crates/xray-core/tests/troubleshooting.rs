@@ -191,7 +191,7 @@ impl Plugin for Nowhere {
 
 fn plugins(log: &Log) {
     log.builder().plugin(Nowhere).build().unwrap();
-    log.wait_for("detection has ended", || ());
+    log.wait_for("plugins have finished", || ());
 }
 
 fn sending(log: &Log) {

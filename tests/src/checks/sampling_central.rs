@@ -70,7 +70,7 @@ fn decision(case: &Value) -> Value {
     };
     let number = |name: &str| case[name].as_f64().expect("`rate` and `random` are numbers");
     let statistics = Statistics::default();
-    let sampled = statistics.decide(grant, Rate(number("rate")), || number("random"));
+    let sampled = statistics.sample_and_count(grant, Rate(number("rate")), || number("random"));
     let counts = statistics.counts();
     json!({
         "sampled": sampled,

@@ -10,39 +10,42 @@ use super::{Detected, Plugin};
 
 pub(super) const ORIGIN: &str = "AWS::ElasticBeanstalk::Environment";
 
-/// Elastic Beanstalk writes it when the environment has X-Ray turned on.
+/// The file that Elastic Beanstalk writes if X-Ray is turned on for the environment.
 const CONFIGURATION: &str = if cfg!(windows) {
     "C:\\Program Files\\Amazon\\XRay\\environment.conf"
 } else {
     "/var/elasticbeanstalk/xray/environment.conf"
 };
 
-/// Describes an Elastic Beanstalk environment: its name, the version that is deployed, the number of the
-/// deployment.
+/// Detects an Elastic Beanstalk environment: its name, the deployed version and the id of the deployment.
 ///
 /// It reads `/var/elasticbeanstalk/xray/environment.conf`, or on Windows
-/// `C:\Program Files\Amazon\XRay\environment.conf`.
+/// `C:\Program Files\Amazon\XRay\environment.conf`. Elastic Beanstalk writes this file if X-Ray is turned on for the
+/// environment. In a container, mount it and set its path by [`file`](ElasticBeanstalk::file).
 ///
 /// ```
+/// use xray_core::Recorder;
 /// use xray_core::plugin::ElasticBeanstalk;
 ///
-/// let plugin = ElasticBeanstalk::new();
+/// let plugin = ElasticBeanstalk::new().file("/mnt/host/environment.conf");
+/// let recorder = Recorder::builder().plugin(plugin).build();
+/// # assert!(recorder.is_ok());
 /// ```
 #[derive(Debug)]
-#[must_use = "a plugin is asked when it is given to a recorder's builder"]
+#[must_use = "a plugin runs only if it is added to a recorder's builder"]
 pub struct ElasticBeanstalk {
     file: Option<PathBuf>,
     files: Files,
 }
 
 impl ElasticBeanstalk {
-    /// Reads no environment variable.
+    /// Creates the plugin. It reads no environment variable.
     pub fn new() -> ElasticBeanstalk {
         ElasticBeanstalk { file: None, files: Files::new(|_| None) }
     }
 
-    /// Where the environment is described, if not in the usual place: in a container the file may be mounted
-    /// elsewhere.
+    /// Sets the path of the file that describes the environment (default: the path above). Calling this again replaces
+    /// the path.
     pub fn file(mut self, path: impl Into<PathBuf>) -> ElasticBeanstalk {
         self.file = Some(path.into());
         self
@@ -65,7 +68,7 @@ impl Plugin for ElasticBeanstalk {
         let text = self.files.read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let configuration: Value = serde_json::from_str(&text)?;
         let Some(name) = configuration["environment_name"].as_str() else {
-            return Err(format!("{} names no environment", path.display()).into());
+            return Err(format!("{} has no `environment_name`", path.display()).into());
         };
         Ok(Detected::new(ORIGIN, "elastic_beanstalk")
             .field("environment_name", name)
@@ -85,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_described_by_its_file() {
+    fn the_file_describes_the_environment() {
         let whole = r#"{"environment_name": "shop-prod", "version_label": "v7", "deployment_id": 32, "other": []}"#;
         let want = Detected::new(ORIGIN, "elastic_beanstalk").field("environment_name", "shop-prod");
         assert_eq!(detect(whole).unwrap(), want.clone().field("version_label", "v7").field("deployment_id", &32));
@@ -94,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_or_wrong_file_delivers_nothing() {
+    fn a_missing_or_malformed_file_is_an_error() {
         for wrong in ["", "no json", "[]", "{}", r#"{"environment_name": 7}"#, r#"{"environment_name": "a""#] {
             detect(wrong).expect_err(wrong);
         }

@@ -12,19 +12,24 @@ use crate::env;
 
 pub(super) const ORIGIN: &str = "AWS::EC2::Instance";
 
-/// Where every instance finds its metadata.
+/// The address of the metadata service on every instance.
 const ENDPOINT: &str = "http://169.254.169.254";
-/// Where CloudWatch's agent notes which log groups it fills.
+/// The file in which CloudWatch's agent lists the log groups that it writes to.
 const LOG_CONFIG: &str = "/opt/aws/amazon-cloudwatch-agent/etc/log-config.json";
 
-/// Describes an EC2 instance by its metadata service: id, zone, size and image. The log groups are those of
-/// CloudWatch's agent, if it runs.
+/// Detects an EC2 instance from its metadata service: id, zone, size and image. If CloudWatch's agent is installed, its
+/// log groups are added.
 ///
-/// It speaks version 2 of the service (a token first), and version 1 only when there is no token. In a container
-/// with a bridged network the token does not arrive unless the instance allows two hops.
+/// It uses version 2 of the service, which requires a token, and version 1 only if it gets no token. In a container
+/// with a bridged network, the token does not arrive unless the instance allows two hops.
 ///
-/// These variables of all AWS SDKs are read when it is made: `AWS_EC2_METADATA_SERVICE_ENDPOINT` is the service's
-/// address; `AWS_EC2_METADATA_DISABLED=true` turns detection off, `AWS_EC2_METADATA_V1_DISABLED=true` version 1.
+/// [`new`](Ec2::new) reads the same environment variables as the AWS SDKs:
+///
+/// | variable | effect |
+/// |---|---|
+/// | `AWS_EC2_METADATA_SERVICE_ENDPOINT` | the address of the service; overrides [`endpoint`](Ec2::endpoint) |
+/// | `AWS_EC2_METADATA_DISABLED=true` | turns the plugin off |
+/// | `AWS_EC2_METADATA_V1_DISABLED=true` | forbids version 1 |
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,9 +38,9 @@ const LOG_CONFIG: &str = "/opt/aws/amazon-cloudwatch-agent/etc/log-config.json";
 /// let plugin = Ec2::new().endpoint("http://[fd00:ec2::254]").timeout(Duration::from_millis(500));
 /// ```
 #[derive(Debug)]
-#[must_use = "a plugin is asked when it is given to a recorder's builder"]
+#[must_use = "a plugin runs only if it is added to a recorder's builder"]
 pub struct Ec2 {
-    /// What the environment says, which wins.
+    /// The address from the environment, which takes precedence.
     endpoint: Option<String>,
     own_endpoint: Option<String>,
     disabled: bool,
@@ -45,7 +50,7 @@ pub struct Ec2 {
 }
 
 impl Ec2 {
-    /// Reads the environment.
+    /// Creates the plugin, and reads the environment.
     pub fn new() -> Ec2 {
         Ec2::from_lookup(env::variable)
     }
@@ -62,14 +67,14 @@ impl Ec2 {
         }
     }
 
-    /// Where the metadata service is (default: `http://169.254.169.254`). `AWS_EC2_METADATA_SERVICE_ENDPOINT`
-    /// overrides it. It is plain HTTP in any case.
+    /// Sets the address of the metadata service (default: `http://169.254.169.254`). It must be plain HTTP.
+    /// `AWS_EC2_METADATA_SERVICE_ENDPOINT` overrides it. Calling this again replaces the address.
     pub fn endpoint(mut self, url: impl Into<String>) -> Ec2 {
         self.own_endpoint = Some(url.into());
         self
     }
 
-    /// How long to wait for each of the service's answers (default: a second).
+    /// Sets the timeout of each request to the service (default: one second). Calling this again replaces the value.
     pub fn timeout(mut self, timeout: Duration) -> Ec2 {
         self.client = Client::new(timeout);
         self
@@ -85,7 +90,9 @@ impl Ec2 {
         let header = match token.as_ref().ok().filter(usable) {
             Some(token) => Some(("X-aws-ec2-metadata-token", token.as_str())),
             None if self.version_1 => None,
-            None => return Err(token.err().map_or("the token cannot be used".into(), Into::into)),
+            None => {
+                return Err(token.err().map_or("the metadata service returned an unusable token".into(), Into::into));
+            }
         };
         let text = self.client.get(&format!("{endpoint}/latest/dynamic/instance-identity/document"), header)?;
         Ok(serde_json::from_str(&text)?)
@@ -105,22 +112,22 @@ impl Plugin for Ec2 {
 
     fn detect(&self) -> Result<Detected, Box<dyn Error + Send + Sync>> {
         if self.disabled {
-            return Err("AWS_EC2_METADATA_DISABLED is set".into());
+            return Err("AWS_EC2_METADATA_DISABLED is true".into());
         }
         let document = self.document()?;
         let Some(instance) = document["instanceId"].as_str() else {
-            return Err("the identity document names no instance".into());
+            return Err("the identity document has no `instanceId`".into());
         };
-        let host = Detected::new(ORIGIN, "ec2")
+        let instance = Detected::new(ORIGIN, "ec2")
             .field("instance_id", instance)
             .field("availability_zone", &document["availabilityZone"].as_str())
             .field("instance_size", &document["instanceType"].as_str())
             .field("ami_id", &document["imageId"].as_str());
-        Ok(log_groups(&self.files).into_iter().fold(host, |host, name| host.log_group(name, None)))
+        Ok(log_groups(&self.files).into_iter().fold(instance, |instance, name| instance.log_group(name, None)))
     }
 }
 
-/// The agent is absent more often than not.
+/// Reads the log groups of CloudWatch's agent, which is usually absent.
 fn log_groups(files: &Files) -> Vec<String> {
     let config = files.read(LOG_CONFIG).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
     let groups = config.as_ref().and_then(|config| config["log_configs"].as_array()).into_iter().flatten();
@@ -129,7 +136,7 @@ fn log_groups(files: &Files) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::endpoint::{Answer, Directory, Endpoint};
+    use super::super::endpoint::{Directory, Endpoint, Reply};
     use super::*;
 
     const DOCUMENT: &str = r#"{"instanceId": "i-07a1", "availabilityZone": "eu-west-1b", "instanceType": "t3.micro",
@@ -143,7 +150,7 @@ mod tests {
         plugin
     }
 
-    fn host() -> Detected {
+    fn instance() -> Detected {
         Detected::new(ORIGIN, "ec2")
             .field("instance_id", "i-07a1")
             .field("availability_zone", "eu-west-1b")
@@ -151,8 +158,8 @@ mod tests {
             .field("ami_id", "ami-1")
     }
 
-    /// The first and the last line of each request, which are its target and its token.
-    fn asked(endpoint: &Endpoint) -> Vec<(String, String)> {
+    /// Returns the first and the last line of each request: its target and its token.
+    fn requested(endpoint: &Endpoint) -> Vec<(String, String)> {
         let first_and_last = |head: &String| {
             let mut lines = head.lines();
             (lines.next().unwrap().to_owned(), lines.next_back().unwrap().to_owned())
@@ -161,76 +168,76 @@ mod tests {
     }
 
     #[test]
-    fn the_document_is_asked_for_with_a_token() {
-        let endpoint = Endpoint::start(|target| Answer::ok(if target == TOKEN { "token==\n" } else { DOCUMENT }));
-        assert_eq!(plugin(&endpoint.url("/")).detect().unwrap(), host());
+    fn the_document_is_requested_with_a_token() {
+        let endpoint = Endpoint::start(|target| Reply::ok(if target == TOKEN { "token==\n" } else { DOCUMENT }));
+        assert_eq!(plugin(&endpoint.url("/")).detect().unwrap(), instance());
         let want = [
             ("PUT /latest/api/token HTTP/1.1", "x-aws-ec2-metadata-token-ttl-seconds: 60"),
             ("GET /latest/dynamic/instance-identity/document HTTP/1.1", "x-aws-ec2-metadata-token: token=="),
         ];
-        assert_eq!(asked(&endpoint), want.map(|(target, header)| (target.to_owned(), header.to_owned())));
+        assert_eq!(requested(&endpoint), want.map(|(target, header)| (target.to_owned(), header.to_owned())));
     }
 
     #[test]
-    fn version_1_serves_when_there_is_no_token_and_it_is_not_forbidden() {
-        type Tokens = fn() -> Answer;
+    fn version_1_is_used_without_a_token_unless_it_is_disabled() {
+        type Tokens = fn() -> Reply;
         let tokens: [Tokens; 5] = [
-            || Answer::Status(403),
-            || Answer::Status(503),
-            || Answer::ok(""),
-            || Answer::ok("two\r\nlines: here"),
-            || Answer::Never,
+            || Reply::Status(403),
+            || Reply::Status(503),
+            || Reply::ok(""),
+            || Reply::ok("two\r\nlines: here"),
+            || Reply::Never,
         ];
         for token in tokens {
-            let endpoint = Endpoint::start(move |target| if target == TOKEN { token() } else { Answer::ok(DOCUMENT) });
+            let endpoint = Endpoint::start(move |target| if target == TOKEN { token() } else { Reply::ok(DOCUMENT) });
             let mut plugin = plugin(&endpoint.url("")).timeout(Duration::from_millis(300));
-            assert_eq!(plugin.detect().unwrap(), host());
-            let asked = asked(&endpoint);
-            assert_eq!(asked.len(), 2);
-            assert!(asked[1].1.starts_with("host: "), "no token: {asked:?}");
+            assert_eq!(plugin.detect().unwrap(), instance());
+            let requested = requested(&endpoint);
+            assert_eq!(requested.len(), 2);
+            assert!(requested[1].1.starts_with("host: "), "no token: {requested:?}");
 
             plugin.version_1 = false;
             plugin.detect().unwrap_err();
-            assert_eq!(endpoint.requests().len(), 1, "the token alone");
+            assert_eq!(endpoint.requests().len(), 1, "only the token");
         }
     }
 
     #[test]
-    fn an_absent_a_slow_and_a_wrong_service_deliver_nothing() {
+    fn an_absent_slow_or_malformed_service_is_an_error() {
         for wrong in ["", "no json", "[]", "{}", "7", r#"{"instanceId": 7}"#, r#"{"instanceId": "i-07a1""#] {
-            let endpoint = Endpoint::start(move |target| Answer::ok(if target == TOKEN { "token" } else { wrong }));
+            let endpoint = Endpoint::start(move |target| Reply::ok(if target == TOKEN { "token" } else { wrong }));
             plugin(&endpoint.url("")).detect().expect_err(wrong);
         }
         plugin(&Endpoint::absent()).detect().unwrap_err();
-        let never = Endpoint::start(|_| Answer::Never);
+        let never = Endpoint::start(|_| Reply::Never);
         plugin(&never.url("")).timeout(Duration::from_millis(20)).detect().unwrap_err();
-        let failing = Endpoint::start(|_| Answer::Status(500));
+        let failing = Endpoint::start(|_| Reply::Status(500));
         plugin(&failing.url("")).detect().unwrap_err();
         assert_eq!(failing.requests().len(), 7, "one for the token, six for the document");
     }
 
     #[test]
-    fn the_environment_wins_and_can_turn_it_off() {
-        let endpoint = Endpoint::start(|target| Answer::ok(if target == TOKEN { "token" } else { DOCUMENT }));
+    fn the_environment_overrides_code_and_can_turn_the_plugin_off() {
+        let endpoint = Endpoint::start(|target| Reply::ok(if target == TOKEN { "token" } else { DOCUMENT }));
         let with = |name: &'static str, value: String| {
-            Ec2::from_lookup(move |asked| (asked == name).then(|| value.clone())).endpoint(Endpoint::absent())
+            Ec2::from_lookup(move |variable| (variable == name).then(|| value.clone())).endpoint(Endpoint::absent())
         };
         assert!(with("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint.url("/")).detect().is_ok());
         assert_eq!(endpoint.requests().len(), 2);
         let off = with("AWS_EC2_METADATA_DISABLED", "TRUE".to_owned()).endpoint(endpoint.url(""));
-        assert_eq!(off.detect().unwrap_err().to_string(), "AWS_EC2_METADATA_DISABLED is set");
+        assert_eq!(off.detect().unwrap_err().to_string(), "AWS_EC2_METADATA_DISABLED is true");
         assert_eq!(endpoint.requests().len(), 0);
         assert!(!with("AWS_EC2_METADATA_V1_DISABLED", "true".to_owned()).version_1);
     }
 
     #[test]
-    fn the_agents_log_groups_are_named() {
-        let endpoint = Endpoint::start(|target| Answer::ok(if target == TOKEN { "token" } else { DOCUMENT }));
+    fn the_agents_log_groups_are_added() {
+        let endpoint = Endpoint::start(|target| Reply::ok(if target == TOKEN { "token" } else { DOCUMENT }));
         let config = r#"{"version": "1", "log_configs": [{"log_group_name": "shop"}, {}, {"log_group_name": "all"}]}"#;
         for (config, want) in [
-            (config, host().log_group("shop", None).log_group("all", None)),
-            (r#"{"log_configs": {}}"#, host()),
-            ("no json", host()),
+            (config, instance().log_group("shop", None).log_group("all", None)),
+            (r#"{"log_configs": {}}"#, instance()),
+            ("no json", instance()),
         ] {
             let directory = Directory::new().with(LOG_CONFIG.trim_start_matches('/'), config);
             let mut plugin = plugin(&endpoint.url(""));

@@ -12,22 +12,25 @@ use crate::env;
 
 pub(super) const ORIGIN: &str = "AWS::ECS::Container";
 
-/// Describes a container of ECS, on EC2 or Fargate: its host name, its id, its ARN, and the log group that the
-/// driver `awslogs` writes to.
+/// Detects an ECS container, on EC2 or Fargate: its host name, its id, its ARN, and the log group that the `awslogs`
+/// driver writes to.
 ///
-/// ECS tells each container where its metadata are: `ECS_CONTAINER_METADATA_URI_V4`, or on old platforms
-/// `ECS_CONTAINER_METADATA_URI`, whose version 3 knows neither ARN nor logs. Both are read when the plugin is
-/// made; without them the process does not run on ECS.
+/// ECS sets the address of the metadata endpoint in each container: `ECS_CONTAINER_METADATA_URI_V4`, or on old
+/// platforms `ECS_CONTAINER_METADATA_URI`, whose version 3 has neither ARN nor logs. [`new`](Ecs::new) reads both.
+/// Without either, the process does not run on ECS and the plugin detects nothing.
 ///
 /// ```
+/// use std::time::Duration;
+/// use xray_core::Recorder;
 /// use xray_core::plugin::Ecs;
 ///
-/// let plugin = Ecs::new();
+/// let recorder = Recorder::builder().plugin(Ecs::new().timeout(Duration::from_millis(500))).build();
+/// # assert!(recorder.is_ok());
 /// ```
 #[derive(Debug)]
-#[must_use = "a plugin is asked when it is given to a recorder's builder"]
+#[must_use = "a plugin runs only if it is added to a recorder's builder"]
 pub struct Ecs {
-    /// What the environment says, which wins.
+    /// The address from the environment, which takes precedence.
     endpoint: Option<String>,
     own_endpoint: Option<String>,
     client: Client,
@@ -35,7 +38,7 @@ pub struct Ecs {
 }
 
 impl Ecs {
-    /// Reads the environment.
+    /// Creates the plugin, and reads the environment.
     pub fn new() -> Ecs {
         Ecs::from_lookup(env::variable)
     }
@@ -45,13 +48,14 @@ impl Ecs {
         Ecs { endpoint, own_endpoint: None, client: Client::new(TIMEOUT), files: Files::new(&lookup) }
     }
 
-    /// Where the container's metadata are when the environment does not tell. It is plain HTTP in any case.
+    /// Sets the address of the metadata endpoint, used if the environment has none (default: none). It must be plain
+    /// HTTP. Calling this again replaces the address.
     pub fn endpoint(mut self, url: impl Into<String>) -> Ecs {
         self.own_endpoint = Some(url.into());
         self
     }
 
-    /// How long to wait for the answer (default: a second).
+    /// Sets the timeout of each request (default: one second). Calling this again replaces the value.
     pub fn timeout(mut self, timeout: Duration) -> Ecs {
         self.client = Client::new(timeout);
         self
@@ -73,33 +77,33 @@ impl Plugin for Ecs {
         let endpoint = self.endpoint.as_ref().or(self.own_endpoint.as_ref());
         let endpoint = endpoint.ok_or("ECS_CONTAINER_METADATA_URI_V4 is not set")?;
         if !endpoint.starts_with("http://") {
-            return Err(format!("the metadata's address {endpoint:?} does not begin with http://").into());
+            return Err(format!("the metadata address {endpoint:?} does not start with http://").into());
         }
         let metadata: Value = serde_json::from_str(&self.client.get(endpoint, None)?)?;
         if !metadata.is_object() {
-            return Err("the metadata are no object".into());
+            return Err("the metadata is not a JSON object".into());
         }
         let arn = metadata["ContainerARN"].as_str();
-        // On Fargate the control group has another name; the metadata call the id so for Docker's sake.
+        // On Fargate the control group does not name the container. `DockerId` is its id there, despite the name.
         let id = self.files.container_id().or_else(|| metadata["DockerId"].as_str().map(str::to_owned));
-        let host = Detected::new(ORIGIN, "ecs")
+        let container = Detected::new(ORIGIN, "ecs")
             .field("container", &self.files.host_name())
             .field("container_id", &id)
             .field("container_arn", &arn);
         Ok(match log_group(&metadata) {
-            Some(group) => host.log_group(group, log_group_arn(&metadata, group)),
-            None => host,
+            Some(group) => container.log_group(group, log_group_arn(&metadata, group)),
+            None => container,
         })
     }
 }
 
-/// Drivers other than `awslogs` do not write to CloudWatch, or do not tell where.
+/// Returns the log group, if the driver is `awslogs`. Other drivers do not write to CloudWatch, or do not say where.
 fn log_group(metadata: &Value) -> Option<&str> {
     let driver = metadata["LogDriver"].as_str()?;
     metadata["LogOptions"]["awslogs-group"].as_str().filter(|_| driver == "awslogs")
 }
 
-/// In the partition and account of the container, `arn:aws:ecs:eu-west-1:123456789012:container/…`.
+/// Builds the ARN of the log group from that of the container, `arn:aws:ecs:eu-west-1:123456789012:container/…`.
 fn log_group_arn(metadata: &Value, group: &str) -> Option<String> {
     let mut parts = metadata["ContainerARN"].as_str()?.split(':');
     let (Some("arn"), Some(partition), Some("ecs"), Some(region), Some(account)) =
@@ -113,7 +117,7 @@ fn log_group_arn(metadata: &Value, group: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::endpoint::{Answer, Directory, Endpoint};
+    use super::super::endpoint::{Directory, Endpoint, Reply};
     use super::*;
 
     const ARN: &str = "arn:aws:ecs:us-west-2:111122223333:container/c/t/0206b271";
@@ -135,16 +139,16 @@ mod tests {
     }
 
     #[test]
-    fn version_4_tells_id_arn_and_log_group() {
-        let endpoint = Endpoint::start(|_| Answer::ok(VERSION_4));
-        let host = Detected::new(ORIGIN, "ecs").field("container", "169254170002-2495160603");
+    fn version_4_has_id_arn_and_log_group() {
+        let endpoint = Endpoint::start(|_| Reply::ok(VERSION_4));
+        let container = Detected::new(ORIGIN, "ecs").field("container", "169254170002-2495160603");
         let logs = "arn:aws:logs:eu-west-1:111122223333:log-group:/ecs/shop".to_owned();
         let group = "9:memory:/ecs/t/".to_owned() + &"0123456789abcdef".repeat(4);
         for (directory, id) in [
             (directory(), "cd189a93-2495160603"),
             (directory().with("proc/self/cgroup", &group), &group[group.len() - 64..]),
         ] {
-            let want = host.clone().field("container_id", id).field("container_arn", ARN);
+            let want = container.clone().field("container_id", id).field("container_arn", ARN);
             let want = want.log_group("/ecs/shop", Some(logs.clone()));
             assert_eq!(plugin(&endpoint.url("/v4/cd18"), &directory).detect().unwrap(), want);
         }
@@ -152,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn version_3_tells_the_id_alone() {
-        let endpoint = Endpoint::start(|_| Answer::ok(VERSION_3));
+    fn version_3_has_only_the_id() {
+        let endpoint = Endpoint::start(|_| Reply::ok(VERSION_3));
         let want = Detected::new(ORIGIN, "ecs")
             .field("container", "169254170002-2495160603")
             .field("container_id", "43481a6c");
@@ -161,28 +165,28 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_a_slow_and_a_wrong_endpoint_deliver_nothing() {
+    fn an_absent_slow_or_malformed_endpoint_is_an_error() {
         for wrong in ["", "no json", "[]", "7", "null", r#"{"DockerId": "43481a6c""#] {
-            let endpoint = Endpoint::start(move |_| Answer::ok(wrong));
+            let endpoint = Endpoint::start(move |_| Reply::ok(wrong));
             plugin(&endpoint.url("/v4"), &directory()).detect().expect_err(wrong);
         }
         plugin(&Endpoint::absent(), &directory()).detect().unwrap_err();
-        let never = Endpoint::start(|_| Answer::Never);
+        let never = Endpoint::start(|_| Reply::Never);
         plugin(&never.url("/v4"), &directory()).timeout(Duration::from_millis(20)).detect().unwrap_err();
-        let failing = Endpoint::start(|_| Answer::Status(500));
+        let failing = Endpoint::start(|_| Reply::Status(500));
         plugin(&failing.url("/v4"), &directory()).detect().unwrap_err();
         assert_eq!(failing.requests().len(), 6);
     }
 
     #[test]
-    fn only_http_is_asked_and_version_4_goes_first() {
+    fn only_http_is_supported_and_version_4_takes_precedence() {
         for (variables, want) in [
             (&[][..], "ECS_CONTAINER_METADATA_URI_V4 is not set"),
             (
                 &[("_V4", "https://a"), ("", "http://b")],
-                r#"the metadata's address "https://a" does not begin with http://"#,
+                r#"the metadata address "https://a" does not start with http://"#,
             ),
-            (&[("", "ftp://b")], r#"the metadata's address "ftp://b" does not begin with http://"#),
+            (&[("", "ftp://b")], r#"the metadata address "ftp://b" does not start with http://"#),
         ] {
             let lookup = |name: &str| {
                 let version = name.strip_prefix("ECS_CONTAINER_METADATA_URI")?;
@@ -193,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_group_needs_the_driver_and_its_arn_a_container_of_ecs() {
+    fn a_log_group_requires_the_awslogs_driver_and_its_arn_that_of_a_container() {
         let metadata = |driver: &str, options: &str, arn: &str| -> Value {
             serde_json::from_str(&format!(
                 r#"{{"LogDriver": "{driver}", "LogOptions": {options}, "ContainerARN": "{arn}"}}"#

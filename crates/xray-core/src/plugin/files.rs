@@ -1,17 +1,17 @@
-//! Files by which a host tells what it is.
+//! The files of the host that plugins read.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// Bytes that are read of a file. Those that are looked at have a few hundred.
+/// The number of bytes that are read from a file. The expected files have a few hundred.
 const MAX_SIZE: u64 = 64 * 1024;
 
-/// The file system, or what a test puts in its place.
+/// The file system, or a directory that replaces it in tests.
 #[derive(Debug)]
 pub(super) struct Files {
     root: PathBuf,
-    /// The host's name as the environment tells it.
+    /// The host's name from the environment.
     host_name: Option<String>,
 }
 
@@ -20,13 +20,13 @@ impl Files {
         Files { root: PathBuf::from("/"), host_name: lookup("HOSTNAME").or_else(|| lookup("COMPUTERNAME")) }
     }
 
-    /// Files below a directory, and nothing of the environment.
+    /// Uses files below a directory, and ignores the environment.
     #[cfg(test)]
     pub(super) fn below(root: &Path) -> Files {
         Files { root: root.to_owned(), host_name: None }
     }
 
-    /// A relative path stays one, and so does one with a drive, on Windows.
+    /// Resolves an absolute path against the root. Relative paths, and paths with a drive on Windows, stay as they are.
     fn path(&self, path: &Path) -> PathBuf {
         path.strip_prefix("/").map_or_else(|_| path.to_owned(), |path| self.root.join(path))
     }
@@ -41,14 +41,14 @@ impl Files {
         Ok(text)
     }
 
-    /// The machine's name: in a container, the container's.
+    /// The name of the host. In a container, this is the container's.
     pub(super) fn host_name(&self) -> Option<String> {
         let kernel = self.read("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
         kernel.filter(|name| !name.is_empty()).or_else(|| self.host_name.clone())
     }
 
-    /// The container that this process runs in, 64 hex digits, as its control group tells. With version 2 of
-    /// control groups it mostly does not.
+    /// The id of the container that this process runs in: 64 hex digits in the name of its control group. Version 2 of
+    /// control groups usually does not contain it.
     pub(super) fn container_id(&self) -> Option<String> {
         let groups = self.read("/proc/self/cgroup").ok()?;
         let mut words = groups.split(|character: char| !character.is_ascii_hexdigit());
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_container_is_found_in_its_control_group() {
+    fn the_container_id_is_read_from_the_control_group() {
         let id = "0123456789abcdef".repeat(4);
         for (groups, found) in [
             (format!("9:perf_event:/ecs/task/{id}\n8:memory:/ecs/task/{id}\n"), true),
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_knows_the_hosts_name_better_than_the_environment() {
+    fn the_kernels_host_name_takes_precedence_over_the_environment() {
         let lookup = |name: &str| (name == "HOSTNAME").then(|| "of-the-environment".to_owned());
         for (kernel, want) in
             [(Some("kernels\n"), "kernels"), (Some("\n"), "of-the-environment"), (None, "of-the-environment")]
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_file_is_read_in_part() {
+    fn an_endless_file_is_read_up_to_the_limit() {
         if Path::new("/dev/zero").exists() {
             assert_eq!(Files::new(|_| None).read("/dev/zero").unwrap().len() as u64, MAX_SIZE);
         }

@@ -1,4 +1,4 @@
-//! Small documents of metadata endpoints: one HTTP exchange, bounded in time and size, without TLS.
+//! A client for metadata endpoints: small documents by plain HTTP, with limits on time and size.
 
 use std::fmt;
 use std::thread;
@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use crate::endpoint::agent;
 
-/// For a whole exchange. Metadata endpoints are on the same machine, and answer in milliseconds.
+/// The default timeout of a request. Metadata endpoints are on the same machine and respond within milliseconds.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
-/// For the connection alone: outside of AWS nobody answers, and nothing refuses.
+/// The timeout for connecting. Outside of AWS, connection attempts are neither accepted nor refused.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
-/// Further attempts when the endpoint is overloaded or not ready, and the time between two.
+/// The number of retries if the endpoint is overloaded or not ready.
 const RETRIES: usize = 5;
+/// The pause before a retry.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Bytes of an answer's head or body. The largest document, of an ECS container with many labels, has some KiB.
+/// The largest head or body of a response, in bytes. The largest document, that of an ECS container with many labels,
+/// has some KiB.
 const MAX_SIZE: usize = 64 * 1024;
 
-/// Speaks to metadata endpoints.
+/// A client for metadata endpoints.
 #[derive(Debug)]
 pub(super) struct Client {
     agent: ureq::Agent,
@@ -28,8 +30,8 @@ impl Client {
         Client { agent: agent(timeout, CONNECT_TIMEOUT, MAX_SIZE), pause: PAUSE }
     }
 
-    /// Reads a document, and tries again when the endpoint is overloaded.
-    pub(super) fn get(&self, url: &str, header: Option<(&str, &str)>) -> Result<String, Failure> {
+    /// Reads a document. Retries if the endpoint is overloaded.
+    pub(super) fn get(&self, url: &str, header: Option<(&str, &str)>) -> Result<String, MetadataError> {
         let attempt = || {
             let request = self.agent.get(url);
             text(header.into_iter().fold(request, |request, (name, value)| request.header(name, value)).call()?)
@@ -37,64 +39,64 @@ impl Client {
         let mut retries = RETRIES;
         loop {
             match attempt() {
-                Err(Failure::Status(429 | 500..)) if retries > 0 => {
+                Err(MetadataError::Status(429 | 500..)) if retries > 0 => {
                     retries -= 1;
                     thread::sleep(self.pause);
                 }
-                answer => return answer,
+                result => return result,
             }
         }
     }
 
-    /// Asks for something to be made, and reads what.
-    pub(super) fn put(&self, url: &str, (name, value): (&str, &str)) -> Result<String, Failure> {
+    /// Sends a `PUT` request, and returns the body of the response.
+    pub(super) fn put(&self, url: &str, (name, value): (&str, &str)) -> Result<String, MetadataError> {
         text(self.agent.put(url).header(name, value).send_empty()?)
     }
 }
 
-fn text(mut response: ureq::http::Response<ureq::Body>) -> Result<String, Failure> {
+fn text(mut response: ureq::http::Response<ureq::Body>) -> Result<String, MetadataError> {
     match response.status().as_u16() {
         200 => Ok(response.body_mut().with_config().limit(MAX_SIZE as u64).read_to_string()?),
-        status => Err(Failure::Status(status)),
+        status => Err(MetadataError::Status(status)),
     }
 }
 
-/// Why there is no document.
+/// Why a document could not be read.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// The endpoint answered by another status than 200.
+pub(super) enum MetadataError {
+    /// The status of the response is not 200.
     Status(u16),
-    /// There was no answer, or none that could be read.
+    /// There was no response, or it could not be read.
     Exchange(ureq::Error),
 }
 
-impl From<ureq::Error> for Failure {
-    fn from(error: ureq::Error) -> Failure {
-        Failure::Exchange(error)
+impl From<ureq::Error> for MetadataError {
+    fn from(error: ureq::Error) -> MetadataError {
+        MetadataError::Exchange(error)
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for MetadataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Status(status) => write!(f, "the endpoint answered with status {status}"),
-            Failure::Exchange(error) => write!(f, "no answer from the endpoint: {error}"),
+            MetadataError::Status(status) => write!(f, "the metadata endpoint responded with status {status}"),
+            MetadataError::Exchange(error) => write!(f, "no response from the metadata endpoint: {error}"),
         }
     }
 }
 
-impl std::error::Error for Failure {
+impl std::error::Error for MetadataError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Failure::Status(_) => None,
-            Failure::Exchange(error) => Some(error),
+            MetadataError::Status(_) => None,
+            MetadataError::Exchange(error) => Some(error),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::endpoint::{Answer, Endpoint};
+    use super::super::endpoint::{Endpoint, Reply};
     use super::*;
 
     fn client() -> Client {
@@ -102,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn requests_say_no_more_than_they_must() {
-        let endpoint = Endpoint::start(|_| Answer::ok("text"));
+    fn requests_have_only_the_required_headers() {
+        let endpoint = Endpoint::start(|_| Reply::ok("text"));
         assert_eq!(client().get(&endpoint.url("/a?b=c"), Some(("x-token", "t"))).unwrap(), "text");
         assert_eq!(client().put(&endpoint.url("/d"), ("x-ttl", "60")).unwrap(), "text");
         let host = endpoint.url("").replace("http://", "");
@@ -115,24 +117,24 @@ mod tests {
     }
 
     #[test]
-    fn an_overloaded_endpoint_is_asked_again_and_others_are_not() {
-        for (status, asked) in [(503, 6), (500, 6), (429, 6), (404, 1), (401, 1), (302, 1), (204, 1)] {
-            let endpoint = Endpoint::start(move |_| Answer::Status(status));
-            let failure = client().get(&endpoint.url("/"), None).unwrap_err();
-            assert_eq!(failure.to_string(), format!("the endpoint answered with status {status}"));
-            assert_eq!(endpoint.requests().len(), asked, "{status}");
+    fn requests_are_retried_only_if_the_endpoint_is_overloaded() {
+        for (status, requests) in [(503, 6), (500, 6), (429, 6), (404, 1), (401, 1), (302, 1), (204, 1)] {
+            let endpoint = Endpoint::start(move |_| Reply::Status(status));
+            let error = client().get(&endpoint.url("/"), None).unwrap_err();
+            assert_eq!(error.to_string(), format!("the metadata endpoint responded with status {status}"));
+            assert_eq!(endpoint.requests().len(), requests, "{status}");
         }
         let mut busy = 5;
         let endpoint = Endpoint::start(move |_| {
             busy -= 1;
-            if busy >= 0 { Answer::Status(503) } else { Answer::ok("at last") }
+            if busy >= 0 { Reply::Status(503) } else { Reply::ok("at last") }
         });
         assert_eq!(client().get(&endpoint.url("/"), None).unwrap(), "at last");
-        assert_eq!(Endpoint::start(|_| Answer::Status(503)).put(&client()), 1);
+        assert_eq!(Endpoint::start(|_| Reply::Status(503)).put(&client()), 1);
     }
 
     impl Endpoint {
-        /// The number of requests that a refused `PUT` makes.
+        /// Sends a `PUT` request that is rejected, and returns the number of requests.
         fn put(&self, client: &Client) -> usize {
             client.put(&self.url("/"), ("a", "b")).unwrap_err();
             self.requests().len()
@@ -140,15 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_waited_for_without_end_and_none_is_read_without_end() {
-        let endpoint = Endpoint::start(|_| Answer::Never);
+    fn requests_are_limited_in_time_and_size() {
+        let endpoint = Endpoint::start(|_| Reply::Never);
         let client = Client::new(Duration::from_millis(30));
-        let failure = client.get(&endpoint.url("/"), None).unwrap_err();
-        assert!(matches!(failure, Failure::Exchange(ureq::Error::Timeout(_))), "{failure}");
+        let error = client.get(&endpoint.url("/"), None).unwrap_err();
+        assert!(matches!(error, MetadataError::Exchange(ureq::Error::Timeout(_))), "{error}");
 
-        let endpoint = Endpoint::start(|_| Answer::ok("x".repeat(MAX_SIZE + 1)));
-        let failure = Client::new(Duration::from_secs(10)).get(&endpoint.url("/"), None).unwrap_err();
-        assert!(matches!(failure, Failure::Exchange(ureq::Error::BodyExceedsLimit(_))), "{failure}");
+        let endpoint = Endpoint::start(|_| Reply::ok("x".repeat(MAX_SIZE + 1)));
+        let error = Client::new(Duration::from_secs(10)).get(&endpoint.url("/"), None).unwrap_err();
+        assert!(matches!(error, MetadataError::Exchange(ureq::Error::BodyExceedsLimit(_))), "{error}");
 
         for url in [Endpoint::absent(), "https://127.0.0.1:1".to_owned(), "127.0.0.1".to_owned(), String::new()] {
             assert!(Client::new(TIMEOUT).get(&url, None).is_err(), "{url}");

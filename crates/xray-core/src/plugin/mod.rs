@@ -1,9 +1,9 @@
-//! What the service runs on: an EC2 instance, a container of ECS or EKS, an Elastic Beanstalk environment.
+//! Plugins that detect the platform: an EC2 instance, an ECS or EKS container, an Elastic Beanstalk environment.
 //!
-//! A [`Plugin`] that is given to [`RecorderBuilder::plugin`](crate::RecorderBuilder::plugin) is asked once, on a
-//! short-lived thread that starts when the recorder is built. Nothing waits for the answer. Segments that close
-//! before it lack the host's block, all later ones have it, and X-Ray shows the service by its `origin`. What
-//! fails is told in the log at the level `debug`, and leaves no trace in documents.
+//! Add a [`Plugin`] by [`RecorderBuilder::plugin`](crate::RecorderBuilder::plugin). Building the recorder starts a
+//! short-lived thread that runs each plugin once. Nothing waits for it: segments that close earlier lack what the
+//! plugins find, and all later ones have it. X-Ray uses the detected `origin` to show the type of the service. Failures
+//! are logged at `debug` and leave the documents unchanged.
 //!
 //! ```no_run
 //! use xray_core::Recorder;
@@ -22,17 +22,18 @@
 //! | [`Eks`] | `AWS::EKS::Container` | `eks`: `cluster_name`, `pod`, `container_id` |
 //! | [`ElasticBeanstalk`] | `AWS::ElasticBeanstalk::Environment` | `elastic_beanstalk`: `environment_name`, `version_label`, `deployment_id` |
 //!
-//! When several plugins deliver, all their blocks are written. The origin is that of the most specific one:
-//! Elastic Beanstalk before EKS, ECS and EC2, in any order of configuration. A plugin of your own goes before
-//! all of these, and the last one of several before the others.
+//! If several plugins succeed, all their blocks are written. The origin is that of the most specific one: Elastic
+//! Beanstalk, then EKS, ECS and EC2, whatever the order of configuration. A plugin of your own takes precedence over
+//! all of these; of several, the last one does.
 //!
-//! Log groups that plugins find are written as `aws.cloudwatch_logs`, by which the console leads from a trace to
-//! its logs. The variable `AWS_LOG_GROUP` names one in their place, also without any plugin.
+//! Log groups that plugins find are written as `aws.cloudwatch_logs`; the console links a trace to its logs by them. The
+//! environment variable `AWS_LOG_GROUP` replaces them by one group, and works without any plugin too.
 //!
-//! On Lambda, and when the recorder is disabled, no plugin is asked. A process that is forked before the answer
-//! never gets it.
+//! On Lambda, and in a disabled recorder, no plugin runs. A process that is forked before the plugins have finished never
+//! receives their results.
 
 mod beanstalk;
+mod detected;
 mod ec2;
 mod ecs;
 mod eks;
@@ -40,7 +41,6 @@ mod eks;
 #[path = "../../tests/support/endpoint.rs"]
 mod endpoint;
 mod files;
-mod host;
 mod metadata;
 
 use std::error::Error;
@@ -48,18 +48,19 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 pub use self::beanstalk::ElasticBeanstalk;
+pub use self::detected::Detected;
+use self::detected::MAX_BLOCKS;
+pub(crate) use self::detected::{Environment, write_log_groups};
 pub use self::ec2::Ec2;
 pub use self::ecs::Ecs;
 pub use self::eks::Eks;
-pub use self::host::Detected;
-use self::host::MAX_BLOCKS;
-pub(crate) use self::host::{Environment, write_log_groups};
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::user_code;
 
-/// Finds out what the process runs on.
+/// Detects the platform that the process runs on.
 ///
-/// Implement it for a platform that the SDK does not know:
+/// Implement it for a platform that the SDK does not know. [`Detected`] limits what a plugin may add to segments. A
+/// panic in a plugin is caught and logged, and counts as finding nothing.
 ///
 /// ```
 /// use std::error::Error;
@@ -80,59 +81,66 @@ use crate::user_code;
 /// # assert!(Rack.detect().is_err());
 /// ```
 pub trait Plugin: Send + Sync + 'static {
-    /// What the log calls it.
+    /// Returns the plugin's name in log lines.
     fn name(&self) -> &str;
 
-    /// Looks around, once, on a thread of the SDK's own. It may block for some seconds, but all that the plugins
-    /// find is written only when the last of them has answered.
+    /// Detects the platform. Called once, on a thread of the SDK.
+    ///
+    /// It may block for some seconds. Results are written to segments only after the last plugin has returned, so it
+    /// should have a timeout.
     ///
     /// # Errors
-    /// When the process does not run there, or that cannot be found out. The text goes to the log.
+    ///
+    /// The process does not run on this platform, or this cannot be determined. The text is logged at `debug`.
     fn detect(&self) -> Result<Detected, Box<dyn Error + Send + Sync>>;
 }
 
-/// Asks the plugins on a thread of their own, and puts what they find into `found`. `log_groups` tells whether
-/// those of the plugins are wanted.
+/// Runs the plugins on their own thread, and stores the result in `found`. Without `log_groups`, the log groups of the
+/// plugins are left out.
 pub(crate) fn start(
     plugins: Vec<Box<dyn Plugin>>,
     found: Arc<OnceLock<Environment>>,
     log_groups: bool,
     diagnostics: Diagnostics,
 ) {
-    let told = diagnostics.clone();
+    let log = diagnostics.clone();
     let work = move || {
-        let mut hosts = Vec::<Detected>::new();
+        let mut results = Vec::<Detected>::new();
         for plugin in &plugins {
-            let taken = hosts.iter().map(Detected::size).sum();
-            hosts.extend(ask(&**plugin, MAX_BLOCKS.saturating_sub(taken), &diagnostics));
+            let used = results.iter().map(Detected::size).sum();
+            results.extend(run(&**plugin, MAX_BLOCKS.saturating_sub(used), &diagnostics));
         }
-        if hosts.is_empty() {
-            return diagnostics.debug(Cause::Plugin, format_args!("detection has ended: nothing was found"));
+        if results.is_empty() {
+            return diagnostics.debug(Cause::Plugin, format_args!("plugins have finished: nothing was detected"));
         }
-        let environment = Environment::of(&hosts, log_groups);
+        let environment = Environment::of(&results, log_groups);
         let origin = environment.origin().unwrap_or("none").to_owned();
-        // Nobody else sets it.
+        // This thread is the only one that sets it.
         let _ = found.set(environment);
-        diagnostics.debug(Cause::Plugin, format_args!("detection has ended: the origin is {origin}"));
+        diagnostics.debug(Cause::Plugin, format_args!("plugins have finished: the origin is {origin}"));
     };
     if let Err(error) = thread::Builder::new().name("xray-plugins".to_owned()).spawn(work) {
-        told.debug(Cause::Plugin, format_args!("no thread to ask the plugins: {error}"));
+        log.debug(Cause::Plugin, format_args!("cannot start the thread that runs the plugins: {error}"));
     }
 }
 
-/// Asks a plugin, whose answer has room for this many bytes. It may be the user's code: it must not cost the answers
-/// of the others.
-fn ask(plugin: &dyn Plugin, room: usize, diagnostics: &Diagnostics) -> Option<Detected> {
-    let asked = user_code::call(|| {
-        let host = plugin.detect().and_then(|host| host.check(room).map(|()| host).map_err(Into::into));
-        match &host {
-            Ok(host) => diagnostics.debug(Cause::Plugin, format_args!("{} found {host:?}", plugin.name())),
-            Err(error) => diagnostics.debug(Cause::Plugin, format_args!("{} found nothing: {error}", plugin.name())),
+/// Runs a plugin, whose result may have up to `room` bytes. A plugin may be user code, so a panic must not lose the
+/// results of the others.
+fn run(plugin: &dyn Plugin, room: usize, diagnostics: &Diagnostics) -> Option<Detected> {
+    let result = user_code::call(|| {
+        let detected = plugin.detect().and_then(|detected| match detected.check(room) {
+            Ok(()) => Ok(detected),
+            Err(error) => Err(error.into()),
+        });
+        let name = plugin.name();
+        match &detected {
+            Ok(detected) => diagnostics.debug(Cause::Plugin, format_args!("plugin {name} detected {detected:?}")),
+            Err(error) => diagnostics.debug(Cause::Plugin, format_args!("plugin {name} detected nothing: {error}")),
         }
-        host.ok()
+        detected.ok()
     });
-    asked.unwrap_or_else(|| {
-        diagnostics.debug(Cause::Plugin, format_args!("a plugin panicked: it found nothing"));
+    result.unwrap_or_else(|| {
+        diagnostics.debug(Cause::Plugin, format_args!("a plugin panicked: it counts as detecting nothing"));
         None
     })
 }

@@ -1,4 +1,4 @@
-//! What a recorder lends to its sampler when it is built.
+//! The clock, the daemon's address and the log that a recorder lends to its sampler.
 
 use std::fmt;
 
@@ -6,7 +6,8 @@ use crate::diagnostics::{Cause, Diagnostics, Level};
 use crate::emit::DaemonAddress;
 use crate::time::Clock;
 
-/// What a recorder lends to its [`Sampler`](super::Sampler) when it is built.
+/// What a recorder lends to its [`Sampler`](super::Sampler): passed to [`Sampler::start`](super::Sampler::start) when
+/// the recorder is built. Clones are cheap and refer to the same recorder's log.
 #[derive(Clone, Debug)]
 pub struct SamplerContext {
     pub(crate) clock: Clock,
@@ -15,20 +16,20 @@ pub struct SamplerContext {
 }
 
 impl SamplerContext {
-    /// Where the recorder takes the time from.
+    /// The recorder's clock. Reading the time from it keeps tests with a manual clock deterministic.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Where the X-Ray daemon answers, the environment considered. `None` where nobody should be asked: the
-    /// recorder is disabled, or this is Lambda, where the decision comes with each invocation.
+    /// The X-Ray daemon's address, from `AWS_XRAY_DAEMON_ADDRESS` or the builder. `None` if no service should be
+    /// queried: the recorder is disabled, or the process runs on Lambda, which decides itself for each invocation.
     pub fn daemon(&self) -> Option<&DaemonAddress> {
         self.daemon.as_ref()
     }
 
-    /// Reports something about the sampler itself, as the recorder would, with a word in snake case for
-    /// [`Cause::Custom`]: see [`diagnostics`](crate::diagnostics). Messages of one cause are limited to one every
-    /// 10 seconds, except at `Debug`.
+    /// Reports a message about the sampler itself through the recorder's log: see
+    /// [`diagnostics`](crate::diagnostics). `cause` is a word in snake case and becomes [`Cause::Custom`]. Messages
+    /// are rate-limited to one per cause every 10 seconds, except at `Debug`.
     pub fn report(&self, level: Level, cause: &'static str, message: fmt::Arguments<'_>) {
         self.diagnostics.report(level, Cause::Custom(cause), message);
     }

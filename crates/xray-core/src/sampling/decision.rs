@@ -1,11 +1,13 @@
-//! The answer of a sampler: whether a request is recorded, and what to keep of it until its end.
+//! The decision of a sampler: whether a request is recorded, and how its end is evaluated.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Watch;
 
-/// What a sampler decided about one request, and by which rule.
+/// A sampler's decision about one request, and the rule behind it.
+///
+/// A `bool` converts into a decision: `true.into()` is [`Decision::sampled()`].
 ///
 /// ```
 /// use xray_core::sampling::Decision;
@@ -17,26 +19,27 @@ use super::Watch;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     sampled: bool,
-    /// The trace is kept only if it fails or takes so long.
+    /// The trace is kept only if it fails or takes at least this long.
     slower_than: Option<Duration>,
     rule: Option<Arc<str>>,
     watch: Option<Watch>,
 }
 
 impl Decision {
-    /// The request is recorded.
+    /// Decides that the request is recorded.
     pub const fn sampled() -> Decision {
         Decision { sampled: true, slower_than: None, rule: None, watch: None }
     }
 
-    /// The request is served without being recorded.
+    /// Decides that the request is not recorded.
     pub const fn not_sampled() -> Decision {
         Decision { sampled: false, slower_than: None, rule: None, watch: None }
     }
 
-    /// The request is recorded, and it is decided at the close of its segment whether the trace is kept: if
-    /// anything in it was marked as error, fault or throttle, or if the segment took at least this long.
-    /// [`TailSampler`](super::TailSampler) makes such decisions, and tells what they mean.
+    /// Records the request and defers the decision to the close of its segment. The trace is kept if anything in it
+    /// was marked as error, fault or throttle, or if the segment took at least this long.
+    ///
+    /// [`TailSampler`](super::TailSampler) makes such decisions, and documents their cost and limits.
     pub const fn deferred(slower_than: Duration) -> Decision {
         Decision { sampled: true, slower_than: Some(slower_than), rule: None, watch: None }
     }
@@ -44,14 +47,14 @@ impl Decision {
     /// Names the rule that decided. The segment of a sampled request carries it as
     /// `aws.xray.sampling_rule_name`, so that the console can count by rule; 200 characters are kept.
     ///
-    /// An `Arc<str>` kept by the sampler is passed on without an allocation; a `&str` costs one.
+    /// A clone of an `Arc<str>` costs no allocation; a `&str` costs one. Calling this again replaces the name.
     #[must_use]
     pub fn with_rule(mut self, name: impl Into<Arc<str>>) -> Decision {
         self.rule = Some(name.into());
         self
     }
 
-    /// Has the end of the request counted for its rule.
+    /// Attaches the watch that counts the end of the request for its rule.
     pub(super) fn with_watch(mut self, watch: Option<Watch>) -> Decision {
         self.watch = watch;
         self
@@ -61,17 +64,18 @@ impl Decision {
         self.watch.take()
     }
 
-    /// Whether the request is recorded, be it for the time being.
+    /// Whether the request is recorded. A [deferred](Decision::deferred) decision counts as sampled.
     pub const fn is_sampled(&self) -> bool {
         self.sampled
     }
 
-    /// How long the segment of a [`deferred`](Decision::deferred) decision takes that is kept.
+    /// The duration from which a [deferred](Decision::deferred) decision keeps the trace. `None` for any other
+    /// decision.
     pub const fn slower_than(&self) -> Option<Duration> {
         self.slower_than
     }
 
-    /// The rule that decided, when it has a name. Local rules have none.
+    /// The name of the rule that decided. `None` for local rules, which have no names.
     pub const fn rule(&self) -> Option<&Arc<str>> {
         self.rule.as_ref()
     }

@@ -5,15 +5,24 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why sampling rules are refused, be it a document or rules made in code, and where.
+/// Why a sampling document or rules written in code are rejected, and where the problem is.
+///
+/// Its text names the file, the rule, the field and the value:
+///
+/// ```
+/// use xray_core::sampling::Rules;
+///
+/// let error = Rules::from_json(r#"{"version": 2, "default": {"fixed_target": 1, "rate": 5}}"#).unwrap_err();
+/// assert_eq!(error.to_string(), "the default sampling rule: `rate` is 5, but must be a number from 0 to 1");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseRulesError {
     /// The file cannot be read.
     File {
-        /// Its path, as given.
+        /// The file's path, as given.
         path: PathBuf,
-        /// What reading it met with.
+        /// The kind of the I/O error.
         kind: io::ErrorKind,
     },
     /// The text is not JSON.
@@ -21,15 +30,15 @@ pub enum ParseRulesError {
         /// The parser's message, with line and column.
         message: String,
     },
-    /// What is in a file cannot be used.
+    /// A file was read, but its document is invalid.
     InFile {
         /// The file's path, as given.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error in its document.
         error: Box<ParseRulesError>,
     },
-    /// The document is an answer of the X-Ray service to `GetSamplingRules`, as `aws xray get-sampling-rules` prints
-    /// it. Its rules are for [`Central`](super::Central), which fetches them itself.
+    /// The document is a response of the X-Ray service to `GetSamplingRules`, as `aws xray get-sampling-rules` prints
+    /// it. [`Central`](super::Central) fetches such rules itself.
     ServiceAnswer,
     /// The document, its default or one of its rules is not a JSON object.
     NotAnObject {
@@ -38,28 +47,28 @@ pub enum ParseRulesError {
     },
     /// A required field is missing.
     Missing {
-        /// Where it should stand.
+        /// The object that lacks it.
         at: RulePlace,
-        /// Its name.
+        /// The field's name.
         field: &'static str,
     },
-    /// A field is not one of the document's version: perhaps misspelt, or `host` (version 2) where
+    /// A field is unknown in this version of the document: perhaps misspelt, or `host` (version 2) where
     /// `service_name` (version 1) is meant.
     Unknown {
-        /// Where it stands.
+        /// The object that has it.
         at: RulePlace,
-        /// Its name.
+        /// The field's name.
         field: String,
     },
     /// A value has the wrong type or is out of range.
     Invalid {
-        /// Where it stands.
+        /// The object that has it.
         at: RulePlace,
-        /// The name of its field.
+        /// The field's name.
         field: &'static str,
-        /// What is accepted.
+        /// A description of the accepted values.
         expected: &'static str,
-        /// The value, as JSON; cut when it is long.
+        /// The value as JSON, cut to 60 characters.
         found: String,
     },
 }
@@ -72,15 +81,15 @@ pub enum RulePlace {
     Document,
     /// The default rule.
     Default,
-    /// The rule of this index, counted from 0, and its description.
+    /// A rule, by its index (counted from 0) and its description.
     Rule(usize, Option<Box<str>>),
 }
 
-/// Characters of a value that an error shows.
+/// The number of characters of a value that an error shows.
 const MAX_FOUND: usize = 60;
 
 impl ParseRulesError {
-    /// The value of `field` is not what is expected.
+    /// Creates the error for a value of `field` that is not accepted.
     pub(super) fn invalid(
         at: RulePlace,
         field: &'static str,
@@ -100,17 +109,17 @@ impl fmt::Display for ParseRulesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, kind } => write!(f, "cannot read sampling rules from {}: {kind}", path.display()),
-            Self::Json { message } => write!(f, "sampling rules are not JSON: {message}"),
+            Self::Json { message } => write!(f, "the sampling document is not valid JSON: {message}"),
             Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
             Self::ServiceAnswer => f.write_str(
-                "this looks like the answer of GetSamplingRules, not like a local sampling document, which has \
+                "this looks like a response to GetSamplingRules, not like a local sampling document, which has \
                  `version`, `default` and `rules`. The default sampler fetches the rules of the X-Ray service itself",
             ),
-            Self::NotAnObject { at } => write!(f, "{at} is not an object"),
-            Self::Missing { at, field } => write!(f, "{at} lacks `{field}`"),
+            Self::NotAnObject { at } => write!(f, "{at} is not a JSON object"),
+            Self::Missing { at, field } => write!(f, "{at} is missing the field `{field}`"),
             Self::Unknown { at, field } => write!(f, "{at} has the unknown field `{}`", field.escape_debug()),
             Self::Invalid { at, field, expected, found } => {
-                write!(f, "{at}: `{field}` is {found}, and must be {expected}")
+                write!(f, "{at}: `{field}` is {found}, but must be {expected}")
             }
         }
     }
@@ -148,19 +157,19 @@ mod tests {
                 E::File { path: "rules.json".into(), kind: io::ErrorKind::NotFound },
                 "cannot read sampling rules from rules.json: entity not found",
             ),
-            (E::NotAnObject { at: Rule(2, None) }, "sampling rule 2 is not an object"),
-            (E::Missing { at: Document, field: "default" }, "the sampling document lacks `default`"),
+            (E::NotAnObject { at: Rule(2, None) }, "sampling rule 2 is not a JSON object"),
+            (E::Missing { at: Document, field: "default" }, "the sampling document is missing the field `default`"),
             (
                 E::Unknown { at: Rule(0, Some("Sign-in".into())), field: "hosts".into() },
                 "sampling rule 0 \"Sign-in\" has the unknown field `hosts`",
             ),
             (
                 E::invalid(Default, "rate", "a number from 0 to 1", 1.5),
-                "the default sampling rule: `rate` is 1.5, and must be a number from 0 to 1",
+                "the default sampling rule: `rate` is 1.5, but must be a number from 0 to 1",
             ),
             (
                 E::InFile { path: "rules.json".into(), error: Box::new(E::Missing { at: Document, field: "version" }) },
-                "rules.json: the sampling document lacks `version`",
+                "rules.json: the sampling document is missing the field `version`",
             ),
         ] {
             assert_eq!(error.to_string(), want);

@@ -4,7 +4,8 @@ use super::{Decision, Explanation, Outcome, ParseRulesError, RulePlace, Sampler,
 
 /// The share of requests that are recorded, from 0 (none) to 1 (all): five per cent is `Rate(0.05)`.
 ///
-/// In a rule it applies to what exceeds the [`FixedTarget`](super::FixedTarget); as a sampler, to everything.
+/// In a rule it applies to the requests beyond the [`FixedTarget`](super::FixedTarget). As a sampler it applies to all
+/// requests. A value outside 0 to 1 is rejected when the recorder is built.
 ///
 /// ```
 /// use xray_core::sampling::{Rate, Sampler, SamplingRequest};
@@ -16,7 +17,7 @@ use super::{Decision, Explanation, Outcome, ParseRulesError, RulePlace, Sampler,
 pub struct Rate(pub f64);
 
 impl Rate {
-    /// Decides by `random`, a number in `[0, 1)` that is drawn only where it matters.
+    /// Decides by `random`, a number in `[0, 1)` that is drawn only for a rate between 0 and 1.
     pub(super) fn takes(self, random: impl FnOnce() -> f64) -> bool {
         self.0 >= 1.0 || (self.0 > 0.0 && random() < self.0)
     }
@@ -43,7 +44,9 @@ impl Sampler for Rate {
     }
 }
 
-/// Records every request.
+/// Records every request, except those whose caller decided not to.
+///
+/// Use it in tests and while debugging: `Recorder::builder().sampling(Always)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Always;
 
@@ -58,6 +61,12 @@ impl Sampler for Always {
 }
 
 /// Records no request, except those whose caller decided to.
+///
+/// ```
+/// use xray_core::sampling::{Never, Sampler, SamplingRequest};
+///
+/// assert!(!Never.decide(&SamplingRequest::new("shop")).is_sampled());
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Never;
 
@@ -85,14 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn all_and_nothing_draw_no_random_number() {
+    fn a_rate_of_0_or_1_draws_no_random_number() {
         for (rate, want) in [(0.0, false), (-0.0, false), (1.0, true), (7.0, true), (-7.0, false), (f64::NAN, false)] {
             assert_eq!(Rate(rate).takes(|| panic!("drawn for {rate}")), want, "{rate}");
         }
     }
 
     #[test]
-    fn a_rate_outside_0_to_1_is_refused() {
+    fn a_rate_outside_0_to_1_is_rejected() {
         for (rate, fine) in [
             (0.0, true),
             (-0.0, true),
@@ -108,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn always_and_never_look_at_nothing() {
+    fn always_and_never_ignore_the_request() {
         assert_eq!(Always.decide(&SamplingRequest::default()), Decision::sampled());
         assert_eq!(Never.decide(&SamplingRequest::default()), Decision::not_sampled());
     }

@@ -1,11 +1,11 @@
-//! What a sampler knows of a request.
+//! The facts about a request that a sampler decides on.
 
 use std::fmt;
 
-/// What a sampler may know about a request when it decides: nothing is recorded yet.
+/// The facts about a request that a sampler decides on, before anything is recorded.
 ///
-/// Only the service is always known. A part that is absent matches every rule. The builder methods take a text
-/// or an `Option` of one.
+/// Only the service is always known. Rules match an absent part with `*` only, except that an absent service type
+/// matches every condition. The builder methods take a `&str` or an `Option<&str>`, and replace what was set before.
 ///
 /// ```
 /// use xray_core::sampling::SamplingRequest;
@@ -19,25 +19,26 @@ use std::fmt;
 pub struct SamplingRequest<'a> {
     /// The name that the segment will have.
     pub service: &'a str,
-    /// The host that the client asked for, with its port if it gave one: the `Host` header or `:authority`.
+    /// The requested host, including the port if the client sent one: the `Host` header or `:authority`.
     pub host: Option<&'a str>,
     /// The HTTP method.
     pub method: Option<&'a str>,
-    /// The path of the URL. A query string may follow: rules do not see it.
+    /// The path of the URL. A query string may follow; rules ignore it.
     pub path: Option<&'a str>,
-    /// What the service runs on, as X-Ray spells it in `origin`: `AWS::ECS::Container`.
+    /// The platform that the service runs on, as X-Ray spells it in `origin`: `AWS::ECS::Container`.
     pub service_type: Option<&'a str>,
-    /// What the application knows of the request, by name, for rules that ask for attributes.
+    /// The application's own facts about the request, as pairs of name and value. Only rules of the X-Ray service
+    /// with `Attributes` use them; without them such rules never match.
     pub attributes: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> SamplingRequest<'a> {
-    /// A request to `service`, of which nothing else is known.
+    /// Creates a request to `service`, with all other parts absent.
     pub fn new(service: &'a str) -> SamplingRequest<'a> {
         SamplingRequest { service, ..SamplingRequest::default() }
     }
 
-    /// Sets the host that the client asked for.
+    /// Sets the requested host, with its port if there is one.
     #[must_use]
     pub fn host(mut self, host: impl Into<Option<&'a str>>) -> SamplingRequest<'a> {
         self.host = host.into();
@@ -58,28 +59,35 @@ impl<'a> SamplingRequest<'a> {
         self
     }
 
-    /// Sets what the service runs on.
+    /// Sets the platform that the service runs on, such as `AWS::EC2::Instance`.
     #[must_use]
     pub fn service_type(mut self, service_type: impl Into<Option<&'a str>>) -> SamplingRequest<'a> {
         self.service_type = service_type.into();
         self
     }
 
-    /// Sets what the application knows of the request.
+    /// Sets the application's own facts about the request, for rules with `Attributes`.
+    ///
+    /// ```
+    /// use xray_core::sampling::SamplingRequest;
+    ///
+    /// let request = SamplingRequest::new("shop").path("/orders").attributes(&[("tier", "gold")]);
+    /// assert_eq!(request.attributes, [("tier", "gold")]);
+    /// ```
     #[must_use]
     pub fn attributes(mut self, attributes: &'a [(&'a str, &'a str)]) -> SamplingRequest<'a> {
         self.attributes = attributes;
         self
     }
 
-    /// The same request, its path without the query string.
+    /// Returns the same request with the query string removed from its path.
     pub(super) fn without_query(mut self) -> SamplingRequest<'a> {
         self.path = self.path.map(|path| path.split_once('?').map_or(path, |(path, _query)| path));
         self
     }
 }
 
-/// As in a log: what is known of it, without the query string, which may hold secrets.
+/// Formats the request for a log line, without the query string, which may hold secrets.
 impl fmt::Display for SamplingRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let request = self.without_query();

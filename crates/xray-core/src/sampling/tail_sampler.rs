@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use super::{Decision, Explanation, Never, Outcome, ParseRulesError, Sampler, SamplerContext, SamplingRequest};
 
-/// Records every request and keeps what is worth a look: the traces in which something failed, and those whose
-/// segment took long.
+/// Tail sampling: records every request, and decides at the close of its segment whether to keep the trace. Kept are
+/// traces in which something failed, and traces whose segment took long.
 ///
-/// What is recorded waits in memory until the segment closes, 256 KiB of finished documents a trace at most: a
-/// trace that holds more is kept. [`Stats::traces_discarded`](crate::stats::Stats::traces_discarded) counts the others. Recording costs
-/// what it costs a sampled request, but for the sending.
+/// A trace stays in memory until its segment closes, up to 256 KiB of finished documents; a trace that exceeds this
+/// is kept. [`Stats::traces_discarded`](crate::stats::Stats::traces_discarded) counts the traces that are not kept.
+/// Recording costs as much as for a sampled request, without the sending.
 ///
-/// Calls to other services cannot know yet what will be decided here: they carry `Sampled=?`, which asks those
-/// services to decide for themselves. Services that record in the same way keep the same failures. A decision of
-/// the caller, `Sampled=1` or `Sampled=0`, is followed as ever.
+/// Calls to other services are made before the decision, so they carry `Sampled=?`: those services decide for
+/// themselves. If they use tail sampling as well, they keep the same failures. A decision of the caller, `Sampled=1`
+/// or `Sampled=0`, still wins.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,25 +25,48 @@ use super::{Decision, Explanation, Never, Outcome, ParseRulesError, Sampler, Sam
 /// let recorder = Recorder::builder().sampling(sampler).build();
 /// # assert!(recorder.is_ok());
 /// ```
+///
+/// In a test, a trace without a failure is discarded:
+///
+/// ```
+/// use xray_core::Recorder;
+/// use xray_core::emit::MemoryEmitter;
+/// use xray_core::sampling::TailSampler;
+///
+/// # fn main() -> Result<(), xray_core::ConfigError> {
+/// let documents = MemoryEmitter::new();
+/// let recorder = Recorder::builder().emitter(documents.clone()).sampling(TailSampler::failures()).build()?;
+/// recorder.begin("shop").close();
+/// assert_eq!(recorder.stats().traces_discarded, 1);
+///
+/// let failed = recorder.begin("shop");
+/// failed.fault("out of stock");
+/// failed.close();
+/// assert_eq!(documents.take().len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 pub struct TailSampler {
     slower_than: Duration,
     inner: Box<dyn Sampler>,
 }
 
 impl TailSampler {
-    /// Keeps the traces in which an entity was marked as error, fault or throttle.
+    /// Creates a sampler that keeps the traces in which an entity was marked as error, fault or throttle.
     pub fn failures() -> TailSampler {
         TailSampler { slower_than: Duration::MAX, inner: Box::new(Never) }
     }
 
-    /// Keeps also those whose segment took at least this long.
+    /// Also keeps traces whose segment took at least this long (default: no limit). Calling this again replaces the
+    /// value.
     #[must_use]
     pub fn slower_than(mut self, bound: Duration) -> TailSampler {
         self.slower_than = bound;
         self
     }
 
-    /// Keeps also whatever this sampler takes; its calls carry `Sampled=1`.
+    /// Also keeps every trace that this sampler records (default: [`Never`]). Calls within such a trace carry
+    /// `Sampled=1`. Calling this again replaces the sampler.
     #[must_use]
     pub fn or_sampled_by(mut self, sampler: impl Sampler) -> TailSampler {
         self.inner = Box::new(sampler);

@@ -1,15 +1,14 @@
-//! Patterns with `*` and `?`, matched against a whole text in any case.
+//! Patterns with `*` and `?`, matched against a whole text, ignoring case.
 
 use std::fmt;
 
 use wildmatch::WildMatchPattern;
 
-/// A pattern of X-Ray's rules, compiled once: `*` stands for any run of characters, also none, and `?` for
-/// exactly one. Everything else stands for itself, in upper or lower case of any script.
+/// A compiled pattern of X-Ray's sampling rules. `*` matches any run of characters, including none, and `?` matches
+/// exactly one. Every other character matches itself, ignoring case in any script.
 ///
-/// A pattern matches the whole text or not at all. Matching never allocates, and takes at worst the product of
-/// both lengths. Most patterns, such as `*`, `/health`, `/orders/*` and `*.example.com`, are decided by
-/// comparing bytes at the ends of the text.
+/// A pattern must match the whole text. Matching never allocates; its time is bounded by the product of both lengths.
+/// Most patterns, such as `*`, `/health`, `/orders/*` and `*.example.com`, only compare bytes at the ends of the text.
 ///
 /// ```
 /// use xray_core::sampling::Wildcard;
@@ -21,15 +20,15 @@ use wildmatch::WildMatchPattern;
 #[derive(Clone)]
 pub struct Wildcard {
     pattern: Box<str>,
-    /// How many ASCII bytes the pattern begins with, before anything else.
+    /// The number of plain ASCII bytes at the start of the pattern.
     head: usize,
-    /// How many it ends with; none where the head is all.
+    /// The number of plain ASCII bytes at its end; zero if the head is the whole pattern.
     tail: usize,
     middle: Middle,
     compiled: WildMatchPattern<'*', '?'>,
 }
 
-/// What stands between head and tail.
+/// The part of the pattern between head and tail.
 #[derive(Clone, Copy)]
 enum Middle {
     Nothing,
@@ -38,7 +37,7 @@ enum Middle {
 }
 
 impl Wildcard {
-    /// Compiles a pattern. Every text is one.
+    /// Compiles a pattern. Every text is a valid pattern; an empty one matches the empty text only.
     pub fn new(pattern: &str) -> Wildcard {
         let is_plain = |byte: &u8| byte.is_ascii() && !matches!(byte, b'*' | b'?');
         let head = pattern.bytes().take_while(is_plain).count();
@@ -63,9 +62,17 @@ impl Wildcard {
     }
 
     /// Whether the pattern matches the whole text.
+    ///
+    /// ```
+    /// use xray_core::sampling::Wildcard;
+    ///
+    /// assert!(Wildcard::new("/orders/?").matches("/orders/7"));
+    /// assert!(!Wildcard::new("/orders/?").matches("/orders/42"));
+    /// assert!(Wildcard::new("GET").matches("get"));
+    /// ```
     pub fn matches(&self, text: &str) -> bool {
         let (pattern, bytes) = (self.pattern.as_bytes(), text.as_bytes());
-        // No character is shorter than the ASCII one that it has to match.
+        // A character that matches an ASCII one is at least as long.
         if bytes.len() < self.head + self.tail {
             return false;
         }
@@ -73,7 +80,7 @@ impl Wildcard {
         let tail = pattern[pattern.len() - self.tail..].iter().rev().zip(bytes.iter().rev());
         match first_difference(head).or_else(|| first_difference(tail)) {
             Some(byte) if byte.is_ascii() => false,
-            // Lower case makes ASCII of a few other characters, such as the sign of the unit kelvin.
+            // The lower case of a few other characters is ASCII: that of the kelvin sign is `k`.
             Some(_) => self.compiled.matches(text),
             None => match self.middle {
                 Middle::AnyRun => true,
@@ -83,13 +90,13 @@ impl Wildcard {
         }
     }
 
-    /// The pattern as it was written.
+    /// The pattern as it was given to [`new`](Wildcard::new).
     pub fn as_str(&self) -> &str {
         &self.pattern
     }
 }
 
-/// The first byte of the text (the second of each pair) which differs by more than ASCII case.
+/// Returns the first byte of the text (the second of each pair) that differs by more than ASCII case.
 fn first_difference<'a>(mut pairs: impl Iterator<Item = (&'a u8, &'a u8)>) -> Option<u8> {
     pairs.find(|(pattern, text)| !pattern.eq_ignore_ascii_case(text)).map(|(_, text)| *text)
 }
@@ -107,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_match_whole_texts_in_any_case() {
+    fn patterns_match_whole_texts_ignoring_case() {
         for (pattern, text, want) in [
             ("", "", true),
             ("", "a", false),
@@ -136,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_those_of_unicode() {
+    fn a_question_mark_matches_one_unicode_character() {
         for (pattern, text, want) in [
             ("ÉCOLE", "école", true),
             ("??", "😀", false),
@@ -155,12 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_take_no_exponential_time() {
+    fn many_stars_do_not_take_exponential_time() {
         let pattern = Wildcard::new(&("a*".repeat(200) + "?b"));
         assert!(!pattern.matches(&"a".repeat(5000)));
     }
 
-    /// By the definition: row by row, which ends of the text the pattern so far can reach.
+    /// The definition, row by row: the ends of the text that the pattern so far can reach.
     fn reference(pattern: &str, text: &str) -> bool {
         let text: Vec<char> = text.chars().collect();
         let mut reached = vec![false; text.len() + 1];

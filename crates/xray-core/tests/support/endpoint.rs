@@ -1,4 +1,4 @@
-//! Stand-ins for what plugins ask: an HTTP endpoint on loopback, and a directory in the place of the file system.
+//! Test doubles for plugins: a metadata endpoint on loopback, and a directory that replaces the file system.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,33 +7,33 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::{env, fs, process, thread};
 
-/// What a stand-in does with a request.
+/// The reply of the endpoint to a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Reply {
     Text(String),
     Status(u16),
-    /// Keeps the connection, and says nothing.
+    /// Keeps the connection open, and sends nothing.
     Never,
 }
 
-impl Answer {
-    pub(crate) fn ok(text: impl Into<String>) -> Answer {
-        Answer::Text(text.into())
+impl Reply {
+    pub(crate) fn ok(text: impl Into<String>) -> Reply {
+        Reply::Text(text.into())
     }
 }
 
-/// Answers one request after the other, until the process ends.
+/// An HTTP server that handles one request after the other, until the process ends.
 pub(crate) struct Endpoint {
     address: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
-/// By which `requests` finds out that all earlier requests were read.
+/// The request by which `requests` knows that all earlier requests have been read.
 const MARK: &str = "MARK";
 
 impl Endpoint {
-    /// `answer` receives the target of a request.
-    pub(crate) fn start(mut answer: impl FnMut(&str) -> Answer + Send + 'static) -> Endpoint {
+    /// Starts a server. `reply` receives the target of each request.
+    pub(crate) fn start(mut reply: impl FnMut(&str) -> Reply + Send + 'static) -> Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = Endpoint { address: listener.local_addr().unwrap().to_string(), heads: Arc::default() };
         let heads = endpoint.heads.clone();
@@ -47,35 +47,35 @@ impl Endpoint {
                 }
                 let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
                 heads.lock().unwrap().push(head);
-                let (status, body) = match answer(&target) {
-                    Answer::Text(text) => (200, text),
-                    Answer::Status(status) => (status, String::new()),
-                    Answer::Never => {
+                let (status, body) = match reply(&target) {
+                    Reply::Text(text) => (200, text),
+                    Reply::Status(status) => (status, String::new()),
+                    Reply::Never => {
                         kept.push(stream);
                         continue;
                     }
                 };
                 let head =
                     format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-                // A client that has given up is its own affair.
+                // The client may have given up.
                 let _ = stream.write_all((head + &body).as_bytes());
             }
         });
         endpoint
     }
 
-    /// The address of a target that begins with `/`.
+    /// Returns the URL of a target that starts with `/`.
     pub(crate) fn url(&self, target: &str) -> String {
         format!("http://{}{target}", self.address)
     }
 
-    /// The address of an endpoint that is not there.
+    /// Returns the URL of an endpoint that does not exist.
     pub(crate) fn absent() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap())
     }
 
-    /// The requests since the last call: lines up to the empty one.
+    /// Returns the heads of all requests since the last call.
     pub(crate) fn requests(&self) -> Vec<String> {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.write_all(format!("{MARK}\r\n\r\n").as_bytes()).unwrap();
@@ -89,7 +89,7 @@ fn read_head(stream: &mut TcpStream) -> String {
     lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// A directory that goes away when it is dropped.
+/// A directory that is deleted when this is dropped.
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {
@@ -101,7 +101,7 @@ impl Directory {
         Directory(path)
     }
 
-    /// Puts a file into it, at a relative path.
+    /// Writes a file at a relative path.
     pub(crate) fn with(self, path: &str, text: &str) -> Directory {
         let path = self.0.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

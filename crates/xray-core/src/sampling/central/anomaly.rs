@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::sampling::{SamplingRequest, Wildcard};
 
-/// What counts as an anomaly, for rules of the X-Ray service that are [boosted](crate::sampling::Central::anomaly) when there
-/// are many: all that is said here must hold.
+/// A kind of request that counts as an anomaly. If a rule has many of them, the X-Ray service may
+/// [boost](crate::sampling::Central::anomaly) its rate.
 ///
-/// Without any the default holds: a response with a status of 500 or above, or none, for an error, a panic or a
-/// cancellation.
+/// All conditions of one `Anomaly` must hold. If none is configured, the default applies: a response with a status of
+/// 500 or above, or no response because of an error, a panic or a cancellation.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,31 +31,31 @@ pub struct Anomaly {
 impl Anomaly {
     const ANY: Anomaly = Anomaly { status: None, slower_than: None, operations: Vec::new() };
 
-    /// A response whose status matches the pattern, in which `?` stands for one digit and `*` for any. A request
-    /// without a response counts as 500.
+    /// Requires a response whose status matches the pattern: `?` matches one digit, `*` any number of digits. A request
+    /// that failed without a response counts as status 500.
     pub fn status(pattern: &str) -> Anomaly {
         Anomaly { status: Some(Wildcard::new(pattern)), ..Anomaly::ANY }
     }
 
-    /// A request that took at least this long.
+    /// Requires at least this duration.
     pub fn slower_than(bound: Duration) -> Anomaly {
         Anomaly { slower_than: Some(bound), ..Anomaly::ANY }
     }
 
-    /// ... and took at least this long.
+    /// Also requires at least this duration. Calling this again replaces the value.
     pub fn and_slower_than(mut self, bound: Duration) -> Anomaly {
         self.slower_than = Some(bound);
         self
     }
 
-    /// ... of this operation, or of another one that is named so. An operation is the method and the first part of
-    /// the path, `GET /orders`; the pattern may name the path alone.
+    /// Restricts the condition to an operation: the method and the first segment of the path, such as `GET /orders`. A
+    /// pattern may also consist of the path alone. Calling this again adds an operation.
     pub fn operation(mut self, pattern: &str) -> Anomaly {
         self.operations.push(Wildcard::new(pattern));
         self
     }
 
-    /// The anomalies of who says nothing of them.
+    /// Whether a request is an anomaly by default, if the application has configured none.
     pub(super) fn by_default(status: Option<u16>, failed: bool) -> bool {
         status.map_or(failed, |status| status > 499)
     }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_are_method_and_first_part_of_the_path() {
+    fn an_operation_is_the_method_and_the_first_segment_of_the_path() {
         for (pattern, method, path, applies) in [
             ("GET /api", "GET", "/api/orders/7?x=1", true),
             ("GET /api", "GET", "/api", true),
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_a_condition_must_hold() {
+    fn all_conditions_of_an_anomaly_must_hold() {
         let slow = Duration::from_secs(1);
         for (anomaly, status, failed, took, met) in [
             (Anomaly::status("5??"), Some(503), false, slow, true),

@@ -1,4 +1,4 @@
-//! Adaptive sampling: a rule whose requests go wrong is sampled more for a while, as the service says.
+//! Adaptive sampling: the service boosts the rate of a rule for a while if many of its requests are anomalies.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use super::rule::{RuleState, ServiceRule};
 use crate::sampling::{Rate, SamplingRequest};
 use crate::time::{Clock, Timestamp};
 
-/// The boost of a central rule: what the service has granted, and what it is told of the rule's requests.
+/// The boost of a central rule: the rate that the service has granted, and the counts to report to it.
 #[derive(Debug, Default)]
 pub(super) struct Boost {
     /// The bits of the number.
     rate: AtomicU64,
-    /// In microseconds of the epoch; 0 without a boost.
+    /// In microseconds since the Unix epoch; 0 without a boost.
     until: AtomicU64,
     total: AtomicU64,
     anomalies: AtomicU64,
     sampled_anomalies: AtomicU64,
 }
 
-/// Requests since the last report.
+/// Counts of requests since the last report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct BoostCounts {
     pub(super) total: u64,
@@ -32,13 +32,13 @@ pub(super) struct BoostCounts {
 }
 
 impl Boost {
-    /// The rate that replaces the rule's own at this moment.
+    /// The rate that currently replaces the rule's own.
     pub(super) fn rate(&self, now: Timestamp) -> Option<Rate> {
         let until = self.until.load(Acquire);
         (now.as_micros() < until).then(|| Rate(f64::from_bits(self.rate.load(Relaxed))))
     }
 
-    /// Takes over what the service says: a rate up to a moment, or none.
+    /// Sets the boost that the service has granted, a rate and its end, or removes it.
     pub(super) fn set(&self, boost: Option<(Rate, Timestamp)>) {
         if let Some((rate, _)) = boost {
             self.rate.store(rate.0.to_bits(), Relaxed);
@@ -50,7 +50,7 @@ impl Boost {
         self.total.load(Relaxed) > 0
     }
 
-    /// What is counted now, for a report: counting begins anew.
+    /// Returns the current counts for a report, and resets them.
     pub(super) fn take(&self) -> BoostCounts {
         BoostCounts {
             total: self.total.swap(0, Relaxed),
@@ -59,7 +59,7 @@ impl Boost {
         }
     }
 
-    /// Adds what was taken for a report that failed.
+    /// Adds the counts of a failed report again.
     pub(super) fn add_back(&self, counts: BoostCounts) {
         self.total.fetch_add(counts.total, Relaxed);
         self.anomalies.fetch_add(counts.anomalies, Relaxed);
@@ -67,16 +67,16 @@ impl Boost {
     }
 }
 
-/// Says of a decision that its rule may be boosted, so that the end of the request matters, sampled or not.
+/// Marks a decision whose rule may be boosted: the end of the request is then evaluated, whether it is sampled or not.
 #[derive(Clone)]
 pub(crate) struct Watch {
     rule: Arc<RuleState>,
     anomalies: Arc<[Anomaly]>,
-    /// Whether failures are anomalies where there are no conditions.
+    /// Whether failures are anomalies if `anomalies` is empty.
     by_default: bool,
 }
 
-/// Of the same rule.
+/// Two watches are equal if they belong to the same rule.
 impl PartialEq for Watch {
     fn eq(&self, other: &Watch) -> bool {
         Arc::ptr_eq(&self.rule, &other.rule)
@@ -96,7 +96,7 @@ impl Watch {
         Watch { rule: rule.state.clone(), anomalies: anomalies.clone(), by_default: rule.detects_anomalies }
     }
 
-    /// Counts the request: once, at the root of what this process does for it.
+    /// Counts the request and starts its timer. Called once per request, when its segment begins.
     pub(crate) fn begin(self, request: &SamplingRequest<'_>, sampled: bool, clock: &Clock) -> Watched {
         self.rule.boost.total.fetch_add(1, Relaxed);
         let applies = |index: usize, anomaly: &Anomaly| u64::from(anomaly.applies_to(request)) << index;
@@ -106,23 +106,23 @@ impl Watch {
     }
 }
 
-/// A request that is watched.
+/// A request whose end is evaluated for anomalies.
 #[derive(Debug)]
 pub(crate) struct Watched {
     watch: Watch,
-    /// The conditions that are for its operation, a bit each.
+    /// A bit for each anomaly that applies to the operation.
     candidates: u64,
     sampled: bool,
     clock: Clock,
     begun: Duration,
-    /// Of the response.
+    /// The status of the response.
     pub(crate) status: Option<u16>,
-    /// There was none, for an error, a panic or a cancellation.
+    /// There was no response, because of an error, a panic or a cancellation.
     pub(crate) failed: bool,
 }
 
 impl Watched {
-    /// Counts an anomaly, if it was one.
+    /// Counts the request as an anomaly if it was one.
     pub(crate) fn end(self) {
         let took = self.clock.elapsed().saturating_sub(self.begun);
         let anomalies = &self.watch.anomalies;
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_boost_ends_by_itself() {
+    fn a_boost_ends_at_its_time() {
         let boost = Boost::default();
         let at = |seconds: u64| Timestamp::from_micros(seconds * 1_000_000);
         assert_eq!(boost.rate(at(0)), None);

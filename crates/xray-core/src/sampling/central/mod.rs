@@ -1,6 +1,7 @@
 //! Central sampling: the rules and quotas of the X-Ray service, fetched through the daemon.
 //!
-//! [`Central`] puts the parts together. Each works alone, to try rules out or in a sampler of your own.
+//! [`Central`] combines the parts of this module. Each part also works alone, to try rules out or to build a sampler of
+//! your own: [`ServiceRules`] matches requests, [`Quota`] is a rule's reservoir, and [`Statistics`] counts decisions.
 
 mod anomaly;
 mod boost;
@@ -33,35 +34,41 @@ use crate::time::Timestamp;
 use poller::{Poller, Running};
 use rule::ServiceRule;
 
-/// How long the last answer of the service counts, in seconds.
+/// How long fetched rules apply, in seconds.
 const LIFE: u64 = 3600;
 
-/// Samples by the rules of the X-Ray service, which the daemon is asked for: a recorder's default.
+/// Samples by the rules of the X-Ray service, fetched through the daemon. This is the default sampler of a recorder.
 ///
-/// With the first decision a thread starts that fetches the rules, every 5 minutes, and reports every 10 seconds how
-/// often each was used. The service answers by quotas: so many requests of each second this process may record,
-/// beside the share that the rule's rate says. Before the first quota of a rule one request of each second is
-/// *borrowed*. A change of the rules is followed with the next report.
+/// The first decision starts a thread. It fetches the rules every 5 minutes, and reports every 10 seconds how often
+/// each rule was used. The service responds with quotas: the number of requests that this process may record each
+/// second, in addition to the share given by the rule's rate. Until a rule has a quota, one request each second is
+/// *borrowed*. A change of the rules takes effect after the next report.
 ///
-/// Local rules decide as long as the service has not answered, when its last answer is older than an hour, for a
-/// request that no rule is for, and wherever nobody is asked: on Lambda, which decides itself, and in a disabled
-/// recorder. Without a daemon there is one warning, and nothing is slower.
+/// Local rules decide instead
+/// - until the service has responded, and if its last response is more than an hour old,
+/// - for requests that no rule of the service matches,
+/// - in a disabled recorder, and on Lambda, which decides itself for each invocation. The service is not queried there.
+///
+/// If the daemon cannot be reached, the recorder logs one warning, and requests are not slowed down.
+///
+/// The daemon's role needs the permissions `xray:GetSamplingRules` and `xray:GetSamplingTargets`. Calls use the TCP
+/// port of the daemon's address (`AWS_XRAY_DAEMON_ADDRESS`, default `127.0.0.1:2000`).
 ///
 /// ```
 /// use xray_core::Recorder;
 /// use xray_core::sampling::{Central, FixedTarget, Rate, Rules};
 ///
 /// # fn main() -> Result<(), xray_core::ConfigError> {
-/// // As by default, with other local rules.
+/// // The default, with other local rules.
 /// let recorder = Recorder::builder().sampling(Central::with_fallback(Rules::new(FixedTarget(1), Rate(0.01)))).build()?;
-/// // Local rules alone: nobody is asked.
+/// // Local rules alone: the service is not queried.
 /// let recorder = Recorder::builder().sampling(Rules::default()).build()?;
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// The thread ends with the recorder. A forked child starts its own, in the second after the fork, and decides by the
-/// rules of its parent until it has fetched them.
+/// The thread ends with the recorder. A forked child starts its own thread within a second of the fork, and uses the
+/// rules of its parent until it has fetched them itself.
 #[derive(Default)]
 pub struct Central {
     fallback: Rules,
@@ -70,23 +77,23 @@ pub struct Central {
     rules: Arc<Current>,
     context: OnceLock<SamplerContext>,
     running: PerProcess<OnceLock<Option<Running>>>,
-    /// The last second in which it was made sure that this process has one: a forked child starts its own.
+    /// The last second in which `keep_polling` checked that this process has a poller. A forked child has none yet.
     checked: AtomicU64,
 }
 
-/// The rules that hold now. Decisions read them without a lock; the poller puts others in their place.
+/// The current rules. Decisions read them without a lock; the poller replaces them.
 #[derive(Debug, Default)]
 pub(super) struct Current {
     fetched: ArcSwap<Fetched>,
-    /// The service that boosts are reported for: that of the first request which a rule with a boost was for.
+    /// The service name in reports about boosts: that of the first request that matched a rule with a boost.
     pub(super) service: OnceLock<Box<str>>,
 }
 
-/// What was fetched at once.
+/// The rules of one fetch.
 #[derive(Debug, Default)]
 pub(super) struct Fetched {
     pub(super) rules: ServiceRules,
-    /// When the service was asked; `None` before the first answer.
+    /// The time of the request; `None` before the first response.
     pub(super) at: Option<Timestamp>,
 }
 
@@ -105,7 +112,7 @@ impl Fetched {
         self.at.is_none_or(|at| now.as_secs().saturating_sub(at.as_secs()) > LIFE)
     }
 
-    /// Why the rule of the service that is for a request, if any, does not decide.
+    /// Why `rule`, the one that matches a request, does not decide; `None` if it does.
     fn refusal(&self, rule: Option<&ServiceRule>, now: Timestamp) -> Option<Fallback> {
         match (self.at, rule) {
             (None, _) => Some(Fallback::NoRules),
@@ -117,35 +124,38 @@ impl Fetched {
 }
 
 impl Central {
-    /// The rules of the service, and the [default local ones](Rules::default) where they do not decide.
+    /// Creates a sampler that falls back to the [default local rules](Rules::default): one request each second and 5 %
+    /// of the others.
     pub fn new() -> Central {
         Central::default()
     }
 
-    /// The rules of the service, and these where they do not decide.
+    /// Creates a sampler that falls back to these local rules.
     pub fn with_fallback(rules: Rules) -> Central {
         Central { fallback: rules, ..Central::default() }
     }
 
-    /// Takes random numbers in `[0, 1)` from this function, as [`Rules::with_random`] does for the local rules.
+    /// Sets the source of random numbers in `[0, 1)` for the rules of the service (default: a fast generator per
+    /// thread). [`Rules::with_random`] sets that of the local rules. Calling this again replaces the source.
     pub fn with_random(mut self, random: impl Fn() -> f64 + Send + Sync + 'static) -> Central {
         self.random = Random::injected(random);
         self
     }
 
-    /// Counts requests of this kind as anomalies, which the service may answer by boosting their rule for a while:
-    /// sampling more of its requests. It does so for rules that say `SamplingRateBoost`. Requests that come through a
-    /// layer are counted, sampled or not, each for the rule that decided on it; one that came with its caller's
-    /// decision is not.
+    /// Counts matching requests as anomalies, for adaptive sampling. If a rule has `SamplingRateBoost` and many of its
+    /// requests are anomalies, the service may boost the rule: sample more of its requests for a while.
     ///
-    /// With several calls each kind counts; without any the [default](Anomaly), unless the rule says
-    /// `DisableDefaultAnomalyDetection`. From the 65th on they are ignored.
+    /// Requests that come through a server layer are counted, sampled or not, each for the rule that decided about it.
+    /// Requests that arrive with their caller's decision are not counted.
+    ///
+    /// Calling this again adds another kind of anomaly, up to 64; more are ignored. Without any call the
+    /// [default](Anomaly) applies, unless the rule sets `DisableDefaultAnomalyDetection`.
     pub fn anomaly(mut self, anomaly: Anomaly) -> Central {
         self.anomalies = self.anomalies.iter().cloned().chain([anomaly]).take(64).collect();
         self
     }
 
-    /// A sampler whose poller is driven by a test.
+    /// Creates a sampler whose poller is driven by a test.
     #[cfg(test)]
     fn driven(context: SamplerContext, fallback: Rules) -> (Central, Poller) {
         let central = Central::with_fallback(fallback);
@@ -155,15 +165,15 @@ impl Central {
         (central, poller)
     }
 
-    /// Makes sure that this process has a poller. Which process it is costs a system call, more than the rest of a
-    /// decision: that is asked once a second.
+    /// Ensures that this process has a poller. Getting the process id is a system call and costs more than the rest of
+    /// a decision, so this checks only once a second.
     fn keep_polling(&self, context: &SamplerContext, now: Timestamp) {
         let second = now.as_secs() + 1; // 0: never yet
         if self.checked.load(Relaxed) == second {
             return;
         }
         let forked = || {
-            // The parent reports what it has counted itself.
+            // The parent reports the requests that it has counted.
             self.rules.load().rules.states().for_each(|rule| {
                 rule.statistics.take();
             });
@@ -194,7 +204,7 @@ impl Sampler for Central {
         }
         let second = || context.clock.now().as_secs();
         let grant = state.quota.take_after(used, now.as_secs(), second, rule.may_borrow);
-        let decision = match state.statistics.decide(grant, state.rate(now), || self.random.draw()) {
+        let decision = match state.statistics.sample_and_count(grant, state.rate(now), || self.random.draw()) {
             true => Decision::sampled().with_rule(state.name.clone()),
             false => Decision::not_sampled(),
         };

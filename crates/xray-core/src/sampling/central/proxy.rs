@@ -7,19 +7,19 @@ use super::rule::AnswerError;
 use crate::emit::Endpoint;
 use crate::endpoint::agent;
 
-/// For the connection alone.
+/// The timeout for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// For a whole call: the daemon waits for the service without an end.
+/// The timeout for a whole call. The daemon itself waits for the service without a limit.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Bytes of an answer: some thousand rules.
-const MAX_ANSWER: u64 = 1 << 20;
+/// The largest body of a response, in bytes: enough for some thousand rules.
+const MAX_BODY: u64 = 1 << 20;
 
-/// Bytes of an answer's head.
+/// The largest head of a response, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// Makes calls. The daemon signs and forwards every header, so only what is needed is sent.
+/// Calls the X-Ray API. The daemon signs and forwards every header, so only the required ones are sent.
 #[derive(Debug)]
 pub(super) struct Proxy {
     agent: ureq::Agent,
@@ -27,7 +27,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// Opens no connection yet.
+    /// Creates a client, without connecting yet.
     pub(super) fn new(endpoint: &Endpoint) -> Proxy {
         Proxy::with_timeout(endpoint, TIMEOUT)
     }
@@ -36,26 +36,26 @@ impl Proxy {
         Proxy { agent: agent(timeout, CONNECT_TIMEOUT, MAX_HEAD), address: endpoint.to_string() }
     }
 
-    /// Calls one operation of the API, and gives the answer's text.
+    /// Calls one operation of the API, and returns the text of the response.
     pub(super) fn call(&self, operation: &str, body: &str) -> Result<String, ProxyError> {
         let url = format!("http://{}/{operation}", self.address);
         let mut response = self.agent.post(&url).content_type("application/json").send(body)?;
         match response.status().as_u16() {
-            200 => Ok(response.body_mut().with_config().limit(MAX_ANSWER).read_to_string()?),
+            200 => Ok(response.body_mut().with_config().limit(MAX_BODY).read_to_string()?),
             status => Err(ProxyError::Status(status)),
         }
     }
 }
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug)]
 pub(super) enum ProxyError {
-    /// There was no answer, or none that could be read.
+    /// There was no response, or it could not be read.
     Exchange(ureq::Error),
-    /// The answer has another status than 200.
+    /// The status of the response is not 200.
     Status(u16),
-    /// The answer is of no use.
-    Answer(AnswerError),
+    /// The content of the response cannot be used.
+    Invalid(AnswerError),
 }
 
 impl From<ureq::Error> for ProxyError {
@@ -66,7 +66,7 @@ impl From<ureq::Error> for ProxyError {
 
 impl From<AnswerError> for ProxyError {
     fn from(error: AnswerError) -> ProxyError {
-        ProxyError::Answer(error)
+        ProxyError::Invalid(error)
     }
 }
 
@@ -74,8 +74,8 @@ impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ProxyError::Exchange(error) => write!(f, "{error}"),
-            ProxyError::Status(status) => write!(f, "it answers with status {status}"),
-            ProxyError::Answer(error) => write!(f, "{error}"),
+            ProxyError::Status(status) => write!(f, "it responded with status {status}"),
+            ProxyError::Invalid(error) => write!(f, "{error}"),
         }
     }
 }

@@ -1,28 +1,30 @@
-//! The quota of a rule: how many requests of each second this process may record.
+//! The quota of a rule: the number of requests that this process may record each second.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-/// Stands for a quota that is not known.
+/// The marker for a quota that is not known.
 const UNKNOWN: u32 = u32::MAX;
 
 /// The largest number that the count of a second can hold.
-const MOST: u32 = u32::MAX >> 1;
+const MAX_QUOTA: u32 = u32::MAX >> 1;
 
-/// What the reservoir of a central rule says of a request.
+/// The reply of a central rule's reservoir to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Grant {
-    /// It is one of the requests that the service has granted for this second.
+    /// The quota covers the request: it is recorded.
     Take,
-    /// No grant of the service is valid, and this is the one request of the second that is recorded without one.
+    /// No quota is valid, and this is the one request of the second that is recorded without one.
     Borrow,
-    /// The rule's rate decides.
+    /// The reservoir does not cover the request: the rule's rate decides.
     No,
 }
 
-/// The share of a central rule's reservoir that the service has assigned to this process, and what was used of it
-/// in this second. Any number of threads take from it, without a lock, and never more than was granted.
+/// The share of a central rule's reservoir that the service has assigned to this process, and its use in the current
+/// second. Any number of threads may take from it. It needs no lock and never grants more than the quota.
+///
+/// Seconds are those of the Unix epoch. A new `Quota` has nothing assigned.
 ///
 /// ```
 /// use xray_core::sampling::central::{Grant, Quota};
@@ -38,48 +40,51 @@ pub enum Grant {
 pub struct Quota {
     /// The upper half holds the last second in which the quota is valid, the lower half the quota.
     granted: AtomicU64,
-    /// The upper half holds a second, then 31 bits how many requests were taken in it, and the last bit whether
-    /// one was borrowed. As in a local reservoir seconds are only compared for equality.
+    /// The upper half holds a second. Of the lower half, 31 bits hold the number of requests taken in it, and the last
+    /// bit whether one was borrowed. As in a local reservoir, seconds are only compared for equality.
     used: AtomicU64,
 }
 
-/// What was used, read before the clock: see [`Quota::take_after`].
+/// The use of the quota, read before the clock: see [`Quota::take_after`].
 #[derive(Clone, Copy)]
 pub(super) struct Used(u64);
 
 impl Default for Quota {
-    /// Nothing is granted, and nothing used.
+    /// Returns a quota with nothing assigned and nothing used.
     fn default() -> Quota {
         Quota { granted: AtomicU64::new(u64::from(UNKNOWN)), used: AtomicU64::new(0) }
     }
 }
 
 impl Quota {
-    /// Takes over what the service has assigned: so many requests of each second, up to and including the second
-    /// `until` of the Unix epoch. What is absent stays as it was. Only one thread may load at a time.
+    /// Sets what the service has assigned: `quota` requests each second, up to and including the second `until` of the
+    /// Unix epoch. `None` keeps the previous value. A quota without an `until` is not valid.
+    ///
+    /// Only one thread may call this at a time; others may call [`take`](Quota::take) meanwhile.
     pub fn load(&self, quota: Option<u32>, until: Option<u64>) {
         let (known_quota, known_until) = halves(self.granted.load(Relaxed));
-        let quota = quota.map_or(known_quota, |quota| quota.min(MOST));
+        let quota = quota.map_or(known_quota, |quota| quota.min(MAX_QUOTA));
         let until = until.map_or(known_until, |until| u32::try_from(until).unwrap_or(u32::MAX));
         self.granted.store(u64::from(until) << 32 | u64::from(quota), Release);
     }
 
-    /// Whether a request of this second is recorded by the quota. Nothing is written when it is not.
+    /// Takes one request of this second from the quota, if it has any left. Otherwise nothing is written. With
+    /// `may_borrow`, one request each second is borrowed while no quota is valid.
     ///
-    /// The second is asked for after the state was read, and again after each race that was lost: otherwise a
-    /// thread delayed across a change of the second would reopen the old one.
+    /// `second` returns the current second. It is called after the state is read, and again after each lost race:
+    /// otherwise a thread that is delayed across a change of the second would reopen the old one.
     pub fn take(&self, mut second: impl FnMut() -> u64, may_borrow: bool) -> Grant {
         let used = self.used();
         let now = second();
         self.take_after(used, now, second, may_borrow)
     }
 
-    /// What was used so far; read it before the clock.
+    /// Returns the use so far. Read it before the clock.
     pub(super) fn used(&self) -> Used {
         Used(self.used.load(Acquire))
     }
 
-    /// As [`take`](Quota::take), for a caller that reads the clock anyway, between [`used`](Quota::used) and this.
+    /// As [`take`](Quota::take), for a caller that has read the clock itself, after calling [`used`](Quota::used).
     pub(super) fn take_after(
         &self,
         Used(mut used): Used,
@@ -99,7 +104,8 @@ impl Quota {
         }
     }
 
-    /// What [`take`](Quota::take) would say, the requests taken so far in this second, and the quota that is valid.
+    /// Returns what [`take`](Quota::take) would return, the number of requests taken in this second, and the quota if
+    /// it is valid.
     pub(super) fn peek(&self, now: u64, may_borrow: bool) -> (Grant, u32, Option<u32>) {
         let used = self.used().0;
         let taken = if used >> 32 == now & 0xffff_ffff { used as u32 >> 1 } else { 0 };
@@ -111,7 +117,7 @@ impl Quota {
         (quota != UNKNOWN && u64::from(until) >= now).then_some(quota)
     }
 
-    /// The answer in a given state, and the state that follows.
+    /// Returns the grant in a given state, and the state that follows.
     fn grant(&self, used: u64, now: u64, may_borrow: bool) -> (Grant, u64) {
         let this_second = now << 32;
         let state = if used >> 32 == this_second >> 32 { used } else { this_second };
@@ -124,7 +130,7 @@ impl Quota {
     }
 }
 
-/// The lower and the upper half.
+/// Returns the lower and the upper half.
 fn halves(both: u64) -> (u32, u32) {
     (both as u32, (both >> 32) as u32)
 }
@@ -140,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_absent_from_a_target_stays() {
+    fn an_absent_value_of_a_target_keeps_the_previous_one() {
         let quota = Quota::default();
         quota.load(Some(1), None);
         assert_eq!(quota.take(|| 5, false), Grant::No, "without an end a quota is not valid");
@@ -153,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_of_zero_forbids_to_borrow() {
+    fn a_quota_of_zero_prevents_borrowing() {
         let quota = Quota::default();
         quota.load(Some(0), Some(10));
         assert_eq!(quota.take(|| 5, true), Grant::No);
@@ -166,12 +172,12 @@ mod tests {
         let quota = Quota::default();
         quota.load(Some(u32::MAX), Some(u64::MAX));
         assert_eq!(quota.take(|| 5, false), Grant::Take);
-        quota.used.store(5 << 32 | u64::from(MOST - 1) << 1, SeqCst);
+        quota.used.store(5 << 32 | u64::from(MAX_QUOTA - 1) << 1, SeqCst);
         assert_eq!(quota.take(|| 5, false), Grant::Take);
         assert_eq!(quota.take(|| 5, false), Grant::No);
     }
 
-    /// What the X-Ray documentation says of a reservoir, in plain words.
+    /// A reservoir as the X-Ray documentation describes it, in plain code.
     #[derive(Default)]
     struct Model {
         quota: Option<u32>,
@@ -203,7 +209,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_thread_gets_what_the_model_says(
+        fn one_thread_gets_the_same_grants_as_the_model(
             steps in prop::collection::vec(
                 prop_oneof![
                     (1..2_u64, 0..2_u64, any::<bool>()).prop_map(|(_, forward, borrow)| (Some((forward, borrow)), None, None)),
@@ -232,7 +238,7 @@ mod tests {
         }
 
         #[test]
-        fn no_second_gives_more_than_granted_while_the_clock_runs(granted in 0..20_u32, threads in 2..6_usize) {
+        fn no_second_grants_more_than_the_quota_while_the_clock_runs(granted in 0..20_u32, threads in 2..6_usize) {
             let (quota, clock) = (Quota::default(), AtomicU64::new(100));
             quota.load(Some(granted), Some(60));
             let work = || {

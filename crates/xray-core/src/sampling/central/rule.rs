@@ -1,4 +1,4 @@
-//! The rules of the X-Ray service, compiled, and the state of each.
+//! The compiled rules of the X-Ray service, and the state of each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,10 +13,13 @@ use super::statistics::Statistics;
 use crate::sampling::{Rate, SamplingRequest, Wildcard};
 use crate::time::Timestamp;
 
-/// The rule that every account has: for all requests that no other rule is for.
+/// The rule that every account has: it matches all requests that no other rule matches.
 const DEFAULT: &str = "Default";
 
-/// The sampling rules of the X-Ray service, compiled: what [`Central`](crate::sampling::Central) decides by.
+/// The compiled sampling rules of the X-Ray service, by which [`Central`](crate::sampling::Central) decides.
+///
+/// Use it to check which rule of your account a request matches, without a daemon: pass the output of
+/// `aws xray get-sampling-rules`.
 ///
 /// ```
 /// use xray_core::sampling::SamplingRequest;
@@ -34,19 +37,20 @@ const DEFAULT: &str = "Default";
 pub struct ServiceRules(Vec<ServiceRule>);
 
 impl ServiceRules {
-    /// Reads an answer to `GetSamplingRules`. Records that are of no use here are left out: those of another
-    /// version, for certain resources only, or without a name, a priority, a rate or a service type.
+    /// Reads a response to `GetSamplingRules`. Unsupported records are skipped: those of a version other than 1, those
+    /// for specific resources, and those without a name, a priority, a rate or a service type.
     ///
     /// # Errors
-    /// The text is not such an answer.
+    ///
+    /// The text is not such a response: it is not JSON, lacks `SamplingRuleRecords`, or is a local sampling document.
     pub fn from_json(answer: &str) -> Result<ServiceRules, AnswerError> {
         let answer = serde_json::from_str(answer).map_err(|_| AnswerError::Json)?;
         Ok(ServiceRules::compile(records(&answer)?, &ServiceRules::default()))
     }
 
-    /// Compiles records, in the order in which they are asked: by priority, then by name, `Default` last. A rule
-    /// that was there `before`, under the same name, keeps its quota and counts, and the rate of its last target
-    /// unless the rule itself says another rate than before.
+    /// Compiles records, in the order in which they are tried: by priority, then by name, with `Default` last. A rule
+    /// that also exists in `before`, by its name, keeps its quota and counts. It keeps the rate of its last target
+    /// too, unless the rule's own rate has changed.
     pub(super) fn compile(records: &[Value], before: &ServiceRules) -> ServiceRules {
         let mut rules: Vec<_> =
             records.iter().filter_map(|record| ServiceRule::read(&record["SamplingRule"])).collect();
@@ -64,17 +68,17 @@ impl ServiceRules {
         ServiceRules(rules)
     }
 
-    /// The names of the rules, in the order in which they are asked.
+    /// Returns the names of the rules, in the order in which they are tried.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|rule| &*rule.state.name)
     }
 
-    /// The name of the rule for this request. Nothing is decided or counted.
+    /// Returns the name of the first rule that matches this request. This makes no decision and counts nothing.
     pub fn matching(&self, request: &SamplingRequest<'_>) -> Option<&str> {
         self.find(&request.without_query()).map(|rule| &*rule.state.name)
     }
 
-    /// The rule for this request, of which the query string was cut off.
+    /// Returns the first rule that matches this request, whose query string has been removed.
     pub(super) fn find(&self, request: &SamplingRequest<'_>) -> Option<&ServiceRule> {
         self.0.iter().find(|rule| rule.matches(request))
     }
@@ -92,7 +96,7 @@ impl ServiceRules {
     }
 }
 
-/// The records of an answer to `GetSamplingRules`.
+/// Returns the records in a response to `GetSamplingRules`.
 pub(super) fn records(answer: &Value) -> Result<&[Value], AnswerError> {
     answer["SamplingRuleRecords"].as_array().map(Vec::as_slice).ok_or_else(|| {
         match answer.get("version").is_some() && answer.get("default").is_some() {
@@ -102,36 +106,36 @@ pub(super) fn records(answer: &Value) -> Result<&[Value], AnswerError> {
     })
 }
 
-/// One rule: what never changes of it, and what does.
+/// One rule: its fixed conditions and its shared state.
 #[derive(Debug)]
 pub(super) struct ServiceRule {
     priority: f64,
-    /// Whether a request of a second may be recorded before the service has granted any.
+    /// Whether one request each second may be recorded while the rule has no quota.
     pub(super) may_borrow: bool,
     /// Whether its rate may be boosted.
     pub(super) may_be_boosted: bool,
-    /// Whether failures are its anomalies where the application does not say what is one.
+    /// Whether failures count as anomalies if the application has not configured any.
     pub(super) detects_anomalies: bool,
-    /// `None` for the default rule, which is for all requests.
+    /// `None` for the default rule, which matches all requests.
     conditions: Option<Conditions>,
     pub(super) state: Arc<RuleState>,
 }
 
-/// What lives on when the rules are fetched again.
+/// The state of a rule, kept when the rules are fetched again.
 #[derive(Debug)]
 pub(super) struct RuleState {
     pub(super) name: Arc<str>,
     pub(super) quota: Quota,
     pub(super) statistics: Statistics,
     pub(super) boost: Boost,
-    /// The bits of the rate that counts: the rule's, or that of its last target.
+    /// The bits of the effective rate: the rule's own, or that of its last target.
     rate: AtomicU64,
-    /// The bits of the rate that the rule itself says.
+    /// The bits of the rule's own rate.
     stated: AtomicU64,
 }
 
 impl RuleState {
-    /// The rate at this moment: the service may have boosted it.
+    /// The effective rate at this moment, including a boost.
     pub(super) fn rate(&self, now: Timestamp) -> Rate {
         self.boost.rate(now).unwrap_or_else(|| self.own_rate())
     }
@@ -140,7 +144,7 @@ impl RuleState {
         Rate(f64::from_bits(self.rate.load(Relaxed)))
     }
 
-    /// Whether there is anything to report.
+    /// Whether the rule has anything to report.
     pub(super) fn was_used(&self) -> bool {
         self.statistics.counts().requests > 0 || self.boost.has_counted()
     }
@@ -149,8 +153,8 @@ impl RuleState {
         self.rate.store(rate.0.to_bits(), Relaxed);
     }
 
-    /// Takes the rate of the rule as it was fetched again, if somebody has changed it. Otherwise the rate that the
-    /// service assigned to this process stays, since a fetch says nothing about that.
+    /// Adopts the rate of the newly fetched rule if it differs from the one fetched before. Otherwise the rate that
+    /// the service assigned to this process stays: a fetch does not contain it.
     fn take_over_rate(&self, fetched: &RuleState) {
         let stated = fetched.stated.load(Relaxed);
         if self.stated.swap(stated, Relaxed) != stated {
@@ -166,16 +170,16 @@ struct Conditions {
     host: Condition,
     service: Condition,
     service_type: Condition,
-    /// Name and value; both from the rule, the application has to give each of them.
+    /// Pairs of name and value. The application must provide each of them.
     attributes: Vec<(String, Condition)>,
 }
 
-/// What a rule says of one part of a request.
+/// A rule's condition on one part of a request.
 #[derive(Debug)]
 enum Condition {
     Any,
     Like(Wildcard),
-    /// The rule does not say.
+    /// The rule lacks this condition.
     Unstated,
 }
 
@@ -188,12 +192,12 @@ impl Condition {
         }
     }
 
-    /// What is not known of the service itself matches every condition.
+    /// Matches a property of the service itself. An unknown one matches every condition.
     fn admits_service(&self, part: Option<&str>) -> bool {
         part.is_none_or(|part| part.is_empty() || self.matches(part))
     }
 
-    /// A part of the request that is absent or empty is matched by stars alone, and by a condition that the rule does not state.
+    /// Matches a part of the request. Only a pattern of stars and an unstated condition match an absent or empty part.
     fn admits(&self, part: Option<&str>) -> bool {
         match (self, part) {
             (Condition::Any, _) | (Condition::Unstated, None | Some("")) => true,
@@ -212,7 +216,8 @@ impl Condition {
 }
 
 impl ServiceRule {
-    /// Unknown members are of later versions of the service, and of no concern.
+    /// Reads a record, or returns `None` if it is unsupported. Unknown members, of later versions of the service, are
+    /// ignored.
     fn read(rule: &Value) -> Option<ServiceRule> {
         let text = |name: &str| rule[name].as_str().filter(|text| !text.is_empty());
         let name = text("RuleName")?;
@@ -245,7 +250,7 @@ impl ServiceRule {
             stated: AtomicU64::new(rate.to_bits()),
         };
         let may_borrow = rule["ReservoirSize"].as_f64().is_some_and(|size| size > 0.0);
-        // The default rule has none.
+        // The default rule cannot be boosted.
         let boost = &rule["SamplingRateBoost"];
         let may_be_boosted = conditions.is_some() && boost.is_object();
         let detects_anomalies = boost["DisableDefaultAnomalyDetection"] != true;
@@ -255,20 +260,20 @@ impl ServiceRule {
 
     fn matches(&self, request: &SamplingRequest<'_>) -> bool {
         let Some(conditions) = &self.conditions else { return true };
-        // The method is short and tells most rules apart, the path most of the others.
+        // Cheapest first: the method is short and rules out most rules, the path most of the others.
         conditions.method.admits(request.method)
             && conditions.path.admits(request.path)
             && conditions.host.admits(request.host)
             && conditions.service.admits_service(Some(request.service))
             && conditions.service_type.admits_service(request.service_type)
             && conditions.attributes.iter().all(|(name, condition)| {
-                // Unlike other parts an attribute must be there: a rule that asks for one is not for all.
+                // Unlike other parts, an attribute must be present: a rule that requires one does not match all.
                 request.attributes.iter().any(|(given, value)| given == name && condition.matches(value))
             })
     }
 }
 
-/// Why what the service has answered is of no use.
+/// Why a response of the X-Ray service cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AnswerError {
@@ -276,9 +281,9 @@ pub enum AnswerError {
     Json,
     /// It is a local sampling document, which [`Rules::from_json`](crate::sampling::Rules::from_json) reads.
     LocalDocument,
-    /// This member is missing, or not of the type it should have.
+    /// This member is missing or has the wrong type.
     Field(&'static str),
-    /// The service goes on giving pages.
+    /// The rules have more than 100 pages.
     Pages,
 }
 
@@ -287,10 +292,11 @@ impl fmt::Display for AnswerError {
         match self {
             AnswerError::Json => f.write_str("invalid response: not JSON"),
             AnswerError::LocalDocument => f.write_str(
-                "this looks like a local sampling document, which `Rules` reads, not like the answer of GetSamplingRules",
+                "this looks like a local sampling document, which `Rules` reads, not like a response to \
+                 GetSamplingRules",
             ),
             AnswerError::Field(name) => write!(f, "invalid response: missing or malformed `{name}`"),
-            AnswerError::Pages => f.write_str("invalid response: no last page"),
+            AnswerError::Pages => f.write_str("invalid response: too many pages of rules"),
         }
     }
 }
@@ -318,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn records_of_no_use_are_left_out() {
+    fn unsupported_records_are_skipped() {
         for (field, value, used) in [
             ("Version", json!(1.0), true),
             ("Version", json!(2), false),
@@ -343,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_must_be_given_and_match() {
+    fn attributes_must_be_present_and_match() {
         let rules = compile(&[rule("a", |rule| rule["Attributes"] = json!({"tier": "gold*", "eu": "1"}))]);
         for (attributes, want) in [
             (&[("tier", "golden"), ("eu", "1"), ("x", "y")][..], Some("a")),
@@ -358,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_that_is_missing_matches_nothing_that_is_there() {
+    fn a_missing_condition_matches_only_an_absent_part() {
         let rules = compile(&[rule("a", |rule| rule["Host"] = Value::Null)]);
         assert_eq!(rules.matching(&SamplingRequest::new("shop").host("x")), None);
         assert_eq!(rules.matching(&SamplingRequest::new("shop")), Some("a"));
@@ -372,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_of_the_same_name_keeps_what_was_counted_and_takes_the_new_rate() {
+    fn a_rule_of_the_same_name_keeps_its_counts_and_takes_the_new_rate() {
         let before = compile(&[rule("a", |_| ()), rule("b", |_| ())]);
         before.state("a").unwrap().quota.load(Some(3), Some(50));
         let after =
@@ -383,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_of_a_target_stays_until_the_rule_says_another() {
+    fn the_rate_of_a_target_stays_until_the_rules_own_rate_changes() {
         let with = |rate: f64, priority: u32| {
             [rule("a", |rule| (rule["FixedRate"], rule["Priority"]) = (json!(rate), json!(priority)))]
         };
@@ -403,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_told_from_garbage() {
+    fn a_response_is_distinguished_from_garbage() {
         for (answer, want) in [
             ("", AnswerError::Json),
             ("<html>", AnswerError::Json),
@@ -428,7 +434,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_record_is_taken_or_left_out_and_the_order_holds(
+        fn any_record_is_accepted_or_skipped_and_the_order_holds(
             changes in prop::collection::vec((0..12_usize, values(), -3..3_i32, "[A-Ca-c]{1,2}|Default"), 0..8)
         ) {
             let fields = ["RuleName", "Priority", "FixedRate", "ReservoirSize", "Version", "ResourceARN", "Host",

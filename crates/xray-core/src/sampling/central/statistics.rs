@@ -1,4 +1,4 @@
-//! Counts of a rule's decisions, as they are reported to the service.
+//! Counts of a rule's decisions, as reported to the X-Ray service.
 
 use std::ops::Add;
 use std::sync::atomic::AtomicU64;
@@ -7,75 +7,76 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::quota::Grant;
 use crate::sampling::Rate;
 
-/// What became of the requests of a central rule since they were last reported.
+/// Counts of a central rule's decisions since its last report.
 ///
-/// Each decision adds one to exactly one of three counts, so that a report never tells of a request without what
-/// became of it, however many threads decide meanwhile.
+/// Each decision increments exactly one of three counters. A report therefore never contains a request without its
+/// decision, no matter how many threads decide at the same time.
 #[derive(Debug, Default)]
 pub struct Statistics {
     sampled: AtomicU64,
     borrowed: AtomicU64,
-    left: AtomicU64,
+    not_sampled: AtomicU64,
 }
 
-/// Numbers of a rule's requests, as X-Ray reports count them.
+/// The numbers of a rule's requests, as in a report to the X-Ray service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
     /// Requests that matched the rule.
     pub requests: u64,
-    /// Those that were recorded without a grant of the service.
+    /// Requests that were recorded while the rule had no quota.
     pub borrowed: u64,
-    /// Those that were recorded by the quota or the rate; borrowed ones are not among them.
+    /// Requests that were recorded by quota or rate, without the borrowed ones.
     pub sampled: u64,
 }
 
 impl Statistics {
-    /// Decides on a request, by what the reservoir said and else by the rate, and counts it. `random` is a number
-    /// in `[0, 1)`, drawn only where it matters: a request is recorded when it is below the rate.
+    /// Decides about a request and counts it. Returns whether the request is recorded: because of the reservoir's
+    /// `grant`, or because `random` is below the rate. `random` returns a number in `[0, 1)`, and is called only if
+    /// the decision depends on it.
     ///
     /// ```
     /// use xray_core::sampling::Rate;
     /// use xray_core::sampling::central::{Grant, Statistics};
     ///
     /// let statistics = Statistics::default();
-    /// assert!(statistics.decide(Grant::Take, Rate(0.0), || 0.9));
-    /// assert!(!statistics.decide(Grant::No, Rate(0.5), || 0.5));
+    /// assert!(statistics.sample_and_count(Grant::Take, Rate(0.0), || 0.9));
+    /// assert!(!statistics.sample_and_count(Grant::No, Rate(0.5), || 0.5));
     /// let counts = statistics.counts();
     /// assert_eq!((counts.requests, counts.borrowed, counts.sampled), (2, 0, 1));
     /// ```
-    pub fn decide(&self, grant: Grant, rate: Rate, random: impl FnOnce() -> f64) -> bool {
+    pub fn sample_and_count(&self, grant: Grant, rate: Rate, random: impl FnOnce() -> f64) -> bool {
         let count = match grant {
             Grant::Borrow => &self.borrowed,
             Grant::Take => &self.sampled,
             Grant::No if rate.takes(random) => &self.sampled,
-            Grant::No => &self.left,
+            Grant::No => &self.not_sampled,
         };
         count.fetch_add(1, Relaxed);
-        !std::ptr::eq(count, &self.left)
+        !std::ptr::eq(count, &self.not_sampled)
     }
 
-    /// What is counted now.
+    /// Returns the current counts, and leaves them as they are.
     pub fn counts(&self) -> Counts {
-        Counts::new(self.sampled.load(Relaxed), self.borrowed.load(Relaxed), self.left.load(Relaxed))
+        Counts::new(self.sampled.load(Relaxed), self.borrowed.load(Relaxed), self.not_sampled.load(Relaxed))
     }
 
-    /// What is counted now, for a report: counting begins anew.
+    /// Returns the current counts for a report, and resets them.
     pub(super) fn take(&self) -> Counts {
-        Counts::new(self.sampled.swap(0, Relaxed), self.borrowed.swap(0, Relaxed), self.left.swap(0, Relaxed))
+        Counts::new(self.sampled.swap(0, Relaxed), self.borrowed.swap(0, Relaxed), self.not_sampled.swap(0, Relaxed))
     }
 
-    /// Adds what was taken for a report that failed.
+    /// Adds the counts of a failed report again.
     pub(super) fn add_back(&self, counts: Counts) {
         self.sampled.fetch_add(counts.sampled, Relaxed);
         self.borrowed.fetch_add(counts.borrowed, Relaxed);
-        self.left.fetch_add(counts.requests - counts.sampled - counts.borrowed, Relaxed);
+        self.not_sampled.fetch_add(counts.requests - counts.sampled - counts.borrowed, Relaxed);
     }
 }
 
 impl Counts {
-    fn new(sampled: u64, borrowed: u64, left: u64) -> Counts {
-        Counts { requests: sampled + borrowed + left, borrowed, sampled }
+    fn new(sampled: u64, borrowed: u64, not_sampled: u64) -> Counts {
+        Counts { requests: sampled + borrowed + not_sampled, borrowed, sampled }
     }
 }
 
@@ -102,15 +103,15 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_reported_is_added_back() {
+    fn counts_of_a_failed_report_are_added_back() {
         let statistics = Statistics::default();
         for (grant, rate) in [(Grant::Take, 0.0), (Grant::Borrow, 0.0), (Grant::No, 0.0), (Grant::No, 1.0)] {
-            statistics.decide(grant, Rate(rate), || 0.5);
+            statistics.sample_and_count(grant, Rate(rate), || 0.5);
         }
         let taken = statistics.take();
         assert_eq!(taken, counts(4, 1, 2));
         assert_eq!(statistics.counts(), counts(0, 0, 0));
-        statistics.decide(Grant::Borrow, Rate(0.0), || 0.5);
+        statistics.sample_and_count(Grant::Borrow, Rate(0.0), || 0.5);
         statistics.add_back(taken);
         assert_eq!(statistics.counts(), counts(5, 2, 2));
     }
@@ -125,7 +126,7 @@ mod tests {
                 move || {
                     for n in 0..EACH {
                         let grant = [Grant::Take, Grant::Borrow, Grant::No, Grant::No][(n % 4) as usize];
-                        statistics.decide(grant, Rate(if (n + index) % 8 < 4 { 1.0 } else { 0.0 }), || 0.5);
+                        statistics.sample_and_count(grant, Rate(if (n + index) % 8 < 4 { 1.0 } else { 0.0 }), || 0.5);
                     }
                 }
             };

@@ -56,7 +56,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Misspelt conditions would otherwise make a rule for everything.
+    /// Rejects unknown fields: a misspelt condition would otherwise make the rule match every request.
     fn allow(&self, fields: &[&str]) -> Result<(), ParseRulesError> {
         match self.members.keys().find(|key| !fields.contains(&key.as_str())) {
             Some(key) => Err(ParseRulesError::Unknown { at: self.at.clone(), field: key.clone() }),
@@ -68,7 +68,7 @@ impl<'a> Members<'a> {
         self.members.get(field).ok_or_else(|| ParseRulesError::Missing { at: self.at.clone(), field })
     }
 
-    /// No array is an empty one.
+    /// Returns the elements of an array; an absent or null field counts as an empty one.
     fn array(&self, field: &'static str) -> Result<&'a [Value], ParseRulesError> {
         match self.members.get(field) {
             None | Some(Value::Null) => Ok(&[]),
@@ -79,14 +79,14 @@ impl<'a> Members<'a> {
 
     fn text(&self, field: &'static str) -> Result<&'a str, ParseRulesError> {
         let text = self.get(field)?.as_str().filter(|text| !text.is_empty());
-        text.ok_or_else(|| self.invalid(field, "a text that is not empty"))
+        text.ok_or_else(|| self.invalid(field, "a non-empty string"))
     }
 
-    /// `1.0` is an integer in JSON. More than `u32` holds is as good as all.
+    /// Accepts `1.0` as an integer, and clamps values above `u32::MAX`.
     fn target(&self) -> Result<FixedTarget, ParseRulesError> {
         match self.get("fixed_target")?.as_f64() {
             Some(number) if number >= 0.0 && number.fract() == 0.0 => Ok(FixedTarget(number as u32)),
-            _ => Err(self.invalid("fixed_target", "an integer from 0")),
+            _ => Err(self.invalid("fixed_target", "a non-negative integer")),
         }
     }
 
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// `ok`, or the place and field of the error.
+    /// Returns `ok`, or the place and field of the error.
     fn outcome(text: &str) -> String {
         match parse(text) {
             Ok(_) => "ok".into(),
@@ -132,11 +132,11 @@ mod tests {
     fn an_error_names_the_rule_the_field_and_the_value() {
         let long = "x".repeat(100);
         for (rule, want) in [
-            (json!({"rate": 1.5}), "`rate` is 1.5, and must be a number from 0 to 1"),
-            (json!({"rate": "5 %"}), "`rate` is \"5 %\", and must be a number from 0 to 1"),
-            (json!({"fixed_target": -1}), "`fixed_target` is -1, and must be an integer from 0"),
-            (json!({"host": ""}), "`host` is \"\", and must be a text that is not empty"),
-            (json!({"http_method": [long]}), "xxx…, and must be a text that is not empty"),
+            (json!({"rate": 1.5}), "`rate` is 1.5, but must be a number from 0 to 1"),
+            (json!({"rate": "5 %"}), "`rate` is \"5 %\", but must be a number from 0 to 1"),
+            (json!({"fixed_target": -1}), "`fixed_target` is -1, but must be a non-negative integer"),
+            (json!({"host": ""}), "`host` is \"\", but must be a non-empty string"),
+            (json!({"http_method": [long]}), "xxx…, but must be a non-empty string"),
         ] {
             let mut whole = json!({
                 "description": "Sign-in", "host": "*", "http_method": "*", "url_path": "*", "fixed_target": 1, "rate": 0.1
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_the_service_is_known_as_one() {
+    fn a_response_of_the_service_is_recognised() {
         for document in [
             json!({"SamplingRuleRecords": []}),
             json!({"SamplingRuleRecords": [{"SamplingRule": {"RuleName": "Default"}}], "NextToken": null}),
@@ -159,12 +159,12 @@ mod tests {
         ] {
             let error = parse(&document.to_string()).unwrap_err();
             assert_eq!(error, ParseRulesError::ServiceAnswer);
-            assert!(error.to_string().starts_with("this looks like the answer of GetSamplingRules"), "{error}");
+            assert!(error.to_string().starts_with("this looks like a response to GetSamplingRules"), "{error}");
         }
     }
 
     #[test]
-    fn the_document_is_checked() {
+    fn the_documents_version_and_structure_are_checked() {
         let default = r#""default":{"fixed_target":1,"rate":0.5}"#;
         for (document, want) in [
             (format!(r#"{{"version":2,{default}}}"#), "ok"),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_has_a_target_and_a_rate_only() {
+    fn the_default_has_only_a_target_and_a_rate() {
         for (default, want) in [
             (r#"{"fixed_target":0,"rate":1}"#, "ok"),
             (r#"{"fixed_target":1.0,"rate":-0.0}"#, "ok"),
@@ -270,18 +270,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_json_is_taken_or_refused(document in values()) {
+        fn any_json_is_accepted_or_rejected(document in values()) {
             let _ = parse(&document.to_string());
         }
 
         #[test]
-        fn any_default_and_rules_are_taken_or_refused(default in values(), rules in values()) {
+        fn any_default_and_rules_are_accepted_or_rejected(default in values(), rules in values()) {
             let document = json!({"version": 2, "default": default, "rules": rules});
             let _ = parse(&document.to_string());
         }
 
         #[test]
-        fn any_text_is_taken_or_refused(text: String) {
+        fn any_text_is_accepted_or_rejected(text: String) {
             let _ = parse(&text);
         }
     }

@@ -20,12 +20,12 @@ use crate::time::Clock;
 
 use reservoir::Reservoir;
 
-/// Local sampling rules: the first rule that matches a request decides, else the default rule.
+/// Local sampling rules: the first rule that matches a request decides. If none matches, the default rule decides.
 ///
-/// Each rule records the first requests of every second up to its [`FixedTarget`], and of the others the share
-/// given by its [`Rate`]. `Rules::default()` is X-Ray's own default: one request a second and 5 %.
+/// Each rule records the first requests of every second up to its [`FixedTarget`], and the share given by its
+/// [`Rate`] of the others. `Rules::default()` is X-Ray's own default: one request each second and 5 % of the others.
 ///
-/// Read from X-Ray's local sampling rule document, version 1 or 2, or written in code:
+/// Rules are read from X-Ray's local sampling rule document, version 1 or 2, or written in code:
 ///
 /// ```
 /// use xray_core::sampling::{FixedTarget, Rate, Rule, Rules, SamplingRequest};
@@ -49,7 +49,19 @@ use reservoir::Reservoir;
 /// # Ok::<(), xray_core::sampling::ParseRulesError>(())
 /// ```
 ///
-/// A decision takes no lock and allocates nothing; it reads the clock only for a rule with a target, and draws a
+/// Given to a recorder, they decide alone, and the X-Ray service is not queried. To use them only while the rules of
+/// the service are unavailable, pass them to [`Central::with_fallback`](crate::sampling::Central::with_fallback):
+///
+/// ```
+/// use xray_core::Recorder;
+/// use xray_core::sampling::{Central, FixedTarget, Rate, Rules};
+///
+/// let local = Recorder::builder().sampling(Rules::new(FixedTarget(1), Rate(0.05))).build();
+/// let central = Recorder::builder().sampling(Central::with_fallback(Rules::new(FixedTarget(1), Rate(0.05)))).build();
+/// # assert!(local.is_ok() && central.is_ok());
+/// ```
+///
+/// A decision takes no lock and allocates nothing. It reads the clock only for a rule with a target, and draws a
 /// random number only for a rate between 0 and 1.
 #[derive(Debug)]
 #[must_use]
@@ -60,7 +72,7 @@ pub struct Rules {
     random: Random,
 }
 
-/// A rule and what it has granted in this second.
+/// A rule and its reservoir, which counts the requests of this second.
 #[derive(Debug)]
 struct Limited {
     rule: Rule,
@@ -73,7 +85,7 @@ impl From<Rule> for Limited {
     }
 }
 
-/// Where random numbers in `[0, 1)` come from, unless it is the usual place.
+/// A source of random numbers in `[0, 1)`: an injected function, or the thread's own generator.
 #[derive(Default)]
 pub(super) struct Random(Option<Box<dyn Fn() -> f64 + Send + Sync>>);
 
@@ -94,7 +106,7 @@ impl fmt::Debug for Random {
 }
 
 impl Rules {
-    /// No rules yet but the default one: `target` requests of each second, and `rate` of the others.
+    /// Creates a set with only the default rule: `target` requests of each second, and `rate` of the others.
     pub fn new(target: FixedTarget, rate: Rate) -> Rules {
         let default = Rule::new(target, rate).into();
         Rules { rules: Vec::new(), default, clock: Clock::default(), random: Random::default() }
@@ -104,16 +116,26 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// The text is not such a document: the error names the rule, the field and its value.
+    /// The text is not such a document. The error names the rule, the field and its value.
     pub fn from_json(text: &str) -> Result<Rules, ParseRulesError> {
         document::parse(text)
     }
 
-    /// Reads X-Ray's local sampling rule document from a file, once.
+    /// Reads X-Ray's local sampling rule document from a file. Later changes of the file have no effect.
+    ///
+    /// ```no_run
+    /// use xray_core::Recorder;
+    /// use xray_core::sampling::Rules;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let _guard = Recorder::builder().sampling(Rules::from_file("sampling-rules.json")?).build()?.install();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or does not hold such a document.
+    /// The file cannot be read, or does not contain such a document. The error names the file.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Rules, ParseRulesError> {
         let path = path.as_ref();
         let text = fs::read_to_string(path)
@@ -122,33 +144,42 @@ impl Rules {
             .map_err(|error| ParseRulesError::InFile { path: path.to_owned(), error: Box::new(error) })
     }
 
-    /// Adds a rule after those that are there: earlier rules come first.
+    /// Adds a rule after the existing ones. Rules are tried in the order in which they were added.
     pub fn rule(mut self, rule: Rule) -> Rules {
         self.rules.push(rule.into());
         self
     }
 
-    /// Takes the seconds from this clock, by default the system's.
+    /// Sets the clock that separates the seconds (default: the system clock). Calling this again replaces the clock.
     pub fn with_clock(mut self, clock: Clock) -> Rules {
         self.clock = clock;
         self
     }
 
-    /// Takes random numbers in `[0, 1)` from this function, by default from a fast generator of each thread. A
-    /// request is recorded when the number is below the rate.
+    /// Sets the source of random numbers in `[0, 1)` (default: a fast generator per thread). A request is recorded if
+    /// the number is below the rate. Calling this again replaces the source.
+    ///
+    /// A constant makes a test deterministic:
+    ///
+    /// ```
+    /// use xray_core::sampling::{FixedTarget, Rate, Rules, Sampler, SamplingRequest};
+    ///
+    /// let rules = Rules::new(FixedTarget(0), Rate(0.05)).with_random(|| 0.01);
+    /// assert!(rules.decide(&SamplingRequest::new("shop")).is_sampled());
+    /// ```
     pub fn with_random(mut self, random: impl Fn() -> f64 + Send + Sync + 'static) -> Rules {
         self.random = Random::injected(random);
         self
     }
 
-    /// The index of the rule that decides on a request, `None` for the default rule. Nothing is decided: the
-    /// second's target stays as it is.
+    /// Returns the index of the rule that decides about a request, or `None` for the default rule. This makes no
+    /// decision and does not count towards the rule's target.
     pub fn matching(&self, request: &SamplingRequest<'_>) -> Option<usize> {
         let request = request.without_query();
         self.rules.iter().position(|limited| limited.rule.matches(&request))
     }
 
-    /// The rule of that index, as [`matching`](Rules::matching) counts.
+    /// Returns the rule at an index, as returned by [`matching`](Rules::matching).
     ///
     /// ```
     /// use xray_core::sampling::{FixedTarget, Rate, Rule, Rules, SamplingRequest};
@@ -162,7 +193,7 @@ impl Rules {
     }
 }
 
-/// One request a second, then 5 %.
+/// X-Ray's own default: one request each second, and 5 % of the others.
 impl Default for Rules {
     fn default() -> Rules {
         Rules::new(FixedTarget(1), Rate(0.05))
@@ -192,7 +223,7 @@ impl Sampler for Rules {
         }
     }
 
-    /// Reports the rules whose host no request can have.
+    /// Reports rules whose host pattern no host can match.
     fn start(&self, context: &SamplerContext) {
         for Limited { rule, .. } in &self.rules {
             host_pattern::check(rule.host_pattern(), &context.diagnostics);
@@ -241,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_one_of_a_second_is_recorded_and_then_one_of_twenty() {
+    fn the_default_records_one_request_a_second_and_one_in_twenty_of_the_others() {
         let clock = Clock::manual(Timestamp::from_micros(1_500_000_000_999_999));
         let draws = AtomicUsize::new(0);
         let random = move || [0.049, 0.05, 0.999][draws.fetch_add(1, Relaxed) % 3];
@@ -276,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_out_of_range_is_named() {
+    fn an_error_names_the_rule_whose_rate_is_out_of_range() {
         let bad = |at, found| Err(ParseRulesError::invalid(at, "rate", "a number from 0 to 1", found));
         let rule = |rate| Rule::new(FixedTarget(1), Rate(rate));
         assert_eq!(Rules::default().rule(rule(1.0)).rule(rule(5.0)).validate(), bad(RulePlace::Rule(1, None), 5.0));
@@ -285,19 +316,19 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_named() {
+    fn an_error_names_a_missing_file() {
         let error = Rules::from_file("no/such/rules.json").unwrap_err();
         let kind = std::io::ErrorKind::NotFound;
         assert_eq!(error, ParseRulesError::File { path: "no/such/rules.json".into(), kind });
     }
 
     #[test]
-    fn a_file_that_cannot_be_used_is_named() {
+    fn an_error_names_a_file_with_an_invalid_document() {
         let path = std::env::temp_dir().join(format!("xray-rules-{}.json", std::process::id()));
         fs::write(&path, r#"{"version": 2, "default": {"fixed_target": 1, "rate": 7}}"#).unwrap();
         let error = Rules::from_file(&path).unwrap_err().to_string();
         fs::remove_file(&path).unwrap();
-        let want = "the default sampling rule: `rate` is 7, and must be a number from 0 to 1";
+        let want = "the default sampling rule: `rate` is 7, but must be a number from 0 to 1";
         assert_eq!(error, format!("{}: {want}", path.display()));
     }
 

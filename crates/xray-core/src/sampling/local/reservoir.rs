@@ -3,30 +3,31 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
-/// How many requests of each second are recorded for certain, before the [`Rate`](crate::sampling::Rate) decides on the
-/// others: `fixed_target` in X-Ray's local rule document.
+/// The number of requests that a rule always records in each second, before its [`Rate`](crate::sampling::Rate) decides
+/// about the others: `fixed_target` in X-Ray's local rule document.
 ///
-/// A rule with `FixedTarget(0)` works by its rate alone and never reads the clock.
+/// It applies to each process and each rule on its own. A rule with `FixedTarget(0)` uses its rate alone, and never
+/// reads the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FixedTarget(pub u32);
 
-/// Grants a number of requests in each second of the wall clock, exactly, to any number of threads, without a
+/// Grants exactly a given number of requests in each second of the wall clock, to any number of threads, without a
 /// lock.
 ///
-/// The upper half holds the second in which a request was last granted, the lower half how many were granted
-/// in it. Seconds are only compared for equality, so their lower 32 bits are enough, and a clock that is set
-/// back opens a new second as well.
+/// The upper half holds the second in which a request was last granted, the lower half the number of requests granted
+/// in it. Seconds are only compared for equality, so their lower 32 bits are enough. A clock that is set back starts a
+/// new second as well.
 #[derive(Debug, Default)]
 pub(super) struct Reservoir(AtomicU64);
 
 impl Reservoir {
-    /// Whether this request is one of the second's first `target`. Nothing is written when it is not.
+    /// Whether this request is one of the first `target` in its second. If not, nothing is written.
     pub(super) fn take(&self, target: FixedTarget, mut second: impl FnMut() -> u64) -> bool {
         if target.0 == 0 {
             return false;
         }
-        // The clock is read after the state, and again after each lost race. Read before, a thread delayed
-        // across a change of the second would reopen the old one, and the next thread the new one again.
+        // The clock is read after the state, and again after each lost race. If it were read before, a thread that is
+        // delayed across a change of the second would reopen the old second, and the next thread the new one again.
         let grant = |state: u64| {
             let now = second() << 32;
             let used = if state >> 32 == now >> 32 { state as u32 } else { 0 };
@@ -35,7 +36,7 @@ impl Reservoir {
         self.0.fetch_update(AcqRel, Acquire, grant).is_ok()
     }
 
-    /// How many were granted in this second.
+    /// The number of requests granted in this second.
     pub(super) fn taken(&self, second: u64) -> u32 {
         let state = self.0.load(Acquire);
         if state >> 32 == second & 0xffff_ffff { state as u32 } else { 0 }
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_of_each_second_are_granted() {
+    fn the_first_requests_of_each_second_are_granted() {
         for (target, seconds, want) in [
             (0, &[1, 1, 2][..], &[false, false, false][..]),
             (1, &[1, 1, 2, 2, 9], &[true, false, true, false, true]),
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_of_zero_reads_no_clock() {
+    fn a_target_of_zero_never_reads_the_clock() {
         assert!(!Reservoir::default().take(FixedTarget(0), || panic!("read")));
     }
 
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_delayed_across_a_change_of_the_second_does_not_reopen_the_old_one() {
+    fn a_thread_delayed_into_the_next_second_does_not_reopen_the_old_one() {
         let (reservoir, one) = (Reservoir::default(), FixedTarget(1));
         let mut reads = 0;
         // While this thread holds its first reading of the clock, another one takes the next second's grant.
@@ -101,7 +102,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(40))]
 
         #[test]
-        fn threads_in_one_second_are_granted_the_target_exactly(
+        fn threads_in_one_second_are_granted_exactly_the_target(
             target in 0..500_u32, threads in 1..6_u32, calls in 0..300_u32
         ) {
             let reservoir = Reservoir::default();

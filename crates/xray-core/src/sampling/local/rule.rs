@@ -2,9 +2,11 @@
 
 use crate::sampling::{FixedTarget, ParseRulesError, Rate, RulePlace, SamplingRequest, Wildcard};
 
-/// One rule of [`Rules`](crate::sampling::Rules): which requests it is for, and how many of them are recorded.
+/// One rule of [`Rules`](crate::sampling::Rules): the requests it matches, and how many of them it records.
 ///
-/// A new rule is for every request; each condition narrows it. Conditions are patterns as of [`Wildcard`].
+/// A new rule matches every request; each condition narrows it. Conditions are patterns in the syntax of
+/// [`Wildcard`]. Setting a condition again replaces it. A request that lacks a part, such as one of a queue worker,
+/// matches `*` only.
 ///
 /// ```
 /// use xray_core::sampling::{FixedTarget, Rate, Rule};
@@ -28,40 +30,43 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A rule for all requests: `target` of each second for certain, and `rate` of the others.
+    /// Creates a rule that matches every request. It records the first `target` requests of each second, and `rate` of
+    /// the others.
     pub fn new(target: FixedTarget, rate: Rate) -> Rule {
         let any = Wildcard::new("*");
         Rule { method: any.clone(), host: any.clone(), path: any, target, rate, description: None }
     }
 
-    /// Says what the rule is for, to those who read it.
+    /// Sets a description for human readers. Explanations and error messages show it.
     pub fn describe(mut self, description: impl Into<String>) -> Rule {
         self.description = Some(description.into().into());
         self
     }
 
-    /// Takes only requests with a method that matches, by default any: `http_method` in X-Ray's local rule
-    /// document.
+    /// Matches only requests whose method matches the pattern (default: `*`). This is `http_method` in X-Ray's local
+    /// rule document.
     pub fn method(mut self, pattern: &str) -> Rule {
         self.method = Wildcard::new(pattern);
         self
     }
 
-    /// Takes only requests to a host that matches, port included, by default any: `host` in version 2 of X-Ray's
-    /// local rule document, `service_name` in version 1.
+    /// Matches only requests whose host, including its port, matches the pattern (default: `*`). This is `host` in
+    /// version 2 of X-Ray's local rule document, and `service_name` in version 1.
+    ///
+    /// A pattern that no host can match, such as one with a scheme, is logged when the recorder is built.
     pub fn host(mut self, pattern: &str) -> Rule {
         self.host = Wildcard::new(pattern);
         self
     }
 
-    /// Takes only requests to a path that matches, without its query string, by default any: `url_path` in
-    /// X-Ray's local rule document.
+    /// Matches only requests whose path, without its query string, matches the pattern (default: `*`). This is
+    /// `url_path` in X-Ray's local rule document.
     pub fn path(mut self, pattern: &str) -> Rule {
         self.path = Wildcard::new(pattern);
         self
     }
 
-    /// What the rule is for.
+    /// Returns the rule's description.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
     }
@@ -78,21 +83,21 @@ impl Rule {
         self.rate
     }
 
-    /// Whether the rule is for this request, whose query string was cut off. A part that the request lacks is matched
-    /// by a pattern of stars alone: a rule for `*/ping` takes no queue worker.
+    /// Whether the rule matches this request, whose query string has been removed. Only a pattern of stars matches an
+    /// absent part: a rule for `*/ping` does not apply to a queue worker.
     pub(super) fn matches(&self, request: &SamplingRequest<'_>) -> bool {
         let matches = |pattern: &Wildcard, part: Option<&str>| match part {
             Some(part) => pattern.matches(part),
             None => pattern.is_any(),
         };
-        // The method is short and tells most rules apart, the path most of the others.
+        // Cheapest first: the method is short and rules out most rules, the path most of the others.
         matches(&self.method, request.method) && matches(&self.path, request.path) && matches(&self.host, request.host)
     }
 
     pub(super) fn check(&self, at: RulePlace) -> Result<(), ParseRulesError> {
         let patterns = [("http_method", &self.method), ("host", &self.host), ("url_path", &self.path)];
         match patterns.iter().find(|(_, pattern)| pattern.as_str().is_empty()) {
-            Some(&(field, _)) => Err(ParseRulesError::invalid(at, field, "a text that is not empty", "\"\"")),
+            Some(&(field, _)) => Err(ParseRulesError::invalid(at, field, "a non-empty string", "\"\"")),
             None => self.rate.check(at),
         }
     }
@@ -107,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn all_conditions_have_to_hold_and_an_absent_part_is_matched_by_stars_alone() {
+    fn all_conditions_must_hold_and_only_stars_match_an_absent_part() {
         let rule = rule().method("GET").host("*.foo.com").path("/signin/*");
         let request = SamplingRequest::new("shop").host("www.foo.com").method("get").path("/signin/x");
         for (request, want) in [
@@ -130,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_document_may_not_say_is_refused_in_code_too() {
+    fn values_that_a_document_may_not_have_are_rejected_in_code_too() {
         let at = RulePlace::Rule(3, None);
         for (rule, field) in [
             (rule(), None),

@@ -1,4 +1,4 @@
-//! The conversation with the X-Ray service: rules come, statistics go, quotas come.
+//! The background poller: fetches rules, reports statistics and receives quotas.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,104 +19,109 @@ use crate::random;
 use crate::sampling::{Rate, SamplerContext};
 use crate::time::Timestamp;
 
-/// Between two fetches of the rules, and what is added by chance so that processes started together part ways.
+/// The time between two fetches of the rules, and the random part that is added to it, so that processes that started
+/// together drift apart.
 const RULES: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(5));
 
-/// The longest time between two attempts at the rules while they fail.
+/// The longest time between two attempts to fetch the rules while they fail.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
-/// As [`RULES`], between two reports.
+/// The time between two reports, and the random part that is added to it.
 const TARGETS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(100));
 
-/// The longest time between two reports of a rule, in periods, whatever the service says: its statistics are for an hour.
-const SELDOM: u32 = 360;
+/// The longest time between two reports of a rule, in periods: an hour, even if the service asks for longer intervals.
+const MAX_PERIODS: u32 = 360;
 
-/// Statistics that a call may bring.
+/// The largest number of statistics documents in one call.
 const MAX_DOCUMENTS: usize = 25;
 
-/// Rules that are no more, and wait to be reported: more only come when each report fails.
-const MAX_LEAVING: usize = 1000;
+/// The largest number of removed rules that wait to be reported. It is only reached if reports keep failing.
+const MAX_REMOVED: usize = 1000;
 
-/// Pages of rules that are fetched: there are some hundred rules at most, and 100 on a page.
+/// The largest number of pages that are fetched. There are some hundred rules at most, and 100 per page.
 const MAX_PAGES: usize = 100;
 
-/// A poller on a thread of its own, which ends when this is dropped.
+/// The handle of a poller that runs on its own thread. Dropping it ends the thread.
 #[derive(Debug, Default)]
 pub(super) struct Running(Arc<Stop>);
 
 #[derive(Debug, Default)]
 struct Stop {
     stopped: Mutex<bool>,
-    told: Condvar,
+    changed: Condvar,
 }
 
 impl Stop {
-    /// Waits for so long, or until it must stop.
+    /// Waits for the duration, or until it must stop. Returns whether it must stop.
     fn wait(&self, pause: Duration) -> bool {
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.told.wait_timeout_while(stopped, pause, |stopped| !*stopped);
+        let waited = self.changed.wait_timeout_while(stopped, pause, |stopped| !*stopped);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
 impl Drop for Running {
-    /// A call that is under way is not waited for.
+    /// Does not wait for a call that is in progress.
     fn drop(&mut self) {
         *self.0.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.0.told.notify_all();
+        self.0.changed.notify_all();
     }
 }
 
-/// 24 hex digits. A forked child has its parent's generator, but not its number.
+/// Creates a client id of 24 hex digits. It includes the process id, because a forked child inherits the state of its
+/// parent's random generator.
 fn client_id() -> String {
     let random = random::with(|rng| rng.u128(..)) ^ u128::from(process::id()) << 32;
     format!("{:024x}", random >> 32)
 }
 
-/// See the module.
+/// The state of the poller.
 #[derive(Debug)]
 pub(super) struct Poller {
     proxy: Proxy,
     context: SamplerContext,
     current: Arc<Current>,
     client_id: String,
-    /// How long a failed fetch of the rules is waited for: more each time.
+    /// The pause after the next failed fetch of the rules. It doubles each time.
     backoff: Duration,
-    /// By the monotonic clock.
+    /// When the rules are fetched next, by the monotonic clock.
     next_rules: Duration,
+    /// When statistics are reported next, by the monotonic clock.
     next_targets: Duration,
-    /// Rules that report less often than at each period.
-    seldom: HashMap<Arc<str>, Seldom>,
-    /// Rules that are no more, and of which something is left to be reported.
-    leaving: Vec<Arc<RuleState>>,
-    /// When the rules were changed last, as far as the service has said.
+    /// Rules that report less often than every period.
+    intervals: HashMap<Arc<str>, Interval>,
+    /// Rules that were removed and still have something to report.
+    removed: Vec<Arc<RuleState>>,
+    /// The time of the last change of the rules, as the service reported it.
     modified: f64,
-    /// The rules could not be fetched when they were last asked for.
+    /// Whether the last fetch of the rules failed.
     without_rules: bool,
-    /// The last report failed.
+    /// Whether the last report failed.
     without_targets: bool,
 }
 
-/// When a rule reports, in periods.
+/// How often a rule reports, and the time since its last report, in periods.
 #[derive(Clone, Copy, Debug)]
-struct Seldom {
+struct Interval {
     every: u32,
     since: u32,
 }
 
 impl Poller {
-    /// Starts a poller on a thread, unless there is nobody to ask.
+    /// Starts a poller on its own thread. Returns `None` without a daemon, or if the thread cannot be started.
     pub(super) fn start(context: &SamplerContext, current: &Arc<Current>) -> Option<Running> {
         let mut poller = Poller::new(context, current.clone())?;
         let stop = Arc::new(Stop::default());
-        let theirs = stop.clone();
+        let stopping = stop.clone();
         let work = move || {
-            while !theirs.wait(poller.poll_unfailing()) {}
+            while !stopping.wait(poller.poll_catching_panics()) {}
         };
         match thread::Builder::new().name("xray-sampling".to_owned()).spawn(work) {
             Ok(_) => Some(Running(stop)),
             Err(error) => {
-                let message = format_args!("local sampling rules decide: no thread to fetch others: {error}");
+                let message = format_args!(
+                    "cannot start the thread that fetches sampling rules ({error}): local sampling rules apply"
+                );
                 context.diagnostics.report(Level::Warn, Cause::NoSamplingThread, message);
                 None
             }
@@ -133,27 +138,27 @@ impl Poller {
             backoff: TARGETS.0,
             next_rules: now,
             next_targets: now + with_jitter(TARGETS),
-            seldom: HashMap::new(),
-            leaving: Vec::new(),
+            intervals: HashMap::new(),
+            removed: Vec::new(),
             modified: f64::INFINITY,
             without_rules: false,
             without_targets: false,
         })
     }
 
-    /// As [`poll`](Poller::poll), and goes on after a panic, which nothing in it should cause.
-    fn poll_unfailing(&mut self) -> Duration {
+    /// As [`poll`](Poller::poll), but survives a panic. Nothing in it should panic.
+    fn poll_catching_panics(&mut self) -> Duration {
         catch_unwind(AssertUnwindSafe(|| self.poll())).unwrap_or_else(|_| {
             self.context.diagnostics.report(
                 Level::Error,
                 Cause::SamplerPanicked,
-                format_args!("asking for sampling rules panicked"),
+                format_args!("fetching sampling rules panicked: it is tried again"),
             );
             TARGETS.0
         })
     }
 
-    /// Does what is due, and tells for how long nothing will be.
+    /// Reports and fetches if that is due. Returns the time until something is due again.
     fn poll(&mut self) -> Duration {
         if self.context.clock.elapsed() >= self.next_targets {
             self.next_targets = self.context.clock.elapsed() + with_jitter(TARGETS);
@@ -165,23 +170,23 @@ impl Poller {
         self.next_rules.min(self.next_targets).saturating_sub(self.context.clock.elapsed())
     }
 
-    /// Fetches the rules. An answer without any does not count: every account has one.
+    /// Fetches the rules. A response without any rule is ignored: every account has one.
     fn fetch(&mut self) {
-        let asked = self.context.clock.now();
+        let requested_at = self.context.clock.now();
         let pause = match self.rules() {
             Ok(records) => {
                 self.backoff = TARGETS.0;
                 if std::mem::take(&mut self.without_rules) {
-                    self.tell_of_return();
+                    self.report_recovery();
                 }
                 let rules = ServiceRules::compile(&records, &self.current.load().rules);
                 if !rules.is_empty() {
-                    self.replace(rules, asked);
+                    self.replace(rules, requested_at);
                 }
                 with_jitter(RULES)
             }
             Err(error) => {
-                self.tell_of_failure(&error);
+                self.report_failure(&error);
                 self.without_rules = true;
                 let pause = self.backoff;
                 self.backoff = (pause * 2).min(MAX_BACKOFF);
@@ -191,22 +196,22 @@ impl Poller {
         self.next_rules = self.context.clock.elapsed() + pause;
     }
 
-    /// Puts the rules in the place of those before.
-    fn replace(&mut self, rules: ServiceRules, asked: Timestamp) {
+    /// Replaces the current rules, and keeps removed ones until they are reported.
+    fn replace(&mut self, rules: ServiceRules, requested_at: Timestamp) {
         let before = self.current.load().clone();
-        self.seldom.retain(|name, _| rules.state(name).is_some());
-        self.leaving.extend(before.rules.states().filter(|rule| rules.state(&rule.name).is_none()).cloned());
-        self.leaving.truncate(MAX_LEAVING);
-        self.current.store(rules, asked);
+        self.intervals.retain(|name, _| rules.state(name).is_some());
+        self.removed.extend(before.rules.states().filter(|rule| rules.state(&rule.name).is_none()).cloned());
+        self.removed.truncate(MAX_REMOVED);
+        self.current.store(rules, requested_at);
     }
 
-    /// The records of all pages.
+    /// Fetches the records of all pages.
     fn rules(&self) -> Result<Vec<Value>, ProxyError> {
         let (mut all, mut body) = (Vec::new(), json!({}));
         for _ in 0..MAX_PAGES {
-            let answer = self.call("GetSamplingRules", &body)?;
-            all.extend_from_slice(records(&answer)?);
-            match answer["NextToken"].as_str() {
+            let response = self.call("GetSamplingRules", &body)?;
+            all.extend_from_slice(records(&response)?);
+            match response["NextToken"].as_str() {
                 None | Some("") => return Ok(all),
                 Some(next) => body = json!({ "NextToken": next }),
             }
@@ -214,50 +219,51 @@ impl Poller {
         Err(AnswerError::Pages.into())
     }
 
-    /// Reports what became of requests, and takes what the service answers.
+    /// Reports the statistics of all rules that are due, and applies the targets in the response.
     fn report(&mut self) {
         let due = self.due();
         let mut failure = None;
         for rules in due.chunks(MAX_DOCUMENTS) {
             let taken: Vec<_> = rules.iter().map(Taken::from).collect();
             match self.targets(&taken) {
-                Ok(answer) => self.follow(&answer, &taken),
+                Ok(response) => self.apply(&response, &taken),
                 Err(error) => {
                     taken.iter().for_each(Taken::add_back);
                     taken.iter().for_each(Taken::add_boost_back);
-                    // What is wrong with these may be right with the others, if there is anybody at all.
-                    let is_absent = matches!(error, ProxyError::Exchange(_));
+                    // A rejected report says nothing about the others, unlike an unreachable daemon.
+                    let is_unreachable = matches!(error, ProxyError::Exchange(_));
                     failure = Some(error);
-                    if is_absent {
+                    if is_unreachable {
                         break;
                     }
                 }
             }
         }
-        self.leaving.retain(|rule| rule.was_used());
+        self.removed.retain(|rule| rule.was_used());
         match failure {
             Some(error) => {
-                self.tell_of_failure(&error);
+                self.report_failure(&error);
                 self.without_targets = true;
             }
             None if !due.is_empty() && std::mem::take(&mut self.without_targets) => {
-                self.tell_of_return();
-                // Not when the backoff with an absent daemon ends.
+                self.report_recovery();
+                // Fetch the rules at once, instead of waiting for the end of the backoff.
                 self.next_rules = Duration::ZERO;
             }
             None => {}
         }
     }
 
-    /// The rules that were used and whose time has come.
+    /// Returns the rules that were used and are due to report.
     fn due(&mut self) -> Vec<Arc<RuleState>> {
-        self.seldom.values_mut().for_each(|seldom| seldom.since = seldom.since.saturating_add(1));
-        let is_time = |name| self.seldom.get(name).is_none_or(|seldom| seldom.since >= seldom.every);
+        self.intervals.values_mut().for_each(|interval| interval.since = interval.since.saturating_add(1));
+        let is_time = |name| self.intervals.get(name).is_none_or(|interval| interval.since >= interval.every);
         let fetched = self.current.load();
         let current = fetched.rules.states().filter(|rule| is_time(&rule.name));
-        current.chain(&self.leaving).filter(|rule| rule.was_used()).cloned().collect()
+        current.chain(&self.removed).filter(|rule| rule.was_used()).cloned().collect()
     }
 
+    /// Reports the statistics, and returns the response with the targets.
     fn targets(&self, taken: &[Taken]) -> Result<Value, ProxyError> {
         let now = self.context.clock.now().as_secs();
         let used = taken.iter().filter(|taken| taken.counts.requests > 0);
@@ -269,20 +275,21 @@ impl Poller {
         if !documents.is_empty() {
             body["SamplingBoostStatisticsDocuments"] = documents.into();
         }
-        let answer = self.call("SamplingTargets", &body)?;
-        match answer["LastRuleModification"].as_f64() {
-            Some(_) => Ok(answer),
+        let response = self.call("SamplingTargets", &body)?;
+        match response["LastRuleModification"].as_f64() {
+            Some(_) => Ok(response),
             None => Err(AnswerError::Field("LastRuleModification").into()),
         }
     }
 
-    fn follow(&mut self, answer: &Value, taken: &[Taken]) {
+    /// Applies the targets in a response, adds rejected statistics back, and schedules a fetch if the rules changed.
+    fn apply(&mut self, response: &Value, taken: &[Taken]) {
         for taken in taken {
-            if let Some(seldom) = self.seldom.get_mut(&taken.rule.name) {
-                seldom.since = 0;
+            if let Some(interval) = self.intervals.get_mut(&taken.rule.name) {
+                interval.since = 0;
             }
         }
-        for target in list(&answer["SamplingTargetDocuments"]) {
+        for target in list(&response["SamplingTargetDocuments"]) {
             let Some(rule) = target["RuleName"].as_str().and_then(|name| self.state(name)) else { continue };
             let number = |name: &str| target[name].as_f64().filter(|number| *number >= 0.0);
             rule.boost.set(boost(&target["SamplingBoost"]));
@@ -294,12 +301,12 @@ impl Poller {
                 rule.set_rate(Rate(rate.min(1.0)));
             }
             if let Some(seconds) = number("Interval") {
-                // The service may name rules that were not reported: those go on waiting.
+                // The response may name rules that were not reported: their time since the last report stays.
                 match (seconds / TARGETS.0.as_secs_f64()).ceil() as u32 {
-                    0 | 1 => drop(self.seldom.remove(&rule.name)),
+                    0 | 1 => drop(self.intervals.remove(&rule.name)),
                     periods => {
-                        let every = periods.min(SELDOM);
-                        self.seldom.entry(rule.name.clone()).or_insert(Seldom { every, since: 0 }).every = every;
+                        let every = periods.min(MAX_PERIODS);
+                        self.intervals.entry(rule.name.clone()).or_insert(Interval { every, since: 0 }).every = every;
                     }
                 }
             }
@@ -308,22 +315,22 @@ impl Poller {
             ("UnprocessedStatistics", Taken::add_back as fn(&Taken)),
             ("UnprocessedBoostStatistics", Taken::add_boost_back),
         ] {
-            for refused in list(&answer[member]) {
-                let name = refused["RuleName"].as_str();
-                let refused_of = taken.iter().filter(|taken| Some(&*taken.rule.name) == name);
-                let (current, gone): (Vec<_>, _) = refused_of.partition(|taken| self.is_current(&taken.rule));
+            for rejected in list(&response[member]) {
+                let name = rejected["RuleName"].as_str();
+                let of_rule = taken.iter().filter(|taken| Some(&*taken.rule.name) == name);
+                let (current, removed): (Vec<_>, _) = of_rule.partition(|taken| self.is_current(&taken.rule));
                 current.iter().copied().for_each(add_back);
-                if current.is_empty() && !gone.is_empty() {
-                    // The service knows the rule no more.
+                if current.is_empty() && !removed.is_empty() {
+                    // The service no longer knows a removed rule.
                     continue;
                 }
-                let message = format_args!("the X-Ray service refused the statistics of a sampling rule: {refused}");
+                let message = format_args!("the X-Ray service rejected the statistics of a sampling rule: {rejected}");
                 self.context.diagnostics.report(Level::Warn, Cause::SamplingStatistics, message);
             }
         }
-        let modified = answer["LastRuleModification"].as_f64().unwrap_or_default();
+        let modified = response["LastRuleModification"].as_f64().unwrap_or_default();
         let fetched = self.current.load().at.map_or(0.0, |at: Timestamp| at.as_micros() as f64 / 1e6);
-        // The service's clock need not agree with ours: any new change counts, too.
+        // The service's clock may differ from ours, so any new change counts as well.
         if modified > fetched || modified > self.modified {
             self.next_rules = Duration::ZERO;
         }
@@ -339,20 +346,21 @@ impl Poller {
     }
 
     fn call(&self, operation: &str, body: &Value) -> Result<Value, ProxyError> {
-        let answer = self.proxy.call(operation, &body.to_string())?;
-        serde_json::from_str(&answer).map_err(|_| AnswerError::Json.into())
+        let response = self.proxy.call(operation, &body.to_string())?;
+        serde_json::from_str(&response).map_err(|_| AnswerError::Json.into())
     }
 
-    /// One of the two operations works again, which is said when both do.
-    fn tell_of_return(&self) {
+    /// Logs that the service can be reached again, once both operations work.
+    fn report_recovery(&self) {
         if !self.without_rules && !self.without_targets {
             let message = format_args!("reached the X-Ray service again: its sampling rules apply");
             self.context.diagnostics.report(Level::Info, Cause::SamplingServiceBack, message);
         }
     }
 
-    /// Before the failure is noted: the first one is a warning.
-    fn tell_of_failure(&self, error: &ProxyError) {
+    /// Logs a failed call: the first one as a warning, further ones at `debug`. Must be called before the failure is
+    /// stored.
+    fn report_failure(&self, error: &ProxyError) {
         if self.without_rules || self.without_targets {
             let message = format_args!("still cannot reach the X-Ray service through the daemon: {error}");
             return self.context.diagnostics.report(Level::Debug, Cause::SamplingService, message);
@@ -365,7 +373,7 @@ impl Poller {
     }
 }
 
-/// What is reported of a rule.
+/// The counts of a rule in one report.
 struct Taken {
     rule: Arc<RuleState>,
     counts: Counts,
@@ -410,7 +418,7 @@ impl Taken {
     }
 }
 
-/// The boost that a target grants; a target without one ends what was granted before.
+/// Reads the boost of a target. A target without one ends an earlier boost.
 fn boost(granted: &Value) -> Option<(Rate, Timestamp)> {
     let number = |name: &str| granted[name].as_f64().filter(|number| *number >= 0.0);
     let until = Timestamp::from_micros((number("BoostRateTTL")? * 1e6) as u64);

@@ -1,4 +1,4 @@
-//! The poller against a stand-in of the daemon, by a clock that the test moves.
+//! The poller against a fake daemon, with a clock that the test advances.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ mod daemon;
 
 const START: u64 = 1_700_000_000;
 
-/// A sampler and its poller, which the test drives, by a clock that the test moves.
+/// A sampler and its poller, which the test drives with a manual clock.
 struct Rig {
     central: Central,
     poller: Poller,
@@ -37,7 +37,7 @@ impl Rig {
         Rig { central: central.with_random(|| 0.999), poller, clock, log }
     }
 
-    /// With a poller that has polled once.
+    /// Creates a rig whose poller has polled once.
     fn started(service: impl FnMut(&Call) -> Reply + Send + 'static) -> (Rig, Daemon) {
         let daemon = Daemon::start(service);
         let mut rig = Rig::new(&daemon.address().into());
@@ -45,7 +45,7 @@ impl Rig {
         (rig, daemon)
     }
 
-    /// Lets time pass as the poller's thread would.
+    /// Lets time pass, polling when the poller's thread would.
     fn pass(&mut self, time: Duration) {
         let until = self.clock.elapsed() + time;
         loop {
@@ -54,12 +54,12 @@ impl Rig {
             if pause > left {
                 return self.clock.advance(left);
             }
-            // The clock has microseconds, the jitter nanoseconds.
+            // The clock's resolution is microseconds, that of the jitter nanoseconds.
             self.clock.advance(pause.max(Duration::from_micros(1)));
         }
     }
 
-    /// One more period of reports.
+    /// Lets one period between reports pass.
     fn period(&mut self) {
         self.pass(Duration::from_millis(10_200));
     }
@@ -88,7 +88,7 @@ fn targets(documents: &Value) -> Value {
     json!({"SamplingTargetDocuments": documents, "LastRuleModification": 0.0, "UnprocessedStatistics": []})
 }
 
-/// Answers by these rules, and by targets that grant nothing.
+/// Responds with these rules, and with targets that grant nothing.
 fn by(records: Vec<Value>) -> impl FnMut(&Call) -> Reply {
     move |call| match call.operation.as_str() {
         "GetSamplingRules" => Reply::Json(rules(&records)),
@@ -96,7 +96,7 @@ fn by(records: Vec<Value>) -> impl FnMut(&Call) -> Reply {
     }
 }
 
-/// Rule and counts of each document that was reported.
+/// Returns the rule and counts of each reported document.
 fn reported(calls: &[Call]) -> Vec<(String, [u64; 3])> {
     let documents = calls.iter().flat_map(|call| list(&call.body["SamplingStatisticsDocuments"]));
     let number = |document: &Value, name: &str| document[name].as_u64().unwrap();
@@ -109,7 +109,7 @@ fn reported(calls: &[Call]) -> Vec<(String, [u64; 3])> {
 }
 
 #[test]
-fn rules_come_statistics_go_and_quotas_are_followed() {
+fn rules_are_fetched_statistics_reported_and_quotas_applied() {
     let (mut rig, daemon) = Rig::started(|call| {
         let ttl = START + 40;
         let target = json!([{"RuleName": "orders", "FixedRate": 0.0, "ReservoirQuota": 3, "ReservoirQuotaTTL": ttl,
@@ -128,7 +128,7 @@ fn rules_come_statistics_go_and_quotas_are_followed() {
     assert_eq!(headers, want.map(|(name, value)| (name.to_owned(), value.to_owned())));
 
     assert_eq!([1, 2, 3].map(|_| rig.decide("/orders/1")), [true, false, false], "one is borrowed");
-    assert!(!rig.decide("/"), "a matter of the local rules");
+    assert!(!rig.decide("/"), "the local rules decide");
     rig.period();
     let calls = daemon.calls();
     let mut body = calls[0].body.clone();
@@ -141,24 +141,21 @@ fn rules_come_statistics_go_and_quotas_are_followed() {
         "SampledCount": 0, "Timestamp": null});
     assert_eq!(body, json!({ "SamplingStatisticsDocuments": [counts] }));
 
-    assert_eq!(
-        rig.explain("/orders/1"),
-        "sampled by the rule \"orders\": 0 of the 3 granted in this second were taken"
-    );
+    assert_eq!(rig.explain("/orders/1"), "sampled by the rule \"orders\": 0 of its quota of 3 used this second");
     assert_eq!([1, 2, 3, 4].map(|_| rig.decide("/orders/1")), [true, true, true, false]);
     rig.pass(Duration::from_secs(25));
-    assert_eq!([1, 2].map(|_| rig.decide("/orders/1")), [true, true], "granted anew with each report");
+    assert_eq!([1, 2].map(|_| rig.decide("/orders/1")), [true, true], "each report renews the quota");
     rig.pass(Duration::from_secs(60));
-    assert_eq!([1, 2].map(|_| rig.decide("/orders/1")), [true, false], "the grant has ended");
+    assert_eq!([1, 2].map(|_| rig.decide("/orders/1")), [true, false], "the quota has ended");
     assert_eq!(
         rig.explain("/orders/1"),
-        "not sampled by the rule \"orders\": no quota is known, and there is nothing to borrow"
+        "not sampled by the rule \"orders\": no quota known, and nothing left to borrow"
     );
     assert_eq!(rig.log.lock().unwrap().len(), 0);
 }
 
 #[test]
-fn nothing_is_reported_of_what_was_not_used() {
+fn unused_rules_are_not_reported() {
     let (mut rig, daemon) = Rig::started(by(vec![rule("a", "/a", 1.0, 1), rule("b", "/b", 1.0, 1)]));
     rig.period();
     assert_eq!(daemon.operations(), ["GetSamplingRules"]);
@@ -170,7 +167,7 @@ fn nothing_is_reported_of_what_was_not_used() {
 }
 
 #[test]
-fn all_pages_are_fetched_and_not_without_end() {
+fn all_pages_are_fetched_up_to_a_limit() {
     let (rig, daemon) = Rig::started(|call| {
         let page = call.body["NextToken"].as_str().map_or(0, |token| token.parse::<u32>().unwrap());
         let mut answer = rules(&[rule(&format!("rule{page}"), &format!("/{page}"), 1.0, 0)]);
@@ -189,11 +186,11 @@ fn all_pages_are_fetched_and_not_without_end() {
 }
 
 #[test]
-fn a_change_of_the_rules_is_followed_with_the_next_report() {
+fn changed_rules_are_fetched_after_the_next_report() {
     let changed = Arc::new(AtomicBool::new(false));
-    let theirs = changed.clone();
+    let is_changed = changed.clone();
     let (mut rig, daemon) = Rig::started(move |call| {
-        let changed = theirs.load(SeqCst);
+        let changed = is_changed.load(SeqCst);
         match call.operation.as_str() {
             "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", if changed { 1.0 } else { 0.0 }, 0)])),
             _ => {
@@ -216,7 +213,7 @@ fn a_change_of_the_rules_is_followed_with_the_next_report() {
 }
 
 #[test]
-fn what_could_not_be_reported_is_reported_later() {
+fn statistics_of_failed_reports_are_reported_later() {
     let replies = [
         Reply::Status(500, "{}"),
         Reply::Status(502, ""),
@@ -237,25 +234,25 @@ fn what_could_not_be_reported_is_reported_later() {
     let mut replies = replies.into_iter();
     let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
         "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", 0.0, 1)])),
-        // Slow, but in time.
+        // Slow, but within the timeout.
         _ => replies.next().unwrap_or_else(|| Reply::Late(Duration::from_millis(50), targets(&json!([])))),
     });
     rig.poller.proxy =
         Proxy::with_timeout(rig.poller.context.daemon.as_ref().unwrap().tcp(), Duration::from_millis(300));
     for round in 1..=bad + 1 {
-        assert!(rig.decide("/"), "what is known goes on: one is borrowed");
+        assert!(rig.decide("/"), "the fetched rules still apply: one is borrowed");
         rig.period();
         let last = daemon.calls().into_iter().rfind(|call| call.operation == "SamplingTargets").unwrap();
         assert_eq!(reported(&[last]), [("a".to_owned(), [round, round, 0])], "round {round}");
     }
     let log = rig.log.lock().unwrap();
     assert_eq!(log.len(), 2, "{log:?}");
-    assert!(log[0].starts_with("cannot reach the X-Ray service through the daemon: it answers with status 500"));
+    assert!(log[0].starts_with("cannot reach the X-Ray service through the daemon: it responded with status 500"));
     assert!(log[1].starts_with("reached the X-Ray service again"));
 }
 
 #[test]
-fn an_absent_daemon_is_asked_again_with_more_and_more_patience() {
+fn an_absent_daemon_is_queried_again_with_a_growing_backoff() {
     let absent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut rig = Rig::new(&absent.into());
     let mut asked = Vec::new();
@@ -269,16 +266,16 @@ fn an_absent_daemon_is_asked_again_with_more_and_more_patience() {
     assert!(!rig.decide("/"));
     assert_eq!(
         rig.explain("/"),
-        "not sampled by the default local rule: by its rate alone (no rules have come from the X-Ray service)"
+        "not sampled by the default local rule: by its rate alone (no rules fetched from the X-Ray service yet)"
     );
     assert_eq!(rig.log.lock().unwrap().len(), 1);
 }
 
 #[test]
-fn rules_are_fetched_again_every_five_minutes_and_count_for_an_hour() {
+fn rules_are_fetched_every_five_minutes_and_apply_for_an_hour() {
     let present = Arc::new(AtomicBool::new(true));
-    let theirs = present.clone();
-    let (mut rig, daemon) = Rig::started(move |call| match (theirs.load(SeqCst), call.operation.as_str()) {
+    let is_present = present.clone();
+    let (mut rig, daemon) = Rig::started(move |call| match (is_present.load(SeqCst), call.operation.as_str()) {
         (true, _) => Reply::Json(rules(&[rule("a", "*", 1.0, 0)])),
         (false, _) => Reply::Status(500, ""),
     });
@@ -290,14 +287,14 @@ fn rules_are_fetched_again_every_five_minutes_and_count_for_an_hour() {
     assert!(rig.decide("/"));
     rig.pass(Duration::from_secs(400));
     assert!(!rig.decide("/"));
-    assert!(rig.explain("/").ends_with("(the rules of the X-Ray service are too old)"));
+    assert!(rig.explain("/").ends_with("(the rules of the X-Ray service have expired)"));
     present.store(true, SeqCst);
     rig.pass(Duration::from_secs(310));
     assert!(rig.decide("/"));
 }
 
 #[test]
-fn an_empty_answer_changes_nothing() {
+fn a_response_without_rules_is_ignored() {
     let mut answers = 0;
     let (mut rig, _) = Rig::started(move |_| {
         answers += 1;
@@ -306,11 +303,11 @@ fn an_empty_answer_changes_nothing() {
     rig.pass(Duration::from_secs(3500));
     assert!(rig.decide("/"));
     rig.pass(Duration::from_secs(110));
-    assert!(!rig.decide("/"), "nor does it keep the rules alive");
+    assert!(!rig.decide("/"), "nor does it extend the life of the rules");
 }
 
 #[test]
-fn a_rule_reports_as_seldom_as_the_service_wants() {
+fn a_rule_reports_at_the_interval_that_the_service_sets() {
     for (interval, periods) in
         [(json!(10), 1), (json!(30), 3), (json!(35.0), 4), (json!(0), 1), (json!("30"), 1), (json!(-30), 1)]
     {
@@ -334,7 +331,7 @@ fn a_rule_reports_as_seldom_as_the_service_wants() {
 }
 
 #[test]
-fn a_rule_that_waits_is_not_put_off_by_reports_of_others() {
+fn reports_of_other_rules_do_not_delay_a_waiting_rule() {
     let (mut rig, daemon) = Rig::started(|call| match call.operation.as_str() {
         "GetSamplingRules" => Reply::Json(rules(&[rule("a", "/a", 0.0, 0), rule("b", "/b", 0.0, 0)])),
         _ => Reply::Json(targets(&json!([{"RuleName": "a", "Interval": 10}, {"RuleName": "b", "Interval": 30}]))),
@@ -352,7 +349,7 @@ fn a_rule_that_waits_is_not_put_off_by_reports_of_others() {
 }
 
 #[test]
-fn what_is_left_of_a_rule_that_is_no_more_is_reported() {
+fn the_last_counts_of_a_removed_rule_are_reported() {
     let mut fetches = 0;
     let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
         "GetSamplingRules" => {
@@ -376,17 +373,17 @@ fn what_is_left_of_a_rule_that_is_no_more_is_reported() {
     assert_eq!(reported(&daemon.calls()), want);
     rig.decide("/");
     rig.period();
-    assert_eq!(reported(&daemon.calls()), want[..1], "nobody complains of a refusal");
+    assert_eq!(reported(&daemon.calls()), want[..1], "the rejection is not logged");
     assert_eq!(rig.log.lock().unwrap().len(), 0);
 }
 
 #[test]
-fn one_operation_that_fails_is_told_once_and_does_not_keep_the_other_from_working() {
+fn a_failing_operation_is_logged_once_and_does_not_stop_the_other() {
     for (failing, asked_in_ten_minutes) in [("GetSamplingRules", 9..=15), ("SamplingTargets", 57..=60)] {
         let bad = Arc::new(AtomicBool::new(false));
-        let theirs = bad.clone();
+        let is_bad = bad.clone();
         let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
-            operation if operation == failing && theirs.load(SeqCst) => Reply::Status(403, "{}"),
+            operation if operation == failing && is_bad.load(SeqCst) => Reply::Status(403, "{}"),
             "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", 0.0, 0)])),
             _ => Reply::Json(targets(&json!([]))),
         });
@@ -412,14 +409,14 @@ fn one_operation_that_fails_is_told_once_and_does_not_keep_the_other_from_workin
 }
 
 #[test]
-fn a_change_is_followed_though_the_service_is_behind_in_time() {
+fn a_change_is_noticed_even_if_the_services_clock_is_behind() {
     let modified = Arc::new(AtomicU64::new(START - 100));
-    let theirs = modified.clone();
+    let last_change = modified.clone();
     let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
         "GetSamplingRules" => Reply::Json(rules(&[rule("a", "*", 0.0, 0)])),
         _ => {
             let mut answer = targets(&json!([]));
-            answer["LastRuleModification"] = theirs.load(SeqCst).into();
+            answer["LastRuleModification"] = last_change.load(SeqCst).into();
             Reply::Json(answer)
         }
     });
@@ -455,7 +452,7 @@ fn a_report_has_at_most_25_rules() {
     let sizes =
         |calls: &[Call]| calls.iter().map(|call| reported(std::slice::from_ref(call)).len()).collect::<Vec<_>>();
     let first = daemon.calls();
-    assert_eq!(sizes(&first), [25, 25, 10], "what is refused holds nothing else up");
+    assert_eq!(sizes(&first), [25, 25, 10], "a rejected report does not hold up the others");
     rig.period();
     let second: Vec<_> = daemon.calls().into_iter().filter(|call| call.operation == "SamplingTargets").collect();
     assert_eq!(sizes(&second), [25]);
@@ -466,7 +463,7 @@ fn a_report_has_at_most_25_rules() {
 }
 
 #[test]
-fn refused_statistics_are_kept_and_told_of() {
+fn rejected_statistics_are_kept_and_logged() {
     let mut calls = 0;
     let (mut rig, daemon) = Rig::started(move |call| match call.operation.as_str() {
         "GetSamplingRules" => Reply::Json(rules(&[rule("a", "/a", 0.0, 0), rule("b", "/b", 0.0, 0)])),
@@ -508,7 +505,6 @@ fn a_rule_keeps_quota_and_counts_when_the_rules_are_fetched_again() {
     assert_eq!(reported(&daemon.calls()), [("a".to_owned(), [3, 0, 2])]);
 }
 
-/// The service's side of a reservoir: all clients that report share it.
 #[test]
 fn the_rate_that_the_service_assigned_outlives_the_next_fetch() {
     let (mut rig, _daemon) = Rig::started(|call| match call.operation.as_str() {
@@ -522,6 +518,7 @@ fn the_rate_that_the_service_assigned_outlives_the_next_fetch() {
     assert!(rig.decide("/"));
 }
 
+/// The service's side of a reservoir: all clients that report share it.
 fn shared_reservoir(size: u64) -> impl FnMut(&Call) -> Reply {
     let mut clients = BTreeMap::<String, u64>::new();
     move |call| {
@@ -549,7 +546,7 @@ fn four_processes_share_a_quota_exactly_in_each_second_of_an_hour() {
             process.pass(Duration::from_secs(1));
             taken += (0..8).filter(|_| process.decide("/")).count() as u64;
         }
-        // At first each borrows one; then quotas come, one client after the other.
+        // At first each process borrows one; then they receive quotas, one after the other.
         match second {
             0..30 => assert!(taken <= 4 * SIZE),
             _ => assert_eq!(taken, SIZE, "second {second}"),
@@ -611,7 +608,7 @@ fn boosted_rule(name: &str, path: &str) -> Value {
     record
 }
 
-/// What is reported of boosts, without the times.
+/// Returns the reports about boosts, without the times.
 fn boosts(calls: &[Call]) -> Vec<Value> {
     let documents = calls.iter().flat_map(|call| list(&call.body["SamplingBoostStatisticsDocuments"]));
     documents
@@ -623,7 +620,7 @@ fn boosts(calls: &[Call]) -> Vec<Value> {
         .collect()
 }
 
-/// Serves requests through a recorder, each answered with a status or dropped.
+/// Serves requests through a recorder; each gets a status or is dropped.
 fn serve(recorder: &crate::Recorder, target: &str, header: Option<&str>, statuses: &[Option<u16>]) {
     use crate::http::{BodyLength, HttpResponse, ServerOptions, ServerRequest, ServerRequestInfo};
     for status in statuses {
@@ -635,7 +632,7 @@ fn serve(recorder: &crate::Recorder, target: &str, header: Option<&str>, statuse
     }
 }
 
-/// A recorder that samples by a rig's sampler.
+/// Creates a recorder with a rig's sampler.
 fn recorder(rig: &mut Rig) -> crate::Recorder {
     let central = std::mem::take(&mut rig.central);
     recorder_by(rig, central)
@@ -647,7 +644,7 @@ fn recorder_by(rig: &Rig, sampler: impl Sampler) -> crate::Recorder {
 }
 
 #[test]
-fn requests_of_a_rule_with_a_boost_are_watched_sampled_or_not() {
+fn requests_of_a_rule_with_a_boost_are_counted_whether_sampled_or_not() {
     let (mut rig, daemon) = Rig::started(by(vec![boosted_rule("a", "/a"), rule("b", "/b", 1.0, 0)]));
     let recorder = recorder(&mut rig);
     serve(&recorder, "/a", None, &[Some(200), Some(499), Some(500), Some(503), None]);
@@ -669,7 +666,7 @@ fn requests_of_a_rule_with_a_boost_are_watched_sampled_or_not() {
 }
 
 #[test]
-fn what_is_recorded_to_be_decided_later_is_watched_too() {
+fn requests_with_a_deferred_decision_are_counted_too() {
     let (mut rig, daemon) = Rig::started(by(vec![boosted_rule("a", "*")]));
     let central = std::mem::take(&mut rig.central);
     let recorder = recorder_by(&rig, crate::sampling::TailSampler::failures().or_sampled_by(central));
@@ -682,7 +679,7 @@ fn what_is_recorded_to_be_decided_later_is_watched_too() {
 }
 
 #[test]
-fn a_rule_may_leave_anomalies_to_conditions() {
+fn a_rule_may_disable_the_default_anomalies() {
     for (conditions, anomalies) in [(false, 0), (true, 1)] {
         let mut record = boosted_rule("a", "*");
         record["SamplingRule"]["SamplingRateBoost"]["DisableDefaultAnomalyDetection"] = json!(true);
@@ -700,7 +697,7 @@ fn a_rule_may_leave_anomalies_to_conditions() {
 }
 
 #[test]
-fn a_boost_replaces_the_rate_until_it_ends_or_is_taken_back() {
+fn a_boost_replaces_the_rate_until_it_ends_or_is_revoked() {
     let mut calls = 0;
     let (mut rig, daemon) = Rig::started(move |call| {
         if call.operation == "GetSamplingRules" {
@@ -719,17 +716,17 @@ fn a_boost_replaces_the_rate_until_it_ends_or_is_taken_back() {
     assert!(rig.decide("/"), "boosted");
     assert!(rig.explain("/").starts_with("sampled by the rule \"a\""));
     rig.period();
-    assert!(!rig.decide("/"), "a target without a boost means none");
+    assert!(!rig.decide("/"), "a target without a boost ends it");
     rig.period();
     assert!(rig.decide("/"));
     rig.pass(Duration::from_secs(9));
     daemon.calls();
     rig.clock.advance(Duration::from_secs(9));
-    assert!(!rig.decide("/"), "it ends without a word of the service");
+    assert!(!rig.decide("/"), "it ends without a response of the service");
 }
 
 #[test]
-fn conditions_take_the_place_of_the_default_and_failed_reports_lose_nothing() {
+fn configured_anomalies_replace_the_default_and_failed_reports_lose_nothing() {
     let mut calls = 0;
     let (mut rig, daemon) = Rig::started(move |call| {
         if call.operation == "GetSamplingRules" {

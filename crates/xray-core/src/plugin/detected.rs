@@ -1,4 +1,4 @@
-//! What plugins deliver, and how all of it becomes members of segments.
+//! The results of plugins, and their encoding as members of segments.
 
 use std::fmt;
 
@@ -6,32 +6,38 @@ use serde::Serialize;
 
 use crate::document::json;
 
-/// Bytes of the blocks of all plugins. They are in every segment, and nothing can be shed of them.
+/// The largest size of all plugins' blocks together, in bytes. Every segment contains them, and trimming a segment does
+/// not remove them.
 pub(super) const MAX_BLOCKS: usize = 4 * 1024;
-/// Bytes of all log groups, for the same reason. What comes later is left out.
+/// The largest size of all log groups together, in bytes, for the same reason. Further groups are left out.
 const MAX_LOG_GROUPS: usize = 2 * 1024;
 
-/// Members of `aws` that are no plugin's.
+/// Members of `aws` that no plugin may write.
 const RESERVED: [&str; 3] = ["account_id", "cloudwatch_logs", "xray"];
 
 /// The origins of the SDK's own plugins, the most specific one last.
 const ORIGINS: [&str; 4] = [super::ec2::ORIGIN, super::ecs::ORIGIN, super::eks::ORIGIN, super::beanstalk::ORIGIN];
 
-/// What a [`Plugin`](super::Plugin) has found: an origin with its block in `aws`, log groups, or both.
+/// The result of a [`Plugin`](super::Plugin): an origin with its block in `aws`, log groups, or both.
+///
+/// The blocks of all plugins together may have 4 KiB. A plugin whose block exceeds what is left of this is ignored, and
+/// logged at `debug`. Log groups together may have 2 KiB; further ones are left out.
 ///
 /// ```
 /// use xray_core::plugin::Detected;
 ///
-/// let host = Detected::new("AWS::EC2::Instance", "ec2").field("instance_id", "i-07a181803de94c477").log_group("shop", None);
+/// let instance = Detected::new("AWS::EC2::Instance", "ec2")
+///     .field("instance_id", "i-07a181803de94c477")
+///     .log_group("shop", None);
 /// let logs_only = Detected::default().log_group("shop", None);
-/// assert_ne!(host, logs_only);
+/// assert_ne!(instance, logs_only);
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
-#[must_use = "it counts when `detect` returns it"]
+#[must_use = "it has no effect until `detect` returns it"]
 pub struct Detected {
     origin: String,
     block: String,
-    /// Of the block: names, and values in JSON.
+    /// The fields of the block: names, and values in JSON.
     fields: Vec<(String, Vec<u8>)>,
     log_groups: Vec<LogGroup>,
 }
@@ -43,14 +49,23 @@ struct LogGroup {
 }
 
 impl Detected {
-    /// A host of the kind that X-Ray knows as `origin`, described by a block of this name in `aws`. Three names
-    /// are taken: `xray`, `cloudwatch_logs` and `account_id`.
+    /// Creates a result with an `origin`, as X-Ray names the type of platform, and with the name of a block in `aws`.
+    ///
+    /// Three names are reserved: `xray`, `cloudwatch_logs` and `account_id`. A plugin that uses one is ignored. A block
+    /// without fields is not written. If two plugins write the same block, the later one replaces the earlier.
     pub fn new(origin: impl Into<String>, block: impl Into<String>) -> Detected {
         Detected { origin: origin.into(), block: block.into(), ..Detected::default() }
     }
 
-    /// Adds a field to the block. One without a value (`None`), or that does not serialise, is left out; the same name
-    /// again replaces the value. The blocks of all plugins together may have 4 KiB.
+    /// Adds a field to the block. `None` and values that fail to serialise are left out. Setting the same name again
+    /// replaces the value.
+    ///
+    /// ```
+    /// use xray_core::plugin::Detected;
+    ///
+    /// let rack = Detected::new("Example::Rack", "rack").field("unit", &7).field("zone", &None::<&str>);
+    /// assert_eq!(rack, Detected::new("Example::Rack", "rack").field("unit", &7));
+    /// ```
     pub fn field<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Detected {
         let mut encoded = Vec::new();
         if json::value(&mut encoded, value).is_err() || encoded == b"null" {
@@ -63,32 +78,33 @@ impl Detected {
         self
     }
 
-    /// Adds a group of CloudWatch logs that the service writes to, and its ARN if that is known.
+    /// Adds a log group of CloudWatch that the service writes to, with its ARN if known. Empty names and groups that
+    /// another plugin has already added are left out.
     pub fn log_group(mut self, name: impl Into<String>, arn: Option<String>) -> Detected {
         self.log_groups.push(LogGroup { name: name.into(), arn });
         self
     }
 
-    /// Whether it may be in segments that have room for this many bytes.
+    /// Checks the block's name, and that its size is at most `room` bytes.
     pub(super) fn check(&self, room: usize) -> Result<(), String> {
         if RESERVED.contains(&self.block.as_str()) {
-            return Err(format!("its block must not be named {:?}", self.block));
+            return Err(format!("its block has the reserved name {:?}", self.block));
         }
         let size = self.size();
         match size > room {
-            true => Err(format!("its block of {size} bytes is larger than {room}, what is left of {MAX_BLOCKS}")),
+            true => Err(format!("its block has {size} bytes, but only {room} of {MAX_BLOCKS} are left for it")),
             false => Ok(()),
         }
     }
 
-    /// Bytes of its members in a segment.
+    /// The size of its members in a segment, in bytes.
     pub(super) fn size(&self) -> usize {
         let mut origin = Vec::new();
         json::string(&mut origin, &self.origin);
         origin.len() + self.member().len()
     }
 
-    /// Its member of `aws`, after a comma; nothing if it says nothing.
+    /// Its member of `aws`, with a leading comma; empty without a block or fields.
     fn member(&self) -> Vec<u8> {
         let mut out = Vec::new();
         if !self.block.is_empty() && !self.fields.is_empty() {
@@ -110,7 +126,7 @@ impl Detected {
 
 impl fmt::Debug for Detected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Host")
+        f.debug_struct("Detected")
             .field("origin", &self.origin)
             .field("block", &self.block)
             .field("member", &json::utf8(self.member().get(1..).unwrap_or_default()))
@@ -119,57 +135,57 @@ impl fmt::Debug for Detected {
     }
 }
 
-/// All that plugins have found, encoded once.
+/// The results of all plugins, encoded once.
 #[derive(Debug)]
 pub(crate) struct Environment {
     origin: String,
-    /// The member `origin` of a segment, after a comma.
+    /// The member `origin` of a segment, with a leading comma.
     origin_member: Vec<u8>,
-    /// The members of `aws`, each after a comma.
+    /// The members of `aws`, each with a leading comma.
     blocks: Vec<u8>,
 }
 
 impl Environment {
-    pub(super) fn of(hosts: &[Detected], log_groups: bool) -> Environment {
-        let rank = |host: &&Detected| ORIGINS.iter().position(|origin| *origin == host.origin).unwrap_or(ORIGINS.len());
-        // Of equals, the last one.
-        let origin = hosts.iter().filter(|host| !host.origin.is_empty()).max_by_key(rank);
-        let origin = origin.map(|host| host.origin.clone()).unwrap_or_default();
+    pub(super) fn of(results: &[Detected], log_groups: bool) -> Environment {
+        let rank = |one: &&Detected| ORIGINS.iter().position(|origin| *origin == one.origin).unwrap_or(ORIGINS.len());
+        // `max_by_key` returns the last of several equal elements.
+        let origin = results.iter().filter(|one| !one.origin.is_empty()).max_by_key(rank);
+        let origin = origin.map(|one| one.origin.clone()).unwrap_or_default();
         let mut origin_member = Vec::new();
         if !origin.is_empty() {
             json::text_member(&mut origin_member, "origin", &origin);
         }
         let mut blocks = Vec::new();
-        for (index, host) in hosts.iter().enumerate() {
-            let again = hosts[index + 1..].iter().any(|later| later.block == host.block);
-            if !again {
-                blocks.extend_from_slice(&host.member());
+        for (index, one) in results.iter().enumerate() {
+            let is_replaced = results[index + 1..].iter().any(|later| later.block == one.block);
+            if !is_replaced {
+                blocks.extend_from_slice(&one.member());
             }
         }
         if log_groups {
-            let groups = hosts.iter().flat_map(|host| &host.log_groups);
+            let groups = results.iter().flat_map(|one| &one.log_groups);
             write_log_groups(&mut blocks, groups.map(|group| (group.name.as_str(), group.arn.as_deref())));
         }
         Environment { origin, origin_member, blocks }
     }
 
-    /// What the service runs on, if a plugin knows.
+    /// The platform that the service runs on, if a plugin has detected it.
     pub(crate) fn origin(&self) -> Option<&str> {
         Some(self.origin.as_str()).filter(|origin| !origin.is_empty())
     }
 
-    /// Before the block `aws`.
+    /// Writes the member `origin`, which precedes the block `aws`.
     pub(crate) fn write_origin(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.origin_member);
     }
 
-    /// Inside the block `aws`.
+    /// Writes the plugins' members of the block `aws`.
     pub(crate) fn write_blocks(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.blocks);
     }
 }
 
-/// The member `cloudwatch_logs` of `aws`, each group once; nothing if there is no group.
+/// Writes the member `cloudwatch_logs` of `aws`, with each group once. Without a group it writes nothing.
 pub(crate) fn write_log_groups<'a>(out: &mut Vec<u8>, groups: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) {
     let (mut list, mut written) = (Vec::new(), Vec::new());
     for (name, arn) in groups {
@@ -216,8 +232,8 @@ mod tests {
         for (low, lower) in all.iter().enumerate() {
             for higher in &all[low..] {
                 for pair in [[lower, higher], [higher, lower]] {
-                    let hosts = pair.map(|origin| Detected::new(*origin, "block"));
-                    assert_eq!(Environment::of(&hosts, true).origin(), Some(*higher), "{pair:?}");
+                    let results = pair.map(|origin| Detected::new(*origin, "block"));
+                    assert_eq!(Environment::of(&results, true).origin(), Some(*higher), "{pair:?}");
                 }
             }
         }
@@ -226,13 +242,13 @@ mod tests {
             Detected::new("Example::Other", "b"),
             Detected::default().log_group("logs", None),
         ];
-        assert_eq!(Environment::of(&two, true).origin(), Some("Example::Other"), "the last one of equals");
+        assert_eq!(Environment::of(&two, true).origin(), Some("Example::Other"), "the last one of equal rank");
         assert_eq!(Environment::of(&two[2..], true).origin(), None);
     }
 
     #[test]
-    fn blocks_come_in_the_order_of_plugins_and_log_groups_last() {
-        let hosts = [
+    fn blocks_are_in_the_order_of_plugins_and_log_groups_are_last() {
+        let results = [
             Detected::new(ec2::ORIGIN, "ec2")
                 .field("instance_id", "i-1")
                 .field("ami_id", &None::<&str>)
@@ -247,25 +263,25 @@ mod tests {
             r#","ec2":{"instance_id":"i-1"},"rack":{"unit":7},"ecs":{"container":"new"}"#,
         );
         let logs = r#","cloudwatch_logs":[{"log_group":"a"},{"log_group":"b\n","arn":"arn:b"}]"#;
-        assert_eq!(text(&Environment::of(&hosts, true)), format!("{origin}{blocks}{logs}"));
-        assert_eq!(text(&Environment::of(&hosts, false)), format!("{origin}{blocks}"));
+        assert_eq!(text(&Environment::of(&results, true)), format!("{origin}{blocks}{logs}"));
+        assert_eq!(text(&Environment::of(&results, false)), format!("{origin}{blocks}"));
         assert_eq!(text(&Environment::of(&[Detected::default()], true)), "");
     }
 
     #[test]
-    fn names_are_escaped_and_a_name_given_twice_has_its_last_value() {
-        let host = Detected::new("Example::Rack", "the \"rack\"")
+    fn names_are_escaped_and_the_last_value_of_a_name_wins() {
+        let rack = Detected::new("Example::Rack", "the \"rack\"")
             .field("label \"a\"\\\n", "x")
             .field("n", &1)
             .field("n", &2)
             .field("n", &None::<u8>);
-        let members = text(&Environment::of(&[host], true));
+        let members = text(&Environment::of(&[rack], true));
         let members: serde_json::Value = serde_json::from_str(&format!("{{{}}}", &members[1..])).unwrap();
         assert_eq!(members["the \"rack\""], serde_json::json!({"label \"a\"\\\n": "x", "n": 2}));
     }
 
     #[test]
-    fn what_would_fill_every_document_is_refused() {
+    fn results_that_would_fill_every_document_are_rejected() {
         let long = "x".repeat(MAX_BLOCKS);
         let half = Detected::new("o", "b").field("f", &long[MAX_BLOCKS / 2..]);
         assert_eq!(Detected::new("o", "b").field("f", &long[100..]).check(MAX_BLOCKS), Ok(()));
@@ -273,7 +289,7 @@ mod tests {
         assert!(Detected::new(&*long, "b").check(MAX_BLOCKS).is_err());
         assert!(half.check(MAX_BLOCKS - half.size()).is_err(), "no room for two such halves");
         assert!(RESERVED.iter().all(|name| Detected::new("o", *name).check(MAX_BLOCKS).is_err()));
-        let many = (0..1_000).fold(Detected::default(), |host, n| host.log_group(format!("group {n}"), None));
+        let many = (0..1_000).fold(Detected::default(), |all, n| all.log_group(format!("group {n}"), None));
         assert_eq!(many.check(MAX_BLOCKS), Ok(()));
         assert!(text(&Environment::of(&[many], true)).len() < MAX_LOG_GROUPS + 100);
     }
