@@ -1,19 +1,19 @@
-//! Where the daemon listens, as `AWS_XRAY_DAEMON_ADDRESS` spells it.
+//! The daemon's address, in the syntax of `AWS_XRAY_DAEMON_ADDRESS`.
 
 use std::error::Error;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// The daemon's port unless it is told otherwise, for documents and for its proxy alike.
+/// The daemon's default port, for documents and for its proxy.
 const DEFAULT_PORT: u16 = 2000;
 
-/// Where the X-Ray daemon takes documents (UDP) and calls to the X-Ray API (TCP).
+/// The address of the X-Ray daemon: the UDP endpoint for documents, and the TCP endpoint for calls to the X-Ray API.
 ///
-/// Parsed from the two spellings that `AWS_XRAY_DAEMON_ADDRESS` knows: one `host:port` for both, or a pair
-/// `udp:host:port tcp:host:port` in either order, separated by blanks or commas. A host is an IPv4 address, an
-/// IPv6 address in brackets, or a name, which is looked up again every minute. The default is
-/// `127.0.0.1:2000`.
+/// It parses from the two forms of `AWS_XRAY_DAEMON_ADDRESS`: one `host:port` for both, or a pair
+/// `udp:host:port tcp:host:port` in either order, separated by blanks or commas. A host is an IPv4 address, an IPv6
+/// address in brackets, or a name. Names are resolved again every minute, and at once if no daemon listens at the last
+/// known address. The default is `127.0.0.1:2000`.
 ///
 /// ```
 /// use xray_core::emit::DaemonAddress;
@@ -26,6 +26,19 @@ const DEFAULT_PORT: u16 = 2000;
 /// assert_eq!(pair.tcp().host(), "::1");
 /// # Ok::<(), xray_core::emit::ParseAddressError>(())
 /// ```
+///
+/// A `SocketAddr` converts into it as well. The environment variable overrides an address in code:
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use xray_core::Recorder;
+///
+/// # fn main() -> Result<(), xray_core::ConfigError> {
+/// let sidecar = SocketAddr::from(([10, 0, 0, 7], 2000));
+/// let recorder = Recorder::builder().daemon(sidecar.into()).build()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DaemonAddress {
     udp: Endpoint,
@@ -33,25 +46,25 @@ pub struct DaemonAddress {
 }
 
 impl DaemonAddress {
-    /// Where documents are sent.
+    /// Returns the endpoint to which documents are sent.
     pub fn udp(&self) -> &Endpoint {
         &self.udp
     }
 
-    /// Where sampling rules are asked for.
+    /// Returns the endpoint from which sampling rules are fetched.
     pub fn tcp(&self) -> &Endpoint {
         &self.tcp
     }
 }
 
-/// `127.0.0.1:2000`
+/// Returns `127.0.0.1:2000`.
 impl Default for DaemonAddress {
     fn default() -> DaemonAddress {
         SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)).into()
     }
 }
 
-/// One address for both.
+/// Uses one address for both protocols.
 impl From<SocketAddr> for DaemonAddress {
     fn from(address: SocketAddr) -> DaemonAddress {
         let endpoint = Endpoint { host: Host::Ip(address.ip(), address.ip().to_string()), port: address.port() };
@@ -77,7 +90,7 @@ impl FromStr for DaemonAddress {
     }
 }
 
-/// The shorter of the two spellings: it parses to the same address.
+/// Formats the shorter of the two forms, which parses to the same address.
 impl fmt::Display for DaemonAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.udp == self.tcp { self.udp.fmt(f) } else { write!(f, "udp:{} tcp:{}", self.udp, self.tcp) }
@@ -85,7 +98,7 @@ impl fmt::Display for DaemonAddress {
 }
 
 fn parse_single(text: &str) -> Result<DaemonAddress, ParseAddressError> {
-    // `udp:2000` is far more likely a forgotten host than a host called `udp`.
+    // `udp:2000` more likely lacks a host than means a host with the name `udp`.
     match Protocol::of(text) {
         Some((Protocol::Udp, _)) => Err(ParseAddressError::Unpaired { missing: "tcp" }),
         Some((Protocol::Tcp, _)) => Err(ParseAddressError::Unpaired { missing: "udp" }),
@@ -109,7 +122,7 @@ enum Protocol {
 }
 
 impl Protocol {
-    /// Returns the protocol that a part of a pair names, in any case, and what follows it.
+    /// Returns the protocol at the start of a part, ignoring case, and the rest of the part.
     fn of(part: &str) -> Option<(Protocol, &str)> {
         let (name, rest) = part.split_once(':')?;
         match () {
@@ -120,7 +133,7 @@ impl Protocol {
     }
 }
 
-/// A host and a port, displayed as `host:port`, an IPv6 address in brackets.
+/// A host and a port. It formats as `host:port`, with an IPv6 address in brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     host: Host,
@@ -135,19 +148,19 @@ enum Host {
 }
 
 impl Endpoint {
-    /// The name or IP address, the latter without brackets.
+    /// Returns the name or the IP address, without brackets.
     pub fn host(&self) -> &str {
         match &self.host {
             Host::Ip(_, text) | Host::Name(text) => text,
         }
     }
 
-    /// The port, from 1 to 65535.
+    /// Returns the port, from 1 to 65535. With `From<SocketAddr>` it may be 0.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address, if the host is one already: a name must be looked up.
+    /// Returns the address if the host is an IP address. A name must be resolved.
     pub(crate) fn socket_address(&self) -> Option<SocketAddr> {
         match self.host {
             Host::Ip(ip, _) => Some(SocketAddr::new(ip, self.port)),
@@ -161,7 +174,7 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Endpoint, ParseAddressError> {
         let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
-        // `parse` alone would take `+2000`.
+        // `parse` alone would accept `+2000`.
         let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
         match port.parse() {
             Ok(port) if digits && port > 0 => Ok(Endpoint { host: parse_host(host)?, port }),
@@ -192,7 +205,7 @@ fn parse_host(text: &str) -> Result<Host, ParseAddressError> {
     }
 }
 
-/// Wider than a DNS name by the underscore, which container networks use.
+/// Whether the text is a host name: a DNS name that may contain underscores, which container networks use.
 fn is_name(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -200,37 +213,39 @@ fn is_name(text: &str) -> bool {
     text.len() <= 253 && text.strip_suffix('.').unwrap_or(text).split('.').all(label)
 }
 
-/// Why a text is not a [`DaemonAddress`].
+/// Why a text is not a valid [`DaemonAddress`].
+///
+/// For `AWS_XRAY_DAEMON_ADDRESS` it is logged as a warning, and the default address is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseAddressError {
-    /// There is nothing but blanks.
+    /// The text is empty or blank.
     Empty,
-    /// There are more than two parts: give one `host:port`, or one `udp:` and one `tcp:`.
+    /// There are more than two parts. Give one `host:port`, or one `udp:` and one `tcp:`.
     Parts {
-        /// How many there are.
+        /// The number of parts.
         found: usize,
     },
-    /// A comma stands before the first part or after the last.
+    /// The text starts or ends with a comma.
     Separator,
-    /// One of two parts begins neither with `udp:` nor with `tcp:`.
+    /// One of two parts starts neither with `udp:` nor with `tcp:`.
     Protocol {
-        /// That part.
+        /// The part.
         part: String,
     },
-    /// Only one of `udp:` and `tcp:` is given: add the other, or leave the word out to mean both.
+    /// Only one of `udp:` and `tcp:` is given. Add the other, or remove the prefix to use the address for both.
     Unpaired {
         /// The protocol to add.
         missing: &'static str,
     },
-    /// The host is missing, or neither an IPv4 address, nor a name, nor an IPv6 address in brackets.
+    /// The host is missing, or is neither a name, nor an IPv4 address, nor an IPv6 address in brackets.
     Host {
-        /// That host.
+        /// The host.
         host: String,
     },
     /// The port is missing, or not a number from 1 to 65535.
     Port {
-        /// The part that lacks it.
+        /// The part that lacks a valid port.
         part: String,
     },
 }
@@ -239,11 +254,13 @@ impl fmt::Display for ParseAddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the daemon address is empty"),
-            Self::Parts { found } => write!(f, "a daemon address has one part or two, not {found}"),
-            Self::Separator => f.write_str("a daemon address neither begins nor ends with a comma"),
-            Self::Protocol { part } => write!(f, "{part:?} begins neither with `udp:` nor with `tcp:`"),
+            Self::Parts { found } => write!(f, "a daemon address has one or two parts, not {found}"),
+            Self::Separator => f.write_str("a daemon address must not start or end with a comma"),
+            Self::Protocol { part } => write!(f, "{part:?} starts neither with `udp:` nor with `tcp:`"),
             Self::Unpaired { missing } => write!(f, "`{missing}:host:port` is missing from the daemon address"),
-            Self::Host { host } => write!(f, "{host:?} is neither a host name, nor IPv4, nor IPv6 in brackets"),
+            Self::Host { host } => {
+                write!(f, "{host:?} is neither a host name, nor an IPv4 address, nor an IPv6 address in brackets")
+            }
             Self::Port { part } => write!(f, "{part:?} does not end with a port from 1 to 65535"),
         }
     }
@@ -257,13 +274,13 @@ mod tests {
 
     use super::*;
 
-    /// The case's UDP and TCP endpoints, as text.
+    /// Returns the UDP and TCP endpoints as text.
     fn parse(text: &str) -> Result<(String, String), ParseAddressError> {
         text.parse().map(|address: DaemonAddress| (address.udp().to_string(), address.tcp().to_string()))
     }
 
     #[test]
-    fn one_address_serves_both() {
+    fn one_address_is_used_for_both() {
         for (text, want) in [
             ("127.0.0.1:2000", "127.0.0.1:2000"),
             ("192.168.0.23:8080", "192.168.0.23:8080"),
@@ -285,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_names_both_in_either_order() {
+    fn a_pair_may_be_in_either_order() {
         for (text, udp, tcp) in [
             ("tcp:127.0.0.1:2000 udp:127.0.0.2:2001", "127.0.0.2:2001", "127.0.0.1:2000"),
             ("udp:127.0.0.2:2001 tcp:127.0.0.1:2000", "127.0.0.2:2001", "127.0.0.1:2000"),
@@ -303,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_tell_what_is_wrong() {
+    fn errors_name_the_invalid_part() {
         use ParseAddressError as E;
         let port = |part: &str| E::Port { part: part.to_owned() };
         let host = |host: &str| E::Host { host: host.to_owned() };
@@ -350,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_the_daemons_own() {
+    fn the_default_is_that_of_the_daemon() {
         assert_eq!(DaemonAddress::default().to_string(), "127.0.0.1:2000");
         assert_eq!("127.0.0.1:2000".parse(), Ok(DaemonAddress::default()));
     }
@@ -366,12 +383,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_parses_or_fails_without_panic(text in "(udp|tcp|[0-9a-z.:,\\[\\] ]|\\PC){0,40}") {
+        fn any_text_parses_or_fails_without_a_panic(text in "(udp|tcp|[0-9a-z.:,\\[\\] ]|\\PC){0,40}") {
             let _ = text.parse::<DaemonAddress>();
         }
 
         #[test]
-        fn what_is_displayed_parses_to_the_same(udp in endpoints(), tcp in endpoints()) {
+        fn a_formatted_address_parses_to_the_same_address(udp in endpoints(), tcp in endpoints()) {
             let address: DaemonAddress = format!("tcp:{tcp}, udp:{udp}").parse().unwrap();
             prop_assert_eq!(address.udp().to_string(), udp);
             prop_assert_eq!(address.tcp().to_string(), tcp);

@@ -1,4 +1,4 @@
-//! Sending on a thread of the SDK's own: the default.
+//! The default emitter: sends documents on a background thread.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,7 +13,7 @@ use super::address::Endpoint;
 use super::inline::InlineEmitter;
 use super::outage::Outage;
 use super::queue::{Pushed, Queue};
-use super::sender::{Patience, Sender};
+use super::sender::{Sender, WaitPolicy};
 use super::socket::Socket;
 use super::{Emitter, Flushed};
 use crate::diagnostics::{Cause, Diagnostics};
@@ -22,28 +22,28 @@ use crate::process::{Owned, PerProcess};
 use crate::stats::Counters;
 use crate::time::Clock;
 
-/// Bytes of documents that may wait: some 8,000 traces, more than a second of a busy service.
+/// The size of the queue, in bytes of documents: some 8,000 traces, more than a second of a busy service.
 const CAPACITY: usize = 8 << 20;
 
-/// How long the thread may go on sending after the emitter is dropped: time for most of a full queue.
+/// How long the thread may continue to send after the emitter is dropped: enough for most of a full queue.
 const DRAIN: Duration = Duration::from_millis(300);
 
-/// How long the thread waits for the daemon's name before it looks whether it should end.
+/// How long the thread waits for the daemon's name before it checks whether it should end.
 const LOOKUP: Duration = Duration::from_millis(20);
 
-/// Why a document is given up when the emitter is dropped.
-const NO_TIME: &str = "no time was left";
+/// Why documents are given up when the emitter is dropped.
+const NO_TIME: &str = "no time was left at shutdown";
 
-/// How long the queue must not be full before that counts as over.
+/// How long the queue must not have been full before the loss counts as over.
 const FULL_QUIET: Duration = Duration::from_secs(10);
 
-/// Hands documents to the thread `xray-emitter`, which sends them at a pace that the daemon can follow.
+/// Passes documents to the thread `xray-emitter`, which sends them at a pace that the daemon can follow.
 ///
-/// The thread starts with the first document. If it cannot be started, documents are sent by the callers'
-/// threads. Dropping the emitter stops it, after it has sent what is queued, within 0.3 seconds.
+/// The thread starts with the first document. If it cannot be started, the callers' threads send the documents. Dropping
+/// the emitter stops the thread after it has sent the queued documents, within 0.3 seconds.
 ///
-/// A forked child has a queue and a thread of its own from its first document on. What is queued at the fork is
-/// sent by the parent.
+/// A forked child gets a queue and a thread of its own with its first document. The parent sends what is queued at the
+/// fork.
 #[derive(Debug)]
 pub(crate) struct BackgroundEmitter {
     capacity: usize,
@@ -58,7 +58,7 @@ pub(crate) struct BackgroundEmitter {
 struct Worker {
     queue: Arc<Queue>,
     is_started: AtomicBool,
-    /// Set when the thread could not be started.
+    /// Replaces the thread if it could not be started.
     inline: OnceLock<InlineEmitter>,
     full: Outage,
 }
@@ -75,12 +75,12 @@ impl Worker {
 }
 
 impl BackgroundEmitter {
-    /// Starts no thread and opens no socket yet.
+    /// Creates the emitter, without starting the thread or opening a socket yet.
     pub(crate) fn new(endpoint: Endpoint, counters: Arc<Counters>, diagnostics: Diagnostics) -> BackgroundEmitter {
         BackgroundEmitter::with_capacity(CAPACITY, endpoint, counters, diagnostics)
     }
 
-    /// With a bound for the queue, in bytes of documents.
+    /// Creates the emitter with a capacity of the queue, in bytes of documents.
     pub(crate) fn with_capacity(
         capacity: usize,
         endpoint: Endpoint,
@@ -95,7 +95,7 @@ impl BackgroundEmitter {
         self.worker.get(|| Worker::new(self.capacity, &self.diagnostics))
     }
 
-    /// Wakes the thread, or starts it.
+    /// Wakes the thread, starting it first if necessary.
     fn wake(&self, worker: &Worker) {
         if !worker.is_started.swap(true, Relaxed) {
             self.start(worker);
@@ -113,8 +113,10 @@ impl BackgroundEmitter {
     }
 
     fn fall_back(&self, worker: &Worker, error: &io::Error) {
-        let why = format_args!("documents are sent by the threads that finish them: no thread to send them: {error}");
-        self.diagnostics.warn(Cause::NoEmitterThread, why);
+        let message = format_args!(
+            "cannot start the thread that sends documents ({error}): documents are sent by the threads that finish them"
+        );
+        self.diagnostics.warn(Cause::NoEmitterThread, message);
         let inline = worker
             .inline
             .get_or_init(|| InlineEmitter::new(self.endpoint.clone(), self.counters.clone(), self.diagnostics.clone()));
@@ -123,7 +125,8 @@ impl BackgroundEmitter {
 }
 
 impl Emitter for BackgroundEmitter {
-    /// Costs a lock and a move; the first document after a pause costs a wake as well, 3 to 12 µs.
+    /// Queues the document, which costs a lock and a move. The first one after a pause also wakes the thread, which
+    /// takes 3 to 12 µs.
     fn emit(&self, document: Document) {
         let worker = self.worker();
         if let Some(inline) = worker.inline.get() {
@@ -136,8 +139,8 @@ impl Emitter for BackgroundEmitter {
             Pushed::Full => {
                 self.counters.dropped_queue_full.add(1);
                 let message = format_args!(
-                    "a document was dropped: {} MiB of them wait to be sent to {}, which takes no more at a time. New \
-                     documents are dropped until there is room; sample fewer requests",
+                    "dropped a document: the queue of {} MiB for {} is full. New documents are dropped until it has \
+                     room. Sample fewer requests",
                     self.capacity >> 20,
                     self.endpoint
                 );
@@ -146,7 +149,7 @@ impl Emitter for BackgroundEmitter {
             }
             Pushed::Gone => {
                 self.counters.dropped_unsent.add(1);
-                self.diagnostics.error(Cause::Unsent, format_args!("a document was dropped: {NO_TIME}"));
+                self.diagnostics.error(Cause::Unsent, format_args!("dropped a document: {NO_TIME}"));
                 content.dropped(&self.diagnostics, format_args!("{NO_TIME}"));
             }
         }
@@ -157,7 +160,7 @@ impl Emitter for BackgroundEmitter {
         worker.queue.flush(timeout, || self.wake(&worker))
     }
 
-    /// `then` runs on the sending thread.
+    /// Calls `then` on the sending thread.
     fn when_flushed(&self, then: Box<dyn FnOnce() + Send>) {
         let worker = self.worker();
         worker.queue.when_flushed(then, || self.wake(&worker));
@@ -175,12 +178,12 @@ impl Drop for BackgroundEmitter {
     }
 }
 
-/// What the thread does: sends what is queued, until the queue is closed.
+/// Runs the thread: sends queued documents until the queue is closed.
 fn run(queue: &Queue, sender: &Sender) {
     let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
     while queue.take(&mut batch) {
         for document in batch.drain(..) {
-            // Nothing in here should panic; should it, then at the cost of a document, not of all to come.
+            // Nothing in here should panic. If it does, only this document is lost.
             if catch_unwind(AssertUnwindSafe(|| sender.deliver(&document, queue))).is_err() {
                 sender.give_up(&document, "sending it panicked");
             }
@@ -195,7 +198,7 @@ fn run(queue: &Queue, sender: &Sender) {
     }
 }
 
-impl Patience for Queue {
+impl WaitPolicy for Queue {
     fn is_urgent(&self) -> bool {
         Queue::is_urgent(self)
     }
@@ -204,7 +207,7 @@ impl Patience for Queue {
         LOOKUP
     }
 
-    fn is_over(&self) -> Option<&'static str> {
+    fn give_up_reason(&self) -> Option<&'static str> {
         self.expired().then_some(NO_TIME)
     }
 }
@@ -231,7 +234,7 @@ mod tests {
         (BackgroundEmitter::new(endpoint, counters.clone(), quiet()), counters)
     }
 
-    /// An emitter whose thread never runs.
+    /// Creates an emitter whose thread never runs.
     fn threadless(capacity: usize) -> (BackgroundEmitter, Arc<Counters>) {
         let counters = Arc::new(Counters::default());
         let endpoint = "127.0.0.1:9".parse().unwrap();
@@ -240,12 +243,13 @@ mod tests {
         (emitter, counters)
     }
 
-    /// Reads up to `documents`, each time all that has come, and then not for as long as `starved`: the numbers.
+    /// Reads up to `documents` and returns their numbers. It reads everything that has arrived, then pauses for
+    /// `starved`, and repeats.
     fn read(daemon: &UdpSocket, documents: usize, starved: Duration) -> Vec<usize> {
         let (mut buffer, mut numbers) = (vec![0; 65_536], Vec::new());
         daemon.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
         while numbers.len() < documents {
-            // Until the first of the next ones comes, and then as long as there are any.
+            // Waits for the next document, then reads all that are there.
             let Ok(length) = daemon.recv(&mut buffer) else { break };
             numbers.push(number(&buffer[..length]));
             daemon.set_nonblocking(true).unwrap();
@@ -258,7 +262,7 @@ mod tests {
         numbers
     }
 
-    /// Whether all documents of a burst, flushed or not, reach a reader in order.
+    /// Whether all documents of a burst reach a reader in order, with or without a flush.
     fn arrives_whole(documents: usize, size: usize, flush: bool, starved: Duration) -> bool {
         let daemon = receiver();
         let (emitter, counters) = emitter(&daemon);
@@ -273,7 +277,7 @@ mod tests {
         reader.join().unwrap() == Vec::from_iter(0..documents)
     }
 
-    // A reader that a loaded machine does not schedule at all loses documents at any pace: these try again.
+    // If a loaded machine does not schedule the reader at all, documents are lost at any pace. These tests try again.
 
     #[test]
     fn bursts_of_any_size_arrive_whole() {
@@ -294,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_does_not_lift_the_windows() {
+    fn a_full_queue_does_not_override_the_windows() {
         let whole = (0..5).any(|_| {
             let daemon = receiver();
             let counters = Arc::new(Counters::default());
@@ -308,7 +312,7 @@ mod tests {
             assert!(stats.dropped_queue_full > 0);
             read.len() as u64 == stats.emitted
         });
-        assert!(whole, "what was sent did not arrive");
+        assert!(whole, "documents were sent but did not arrive");
     }
 
     #[test]
@@ -351,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_ends_in_time_and_tells_what_is_left() {
+    fn a_flush_ends_in_time_and_returns_what_is_left() {
         let (emitter, _) = threadless(1_000);
         assert_eq!(emitter.flush(Duration::MAX), Flushed::All);
         emitter.emit(document(0, 300));
@@ -382,15 +386,15 @@ mod tests {
     }
 
     #[test]
-    fn a_callback_tells_the_end_of_a_flush() {
+    fn a_callback_runs_at_the_end_of_a_flush() {
         let daemon = receiver();
         let (emitter, counters) = emitter(&daemon);
-        let (tell, told) = mpsc::channel();
+        let (done, flushed) = mpsc::channel();
         for n in 0..100 {
             emitter.emit(document(n, 100));
         }
-        emitter.when_flushed(Box::new(move || tell.send(counters.snapshot().emitted).unwrap()));
-        assert_eq!(told.recv_timeout(SOON), Ok(100));
+        emitter.when_flushed(Box::new(move || done.send(counters.snapshot().emitted).unwrap()));
+        assert_eq!(flushed.recv_timeout(SOON), Ok(100));
     }
 
     #[test]

@@ -7,9 +7,10 @@ use crate::diagnostics::{Cause, Diagnostics, Level};
 use crate::document::Document;
 use crate::stats::Counters;
 
-/// The counters and the log that a recorder lends to its [`Emitter`](super::Emitter) when it is built.
+/// The counters and the log that a recorder lends to its [`Emitter`](super::Emitter) when it is built. Clones are cheap
+/// and share them.
 ///
-/// An emitter that counts here shows up in the recorder's [`Stats`](crate::stats::Stats), like the built-in ones.
+/// What an emitter counts here appears in the recorder's [`Stats`](crate::stats::Stats), as for the built-in emitters.
 /// Count each document once, when its fate is known.
 ///
 /// ```
@@ -49,24 +50,25 @@ pub struct EmitterContext {
     pub(crate) diagnostics: Diagnostics,
 }
 
-/// How a document ended, for [`EmitterContext::settle`].
+/// The fate of a document, for [`EmitterContext::settle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fate {
-    /// Sent: `emitted` and `bytes`.
+    /// It was sent. Counts in `emitted` and `bytes`.
     Sent,
-    /// Not sent, since a later document replaces all of it: `superseded`.
+    /// It was not sent, because a later document replaces all of it. Counts in `superseded`.
     Superseded,
-    /// Dropped by a full queue: `dropped_queue_full`.
+    /// It was dropped because a queue was full. Counts in `dropped_queue_full`.
     QueueFull,
-    /// Dropped because the receiver could not be reached: `dropped_unsent`.
+    /// It was dropped because the receiver could not be reached. Counts in `dropped_unsent`.
     Unsent,
-    /// Refused by the receiver, or unreadable: `dropped_rejected`.
+    /// The receiver rejected it, or it was unreadable. Counts in `dropped_rejected`.
     Rejected,
 }
 
 impl EmitterContext {
-    /// Counts a document. At [`Level::Debug`] a dropped one is reported with its trace and `why`.
+    /// Counts a document. Call this once for each document, when its fate is known. A dropped document is also logged
+    /// at [`Level::Debug`], with its trace id and `why`.
     pub fn settle(&self, document: &Document, fate: Fate, why: fmt::Arguments<'_>) {
         let counters = &self.counters;
         match fate {
@@ -83,19 +85,19 @@ impl EmitterContext {
         document.content().dropped(&self.diagnostics, why);
     }
 
-    /// Counts spans that a receiver refused out of an accepted request: `rejected_spans`.
+    /// Counts spans that a receiver rejected from an accepted request. Counts in `rejected_spans`.
     pub fn reject_spans(&self, spans: u64) {
         self.counters.rejected_spans.add(spans);
     }
 
-    /// Counts a retry of a request: `retries`.
+    /// Counts a retry of a request. Counts in `retries`.
     pub fn retry(&self) {
         self.counters.retries.add(1);
     }
 
-    /// Reports something about the emitter itself, as the recorder would, with a word in snake case for
-    /// [`Cause::Custom`]: see [`diagnostics`](crate::diagnostics). Messages of one cause are limited to one every
-    /// 10 seconds, except at `Debug`.
+    /// Reports a message about the emitter itself through the recorder's log: see
+    /// [`diagnostics`](crate::diagnostics). `cause` is a word in snake case and becomes [`Cause::Custom`]. Messages
+    /// are rate-limited to one per cause every 10 seconds, except at `Debug`.
     pub fn report(&self, level: Level, cause: &'static str, message: fmt::Arguments<'_>) {
         self.diagnostics.report(level, Cause::Custom(cause), message);
     }

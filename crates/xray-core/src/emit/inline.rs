@@ -1,4 +1,4 @@
-//! Sending on the caller's own thread: for Lambda, where nothing may be left behind when the process freezes.
+//! The emitter for Lambda: sends documents on the caller's thread, so that none is left when the process is frozen.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::address::Endpoint;
-use super::sender::{Patience, Sender};
+use super::sender::{Sender, WaitPolicy};
 use super::socket::Socket;
 use super::{Emitter, Flushed};
 use crate::diagnostics::Diagnostics;
@@ -14,47 +14,47 @@ use crate::document::Document;
 use crate::process::{Owned, PerProcess};
 use crate::stats::Counters;
 
-/// How long the first document waits for the daemon's name. On Lambda the address is numeric, and none waits.
+/// How long the first document waits for the daemon's name. On Lambda the address is numeric, so there is no wait.
 const LOOKUP: Duration = Duration::from_millis(100);
 
-/// Sends each document before `emit` returns, which takes some 4 µs. After each window of the pace the thread waits
-/// for a millisecond, since what is not read is lost: 1,000 documents at once take some 35 ms.
+/// Sends each document before `emit` returns, which takes some 4 µs. After each window of the pace the thread waits for a
+/// millisecond, because unread documents would be lost. 1,000 documents at once take some 35 ms.
 #[derive(Debug)]
 pub(crate) struct InlineEmitter {
     endpoint: Endpoint,
     counters: Arc<Counters>,
     diagnostics: Diagnostics,
-    own: PerProcess<Own>,
+    state: PerProcess<State>,
 }
 
-/// What belongs to a process.
+/// The state of one process.
 #[derive(Debug)]
-struct Own {
+struct State {
     sender: Sender,
     waited: AtomicBool,
 }
 
 impl InlineEmitter {
-    /// Opens no socket yet.
+    /// Creates the emitter, without opening a socket yet.
     pub(crate) fn new(endpoint: Endpoint, counters: Arc<Counters>, diagnostics: Diagnostics) -> InlineEmitter {
-        let own = PerProcess::new(Own::new(&endpoint, &counters, &diagnostics));
-        InlineEmitter { endpoint, counters, diagnostics, own }
+        let state = PerProcess::new(State::new(&endpoint, &counters, &diagnostics));
+        InlineEmitter { endpoint, counters, diagnostics, state }
     }
 
-    fn own(&self) -> impl Deref<Target = Arc<Owned<Own>>> {
-        self.own.get(|| Own::new(&self.endpoint, &self.counters, &self.diagnostics))
+    fn state(&self) -> impl Deref<Target = Arc<Owned<State>>> {
+        self.state.get(|| State::new(&self.endpoint, &self.counters, &self.diagnostics))
     }
 }
 
-impl Own {
-    fn new(endpoint: &Endpoint, counters: &Arc<Counters>, diagnostics: &Diagnostics) -> Own {
+impl State {
+    fn new(endpoint: &Endpoint, counters: &Arc<Counters>, diagnostics: &Diagnostics) -> State {
         let socket = Socket::new(endpoint.clone(), counters.clone(), diagnostics.clone());
-        Own { sender: Sender::new(socket), waited: AtomicBool::new(false) }
+        State { sender: Sender::new(socket), waited: AtomicBool::new(false) }
     }
 }
 
-/// The caller waits: nothing but the windows may hold it up, and only the first document waits for a name.
-impl Patience for Own {
+/// The caller's thread waits, so only the windows delay a document, and only the first one waits for the name.
+impl WaitPolicy for State {
     fn is_urgent(&self) -> bool {
         true
     }
@@ -63,20 +63,20 @@ impl Patience for Own {
         if self.waited.swap(true, Relaxed) { Duration::ZERO } else { LOOKUP }
     }
 
-    fn is_over(&self) -> Option<&'static str> {
+    fn give_up_reason(&self) -> Option<&'static str> {
         Some("its name is still being looked up")
     }
 }
 
 impl Emitter for InlineEmitter {
     fn emit(&self, document: Document) {
-        let own = self.own();
-        own.sender.deliver(&document, &***own);
+        let state = self.state();
+        state.sender.deliver(&document, &***state);
     }
 
-    /// Always [`Flushed::All`].
+    /// Returns [`Flushed::All`]: no document is left.
     fn flush(&self, _timeout: Duration) -> Flushed {
-        self.own().sender.check();
+        self.state().sender.check();
         Flushed::All
     }
 }

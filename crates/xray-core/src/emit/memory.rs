@@ -1,4 +1,4 @@
-//! Keeping documents in memory, for tests.
+//! An emitter that keeps documents in memory, for tests.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,20 +7,30 @@ use std::time::Duration;
 use super::{Emitter, Flushed};
 use crate::document::Document;
 
-/// Keeps documents instead of sending them, for tests to look at. Clones share what is kept.
+/// Keeps documents in memory instead of sending them, for tests. Clones share the documents.
 ///
-/// It keeps 64 MiB of documents; what comes later is dropped and counted in [`dropped`](Self::dropped), so
-/// that a forgotten one in a running service does no harm.
+/// It keeps at most 64 MiB of documents. Further ones are dropped and counted in [`dropped`](Self::dropped), so a
+/// `MemoryEmitter` that is left in a running service does no harm.
+///
+/// Use it to check the exact JSON, or with samplers and other options of your own. To check the structure of traces,
+/// [`Recorder::in_memory`](crate::Recorder::in_memory) is more convenient.
 ///
 /// ```
+/// use xray_core::Recorder;
 /// use xray_core::emit::MemoryEmitter;
+/// use xray_core::sampling::Always;
 ///
+/// # fn main() -> Result<(), xray_core::ConfigError> {
 /// let documents = MemoryEmitter::new();
-/// // … give a clone to the recorder, run what is to be traced …
-/// for document in documents.take() {
-///     println!("{}", document.json());
-/// }
+/// let recorder = Recorder::builder().sampling(Always).emitter(documents.clone()).build()?;
+/// recorder.begin("shop").close();
+///
+/// let sent = documents.take();
+/// assert!(sent[0].json().contains(r#""name":"shop""#));
+/// assert!(documents.take().is_empty());
 /// assert_eq!(documents.dropped(), 0);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Default)]
 pub struct MemoryEmitter {
@@ -37,12 +47,12 @@ struct Kept {
 impl MemoryEmitter {
     const CAPACITY: usize = 64 << 20;
 
-    /// An emitter that has kept nothing yet.
+    /// Creates an empty emitter.
     pub fn new() -> MemoryEmitter {
         MemoryEmitter::default()
     }
 
-    /// Copies of the documents emitted since the last [`take`](Self::take), in order.
+    /// Returns copies of the documents emitted since the last [`take`](Self::take), in order.
     pub fn documents(&self) -> Vec<Document> {
         self.lock().documents.clone()
     }
@@ -54,7 +64,7 @@ impl MemoryEmitter {
         std::mem::take(&mut kept.documents)
     }
 
-    /// How many documents did not fit.
+    /// Returns the number of documents that were dropped because they did not fit.
     pub fn dropped(&self) -> usize {
         self.lock().dropped
     }
@@ -76,7 +86,7 @@ impl Emitter for MemoryEmitter {
         }
     }
 
-    /// Always [`Flushed::All`].
+    /// Returns [`Flushed::All`] immediately.
     fn flush(&self, _timeout: Duration) -> Flushed {
         Flushed::All
     }
@@ -99,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_stay_until_they_are_taken() {
+    fn documents_are_kept_until_they_are_taken() {
         let emitter = MemoryEmitter::new();
         emitter.clone().emit(document(1, 100));
         emitter.emit(document(2, 100));
@@ -110,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_exceeds_the_capacity_is_dropped_and_counted() {
+    fn documents_beyond_the_capacity_are_dropped_and_counted() {
         let emitter = MemoryEmitter::new();
         let size = 1 << 20;
         for number in 0..70 {

@@ -1,14 +1,27 @@
-//! The way out: finished documents, handed to an [`Emitter`], leave as UDP datagrams for the X-Ray daemon.
+//! Emitters, which send finished documents. By default they are sent to the X-Ray daemon as UDP datagrams.
 //!
-//! By default a thread of the SDK's own sends them. Emitting then costs the application a lock and a move; the
-//! thread paces itself, because the daemon's receive buffer holds some 50 documents and overflows silently. On
-//! Lambda, where a process may be frozen at any time after its answer, documents are sent by the thread that
-//! finishes them, which waits for a millisecond after 32 of them. A daemon that is absent, restarted or moved costs documents, which
-//! [`Stats`](crate::stats::Stats) counts, and never the application. The first lost document is logged as an error, then
-//! their number every ten minutes, and the end of the loss.
+//! A thread of the SDK sends the documents, so emitting one costs the application a lock and a move. The thread paces
+//! itself, because the daemon's receive buffer holds some 50 documents and overflows silently. On Lambda, where a
+//! process may be frozen at any time after its response, the thread that finishes a document sends it itself, and
+//! waits for a millisecond after every 32.
 //!
-//! A forked child has a queue and a thread of its own from its first document on. What is queued at the fork is sent by the
-//! parent; a segment that is open at the fork is the parent's as well, and the child must not close it.
+//! If the daemon is absent, restarted or moved, documents are lost and [`Stats`](crate::stats::Stats) counts them; the
+//! application is not affected. The SDK logs the first lost document as an error, the number of lost documents every
+//! ten minutes while the loss lasts, and its end.
+//!
+//! A forked child gets a queue and a thread of its own with its first document. The parent sends what is queued at the
+//! fork. A segment that is open at the fork belongs to the parent too, and the child must not close it.
+//!
+//! # Choosing an emitter
+//!
+//! | emitter | documents go |
+//! |---|---|
+//! | the default | to the daemon at `AWS_XRAY_DAEMON_ADDRESS` (default: `127.0.0.1:2000`) |
+//! | [`MemoryEmitter`] | into memory, for tests |
+//! | those of the crate `xray-otlp` | to an OpenTelemetry collector, or by HTTPS to the X-Ray service |
+//! | your own | anywhere: implement [`Emitter`] |
+//!
+//! Set one by [`RecorderBuilder::emitter`](crate::RecorderBuilder::emitter).
 
 mod address;
 mod background;
@@ -32,10 +45,11 @@ pub(crate) use self::inline::InlineEmitter;
 pub use self::memory::MemoryEmitter;
 use crate::document::Document;
 
-/// Where finished documents go.
+/// Sends finished documents.
 ///
-/// Implement it to send them by other means, or to look at them in a test, for which [`MemoryEmitter`] is
-/// ready. Both methods are called by the application's own threads: `emit` must neither block nor panic.
+/// Implement it to send documents by other means. To inspect them in a test, use [`MemoryEmitter`]. The application's
+/// own threads call these methods, so `emit` must neither block nor panic. A panic is caught and logged, and loses the
+/// document.
 ///
 /// ```
 /// use std::time::Duration;
@@ -55,8 +69,57 @@ use crate::document::Document;
 ///     }
 /// }
 /// ```
+///
+/// An emitter that keeps documents back must wait for them in `flush`, and call back in `when_flushed`:
+///
+/// ```
+/// use std::sync::Mutex;
+/// use std::time::Duration;
+/// use xray_core::Recorder;
+/// use xray_core::document::Document;
+/// use xray_core::emit::{Emitter, Flushed};
+/// use xray_core::sampling::Always;
+///
+/// /// Writes documents in batches of ten.
+/// #[derive(Default)]
+/// struct Batches(Mutex<Vec<Document>>);
+///
+/// impl Batches {
+///     fn write(batch: &mut Vec<Document>) {
+///         batch.drain(..).for_each(|document| println!("{}", document.json()));
+///     }
+/// }
+///
+/// impl Emitter for Batches {
+///     fn emit(&self, document: Document) {
+///         let mut batch = self.0.lock().unwrap();
+///         batch.push(document);
+///         if batch.len() >= 10 {
+///             Self::write(&mut batch);
+///         }
+///     }
+///
+///     fn flush(&self, _timeout: Duration) -> Flushed {
+///         Self::write(&mut self.0.lock().unwrap());
+///         Flushed::All
+///     }
+///
+///     fn when_flushed(&self, then: Box<dyn FnOnce() + Send>) {
+///         self.flush(Duration::MAX);
+///         then();
+///     }
+/// }
+///
+/// # fn main() -> Result<(), xray_core::ConfigError> {
+/// let recorder = Recorder::builder().sampling(Always).emitter(Batches::default()).build()?;
+/// recorder.begin("shop").close();
+/// assert_eq!(recorder.flush(Duration::from_secs(1)), Flushed::All);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Emitter: Send + Sync + 'static {
-    /// Receives the counters and the log of the recorder, once, when it is built. The default does nothing.
+    /// Receives the counters and the log of the recorder. The recorder calls this once, when it is built. The default
+    /// does nothing.
     fn start(&self, context: &EmitterContext) {
         let _ = context;
     }
@@ -64,20 +127,20 @@ pub trait Emitter: Send + Sync + 'static {
     /// Takes a document, to send it now or later, or to drop it.
     fn emit(&self, document: Document);
 
-    /// Waits until all that was emitted before this call has left, `timeout` at most.
+    /// Waits until every document emitted before this call has been sent or dropped, for at most `timeout`.
     fn flush(&self, timeout: Duration) -> Flushed;
 
-    /// Calls `then` once all that was emitted before this call has left, without waiting for it: what an
-    /// asynchronous flush is made of.
+    /// Calls `then` once every document emitted before this call has been sent or dropped, without waiting for that.
+    /// The asynchronous flush of a recorder uses it.
     ///
-    /// `then` runs on any thread and must be short. As provided it runs at once, which is right for emitters
+    /// `then` may run on any thread and must be short. The default calls it immediately, which is correct for emitters
     /// that keep nothing back.
     fn when_flushed(&self, then: Box<dyn FnOnce() + Send>) {
         then();
     }
 }
 
-/// An emitter behind a pointer is that emitter.
+/// Implements `Emitter` for pointers, so that an emitter can be chosen at run time or shared.
 macro_rules! forward {
     ($pointer:ident) => {
         impl<E: Emitter + ?Sized> Emitter for $pointer<E> {
@@ -102,16 +165,15 @@ macro_rules! forward {
 forward!(Arc);
 forward!(Box);
 
-/// How a flush ended.
+/// The result of a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flushed {
-    /// Nothing is left of what was emitted before: each document was handed to the kernel, or dropped and
-    /// counted.
+    /// Every document emitted before has been handed to the kernel, or has been dropped and counted.
     All,
-    /// The time was over first.
+    /// The timeout expired first.
     TimedOut {
-        /// The documents still waiting. They will be sent later.
+        /// The number of documents that still wait. They will be sent later.
         left: usize,
     },
 }
@@ -123,14 +185,14 @@ mod samples {
 
     use crate::document::Document;
 
-    /// A daemon's socket: loopback, any port, the default receive buffer. Reading gives up after 10 seconds.
+    /// Returns a daemon's socket: loopback, any port, the default receive buffer, and a read timeout of 10 seconds.
     pub(super) fn receiver() -> UdpSocket {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         socket
     }
 
-    /// The next datagram.
+    /// Receives the next datagram.
     pub(super) fn receive(socket: &UdpSocket) -> Vec<u8> {
         let mut buffer = vec![0; 65_536];
         let length = socket.recv(&mut buffer).unwrap();
@@ -138,7 +200,7 @@ mod samples {
         buffer
     }
 
-    /// A framed document whose datagram has exactly `size` bytes and carries `number`.
+    /// Returns a framed document whose datagram has exactly `size` bytes and contains `number`.
     pub(super) fn document(number: usize, size: usize) -> Document {
         let mut datagram = format!("{{\"format\":\"json\",\"version\":1}}\n{{\"n\":{number},\"pad\":\"").into_bytes();
         datagram.resize(size - 2, b'x');
@@ -146,7 +208,7 @@ mod samples {
         Document::from_datagram(datagram)
     }
 
-    /// The number of a document's datagram.
+    /// Returns the number in a document's datagram.
     pub(super) fn number(datagram: &[u8]) -> usize {
         let text = std::str::from_utf8(datagram).unwrap();
         let digits = text.split_once("\"n\":").unwrap().1.split_once(',').unwrap().0;

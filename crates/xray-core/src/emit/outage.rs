@@ -1,4 +1,4 @@
-//! Reports lost documents: the first at once, then how many there were, and when the loss is over.
+//! Reports lost documents: the first one at once, then their number, and finally the end of the loss.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -8,22 +8,22 @@ use std::time::Duration;
 use crate::diagnostics::{Cause, Diagnostics, Level};
 use crate::time::Clock;
 
-/// The time between two lines of one outage: a laptop without a daemon must not fill its log.
+/// The time between two lines about one outage, so that a laptop without a daemon does not fill its log.
 const REMINDER: Duration = Duration::from_secs(600);
 
-/// The time between the lines of two outages: what comes and goes is reported once a minute.
+/// The time between lines about different outages, so that intermittent ones are reported once a minute.
 const RELAPSE: Duration = Duration::from_secs(60);
 
-/// The loss of documents for one cause, while it lasts.
+/// The loss of documents for one cause.
 ///
-/// The first loss is an error, which default settings print. While documents are lost, a line every ten minutes
-/// says how many; one more says that it is over, at the lowest level that is visible.
+/// The first loss is logged as an error, which default settings print. While documents are lost, their number is logged
+/// every ten minutes. The end is logged at the lowest level that is visible.
 #[derive(Debug)]
 pub(super) struct Outage {
     cause: Cause,
     diagnostics: Diagnostics,
     clock: Clock,
-    /// Documents are being lost. It spares the lock where all is well.
+    /// Whether documents are being lost. Avoids the lock if not.
     ongoing: AtomicBool,
     state: Mutex<State>,
 }
@@ -32,11 +32,13 @@ pub(super) struct Outage {
 struct State {
     /// Documents lost in this outage.
     lost: u64,
-    /// When it began, and when the last one was lost.
+    /// When this outage began.
     since: Duration,
+    /// When the last document was lost.
     last: Duration,
-    /// Whether it was reported, and when any outage was.
+    /// Whether this outage was reported.
     is_known: bool,
+    /// When any outage was last reported.
     reported: Option<Duration>,
 }
 
@@ -45,7 +47,7 @@ impl Outage {
         Outage { cause, diagnostics, clock, ongoing: AtomicBool::new(false), state: Mutex::default() }
     }
 
-    /// Notes that documents were lost. `message` says why, what the SDK does, and what to do.
+    /// Records a loss of documents. `message` says why, what the SDK does, and what to do.
     pub(super) fn lost(&self, documents: u64, message: fmt::Arguments<'_>) {
         let now = self.clock.elapsed();
         let mut state = self.lock();
@@ -68,7 +70,7 @@ impl Outage {
         }
     }
 
-    /// Notes that a document was sent. The outage is over if none was lost for that long.
+    /// Records that a document was sent. The outage is over if none was lost for the duration `quiet`.
     pub(super) fn over_after(&self, quiet: Duration, what: fmt::Arguments<'_>) {
         if !self.ongoing.load(Relaxed) {
             return;
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_loss_is_an_error_and_its_end_a_line_that_is_seen() {
+    fn the_first_loss_is_an_error_and_its_end_a_visible_line() {
         for (level, want) in [(Level::Info, "INFO"), (Level::Error, "WARN")] {
             let (outage, clock, lines) = outage(level);
             outage.over_after(NOW, format_args!("sent again"));
@@ -132,21 +134,21 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_is_reported_every_ten_minutes_with_its_count() {
+    fn a_lasting_loss_is_reported_every_ten_minutes_with_its_count() {
         let (outage, clock, _) = outage(Level::Error);
-        let mut told = Vec::new();
+        let mut reports = Vec::new();
         for second in 0..1_300 {
             outage.lost(2, format_args!("full"));
             if outage.lock().reported == Some(clock.elapsed()) {
-                told.push((second, outage.lock().lost));
+                reports.push((second, outage.lock().lost));
             }
             clock.advance(Duration::from_secs(1));
         }
-        assert_eq!(told, [(0, 2), (600, 1_202), (1_200, 2_402)]);
+        assert_eq!(reports, [(0, 2), (600, 1_202), (1_200, 2_402)]);
     }
 
     #[test]
-    fn what_comes_and_goes_is_reported_once_a_minute() {
+    fn an_intermittent_loss_is_reported_once_a_minute() {
         let (outage, clock, lines) = outage(Level::Error);
         for _ in 0..59 {
             outage.lost(1, format_args!("full"));
@@ -154,11 +156,11 @@ mod tests {
             clock.advance(Duration::from_secs(1));
         }
         assert_eq!(taken(&lines).len(), 2);
-        assert!(!outage.lock().is_known, "an outage that was not reported does not end with a line either");
+        assert!(!outage.lock().is_known, "the end of an unreported outage is not reported either");
     }
 
     #[test]
-    fn it_is_over_when_nothing_was_lost_for_a_while() {
+    fn an_outage_is_over_once_nothing_was_lost_for_a_while() {
         let (outage, clock, lines) = outage(Level::Error);
         outage.lost(1, format_args!("full"));
         clock.advance(Duration::from_secs(1));

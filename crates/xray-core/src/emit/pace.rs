@@ -1,42 +1,41 @@
-//! How fast documents are sent, so that the daemon can follow.
+//! The pace at which documents are sent, so that the daemon can follow.
 //!
-//! The kernel's receive buffer, which the daemon leaves at the default of 208 KiB, overflows without a word on
-//! either side. A burst of 100 documents of 1.7 KB lost half of them; at the pace kept here all of them arrive.
+//! The daemon leaves the kernel's receive buffer at the default of 208 KiB, and neither side notices when it overflows.
+//! A burst of 100 documents of 1.7 KB lost half of them. At the pace kept here all of them arrive.
 
 use std::time::{Duration, Instant};
 
-/// What the reader's buffer holds, in bytes of [`footprint`].
+/// The size of the reader's buffer, in bytes of [`footprint`].
 const BUFFER: usize = 212_992;
 
-/// The reader's pause after each window, in which it empties its buffer.
+/// The pause after each window, in which the reader empties its buffer.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What a window may take of the reader's buffer: a quarter, so that a reader may miss three pauses before
-/// anything is lost.
+/// The size of a window: a quarter of the reader's buffer, so the reader may miss three pauses before anything is lost.
 const WINDOW: usize = BUFFER / 4;
 
-/// The documents of a window, however small: the reader needs some microseconds for each.
+/// The largest number of documents in a window, whatever their size: the reader needs some microseconds for each.
 const WINDOW_DOCUMENTS: usize = 32;
 
-/// How long a reader may be kept from its processor without loss: on two cores next to four busy threads it was
-/// seen to wait for 13 ms, and for more when compilers ran as well.
+/// How long the reader may get no processor time without a loss. On two cores with four busy threads, a reader waited
+/// for up to 13 ms, and longer when compilers ran as well.
 const STARVED: Duration = Duration::from_millis(40);
 
-/// What is sent ahead of the steady rate.
+/// The amount that may be sent ahead of the steady rate.
 const AHEAD: f64 = BUFFER as f64 / 2.0;
 
-/// The wait for the steady rate: long enough that the sender wakes once for several documents.
-const BREATH: Duration = Duration::from_millis(4);
+/// The pause for the steady rate: long enough that the sender wakes once for several documents.
+const STEADY_PAUSE: Duration = Duration::from_millis(4);
 
-/// The state of the pace. It reads no clock: the caller says what time it is.
+/// The state of the pace. It reads no clock: the caller passes the time.
 #[derive(Debug)]
 pub(super) struct Pace {
     window_documents: usize,
-    /// The sum of their footprints.
+    /// The sum of the footprints in this window.
     window: usize,
     /// When the last document was sent.
     last: Instant,
-    /// What a reader that takes a buffer's content in each [`STARVED`] has not read yet.
+    /// The amount that a reader has not read yet if it reads one full buffer in each [`STARVED`].
     unread: f64,
 }
 
@@ -45,10 +44,10 @@ impl Pace {
         Pace { window_documents: 0, window: 0, last: now, unread: 0.0 }
     }
 
-    /// Lets a document of that size be sent now, or returns how long to wait before asking again.
+    /// Admits a document of this size, or returns how long to wait before the next attempt.
     ///
-    /// An urgent document does not wait for the steady rate; nothing lifts the windows. `urgent` is asked only
-    /// when it matters.
+    /// An urgent document skips the wait for the steady rate, but never exceeds a window. `urgent` is called only if
+    /// the result depends on it.
     pub(super) fn admit(&mut self, bytes: usize, now: Instant, urgent: impl FnOnce() -> bool) -> Result<(), Duration> {
         let footprint = footprint(bytes);
         let since = now.saturating_duration_since(self.last);
@@ -61,9 +60,9 @@ impl Pace {
         }
         let read = BUFFER as f64 * since.as_secs_f64() / STARVED.as_secs_f64();
         let unread = (self.unread - read).max(0.0);
-        // A document larger than what may be sent ahead is sent when nothing is unread.
+        // A document larger than `AHEAD` is sent once nothing is unread.
         if unread > 0.0 && unread + footprint as f64 > AHEAD && !urgent() {
-            return Err(BREATH);
+            return Err(STEADY_PAUSE);
         }
         self.unread = (unread + footprint as f64).min(BUFFER as f64);
         self.last = now;
@@ -72,22 +71,22 @@ impl Pace {
         Ok(())
     }
 
-    /// Whether the window has no room for a document of that footprint. The first one always fits.
+    /// Whether the window has no room for a document of this footprint. The first one always fits.
     fn is_full_for(&self, footprint: usize) -> bool {
         self.window_documents >= WINDOW_DOCUMENTS || (self.window_documents > 0 && self.window + footprint > WINDOW)
     }
 
-    /// The silence that ends this window: longer after a single document larger than a window.
+    /// The pause that ends this window. It is longer after a single document that is larger than a window.
     fn rest(&self) -> Duration {
         PAUSE * self.window.div_ceil(WINDOW).max(1) as u32
     }
 }
 
-/// What a document takes of the receive buffer, nearly: Linux counts the memory it allocated, which up to
-/// 16 KiB is a power of two. So 1.7 KB take 4.3 KB, and the buffer holds 50 of them.
+/// Estimates how much of the receive buffer a document takes. Linux counts the memory that it allocates, which is a
+/// power of two up to 16 KiB. So a document of 1.7 KB takes 4.3 KB, and the buffer holds 50 of them.
 fn footprint(bytes: usize) -> usize {
     const BOOKKEEPING: usize = 256; // the kernel's record of the datagram
-    const HEADERS: usize = 400; // of the protocols, and the list of fragments
+    const HEADERS: usize = 400; // those of the protocols, and the list of fragments
     match bytes + HEADERS {
         small @ ..=16_384 => BOOKKEEPING + small.next_power_of_two(),
         large => BOOKKEEPING + large,
@@ -102,8 +101,8 @@ mod tests {
 
     const MILLISECOND: u128 = 1_000_000;
 
-    /// When each document is sent, in nanoseconds, if document `k` is ready `gaps[k]` ns after the one before it
-    /// was sent, and a send takes 3 µs.
+    /// Returns when each document is sent, in nanoseconds. Each is given by its size and by the time in nanoseconds
+    /// after which it is ready, counted from the end of the previous send. A send takes 3 µs.
     fn schedule(documents: &[(usize, u64)], urgent: bool) -> Vec<u128> {
         let start = Instant::now();
         let (mut pace, mut now, mut sent) = (Pace::new(start), start, Vec::new());
@@ -119,7 +118,7 @@ mod tests {
         sent
     }
 
-    /// The documents that a default buffer loses whose reader empties it at `phase`, and then only once in each
+    /// Returns how many documents a default buffer loses if the reader empties it at `phase`, and then once in each
     /// `every`.
     fn lost(documents: &[(usize, u64)], sent: &[u128], every: Duration, phase: Duration) -> usize {
         let (mut held, mut lost, mut next) = (0, 0, phase.as_nanos());
@@ -128,7 +127,7 @@ mod tests {
                 held = 0;
                 next += every.as_nanos();
             }
-            // As the kernel does: what the buffer holds may pass its limit by the last datagram.
+            // As in the kernel, the last datagram may exceed the limit of the buffer.
             if held > BUFFER {
                 lost += 1;
             } else {
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_burst_waits_for_the_windows_only() {
+    fn a_small_burst_waits_only_for_the_windows() {
         let sent = schedule(&[(200, 0); 80], false);
         assert!(sent[31] < MILLISECOND, "one window is sent at once");
         assert!(sent[32] >= MILLISECOND);
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_windows_hold_what_is_urgent() {
+    fn only_the_windows_delay_urgent_documents() {
         let seconds = whole_seconds(&schedule(&[(200, 0); 10_500], true));
         assert!((0.32..0.40).contains(&seconds), "{seconds}");
         let seconds = whole_seconds(&schedule(&[(1_700, 0); 10_500], true));
@@ -179,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn a_document_larger_than_a_window_is_sent_alone_and_paid_for() {
+    fn a_document_larger_than_a_window_is_sent_alone_and_followed_by_a_longer_pause() {
         let sent = schedule(&[(60_000, 0), (60_000, 0), (200, 0)], true);
         assert_eq!(sent, [0, 2 * MILLISECOND, 4 * MILLISECOND]);
     }
 
     #[test]
-    fn the_footprint_explains_how_many_documents_the_buffer_was_seen_to_hold() {
+    fn the_footprint_matches_the_measured_number_of_documents_in_a_buffer() {
         for (bytes, held) in [(1_700, 48), (8_000, 12), (30_000, 6)] {
             assert_eq!(BUFFER / footprint(bytes), held, "{bytes}");
         }
@@ -198,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn urgency_is_asked_for_only_above_the_steady_rate() {
+    fn urgency_matters_only_above_the_steady_rate() {
         let now = Instant::now();
         let mut pace = Pace::new(now);
         assert_eq!(pace.admit(100, now, || unreachable!()), Ok(()));
     }
 
     #[test]
-    fn the_steady_rate_returns_soon_after_an_urgent_time() {
+    fn the_steady_rate_returns_soon_after_an_urgent_period() {
         let start = Instant::now();
         let (mut pace, mut now) = (Pace::new(start), start);
         for _ in 0..10_000 {
@@ -218,7 +217,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_millisecond_sees_more_than_a_window(
+        fn no_millisecond_has_more_than_a_window(
             documents in prop::collection::vec((30..65_000_usize, 0..400_000_u64), 1..300),
             urgent: bool,
         ) {
@@ -232,7 +231,7 @@ mod tests {
         }
 
         #[test]
-        fn a_reader_that_is_starved_at_any_time_loses_nothing(
+        fn a_reader_that_is_starved_in_any_phase_loses_nothing(
             documents in prop::collection::vec((30..2_000_usize, 0..400_000_u64), 1..2_000),
             phase in 0..20_u64,
         ) {

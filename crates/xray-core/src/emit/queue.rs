@@ -1,8 +1,8 @@
 //! The queue between the application's threads and the sender thread.
 //!
-//! Made for the pushing side: a push is one short lock and a move. It wakes nobody as long as the sender looks
-//! by itself, since a wake costs the pushing thread 3 to 12 µs, more than the send it saves. The sender naps
-//! for milliseconds while documents come, and sleeps until called when none do.
+//! It is optimised for the pushing side: a push is one short lock and a move. It does not wake the sender while the
+//! sender polls, since a wake costs the pushing thread 3 to 12 µs, more than the send that it saves. The sender naps for
+//! milliseconds while documents arrive, and sleeps until it is woken when none do.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,33 +14,35 @@ use super::Flushed;
 use crate::buffer;
 use crate::document::Document;
 
-/// How long the sender naps after it has found something, and after each look that finds nothing. After the
-/// last it sleeps: then the next push pays for a wake, once, at fewer than some 13 documents a second.
+/// How long the sender naps after it has found documents, and after each attempt that finds none. After the last nap it
+/// sleeps, and the next push pays for a wake. This happens only at fewer than some 13 documents a second.
 const NAPS: [Duration; 4] =
     [Duration::from_millis(5), Duration::from_millis(10), Duration::from_millis(20), Duration::from_millis(40)];
 
-/// What the sender takes at a time. Small, so that what is out of the queue, and thus out of its bound and of
-/// the sender's sight when a flush begins, stays small; large enough for few locks.
+/// The largest number of documents that the sender takes at a time. A batch no longer counts towards the capacity of the
+/// queue, and the sender does not notice a flush that begins while it sends a batch. So batches are small, but large
+/// enough to need few locks.
 const BATCH_DOCUMENTS: usize = 32;
+/// The size at which a batch is complete, in bytes.
 const BATCH_BYTES: usize = 32 << 10;
 
-/// Bytes of the buffers of sent documents that are kept for further ones: enough for the burst that a flush ends.
+/// The size of the buffers of sent documents that are kept for reuse, in bytes: enough for a burst that ends in a flush.
 const SPARES: usize = 1 << 20;
 
-/// The time of a flush that sets itself none.
-const LEISURE: Duration = Duration::from_secs(1);
+/// The time that a flush without a timeout gives the sender.
+const DEFAULT_TIME: Duration = Duration::from_secs(1);
 
 /// Called when a flush is complete.
 type Callback = Box<dyn FnOnce() + Send>;
 
 /// A bounded queue of documents for one sender.
 pub(super) struct Queue {
-    /// In bytes of documents, the sender's batch not included.
+    /// In bytes of documents, without the sender's batch.
     capacity: usize,
     state: Mutex<State>,
     /// Wakes the sender.
     work: Condvar,
-    /// Wakes those who wait for the sender.
+    /// Wakes threads that wait for the sender.
     progress: Condvar,
 }
 
@@ -48,24 +50,24 @@ pub(super) struct Queue {
 struct State {
     documents: VecDeque<Document>,
     bytes: usize,
-    /// Documents in the sender's hands.
+    /// The number of documents in the sender's batch.
     taken: usize,
-    /// Documents ever accepted.
+    /// The number of documents ever accepted.
     pushed: u64,
-    /// What a flush waits for.
+    /// The urgency that a flush has set.
     hurry: Option<Hurry>,
-    /// What threads wait for: that the documents up to this one are settled, or that the sender is gone.
+    /// Each waiting thread waits until documents up to this one are settled, or until the sender is gone.
     awaited: Vec<u64>,
-    /// Buffers of sent documents, on their way back to the threads that push.
+    /// Buffers of sent documents, to be reused by pushing threads.
     spares: Vec<Vec<u8>>,
-    /// Their capacities, together.
+    /// The sum of the capacities of `spares`.
     spare_bytes: usize,
     callbacks: Vec<(u64, Callback)>,
     sender: Activity,
     closing: Option<Instant>,
 }
 
-/// The documents up to `target` are urgent from that moment on: half of the time that a flush gives them.
+/// Documents up to `target` are urgent from this moment on: after half of the time of a flush.
 #[derive(Clone, Copy)]
 struct Hurry {
     target: u64,
@@ -80,17 +82,18 @@ enum Activity {
     Asleep,
     /// Asleep for some milliseconds.
     Napping,
+    /// Working.
     Awake,
-    /// Gone, for good.
+    /// Ended.
     Gone,
 }
 
-/// What became of a pushed document.
+/// The result of pushing a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pushed {
-    /// In the queue; the sender will see it.
+    /// It is in the queue; the sender will find it.
     Queued,
-    /// In the queue, and the sender must be woken.
+    /// It is in the queue, and the sender must be woken.
     Wake,
     /// Dropped: the queue is full.
     Full,
@@ -99,21 +102,21 @@ pub(super) enum Pushed {
 }
 
 impl State {
-    /// Documents accepted and no longer here: sent, or given up.
+    /// The number of documents that were accepted and are no longer here: sent or given up.
     fn settled(&self) -> u64 {
         self.pushed - (self.documents.len() + self.taken) as u64
     }
 
-    /// Gives the documents up to `target` that much time.
+    /// Gives the documents up to `target` this much time.
     fn hurry(&mut self, target: u64, time: Duration) {
         let now = Instant::now();
-        let from = now.checked_add(time / 2).unwrap_or_else(|| now + LEISURE);
+        let from = now.checked_add(time / 2).unwrap_or_else(|| now + DEFAULT_TIME);
         let settled = self.settled();
         let before = self.hurry.filter(|hurry| hurry.target > settled);
         self.hurry = Some(Hurry { target, from: before.map_or(from, |before| before.from.min(from)) });
     }
 
-    /// Whether the sender must be woken; it counts as awake from now on.
+    /// Marks the sender as awake. Returns whether it must be woken.
     fn rouse(&mut self) -> bool {
         let asleep = matches!(self.sender, Activity::Asleep | Activity::Napping);
         if asleep {
@@ -143,7 +146,7 @@ impl Queue {
         state.documents.push_back(document);
         let spare = state.spares.pop();
         state.spare_bytes -= spare.as_ref().map_or(0, Vec::capacity);
-        // A napping sender comes by itself in time, unless the queue fills faster than it naps.
+        // A napping sender wakes by itself in time, unless the queue fills up during its nap.
         let wake = match state.sender {
             Activity::Asleep => true,
             Activity::Napping => state.bytes >= self.capacity / 2,
@@ -151,7 +154,7 @@ impl Queue {
         };
         let pushed = if wake && state.rouse() { Pushed::Wake } else { Pushed::Queued };
         drop(state);
-        // Made by this thread and freed by the sender, buffers would cost both the allocator's slow path.
+        // Buffers that one thread allocates and another frees would take the allocator's slow path in both.
         spare.into_iter().for_each(buffer::give);
         pushed
     }
@@ -174,8 +177,8 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Moves the next documents into the sender's empty batch; those of the last batch count as settled. Waits
-    /// for documents. `false` when the queue is closed, and empty or out of time.
+    /// Waits for documents and moves the next ones into the sender's empty batch. The documents of the last batch count
+    /// as settled. Returns `false` once the queue is closed, and is empty or out of time.
     pub(super) fn take(&self, batch: &mut VecDeque<Document>) -> bool {
         let mut state = self.settle();
         let mut naps = NAPS.into_iter();
@@ -197,8 +200,8 @@ impl Queue {
         true
     }
 
-    /// Whether what waits here would be lost sooner than what the daemon has not read yet: the queue fills up, or
-    /// a flush runs out of time.
+    /// Whether waiting documents are more likely to be lost here than in the daemon's buffer: the queue fills up, or a
+    /// flush runs out of time.
     pub(super) fn is_urgent(&self) -> bool {
         let state = self.lock();
         let is_late = |hurry: Hurry| state.settled() < hurry.target && Instant::now() >= hurry.from;
@@ -210,7 +213,7 @@ impl Queue {
         self.lock().closing.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// Waits until all that was pushed before is settled. `wake` is called before, unless nothing is left.
+    /// Waits until all documents pushed before are settled. Calls `wake` first, unless nothing is left.
     pub(super) fn flush(&self, timeout: Duration, wake: impl FnOnce()) -> Flushed {
         let mut state = self.lock();
         let target = state.pushed;
@@ -228,7 +231,7 @@ impl Queue {
         }
     }
 
-    /// Calls `then` when all that was pushed before is settled. `wake` is called before, unless nothing is left.
+    /// Calls `then` when all documents pushed before are settled. Calls `wake` first, unless nothing is left.
     pub(super) fn when_flushed(&self, then: Callback, wake: impl FnOnce()) {
         let mut state = self.lock();
         let target = state.pushed;
@@ -236,14 +239,14 @@ impl Queue {
             drop(state);
             return then();
         }
-        state.hurry(target, LEISURE);
+        state.hurry(target, DEFAULT_TIME);
         state.callbacks.push((target, then));
         state.rouse();
         drop(state);
         wake();
     }
 
-    /// Ends the sender: it has that time to send what is here. Waits for it, at most twice that time.
+    /// Ends the sender, which has `timeout` to send what is queued. Waits for it for at most twice this time.
     pub(super) fn close(&self, timeout: Duration) {
         let mut state = self.lock();
         state.closing = Some(Instant::now() + timeout);
@@ -254,7 +257,7 @@ impl Queue {
         drop(self.wait(timeout * 2, u64::MAX, |state| state.sender != Activity::Gone));
     }
 
-    /// The sender's last word: nothing more is accepted. Returns what is left.
+    /// Marks the sender as gone, so that no further document is accepted. Returns the documents that are left.
     pub(super) fn leave(&self) -> VecDeque<Document> {
         let mut state = self.settle();
         state.sender = Activity::Gone;
@@ -266,13 +269,13 @@ impl Queue {
         left
     }
 
-    /// Counts the last batch as settled, and tells those who wait for it.
+    /// Counts the last batch as settled, and notifies threads that wait for it.
     fn settle(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.taken = 0;
         let settled = state.settled();
         let done: Vec<_> = state.callbacks.extract_if(.., |(target, _)| *target <= settled).collect();
-        // A thread that is woken for every batch of a long flush costs more than the sends.
+        // Waking a thread for every batch of a long flush would cost more than the sends.
         if state.awaited.iter().any(|target| *target <= settled) {
             self.progress.notify_all();
         }
@@ -301,7 +304,7 @@ impl Queue {
         state
     }
 
-    /// Waits for the sender as long as `unfinished` holds, which it does until `target` is settled.
+    /// Waits while `unfinished` holds, which it does until `target` is settled.
     fn wait(&self, timeout: Duration, target: u64, unfinished: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.awaited.push(target);
@@ -357,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_push_wakes_and_in_a_nap_only_the_one_that_half_fills() {
+    fn only_the_first_push_wakes_the_sender_or_the_one_that_half_fills_the_queue_in_a_nap() {
         let queue = Queue::new(1_000);
         assert_eq!(queue.push(document(0, 100)), Pushed::Wake);
         assert_eq!(queue.push(document(1, 100)), Pushed::Queued);
@@ -384,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_waits_for_the_batch_in_the_senders_hands() {
+    fn a_flush_waits_for_the_senders_batch() {
         let (queue, mut batch) = (Queue::new(1_000), VecDeque::new());
         assert_eq!(queue.flush(SOON, || unreachable!()), Flushed::All);
         for n in 0..3 {
@@ -395,7 +398,7 @@ mod tests {
         let mut woken = false;
         assert_eq!(queue.flush(Duration::ZERO, || woken = true), Flushed::TimedOut { left: 4 });
         assert!(woken);
-        assert!(queue.is_urgent(), "the flush had no time");
+        assert!(queue.is_urgent(), "the flush has no time");
         batch.clear();
         queue.take(&mut batch);
         assert_eq!(queue.flush(Duration::ZERO, || {}), Flushed::TimedOut { left: 1 });
@@ -408,8 +411,8 @@ mod tests {
     fn each_flush_ends_with_its_own_documents() {
         let (queue, mut batch) = (Arc::new(Queue::new(1 << 20)), VecDeque::new());
         let flush = |awaited: usize| {
-            let theirs = queue.clone();
-            let flush = thread::spawn(move || theirs.flush(SOON, || {}));
+            let flushed = queue.clone();
+            let flush = thread::spawn(move || flushed.flush(SOON, || {}));
             while queue.lock().awaited.len() < awaited {
                 thread::yield_now();
             }
@@ -474,7 +477,7 @@ mod tests {
             })
         };
         queue.when_flushed(then(false), || unreachable!());
-        assert_eq!(calls.load(SeqCst), 1, "nothing to wait for but what the callback pushed itself");
+        assert_eq!(calls.load(SeqCst), 1, "nothing was left, so it ran at once");
         queue.when_flushed(then(true), || {});
         queue.take(&mut batch);
         queue.push(document(1, 100));
@@ -483,12 +486,12 @@ mod tests {
         batch.clear();
         queue.take(&mut batch);
         assert_eq!(calls.load(SeqCst), 2);
-        assert_eq!(queue.leave(), [document(9, 100)], "of the last callback");
+        assert_eq!(queue.leave(), [document(9, 100)], "pushed by the last callback");
         assert_eq!(calls.load(SeqCst), 3);
     }
 
     #[test]
-    fn the_sender_leaves_a_closed_queue_when_it_is_empty_or_the_time_is_over() {
+    fn the_sender_leaves_a_closed_queue_once_it_is_empty_or_out_of_time() {
         let (queue, mut batch) = (Queue::new(1_000), VecDeque::new());
         queue.push(document(0, 100));
         queue.lock().closing = Some(Instant::now() + SOON);
@@ -505,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn every_document_of_many_threads_is_taken_once_and_in_its_threads_order() {
+    fn documents_of_many_threads_are_taken_once_and_in_the_order_of_their_thread() {
         const THREADS: usize = 4;
         const EACH: usize = 5_000;
         let queue = Queue::new(usize::MAX);

@@ -1,7 +1,7 @@
 //! Re-resolves the daemon's host name, so that a sidecar or service that moves is found.
 //!
-//! A lookup may hang for seconds, so it runs on a thread of its own that lives as long as the lookup. Documents
-//! are sent to the last good answer meanwhile, unless nothing listens there.
+//! A lookup may hang for seconds, so it runs on its own thread, which ends with the lookup. Meanwhile documents are sent
+//! to the last known address, unless nothing listens there.
 
 use std::fmt;
 use std::io;
@@ -14,16 +14,16 @@ use super::address::Endpoint;
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::time::Clock;
 
-/// How long an answer serves: the usual time to live in container networks is a minute or less.
+/// How long an address is used before the next lookup. The usual time to live in container networks is a minute or less.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// How long after a failed lookup, or after one whose answer did not serve, the next one starts.
+/// The pause before the next lookup, if one failed or nothing listens at its address.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// The system's resolver, or a test's.
 pub(super) type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-/// Knows the socket address of an endpoint.
+/// Resolves an endpoint to a socket address.
 #[derive(Debug)]
 pub(super) enum Resolver {
     /// The endpoint names an IP address.
@@ -32,12 +32,12 @@ pub(super) enum Resolver {
     Name(Arc<Name>),
 }
 
-/// What a [`Resolver`] knows.
+/// The current result of a [`Resolver`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resolved {
-    /// The last good answer.
+    /// The last known address.
     Known(SocketAddr),
-    /// The first lookup is under way, or one because nothing listens at the last good answer.
+    /// A lookup is in progress: the first one, or one because nothing listens at the last known address.
     Pending,
     /// No lookup has succeeded yet, and the first has failed.
     Unknown,
@@ -63,12 +63,12 @@ impl Resolver {
                 clock,
                 diagnostics,
                 state: Mutex::default(),
-                answered: Condvar::new(),
+                looked_up: Condvar::new(),
             })),
         }
     }
 
-    /// What is known now. Starts a lookup when the last one is too old, and does not wait for it.
+    /// Returns the current result. If the last lookup is too old, starts another one without waiting for it.
     pub(super) fn resolve(&self) -> Resolved {
         match self {
             Resolver::Fixed(address) => Resolved::Known(*address),
@@ -76,7 +76,7 @@ impl Resolver {
         }
     }
 
-    /// Like [`resolve`](Self::resolve), but gives the first lookup some time.
+    /// Like [`resolve`](Self::resolve), but waits for at most `timeout` if the result is pending.
     pub(super) fn resolve_within(&self, timeout: Duration) -> Resolved {
         match (self.resolve(), self) {
             (Resolved::Pending, Resolver::Name(name)) => name.wait(timeout),
@@ -84,8 +84,8 @@ impl Resolver {
         }
     }
 
-    /// Looks a name up again, since nothing listens at its address: at once, unless it was looked up in the last
-    /// five seconds. Returns whether a lookup is under way for that reason.
+    /// Reports that nothing listens at the address. The name is resolved again at once, unless it was resolved within
+    /// the last five seconds. Returns whether a lookup is in progress for this reason.
     pub(super) fn doubt(&self) -> bool {
         match self {
             Resolver::Fixed(_) => false,
@@ -102,26 +102,28 @@ impl Resolver {
     }
 }
 
-/// A host's name and what is known about it.
+/// A host name and the state of its resolution.
 pub(super) struct Name {
     endpoint: Endpoint,
     lookup: Box<Lookup>,
     clock: Clock,
     diagnostics: Diagnostics,
     state: Mutex<State>,
-    answered: Condvar,
+    looked_up: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     address: Option<SocketAddr>,
-    asking: bool,
-    /// Nothing listens at the address: the lookup under way is waited for.
+    /// Whether a lookup is in progress.
+    in_progress: bool,
+    /// Whether nothing listens at the address, so that documents wait for the lookup in progress.
     doubted: bool,
     /// When the last lookup began.
-    asked: Duration,
-    /// When to ask next; `None` before the first answer of any kind.
+    started: Duration,
+    /// When the next lookup is due; `None` until the first one has ended.
     due: Option<Duration>,
+    /// Why the last lookup failed.
     failure: String,
 }
 
@@ -140,8 +142,8 @@ impl Name {
     fn resolve(self: &Arc<Name>) -> Resolved {
         let now = self.clock.elapsed();
         let mut state = self.lock();
-        if !state.asking && state.due.is_none_or(|due| now >= due) {
-            state = self.ask(state, now);
+        if !state.in_progress && state.due.is_none_or(|due| now >= due) {
+            state = self.look_up(state, now);
         }
         state.resolved()
     }
@@ -149,10 +151,10 @@ impl Name {
     fn doubt(self: &Arc<Name>) -> bool {
         let now = self.clock.elapsed();
         let mut state = self.lock();
-        let soon = state.asked + RETRY;
-        if !state.asking && now >= soon {
+        let soon = state.started + RETRY;
+        if !state.in_progress && now >= soon {
             state.doubted = true;
-            drop(self.ask(state, now));
+            drop(self.look_up(state, now));
             return true;
         }
         state.due = state.due.map(|due| due.min(soon));
@@ -161,29 +163,30 @@ impl Name {
 
     fn wait(&self, timeout: Duration) -> Resolved {
         let pending = |state: &mut State| state.resolved() == Resolved::Pending;
-        let waited = self.answered.wait_timeout_while(self.lock(), timeout, pending);
+        let waited = self.looked_up.wait_timeout_while(self.lock(), timeout, pending);
         waited.unwrap_or_else(PoisonError::into_inner).0.resolved()
     }
 
-    /// Starts a lookup. The lock is not held meanwhile.
-    fn ask<'a>(self: &'a Arc<Name>, mut state: MutexGuard<'a, State>, now: Duration) -> MutexGuard<'a, State> {
-        state.asking = true;
-        state.asked = now;
+    /// Starts a lookup. Releases the lock while starting the thread.
+    fn look_up<'a>(self: &'a Arc<Name>, mut state: MutexGuard<'a, State>, now: Duration) -> MutexGuard<'a, State> {
+        state.in_progress = true;
+        state.started = now;
         drop(state);
         let name = self.clone();
-        let work = move || name.learn((name.lookup)(name.endpoint.host(), name.endpoint.port()));
+        let work = move || name.finish((name.lookup)(name.endpoint.host(), name.endpoint.port()));
         if let Err(error) = thread::Builder::new().name("xray-resolver".to_owned()).spawn(work) {
-            self.learn(Err(error));
+            self.finish(Err(error));
         }
         self.lock()
     }
 
-    fn learn(&self, answer: io::Result<Vec<SocketAddr>>) {
+    /// Stores the result of a lookup, and logs a new address or a failure.
+    fn finish(&self, result: io::Result<Vec<SocketAddr>>) {
         let now = self.clock.elapsed();
         let mut state = self.lock();
         let before = state.address;
-        let chosen = answer.map(|found| choose(before, &found));
-        state.asking = false;
+        let chosen = result.map(|found| choose(before, &found));
+        state.in_progress = false;
         state.doubted = false;
         if let Ok(Some(address)) = chosen {
             state.address = Some(address);
@@ -194,18 +197,23 @@ impl Name {
         }
         let failure = state.failure.clone();
         drop(state);
-        self.answered.notify_all();
+        self.looked_up.notify_all();
         let endpoint = &self.endpoint;
         match (chosen, before) {
             (Ok(Some(address)), before) if before == Some(address) => {}
             (Ok(Some(address)), _) => {
-                self.diagnostics.info(Cause::DaemonResolved, format_args!("{endpoint} is at {address}"));
+                self.diagnostics.info(
+                    Cause::DaemonResolved,
+                    format_args!("the X-Ray daemon's name in {endpoint} resolves to {address}"),
+                );
             }
             (_, Some(before)) => {
-                let message = format_args!("{endpoint} is not found ({failure}): documents are sent to {before} still");
+                let message = format_args!(
+                    "the X-Ray daemon's name in {endpoint} does not resolve ({failure}): documents are still sent to {before}"
+                );
                 self.diagnostics.info(Cause::DaemonUnresolved, message);
             }
-            // The documents that are lost by it report it.
+            // The socket logs this when it drops a document.
             (_, None) => {}
         }
     }
@@ -221,9 +229,9 @@ impl fmt::Debug for Name {
     }
 }
 
-/// The address in use as long as it is among the answers: their order changes from one to the next. Otherwise
-/// IPv4 goes first, since the daemon listens there only unless told otherwise, while `localhost` and many
-/// others have both.
+/// Chooses one of the found addresses. The current one is kept if it is among them, since their order changes from one
+/// lookup to the next. Otherwise IPv4 takes precedence: many names such as `localhost` have both, but by default the
+/// daemon listens on IPv4 only.
 fn choose(current: Option<SocketAddr>, found: &[SocketAddr]) -> Option<SocketAddr> {
     let kept = current.filter(|current| found.contains(current));
     kept.or_else(|| found.iter().find(|address| address.is_ipv4()).or(found.first()).copied())
@@ -243,9 +251,9 @@ mod tests {
         Diagnostics::new(None, Stderr { level: None, prefix: false })
     }
 
-    /// A resolver for `daemon:2000` whose every lookup waits for the next answer from the test.
+    /// Returns a resolver for `daemon:2000`. Each of its lookups waits for the next result from the test.
     fn scripted() -> (Arc<Name>, Clock, mpsc::Sender<io::Result<Vec<SocketAddr>>>) {
-        let (answers, next) = mpsc::channel();
+        let (results, next) = mpsc::channel();
         let next = Mutex::new(next);
         let lookup = move |host: &str, port: u16| {
             assert_eq!((host, port), ("daemon", 2000));
@@ -253,14 +261,14 @@ mod tests {
         };
         let clock = Clock::manual(Timestamp::from_micros(0));
         match Resolver::with_lookup(&"daemon:2000".parse().unwrap(), quiet(), clock.clone(), Box::new(lookup)) {
-            Resolver::Name(name) => (name, clock, answers),
+            Resolver::Name(name) => (name, clock, results),
             Resolver::Fixed(_) => unreachable!(),
         }
     }
 
-    /// Waits until no lookup is under way.
+    /// Waits until no lookup is in progress.
     fn settle(name: &Name) {
-        let waited = name.answered.wait_timeout_while(name.lock(), SOON, |state| state.asking).unwrap();
+        let waited = name.looked_up.wait_timeout_while(name.lock(), SOON, |state| state.in_progress).unwrap();
         assert!(!waited.1.timed_out());
     }
 
@@ -275,74 +283,74 @@ mod tests {
     }
 
     #[test]
-    fn the_system_knows_localhost_and_its_ipv4_address_goes_first() {
+    fn localhost_resolves_to_its_ipv4_address() {
         let resolver = Resolver::new(&"localhost:2000".parse().unwrap(), quiet());
         assert_eq!(resolver.resolve_within(SOON), Resolved::Known(address("127.0.0.1:2000")));
     }
 
     #[test]
-    fn a_hanging_lookup_holds_nobody_and_the_last_good_answer_stays() {
-        let (name, clock, answers) = scripted();
+    fn a_hanging_lookup_blocks_no_one_and_the_last_known_address_stays() {
+        let (name, clock, results) = scripted();
         assert_eq!(name.resolve(), Resolved::Pending);
         assert_eq!(name.resolve(), Resolved::Pending);
-        answers.send(Ok(vec![address("10.0.0.1:2000")])).unwrap();
+        results.send(Ok(vec![address("10.0.0.1:2000")])).unwrap();
         assert_eq!(name.wait(SOON), Resolved::Known(address("10.0.0.1:2000")));
         settle(&name);
 
         clock.advance(FRESH);
         assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.1:2000")), "while the second one hangs");
-        assert!(name.lock().asking);
-        answers.send(Err(io::ErrorKind::TimedOut.into())).unwrap();
+        assert!(name.lock().in_progress);
+        results.send(Err(io::ErrorKind::TimedOut.into())).unwrap();
         settle(&name);
         assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.1:2000")), "after it failed");
-        assert!(!name.lock().asking);
+        assert!(!name.lock().in_progress);
 
         clock.advance(RETRY);
         assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.1:2000")));
-        answers.send(Ok(vec![address("10.0.0.2:2000")])).unwrap();
+        results.send(Ok(vec![address("10.0.0.2:2000")])).unwrap();
         settle(&name);
         assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.2:2000")), "it has moved");
     }
 
     #[test]
-    fn a_name_that_is_not_found_is_unknown_and_asked_for_again() {
-        let (name, clock, answers) = scripted();
+    fn a_name_that_does_not_resolve_is_unknown_and_resolved_again() {
+        let (name, clock, results) = scripted();
         assert_eq!(name.resolve(), Resolved::Pending);
-        answers.send(Err(io::ErrorKind::NotFound.into())).unwrap();
+        results.send(Err(io::ErrorKind::NotFound.into())).unwrap();
         assert_eq!(name.wait(SOON), Resolved::Unknown);
         settle(&name);
         clock.advance(RETRY);
         assert_eq!(name.resolve(), Resolved::Unknown);
-        answers.send(Ok(vec![])).unwrap();
+        results.send(Ok(vec![])).unwrap();
         settle(&name);
         assert_eq!(name.lock().failure, "it has no address");
         clock.advance(RETRY);
         assert_eq!(name.resolve(), Resolved::Unknown);
-        answers.send(Ok(vec![address("[::1]:2000")])).unwrap();
+        results.send(Ok(vec![address("[::1]:2000")])).unwrap();
         settle(&name);
         assert_eq!(name.resolve(), Resolved::Known(address("[::1]:2000")));
     }
 
     #[test]
-    fn a_doubted_address_is_looked_up_at_once_but_not_twice_in_five_seconds() {
-        let (name, clock, answers) = scripted();
-        answers.send(Ok(vec![address("10.0.0.1:2000")])).unwrap();
+    fn a_doubted_name_is_resolved_at_once_but_not_twice_in_five_seconds() {
+        let (name, clock, results) = scripted();
+        results.send(Ok(vec![address("10.0.0.1:2000")])).unwrap();
         name.resolve();
         settle(&name);
-        // The answer is fresh: the doubt waits until five seconds are over.
+        // The last lookup is less than five seconds old, so the next one waits.
         clock.advance(RETRY / 2);
-        assert!(!name.doubt() && !name.lock().asking);
+        assert!(!name.doubt() && !name.lock().in_progress);
         assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.1:2000")));
         clock.advance(RETRY / 2);
         assert!(name.doubt() && name.doubt());
-        assert_eq!(name.resolve(), Resolved::Pending, "documents wait for the answer");
-        answers.send(Ok(vec![address("10.0.0.2:2000")])).unwrap();
+        assert_eq!(name.resolve(), Resolved::Pending, "documents wait for the lookup");
+        results.send(Ok(vec![address("10.0.0.2:2000")])).unwrap();
         assert_eq!(name.wait(SOON), Resolved::Known(address("10.0.0.2:2000")));
         settle(&name);
-        // One that fails leaves the last good answer.
+        // A failed lookup keeps the last known address.
         clock.advance(RETRY);
         assert!(name.doubt());
-        answers.send(Err(io::ErrorKind::TimedOut.into())).unwrap();
+        results.send(Err(io::ErrorKind::TimedOut.into())).unwrap();
         settle(&name);
         assert_eq!(name.resolve(), Resolved::Known(address("10.0.0.2:2000")));
     }

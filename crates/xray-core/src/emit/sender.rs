@@ -1,4 +1,4 @@
-//! Sends documents one by one at the pace, on whatever thread calls it.
+//! Sends documents one by one at the pace, on the calling thread.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -8,26 +8,26 @@ use super::pace::Pace;
 use super::socket::{Sent, Socket};
 use crate::document::Document;
 
-/// How often a document is tried again, a millisecond apart, while the kernel's send buffer is full.
+/// How often sending a document is retried, a millisecond apart, while the kernel's send buffer is full.
 const MAX_RETRIES: usize = 50;
 
-/// The socket and the pace that is kept on it.
+/// The socket and its pace.
 #[derive(Debug)]
 pub(super) struct Sender {
     socket: Socket,
     pace: Mutex<Pace>,
 }
 
-/// What a [`Sender`] asks its caller while it waits.
-pub(super) trait Patience {
-    /// Whether the document should not wait for the steady rate.
+/// How long a [`Sender`] may wait on behalf of its caller.
+pub(super) trait WaitPolicy {
+    /// Whether the document should skip the wait for the steady rate.
     fn is_urgent(&self) -> bool;
 
-    /// How long to wait for the daemon's name before asking [`is_over`](Patience::is_over) again.
+    /// How long to wait for the daemon's name before checking [`give_up_reason`](WaitPolicy::give_up_reason) again.
     fn lookup(&self) -> Duration;
 
-    /// Why the wait for the daemon's name has ended, if it has.
-    fn is_over(&self) -> Option<&'static str>;
+    /// Why to give up waiting for the daemon's name, or `None` to continue.
+    fn give_up_reason(&self) -> Option<&'static str>;
 }
 
 impl Sender {
@@ -35,12 +35,12 @@ impl Sender {
         Sender { socket, pace: Mutex::new(Pace::new(Instant::now())) }
     }
 
-    /// Sends a document, or gives it up; either way it is counted.
-    pub(super) fn deliver(&self, document: &Document, patience: &impl Patience) {
-        self.wait_for_room(document.datagram().len(), patience);
+    /// Sends a document or gives it up, and counts it.
+    pub(super) fn deliver(&self, document: &Document, policy: &impl WaitPolicy) {
+        self.wait_for_room(document.datagram().len(), policy);
         let mut retries = MAX_RETRIES;
         loop {
-            match self.socket.send_within(patience.lookup(), document) {
+            match self.socket.send_within(policy.lookup(), document) {
                 Sent::Settled => return,
                 Sent::Full if retries > 0 => {
                     retries -= 1;
@@ -48,7 +48,7 @@ impl Sender {
                 }
                 Sent::Full => return self.give_up(document, "the kernel's send buffer is full"),
                 Sent::Unresolved => {
-                    if let Some(why) = patience.is_over() {
+                    if let Some(why) = policy.give_up_reason() {
                         return self.give_up(document, why);
                     }
                 }
@@ -56,26 +56,26 @@ impl Sender {
         }
     }
 
-    /// Gives a document up.
+    /// Drops a document, and counts and logs it.
     pub(super) fn give_up(&self, document: &Document, why: &str) {
         self.socket.give_up(document, format_args!("{why}"));
     }
 
-    /// Gives up what is queued.
+    /// Drops several documents, and counts and logs them.
     pub(super) fn give_up_all(&self, documents: u64, why: &str) {
         self.socket.give_up_all(documents, format_args!("{why}"));
     }
 
-    /// Learns what became of the documents sent so far, before a pause.
+    /// Checks whether earlier documents were refused. Called before a pause.
     pub(super) fn check(&self) {
         self.socket.check();
     }
 
-    /// Waits until the pace admits a document of that size. The lock is not held while waiting.
-    fn wait_for_room(&self, size: usize, patience: &impl Patience) {
+    /// Waits until the pace admits a document of this size. It does not hold the lock while waiting.
+    fn wait_for_room(&self, size: usize, policy: &impl WaitPolicy) {
         loop {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-            let admitted = pace.admit(size, Instant::now(), || patience.is_urgent());
+            let admitted = pace.admit(size, Instant::now(), || policy.is_urgent());
             drop(pace);
             match admitted {
                 Ok(()) => return,

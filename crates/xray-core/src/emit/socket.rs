@@ -1,4 +1,4 @@
-//! The socket: sends one document, and knows what the kernel's answers mean.
+//! The socket: sends one document at a time, and interprets the kernel's errors.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -15,25 +15,25 @@ use crate::document::Document;
 use crate::stats::Counters;
 use crate::time::Clock;
 
-/// How long a daemon on another host must not refuse anything before it counts as back: reports of refused
-/// datagrams come late from there, and only once a second.
+/// How long a daemon on another host must not have refused a datagram before it counts as back. Reports of refused
+/// datagrams from another host arrive late, and only once a second.
 const REMOTE_QUIET: Duration = Duration::from_secs(2);
 
-/// As [`REMOTE_QUIET`], for documents that are given up for other reasons: those come and go.
+/// As [`REMOTE_QUIET`], for documents that are given up for other reasons, which are often intermittent.
 const UNSENT_QUIET: Duration = Duration::from_secs(10);
 
-/// A UDP socket to the daemon, opened at the first document and again when the daemon has moved.
+/// A UDP socket to the daemon. It is opened for the first document, and again when the daemon has moved.
 ///
-/// It is connected: only so does the kernel report that nothing listens.
+/// The socket is connected, because only then does the kernel report that nothing listens.
 #[derive(Debug)]
 pub(super) struct Socket {
     endpoint: Endpoint,
     resolver: Resolver,
     open: Mutex<Option<Open>>,
-    /// A datagram was sent after the last report of the kernel: no report now means that it arrived.
+    /// Whether a datagram was sent after the kernel's last report. If there is no further report, it has arrived.
     unreported: AtomicBool,
     counters: Arc<Counters>,
-    /// The ways in which documents are lost here.
+    // The reasons for which documents are lost here.
     absent: Outage,
     unresolved: Outage,
     unsent: Outage,
@@ -46,14 +46,14 @@ struct Open {
     socket: Arc<UdpSocket>,
 }
 
-/// What became of a document.
+/// The result of an attempt to send a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
-    /// It is sent, or dropped for good; either way it is counted.
+    /// It was sent or dropped, and counted.
     Settled,
-    /// Not yet: the kernel's send buffer is full.
+    /// Not sent yet: the kernel's send buffer is full.
     Full,
-    /// Not yet: the daemon's name is being looked up.
+    /// Not sent yet: the daemon's name is being resolved.
     Unresolved,
 }
 
@@ -84,7 +84,7 @@ impl Socket {
         }
     }
 
-    /// Sends a document, giving a lookup of the daemon's name some time.
+    /// Sends a document. Waits for at most `timeout` while the daemon's name is being resolved.
     pub(super) fn send_within(&self, timeout: Duration, document: &Document) -> Sent {
         let endpoint = &self.endpoint;
         let to = match self.resolver.resolve_within(timeout) {
@@ -112,21 +112,21 @@ impl Socket {
         }
     }
 
-    /// Gives a document up.
+    /// Drops a document, and counts and logs it.
     pub(super) fn give_up(&self, document: &Document, why: fmt::Arguments<'_>) {
         self.give_up_all(1, why);
         document.content().dropped(&self.diagnostics, why);
     }
 
-    /// Gives documents up.
+    /// Drops several documents, and counts and logs them.
     pub(super) fn give_up_all(&self, documents: u64, why: fmt::Arguments<'_>) {
         self.counters.dropped_unsent.add(documents);
         let endpoint = &self.endpoint;
-        self.unsent.lost(documents, format_args!("a document for {endpoint} was dropped: {why}"));
+        self.unsent.lost(documents, format_args!("dropped a document for {endpoint}: {why}"));
     }
 
-    /// Asks the kernel whether what was sent last has been refused, so that the last document before a pause is
-    /// not lost in silence.
+    /// Asks the kernel whether the last datagram was refused, so that the loss of the last document before a pause is
+    /// noticed.
     pub(super) fn check(&self) {
         let Some(open) = self.lock().as_ref().map(|open| (open.to, open.socket.clone())) else { return };
         match open.1.take_error() {
@@ -150,20 +150,20 @@ impl Socket {
             }
             Err(error) if is_full(&error) => return Ok(Sent::Full),
             Err(error) if error.raw_os_error() == Some(MESSAGE_TOO_LARGE) => return Ok(self.oversize(document)),
-            // This is the answer to an earlier datagram; the present one was not sent. The socket stays good: the
-            // daemon may be back any time.
+            // The error belongs to an earlier datagram; the present one was not sent. The socket remains usable: the
+            // daemon may return at any time.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
                 self.refused();
                 if self.resolver.doubt() {
                     return Ok(Sent::Unresolved);
                 }
-                self.again(to, datagram)
+                self.retry(to, datagram)
             }
-            // This may be an answer as well. Or the local address that a connected socket keeps is gone, since the
-            // host changed networks.
+            // This error may belong to an earlier datagram as well. Or the host has changed networks, and the local
+            // address of the connected socket no longer exists.
             Err(_) => {
                 *self.lock() = None;
-                self.again(to, datagram)
+                self.retry(to, datagram)
             }
         };
         match sent {
@@ -182,13 +182,13 @@ impl Socket {
     }
 
     /// Sends a datagram for the second time.
-    fn again(&self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
+    fn retry(&self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
         let sent = self.socket(to)?.send(datagram).map(drop);
         self.unreported.store(sent.is_ok(), Relaxed);
         sent
     }
 
-    /// An earlier document did not arrive.
+    /// Counts and logs that an earlier document did not arrive.
     fn refused(&self) {
         self.unreported.store(false, Relaxed);
         self.counters.refused.add(1);
@@ -200,7 +200,7 @@ impl Socket {
         self.absent.lost(1, message);
     }
 
-    /// Earlier documents arrived, as far as the kernel knows.
+    /// Records that earlier documents arrived, as far as the kernel knows.
     fn arrived(&self, to: SocketAddr) {
         let quiet = if to.ip().is_loopback() { Duration::ZERO } else { REMOTE_QUIET };
         self.absent.over_after(quiet, format_args!("the X-Ray daemon at {} listens again", self.endpoint));
@@ -210,15 +210,17 @@ impl Socket {
         self.counters.dropped_oversize.add(1);
         let size = document.datagram().len();
         let message = format_args!(
-            "a document of {size} bytes was dropped: the network to {} takes no datagram of that size",
+            "dropped a document of {size} bytes: the network to {} does not accept datagrams of that size",
             self.endpoint
         );
         self.diagnostics.error(Cause::Oversize, message);
-        document.content().dropped(&self.diagnostics, format_args!("the network takes no datagram of that size"));
+        document
+            .content()
+            .dropped(&self.diagnostics, format_args!("the network does not accept datagrams of that size"));
         Sent::Settled
     }
 
-    /// The socket for this address. It is cloned out, so that nothing is locked while sending and reporting.
+    /// Returns the socket for this address. It is a clone, so that nothing is locked while sending and logging.
     fn socket(&self, to: SocketAddr) -> io::Result<Arc<UdpSocket>> {
         let mut open = self.lock();
         match &*open {
@@ -245,7 +247,7 @@ fn connect(to: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Whether the kernel has no room for a datagram now.
+/// Whether the kernel currently has no room for a datagram.
 fn is_full(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(NO_BUFFERS)
 }
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_arrives_as_one_datagram_by_either_family() {
+    fn a_document_arrives_as_one_datagram_over_ipv4_and_ipv6() {
         for local in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(daemon) = UdpSocket::bind(local) else { continue }; // a host without IPv6
             daemon.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -317,13 +319,13 @@ mod tests {
             socket.send_within(Duration::ZERO, &document(number, 100));
         }
         assert_eq!([(); 3].map(|()| number(&receive(&daemon))), [10, 11, 12]);
-        assert_eq!(counters.snapshot().refused, 4, "one report was left");
+        assert_eq!(counters.snapshot().refused, 4, "one report was pending");
         let lines = lines.lock().unwrap();
         assert_eq!(*lines, [format!("the X-Ray daemon at {at} listens again: 4 documents were lost in 0 s")]);
     }
 
     #[test]
-    fn the_last_document_before_a_pause_is_not_lost_in_silence() {
+    fn the_loss_of_the_last_document_before_a_pause_is_noticed() {
         let daemon = receiver();
         let at = daemon.local_addr().unwrap();
         let (socket, counters, lines) = socket(&at.to_string());
@@ -335,7 +337,7 @@ mod tests {
         socket.send_within(Duration::ZERO, &document(2, 100));
         socket.check();
         assert_eq!((counters.snapshot().refused, lines.lock().unwrap().len()), (1, 1));
-        // What follows a report proves nothing by itself.
+        // A successful send after a report does not yet prove that the daemon is back.
         socket.send_within(Duration::ZERO, &document(3, 100));
         assert_eq!(lines.lock().unwrap().len(), 1);
         let daemon = UdpSocket::bind(at).unwrap();
@@ -351,8 +353,8 @@ mod tests {
         let at = Arc::new(Mutex::new(first.local_addr().unwrap()));
         let (counters, clock) = (Arc::new(Counters::default()), Clock::manual(Timestamp::from_micros(0)));
         let quiet = Diagnostics::new(None, Stderr { level: None, prefix: false });
-        let (endpoint, asked): (Endpoint, _) = ("daemon:2000".parse().unwrap(), at.clone());
-        let lookup = Box::new(move |_: &str, _| Ok(vec![*asked.lock().unwrap()]));
+        let (endpoint, current): (Endpoint, _) = ("daemon:2000".parse().unwrap(), at.clone());
+        let lookup = Box::new(move |_: &str, _| Ok(vec![*current.lock().unwrap()]));
         let resolver = Resolver::with_lookup(&endpoint, quiet.clone(), clock.clone(), lookup);
         let socket = Socket::with_resolver(resolver, endpoint, counters.clone(), quiet, clock.clone());
         let send = |number| {
@@ -364,7 +366,7 @@ mod tests {
         *at.lock().unwrap() = second.local_addr().unwrap();
         drop(first);
         clock.advance(Duration::from_secs(5));
-        send(2); // which is lost: the kernel took it before it knew
+        send(2); // lost: the kernel accepts it before it notices
         send(3);
         send(4);
         assert_eq!([(); 2].map(|()| number(&receive(&second))), [3, 4]);
@@ -385,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_too_large_is_counted_and_its_size_told() {
+    fn an_oversized_document_is_counted_and_its_size_logged() {
         let daemon = receiver();
         let (socket, counters, lines) = socket(&daemon.local_addr().unwrap().to_string());
         assert_eq!(socket.send_within(Duration::ZERO, &document(1, 65_508)), Sent::Settled);
@@ -395,7 +397,7 @@ mod tests {
         assert_eq!(
             *lines.lock().unwrap(),
             [format!(
-                "a document of 65508 bytes was dropped: the network to {} takes no datagram of that size",
+                "dropped a document of 65508 bytes: the network to {} does not accept datagrams of that size",
                 daemon.local_addr().unwrap()
             )]
         );
@@ -403,12 +405,12 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_cannot_be_reached_costs_the_document_only() {
-        // A broadcast needs a permission that this socket has not.
+    fn an_unreachable_address_loses_only_the_document() {
+        // A broadcast requires a permission that this socket does not have.
         let (socket, counters, lines) = socket("255.255.255.255:2000");
         assert_eq!(socket.send_within(Duration::ZERO, &document(1, 100)), Sent::Settled);
         assert_eq!(counters.snapshot(), Stats { dropped_unsent: 1, ..Stats::default() });
         let lines = lines.lock().unwrap();
-        assert!(lines[0].starts_with("a document for 255.255.255.255:2000 was dropped: "), "{lines:?}");
+        assert!(lines[0].starts_with("dropped a document for 255.255.255.255:2000: "), "{lines:?}");
     }
 }
