@@ -1,4 +1,4 @@
-//! Exceptions: what went wrong in a segment or subsegment.
+//! Exceptions: descriptions of the failures in a segment or subsegment.
 
 use std::backtrace::Backtrace;
 use std::borrow::Cow;
@@ -13,24 +13,28 @@ use crate::redact::{redacted, redacted_keeping, without_values};
 use crate::to_exception::{is_io_error, own_name};
 use crate::user_code;
 
-/// Errors of a `source()` chain that are described.
+/// The largest number of errors that are described from a `source()` chain.
 const MAX_CHAIN: usize = 10;
-/// Characters of a message that are kept.
+/// The largest length of a message, in characters.
 const MAX_MESSAGE: usize = 4096;
-/// Characters of a type name that are kept.
+/// The largest length of a type name, in characters.
 const MAX_TYPE: usize = 200;
-/// Stack frames of an exception that are kept.
+/// The largest number of stack frames of an exception.
 const MAX_FRAMES: usize = 100;
 
-/// What `std::io::Error` is called: `Error` alone says little, and its `Debug` text begins with its variant.
+/// The name of `std::io::Error` in documents: `Error` alone says little, and its `Debug` text starts with its variant.
 const IO_ERROR: &str = "io::Error";
 
-/// A failure as documents describe it: type, message, whether it happened downstream, and what caused it.
+/// A failure as documents describe it: its type, its message, whether it happened downstream, and its causes.
 ///
-/// Made from any error (its `source()` chain comes along), from a plain text, or by hand.
+/// Create one from any error, with its `source()` chain, from a text, or by hand. Most code does not need this type:
+/// [`fault`](crate::Segment::fault), [`error`](crate::Segment::error) and the `try_` functions take errors directly.
 ///
-/// The same error recorded on several entities on its way up is described once, where it was recorded first;
-/// the others refer to it by id.
+/// If the same error is recorded on several entities on its way up, the first one describes it, and the others refer to
+/// it by id.
+///
+/// Messages are recorded without secrets: user info and query strings of URLs, and values after names such as `password`
+/// or `token`, are removed. A message has at most 4,096 characters, a type name 200, a chain of causes 10 errors.
 ///
 /// ```
 /// use xray_core::Exception;
@@ -40,6 +44,22 @@ const IO_ERROR: &str = "io::Error";
 /// assert_eq!((described.kind(), described.message()), ("ParseIntError", "invalid digit found in string"));
 ///
 /// let by_hand = Exception::new("ThrottlingException", "rate exceeded").remote(true);
+/// ```
+///
+/// It appears in the `cause` of the entity:
+///
+/// ```
+/// use xray_core::{Exception, Recorder};
+///
+/// let (recorder, traces) = Recorder::in_memory();
+/// let segment = recorder.begin("shop");
+/// segment.fault(Exception::new("OutOfStock", "no paper left").remote(true));
+/// segment.close();
+///
+/// let trace = traces.take().single();
+/// let exception = &trace.root().json()["cause"]["exceptions"][0];
+/// assert_eq!((&exception["type"], &exception["remote"]), (&"OutOfStock".into(), &true.into()));
+/// assert!(trace.root().has("fault"));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Exception {
@@ -69,21 +89,23 @@ pub(crate) struct Frame {
     pub(crate) label: String,
 }
 
-/// What makes two exceptions the same one.
+/// Identifies an exception, to recognise it when it is recorded again on its way up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Identity {
-    /// Made by hand: clones are the same.
+    /// The number of an exception made by hand. Clones share it.
     Made(u64),
-    /// Made from an error value, which has no identity in Rust: the same text, on the way up.
+    /// The hash of an error's text. Error values have no identity in Rust.
     Alike(u64),
-    /// A panic that unwinds: the same value, on the way up.
+    /// The hash of a panic's payload and its address.
     Panic(u64),
-    /// The panic that unwinds the thread, of which nothing else is known.
+    /// The panic that unwinds the current thread, whose payload is not known.
     Unwinding,
 }
 
 impl Exception {
-    /// An exception of the type `kind`. Its clones are the same exception.
+    /// Creates an exception of the type `kind`. Its clones are the same exception.
+    ///
+    /// An empty `kind` leaves the type out.
     pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Exception {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let identity = Identity::Made(MADE.fetch_add(1, Relaxed));
@@ -94,7 +116,7 @@ impl Exception {
         Exception::with(identity, kind, &redacted(&message))
     }
 
-    /// The message is redacted already.
+    /// Creates an exception from a message that is already redacted.
     fn with(identity: Identity, kind: String, message: &str) -> Exception {
         Exception {
             identity,
@@ -108,7 +130,7 @@ impl Exception {
         }
     }
 
-    /// What can be told of an error by its text alone: that, and the name of its type.
+    /// Creates an exception from a value that only implements `Display`: its text, and the name of its type.
     ///
     /// ```
     /// assert_eq!(xray_core::Exception::from_display(&"broken".to_owned()).kind(), "String");
@@ -122,8 +144,9 @@ impl Exception {
         )
     }
 
-    /// What can be told of an error that does not implement [`Error`]: its text, and the type that its `Debug`
-    /// text begins with.
+    /// Creates an exception from a value that implements `Display` and `Debug`, but not [`Error`]: its text, and the
+    /// type name at the start of its `Debug` text. Unlike [`from_display`](Exception::from_display), it also names the
+    /// type of a trait object.
     ///
     /// ```
     /// #[derive(Debug)]
@@ -140,7 +163,7 @@ impl Exception {
         Exception::with_identity(Identity::alike(&message), leading_path(error), message)
     }
 
-    /// What can be told of an error by its `Debug` text alone: that, and the name of its type.
+    /// Creates an exception from a value that only implements `Debug`: its `Debug` text, and the name of its type.
     ///
     /// ```
     /// #[derive(Debug)]
@@ -155,7 +178,8 @@ impl Exception {
         Exception::with_identity(Identity::alike(&message), kind, message)
     }
 
-    /// What can be told of a panic by what [`catch_unwind`](std::panic::catch_unwind) returns: the type is `panic`.
+    /// Creates an exception from the payload of a panic, as [`catch_unwind`](std::panic::catch_unwind) returns it. Its
+    /// type is `panic`.
     ///
     /// ```
     /// let payload = std::panic::catch_unwind(|| panic!("out of paper")).unwrap_err();
@@ -165,14 +189,26 @@ impl Exception {
         panic_exception(payload)
     }
 
-    /// Says that a called service failed, rather than this one.
+    /// Sets whether the failure happened in a called service instead of this one (default: `false`). Calling this again
+    /// replaces the value.
     #[must_use]
     pub fn remote(mut self, remote: bool) -> Exception {
         self.remote = remote;
         self
     }
 
-    /// Takes the stack frames of a backtrace, at most 100. A backtrace that was not captured adds none.
+    /// Adds the stack frames of a backtrace, at most 100. A backtrace that was not captured adds none. Calling this again
+    /// replaces the frames.
+    ///
+    /// The SDK does not capture backtraces itself. `Backtrace::capture()` does only if `RUST_BACKTRACE` or
+    /// `RUST_LIB_BACKTRACE` is set.
+    ///
+    /// ```
+    /// use std::backtrace::Backtrace;
+    /// use xray_core::Exception;
+    ///
+    /// let exception = Exception::new("OutOfPaper", "tray 2 is empty").backtrace(&Backtrace::force_capture());
+    /// ```
     #[must_use]
     pub fn backtrace(mut self, backtrace: &Backtrace) -> Exception {
         let mut frames = parse_backtrace(&backtrace.to_string());
@@ -182,12 +218,12 @@ impl Exception {
         self
     }
 
-    /// The name of the error's type.
+    /// Returns the name of the error's type. It is empty for an exception that was created from text.
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// The error's text.
+    /// Returns the error's message, without secrets.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -212,14 +248,17 @@ impl Exception {
         (self.stack, self.truncated)
     }
 
-    /// Describes an error whose messages may show this query string of the call's own URL, as the application asked.
+    /// Creates an exception from an error whose messages may contain this query string, that of the call's own URL. The
+    /// application has asked to keep it.
     pub(crate) fn keeping_query(error: &(dyn Error + 'static), query: &str) -> Exception {
         Exception::from_error_with(error, type_by_debug(error), |text| redacted_keeping(text, query))
     }
 
-    /// Says that the messages may hold values of the application, as those of databases do. Unless the recorder
-    /// collects queries (`AWS_XRAY_COLLECT_SQL_QUERIES`), the messages are cut to the kind of error, SQLSTATE and the
-    /// database's own code: to the first line, in which `?` replaces numbers and all that is quoted or in parentheses.
+    /// Marks the messages as possibly containing the application's values, as the errors of databases do.
+    ///
+    /// Unless the recorder collects queries (`AWS_XRAY_COLLECT_SQL_QUERIES`, default: off), the messages are reduced to
+    /// the kind of error, SQLSTATE and the database's own code: only the first line is kept, and `?` replaces numbers,
+    /// quoted text and text in parentheses.
     ///
     /// ```
     /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -235,7 +274,7 @@ impl Exception {
         self
     }
 
-    /// Replaces the values that the messages may hold.
+    /// Replaces the values in messages that are marked as holding values.
     pub(crate) fn without_values(mut self) -> Exception {
         if self.holds_values {
             self.message = without_values(&self.message);
@@ -246,7 +285,7 @@ impl Exception {
         self
     }
 
-    /// An error of a type that the compiler knows, which may be a pointer to a `dyn Error`.
+    /// Creates an exception from an error of a known type, which may be a pointer to a `dyn Error`.
     pub(crate) fn typed<E: Error>(error: &E) -> Exception {
         let kind = match own_name(std::any::type_name::<E>()) {
             Some(name) => name.to_owned(),
@@ -276,7 +315,7 @@ impl Exception {
 }
 
 impl Identity {
-    /// Whether an exception that was recorded below is this one.
+    /// Whether this is the exception that was recorded below.
     pub(crate) fn is(self, below: Identity) -> bool {
         self == below || matches!((self, below), (Identity::Unwinding, Identity::Panic(_)))
     }
@@ -306,59 +345,58 @@ impl<'a> From<&'a (dyn Error + Send + Sync + 'static)> for Exception {
     }
 }
 
-/// A plain text has no type.
+/// Creates an exception without a type.
 impl From<&str> for Exception {
     fn from(message: &str) -> Exception {
         Exception::new("", message)
     }
 }
 
-/// A plain text has no type.
+/// Creates an exception without a type.
 impl From<String> for Exception {
     fn from(message: String) -> Exception {
         Exception::new("", message)
     }
 }
 
-/// The exception of the panic that unwinds this thread, for those who have not caught it.
+/// Returns the exception of the panic that unwinds this thread, for code that has not caught it.
 pub(crate) fn unwinding_exception(message: &str) -> Exception {
     Exception::with_identity(Identity::Unwinding, "panic".to_owned(), message.to_owned())
 }
 
-/// The exception of a panic, from what it carries: the type is `panic`.
+/// Returns the exception of a panic with this payload.
 pub(crate) fn panic_exception(payload: &(dyn std::any::Any + Send)) -> Exception {
     let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => text,
         (_, Some(text)) => text.as_str(),
-        _ => "panic with a value that is not text",
+        _ => "panic with a payload that is not text",
     };
-    // The value moves up in its box: where it lies stays the same, until another panic takes the place.
+    // The payload is boxed, so its address stays the same on the way up. A later panic may reuse the address.
     let place = std::ptr::from_ref(payload).cast::<()>() as usize;
     let mut hasher = DefaultHasher::new();
     (place, message).hash(&mut hasher);
     Exception::with_identity(Identity::Panic(hasher.finish()), "panic".to_owned(), message.to_owned())
 }
 
-/// The text of an error, by its own code.
+/// Returns the text of an error, catching a panic of its own code.
 fn text_of<E: fmt::Display + ?Sized>(error: &E) -> String {
     user_code::text(error, "the error's own text panicked")
 }
 
-/// What caused an error, by its own code.
+/// Returns the source of an error, catching a panic of its own code.
 fn source_of<'e>(error: &'e (dyn Error + 'e)) -> Option<&'e (dyn Error + 'static)> {
     user_code::call(|| error.source()).flatten()
 }
 
-/// Returns an error and what caused it, nearest first, as an [`Exception`] would describe them: ten at most, since
-/// some chains have no end, and without a panic of their own code. For adapters.
+/// Returns an error and its causes, nearest first, as an [`Exception`] describes them. It returns ten at most, since some
+/// chains are endless, and catches panics of the errors' own code. For adapters.
 pub fn error_chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| source_of(*error)).take(MAX_CHAIN)
 }
 
-/// Whether an error says that a limit of this side has run out, somewhere in its chain of causes: the other side did
-/// not fail.
+/// Whether an error or one of its causes says that a time limit of this side has expired, so the other side did not fail.
 ///
-/// Clients have types of their own for that, which are named alike.
+/// Clients have types of their own for this, with similar names.
 pub(crate) fn is_time_limit(error: &(dyn Error + 'static)) -> bool {
     const NAMES: [&str; 4] = ["Elapsed", "ThroughputBelowMinimum", "TimedOut", "Timeout"];
     let is_limit = |error: &(dyn Error + 'static)| match error.downcast_ref::<io::Error>() {
@@ -371,7 +409,7 @@ pub(crate) fn is_time_limit(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| wrapped_by(*error)).take(MAX_CHAIN).any(is_limit)
 }
 
-/// What an error wraps. The source of an `io::Error` is that of the error in it, which it skips.
+/// Returns the error that an error wraps. Unlike `source()`, it does not skip the error inside an `io::Error`.
 fn wrapped_by<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
@@ -386,29 +424,29 @@ fn shortened(text: String, limit: usize) -> String {
     }
 }
 
-/// A `dyn Error` does not tell its type; its `Debug` text nearly always begins with its name or its variant's,
-/// some (`hyper::Error`, `reqwest::Error`) with a path.
+/// Returns the type name of a `dyn Error`, by its `Debug` text. This nearly always starts with the name of the type or
+/// variant, or with a path (`hyper::Error`, `reqwest::Error`).
 fn type_by_debug(error: &(dyn Error + 'static)) -> String {
     if error.is::<std::io::Error>() { IO_ERROR.to_owned() } else { leading_path(error) }
 }
 
-/// Returns the type's name that a `Debug` text begins with, or `Error`.
+/// Returns the type name at the start of a `Debug` text, or `Error`.
 ///
-/// A `Debug` text may be anything, a secret too: a path counts only in the form that derived code gives it, before `(`
-/// or ` {`, or alone as the name of a unit type.
+/// A `Debug` text may be anything, including a secret. A path therefore counts only in the form of derived code: before
+/// `(` or ` {`, or alone as the name of a unit type.
 fn leading_path<T: fmt::Debug + ?Sized>(value: &T) -> String {
-    /// Takes the beginning of the text, then stops the formatting.
-    struct Beginning(String);
-    impl fmt::Write for Beginning {
+    /// Keeps the start of the text, then stops the formatting.
+    struct Start(String);
+    impl fmt::Write for Start {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             self.0.push_str(text);
             if self.0.len() <= MAX_TYPE { Ok(()) } else { Err(fmt::Error) }
         }
     }
-    let mut beginning = Beginning(String::new());
-    // An error means that enough is known. What comes before a panic says nothing.
-    let shown = user_code::call(|| write!(beginning, "{value:?}"));
-    let text = if shown.is_some() { beginning.0 } else { String::new() };
+    let mut start = Start(String::new());
+    // An error means that the start is complete. Text before a panic is not used.
+    let formatted = user_code::call(|| write!(start, "{value:?}"));
+    let text = if formatted.is_some() { start.0 } else { String::new() };
     let end = text.find(|c: char| !matches!(c, '_' | ':') && !c.is_ascii_alphanumeric()).unwrap_or(text.len());
     let (path, rest) = text.split_at(end);
     if is_type(path, rest.is_empty()) && (rest.is_empty() || rest.starts_with('(') || rest.starts_with(" {")) {
@@ -418,8 +456,8 @@ fn leading_path<T: fmt::Debug + ?Sized>(value: &T) -> String {
     }
 }
 
-/// Whether a text is the path of a type. One that is `bare`, without fields, must look like words: letters only. Capitals
-/// and digits alone, as in keys, make a name only when they are few: `IO`.
+/// Whether a text is the path of a type. Without fields (`bare`), its name must consist of letters only and look like a
+/// word. A name of only capitals and digits, as keys have them, must be short, such as `IO`.
 fn is_type(path: &str, bare: bool) -> bool {
     let mut parts = path.rsplit("::");
     let is_name = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !part.contains(':');
@@ -433,8 +471,8 @@ fn is_type(path: &str, bare: bool) -> bool {
     parts.next().is_some_and(is_type_name) && parts.all(is_name)
 }
 
-/// Reads the text of a backtrace, lines `N: label` each followed by `at path:line:column` where known. The
-/// standard library offers no other access to the frames.
+/// Parses the text of a backtrace: lines `N: label`, each followed by `at path:line:column` if known. The standard
+/// library offers no other access to the frames.
 fn parse_backtrace(text: &str) -> Vec<Frame> {
     let mut frames: Vec<Frame> = Vec::new();
     for line in text.lines().map(str::trim) {
@@ -451,7 +489,7 @@ fn parse_backtrace(text: &str) -> Vec<Frame> {
             frames.push(Frame { path: String::new(), line: 0, label: label.to_owned() });
         }
     }
-    // The frames of the recording itself say nothing about the failure.
+    // The frames of the SDK itself say nothing about the failure.
     let own = |frame: &Frame| {
         let label = frame.label.trim_start_matches('<');
         label.starts_with("xray_core::") || label.starts_with("std::backtrace")
@@ -490,13 +528,13 @@ mod tests {
     }
 
     #[test]
-    fn the_type_of_an_exception_loses_its_secrets_too() {
+    fn the_type_of_an_exception_is_redacted_too() {
         assert_eq!(Exception::new("http://h/p?token=s3cret", "").kind(), "http://h/p");
         assert_eq!(Exception::new("app::Error<T>", "").kind(), "app::Error<T>");
     }
 
     #[test]
-    fn an_endless_chain_of_sources_ends() {
+    fn an_endless_chain_of_sources_is_cut() {
         #[derive(Debug)]
         struct Endless;
         impl fmt::Display for Endless {
@@ -513,7 +551,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_read_from_a_backtrace() {
+    fn frames_are_parsed_from_a_backtrace() {
         let text = "   0: xray_core::cause::tests::x\n             at ./src/cause.rs:1:2\n   1: app::work\n             at /app/src/main.rs:83:9\n   2: __libc_start";
         let frames = parse_backtrace(text);
         assert_eq!(frames.len(), 2);
@@ -523,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_taken_from_debug_only_where_it_reads_as_one() {
+    fn a_debug_text_names_the_type_only_if_it_looks_like_one() {
         struct Shown(&'static str);
         impl fmt::Debug for Shown {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

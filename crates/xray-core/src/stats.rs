@@ -1,9 +1,9 @@
-//! What became of everything that was recorded: counts for health checks, dashboards and tests.
+//! Counters of what was sent, dropped and repaired, for health checks, dashboards and tests.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// One count that any thread may raise.
+/// A counter that any thread may increase.
 #[derive(Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -23,23 +23,35 @@ impl fmt::Debug for Counter {
     }
 }
 
-/// Writes each count once: as a field of [`Stats`] for readers and of [`Counters`] for those who count.
+/// Defines each count in one place, as a field of [`Stats`] for readers and of [`Counters`] for the parts that count.
 macro_rules! counts {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
-        /// How much a recorder has sent, lost and repaired since it was built.
+        /// Counts of what a recorder has sent, dropped and repaired since it was built.
         ///
-        /// A document is counted in exactly one of `emitted`, `superseded`, `dropped_queue_full`, `dropped_unsent`,
-        /// `dropped_rejected` and `dropped_oversize` as soon as its fate is known; what is missing from their sum is
-        /// still queued. An [`Emitter`](crate::emit::Emitter) from outside this crate counts through its
-        /// [`EmitterContext`](crate::emit::EmitterContext), or not at all.
-        /// Each field is read on its own, so under load they may be some documents apart.
+        /// Each document is counted in exactly one of `emitted`, `superseded`, `dropped_queue_full`, `dropped_unsent`,
+        /// `dropped_rejected` and `dropped_oversize` once its fate is known. Until then it is queued. An
+        /// [`Emitter`](crate::emit::Emitter) outside this crate counts through its
+        /// [`EmitterContext`](crate::emit::EmitterContext), or not at all. Counts only increase. Each field is read on
+        /// its own, so under load they may differ by some documents.
+        ///
+        /// ```
+        /// use std::time::Duration;
+        /// use xray_core::Recorder;
+        ///
+        /// fn is_losing_documents(recorder: &Recorder) -> bool {
+        ///     let stats = recorder.stats();
+        ///     stats.dropped_queue_full + stats.dropped_unsent + stats.refused > 0
+        /// }
+        /// # let (recorder, _) = Recorder::in_memory();
+        /// # assert!(!is_losing_documents(&recorder));
+        /// ```
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Stats {
             $($(#[$doc])+ pub $name: u64,)+
         }
 
-        /// Where the parts of a recorder count what [`Stats`] shows.
+        /// The counters behind [`Stats`].
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)+
@@ -54,46 +66,46 @@ macro_rules! counts {
 }
 
 counts! {
-    /// Documents that the kernel took for the daemon. UDP tells no more: a daemon that is absent, or too
-    /// slow for its receive buffer, loses documents which are counted here. With an emitter that sends by HTTP:
-    /// documents that the receiver accepted.
+    /// Documents that the kernel accepted for the daemon. UDP does not report more: documents that are lost because the
+    /// daemon is absent or too slow for its receive buffer count here as well. With an emitter that sends by HTTP, these
+    /// are documents that the receiver accepted.
     emitted,
-    /// Bytes of the documents in `emitted`, each with its header line.
+    /// The size of the documents in `emitted` in bytes, including their header lines.
     bytes,
     /// Documents dropped because the queue in front of the sender thread was full.
     dropped_queue_full,
-    /// Documents dropped because they could not be sent: no route, a daemon's name that does not resolve, no
-    /// time left at shutdown.
+    /// Documents dropped because they could not be sent: there was no route, the daemon's name did not resolve, or no
+    /// time was left at shutdown.
     dropped_unsent,
-    /// Documents dropped because the receiver refused them: a collector or the X-Ray service, by HTTP.
+    /// Documents dropped because the receiver rejected them: a collector or the X-Ray service, by HTTP.
     dropped_rejected,
-    /// Documents dropped because they are larger than a datagram may be.
+    /// Documents dropped because they are too large for a datagram.
     dropped_oversize,
-    /// How often the kernel reported that nobody listens at the daemon's address. Each report stands for an
-    /// earlier document, counted in `emitted`, which was lost; not each loss is reported.
+    /// Reports of the kernel that no daemon listens at its address. Each report means that an earlier document, counted
+    /// in `emitted`, was lost. Not every loss is reported.
     refused,
-    /// Documents that hold only entities in progress, and were not sent because the receiver could not replace them
-    /// later. The finished entities follow.
+    /// Documents with only entities in progress that were not sent, because the receiver cannot replace them later. The
+    /// finished entities follow.
     superseded,
-    /// Spans that a collector refused out of accepted requests. Their documents are counted in `emitted`.
+    /// Spans that a collector rejected from accepted requests. Their documents count in `emitted`.
     rejected_spans,
     /// Retries of requests to a collector or the X-Ray service.
     retries,
-    /// Traces that were recorded and not kept: nothing failed in them, and they were not slow.
+    /// Traces that tail sampling recorded and did not keep: nothing in them failed, and they were not slow.
     traces_discarded,
-    /// Documents that lost parts, such as metadata or stack frames, to fit into a datagram.
+    /// Documents that were trimmed to fit into a datagram: they lost parts such as metadata or stack frames.
     trimmed,
-    /// Values written to a segment or subsegment after it was closed, and ignored.
+    /// Writes to a segment or subsegment that were ignored because it was closed.
     late_writes,
-    /// Annotations ignored because their segment or subsegment had 50 already, all that X-Ray indexes, or 52 KiB
-    /// of them, so that they fit into a document.
+    /// Annotations ignored because their segment or subsegment already had 50, the number that X-Ray indexes, or 52 KiB
+    /// of them, the size that fits into a document.
     annotations_dropped,
-    /// Metadata values ignored, or replaced by a marker with their size, because their segment or subsegment had
-    /// 1,000 values or 256 KiB of them already.
+    /// Metadata values ignored, or replaced by a marker with their size, because their segment or subsegment already had
+    /// 1,000 values or 256 KiB of them.
     metadata_dropped,
-    /// Exceptions ignored because their segment or subsegment had 32 already. Its flags are set all the same.
+    /// Exceptions ignored because their segment or subsegment already had 32. The flags of the entity are set anyway.
     exceptions_dropped,
-    /// Names of segments and subsegments that had characters or a length X-Ray refuses.
+    /// Names of segments and subsegments that were changed because X-Ray rejects their characters or length.
     names_repaired,
 }
 

@@ -1,4 +1,4 @@
-//! What `fault`, `error` and the `try_` forms take: errors of every common form.
+//! The trait by which `fault`, `error` and the `try_` functions accept errors of every common form.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -7,11 +7,11 @@ use std::fmt;
 use crate::cause::Exception;
 use crate::user_code;
 
-/// What can be recorded as an [`Exception`]: any [`Error`] and references to it, a boxed `dyn Error`, the reports of
-/// `anyhow` and `eyre`, and text.
+/// A value that can be recorded as an [`Exception`]: any [`Error`] and references to it, a boxed `dyn Error`, the reports
+/// of `anyhow` and `eyre`, and text.
 ///
-/// The exception has the name of the error's own type where the compiler knows it. Of a `dyn Error` it is the name
-/// that its `Debug` text begins with.
+/// The exception has the name of the error's type if the compiler knows it. For a `dyn Error`, it is the name at the start
+/// of its `Debug` text. Text has no type. The `source()` chain of an error is recorded as well.
 ///
 /// ```
 /// # use std::error::Error;
@@ -25,21 +25,38 @@ use crate::user_code;
 /// segment.fault("no such order");
 /// ```
 ///
-/// For a type that has text and no more, use [`Exception::from_display`] or [`Exception::from_debug`]. The parameter `M`
-/// says which form an error has; the compiler finds it.
+/// A report of `anyhow` is recorded with its context and its causes:
+///
+/// ```
+/// use anyhow::Context;
+///
+/// let (recorder, traces) = xray_core::Recorder::in_memory();
+/// let segment = recorder.begin("shop");
+/// if let Err(error) = "x".parse::<u8>().context("reading the quantity") {
+///     segment.error(&error);
+/// }
+/// segment.close();
+/// let trace = traces.take().single();
+/// let exceptions = &trace.root().json()["cause"]["exceptions"];
+/// assert_eq!(exceptions[0]["message"], "reading the quantity");
+/// assert_eq!(exceptions[1]["message"], "invalid digit found in string");
+/// ```
+///
+/// For a type that is not an `Error`, use [`Exception::from_display`] or [`Exception::from_debug`]. The type parameter `M`
+/// is the form of the error; the compiler infers it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be recorded as an exception",
     label = "neither an `Error` nor text",
-    note = "errors, references to errors, `Box<dyn Error>`, `anyhow::Error`, `eyre::Report`, `&str` and `String` are \
-            recorded as they are",
-    note = "of a type that only implements `Display`, record `xray_core::Exception::from_display(&value)`; \
-            of a value of another kind, record `xray_core::Exception::new(\"Type\", \"message\")`"
+    note = "errors, references to errors, `Box<dyn Error>`, `anyhow::Error`, `eyre::Report`, `&str` and `String` can be \
+            recorded directly",
+    note = "for a type that only implements `Display`, record `xray_core::Exception::from_display(&value)`; \
+            for any other value, record `xray_core::Exception::new(\"Type\", \"message\")`"
 )]
 pub trait ToException<M> {
-    /// The exception that describes this error.
+    /// Returns an exception that describes this error.
     fn to_exception(&self) -> Exception;
 
-    /// As [`to_exception`](ToException::to_exception), without a copy where possible.
+    /// Converts this error into an exception, without a copy if possible.
     fn into_exception(self) -> Exception
     where
         Self: Sized,
@@ -62,7 +79,7 @@ pub mod form {
     #[derive(Debug)]
     #[non_exhaustive]
     pub enum Boxed {}
-    /// A report, which gives access to the error that it holds: of `anyhow` or `eyre`.
+    /// A report of `anyhow` or `eyre`, which gives access to the error that it contains.
     #[derive(Debug)]
     #[non_exhaustive]
     pub enum Report {}
@@ -132,7 +149,7 @@ impl ToException<form::Boxed> for &Box<dyn Error + Send + Sync> {
     }
 }
 
-/// Both bounds: an `Arc<dyn Error + Send + Sync>` has one of them, and is an `Error` itself.
+// Both bounds are necessary: an `Arc<dyn Error + Send + Sync>` satisfies one of them, and is an `Error` itself.
 impl<R> ToException<form::Report> for R
 where
     R: AsRef<dyn Error> + AsRef<dyn Error + Send + Sync>,
@@ -155,8 +172,8 @@ macro_rules! text {
 }
 text!(&str, &&str, String, &String, Cow<'_, str>, &Cow<'_, str>, Box<str>);
 
-/// The name of a type without its path and parameters, behind references and smart pointers. `None` for a
-/// `dyn Error`, whose name does not say what it is.
+/// Returns the name of a type without its path and parameters, and without references and smart pointers around it.
+/// Returns `None` for a `dyn Error`, whose name says nothing about the error.
 pub(crate) fn own_name(path: &'static str) -> Option<&'static str> {
     let mut path = path;
     loop {
@@ -174,20 +191,20 @@ pub(crate) fn own_name(path: &'static str) -> Option<&'static str> {
     path[..end].rsplit("::").next()
 }
 
-/// Whether the `Debug` text is that of an `io::Error`, which does not begin with its name.
+/// Whether the `Debug` text is that of an `io::Error`, which does not start with its name.
 pub(crate) fn is_io_error(error: &dyn Error) -> bool {
-    /// Compares with the beginnings, then stops the formatting.
-    struct Beginning(String);
-    impl fmt::Write for Beginning {
+    /// Keeps the start of the text, then stops the formatting.
+    struct Start(String);
+    impl fmt::Write for Start {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             self.0.push_str(text);
             if self.0.len() < 16 { Ok(()) } else { Err(fmt::Error) }
         }
     }
-    let mut beginning = Beginning(String::new());
-    // An error means that enough is known.
-    let _ = user_code::call(|| fmt::Write::write_fmt(&mut beginning, format_args!("{error:?}")));
-    ["Os { code: ", "Custom { kind: ", "Kind("].iter().any(|known| beginning.0.starts_with(known))
+    let mut start = Start(String::new());
+    // An error means that the start is complete.
+    let _ = user_code::call(|| fmt::Write::write_fmt(&mut start, format_args!("{error:?}")));
+    ["Os { code: ", "Custom { kind: ", "Kind("].iter().any(|known| start.0.starts_with(known))
 }
 
 #[cfg(test)]
@@ -241,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_are_the_errors_that_they_hold() {
+    fn reports_are_recorded_as_the_errors_that_they_contain() {
         let jam = ("Jam".to_owned(), "paper jam".to_owned());
         assert_eq!(kind(anyhow::Error::new(Jam)), jam);
         assert_eq!(kind(&anyhow::Error::new(Jam)), jam);
@@ -269,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn an_io_error_is_known_behind_any_pointer() {
+    fn an_io_error_is_recognised_behind_any_pointer() {
         use std::io::{Error as Io, ErrorKind};
         let not_found = || Io::from(ErrorKind::NotFound);
         for io in [not_found(), Io::other("jam"), Io::from_raw_os_error(2)] {

@@ -1,4 +1,4 @@
-//! What the SDK reports about itself, and who receives it.
+//! The SDK's log about itself: its lines, and the sinks that receive them.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -15,7 +15,7 @@ mod child;
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
-/// A recorder that reads no environment, and all that it reports, with the cause of each line.
+/// Returns a recorder that ignores the environment, its emitter, and its log lines, each with its cause.
 fn reporting(sampler: impl Sampler, level: Option<Level>) -> (Recorder, MemoryEmitter, Lines) {
     let (lines, emitter) = (Lines::default(), MemoryEmitter::new());
     let sink = lines.clone();
@@ -32,7 +32,7 @@ fn taken(lines: &Lines) -> Vec<String> {
 }
 
 #[test]
-fn a_request_makes_no_line_unless_a_level_asks_for_it() {
+fn a_request_logs_nothing_below_the_level_debug() {
     for (level, want) in [(None, 0), (Some(Level::Error), 0), (Some(Level::Warn), 0), (Some(Level::Debug), 3)] {
         let (recorder, _, lines) = reporting(Always, level);
         let segment = recorder.begin("shop");
@@ -44,7 +44,7 @@ fn a_request_makes_no_line_unless_a_level_asks_for_it() {
 }
 
 #[test]
-fn the_environment_asks_for_lines_as_the_builder_does() {
+fn the_environment_sets_the_level_as_the_builder_does() {
     for (variable, value, want) in [
         ("AWS_XRAY_LOG_LEVEL", "debug", 2),
         ("AWS_XRAY_DEBUG_MODE", "1", 2),
@@ -66,7 +66,7 @@ fn the_environment_asks_for_lines_as_the_builder_does() {
 }
 
 #[test]
-fn each_decision_is_a_line_with_its_trace_and_why() {
+fn each_decision_is_logged_with_its_trace_and_reason() {
     let (recorder, _, lines) = reporting(Rules::new(FixedTarget(0), Rate(0.0)), Some(Level::Debug));
     let root = "1-5759e988-bd862e3fe1be46a994272793";
     let segment = recorder.begin("shop");
@@ -86,7 +86,7 @@ fn each_decision_is_a_line_with_its_trace_and_why() {
 }
 
 #[test]
-fn each_decision_of_lambda_is_a_line() {
+fn each_decision_of_lambda_is_logged() {
     let (recorder, _, lines) = reporting(Always, Some(Level::Debug));
     let root = "1-5759e988-bd862e3fe1be46a994272793";
     for (sampled, want) in [(1, "sampled"), (0, "not sampled")] {
@@ -100,7 +100,7 @@ fn each_decision_of_lambda_is_a_line() {
 }
 
 #[test]
-fn each_document_is_a_line_with_its_trace_entity_size_and_number_of_entities() {
+fn each_document_is_logged_with_its_trace_entity_size_and_number_of_entities() {
     let (recorder, emitter, lines) = reporting(Always, Some(Level::Debug));
     let segment = recorder.begin("shop");
     let trace = segment.trace_id().unwrap();
@@ -121,11 +121,11 @@ fn each_document_is_a_line_with_its_trace_entity_size_and_number_of_entities() {
 }
 
 #[test]
-fn each_document_that_is_held_back_or_dropped_is_a_line_that_says_why() {
+fn each_document_that_is_held_back_or_dropped_is_logged_with_the_reason() {
     let (recorder, _, lines) = reporting(TailSampler::failures(), Some(Level::Debug));
     let segment = recorder.begin("shop");
     let trace = segment.trace_id().unwrap();
-    // More than a trace holds before the complete ones are sent.
+    // One more than a trace holds before complete ones are sent.
     for _ in 0..101 {
         segment.subsegment("load").close();
     }
@@ -144,7 +144,7 @@ fn each_document_that_is_held_back_or_dropped_is_a_line_that_says_why() {
 }
 
 #[test]
-fn each_write_that_came_too_late_is_a_line() {
+fn each_late_write_is_logged() {
     let (recorder, _, lines) = reporting(Always, Some(Level::Debug));
     let segment = recorder.begin("shop");
     let subsegment = segment.subsegment("load");
@@ -160,7 +160,7 @@ fn each_write_that_came_too_late_is_a_line() {
 }
 
 #[test]
-fn each_bad_key_and_name_is_reported_once_with_what_became_of_it() {
+fn each_invalid_key_and_name_is_logged_once_with_its_replacement() {
     let (recorder, _, lines) = reporting(Always, None);
     for _ in 0..2 {
         let segment = recorder.begin("shop (eu)");
@@ -182,7 +182,7 @@ fn each_bad_key_and_name_is_reported_once_with_what_became_of_it() {
 }
 
 #[test]
-fn what_outsiders_send_does_not_fill_the_log() {
+fn names_from_clients_do_not_fill_the_log() {
     let (recorder, _, lines) = reporting(Always, None);
     for n in 0..1_000 {
         recorder.begin(format!("host<{n}>")).close();
@@ -192,7 +192,7 @@ fn what_outsiders_send_does_not_fill_the_log() {
 }
 
 #[test]
-fn causes_of_a_sampler_from_outside_have_its_own_word() {
+fn a_users_sampler_reports_with_a_cause_of_its_own() {
     struct Speaks;
     impl Sampler for Speaks {
         fn decide(&self, _: &xray_core::sampling::SamplingRequest<'_>) -> xray_core::sampling::Decision {
@@ -208,7 +208,7 @@ fn causes_of_a_sampler_from_outside_have_its_own_word() {
 }
 
 #[test]
-fn a_host_pattern_that_never_matches_is_reported_once() {
+fn a_host_pattern_that_never_matches_is_logged_once() {
     let regular = "host pattern \"^api\\\\..*$\" never matches: it looks like a regular expression, and patterns know * \
                    and ? only. Write a host with * and ?, such as \"*.example.com\"";
     let rules = Rules::default()
@@ -216,26 +216,26 @@ fn a_host_pattern_that_never_matches_is_reported_once() {
         .rule(Rule::new(FixedTarget(0), Rate(0.0)).host("https://*.example.com"))
         .rule(Rule::new(FixedTarget(0), Rate(0.0)).host("*.example.com:443"));
     let (recorder, _, lines) = reporting(rules, None);
-    let said = taken(&lines);
-    assert_eq!(said[0], format!("pattern: {regular}"));
-    assert!(said[1].contains("\"https://*.example.com\" never matches: it has a scheme"), "{said:?}");
-    assert_eq!(said.len(), 2);
+    let logged = taken(&lines);
+    assert_eq!(logged[0], format!("pattern: {regular}"));
+    assert!(logged[1].contains("\"https://*.example.com\" never matches: it has a scheme"), "{logged:?}");
+    assert_eq!(logged.len(), 2);
 
-    // A layer's own, by the recorder that it uses.
+    // A pattern of a layer is logged by the recorder that it uses.
     let options = ServerOptions::new(Naming::dynamic("shop").matching("api.example.com/v1"));
     for _ in 0..2 {
         let incoming = ServerRequest::begin(&recorder, &options, &ServerRequestInfo::default());
         drop(incoming);
     }
-    let said = taken(&lines);
-    assert!(said[0].contains("\"api.example.com/v1\" never matches: it has a path"), "{said:?}");
-    assert_eq!(said.len(), 1);
+    let logged = taken(&lines);
+    assert!(logged[0].contains("\"api.example.com/v1\" never matches: it has a path"), "{logged:?}");
+    assert_eq!(logged.len(), 1);
 }
 
 #[test]
-fn a_host_pattern_is_reported_when_it_is_set_without_making_a_recorder() {
+fn a_host_pattern_is_checked_when_it_is_set_without_making_a_recorder() {
     if !child::is_child() {
-        let test = "a_host_pattern_is_reported_when_it_is_set_without_making_a_recorder";
+        let test = "a_host_pattern_is_checked_when_it_is_set_without_making_a_recorder";
         let (_, err) = child::run(test, &[]);
         assert!(err.contains("[ERROR] host pattern \"https://*.example.com\" never matches"), "{err}");
         assert!(!err.contains("too late"), "{err}");
@@ -249,5 +249,5 @@ fn a_host_pattern_is_reported_when_it_is_set_without_making_a_recorder() {
     let _flush = recorder.build().unwrap().install();
     assert!(lines.lock().unwrap().is_empty());
     let _another = Naming::dynamic("shop").matching("https://*.example.com");
-    assert_eq!(taken(&lines).len(), 1, "the process's recorder has a function now");
+    assert_eq!(taken(&lines).len(), 1, "the recorder of the process now has a function");
 }
