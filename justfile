@@ -1,4 +1,4 @@
-# The commands people use: `just` lists them. Each is one line of cargo; `just` itself is optional.
+# The commands people use: `just` lists them. `just` itself is optional: each recipe is a line or two to copy.
 
 default:
     @just --list
@@ -11,7 +11,26 @@ test *ARGS:
 lint:
     cargo fmt --all
     cargo clippy --workspace --all-targets --all-features -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
+    RUSTDOC="$PWD/.ci/docsrs" RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
+
+# Builds the documentation as docs.rs does, and opens it.
+doc:
+    RUSTDOC="$PWD/.ci/docsrs" cargo doc --workspace --no-deps --all-features --open
+
+# Checks links in Markdown files, and spelling; needs typos (`pip install typos`).
+text:
+    .ci/links
+    typos
+
+# Checks what a release depends on: metadata, lowest versions of dependencies, their types in the public API.
+release-checks:
+    .ci/metadata
+    .ci/minimal-versions
+    .ci/public-dependencies
+
+# Writes docs/public-dependencies.md after a change of the public API.
+public-dependencies:
+    .ci/public-dependencies --write
 
 # Reports idioms to rewrite, and circles among core's modules.
 report:
@@ -27,7 +46,7 @@ conformance:
     cargo run -p xray-tests --bin conformance -- vectors tests/vectors
     cargo run -p xray-tests --bin conformance -- golden tests/golden
 
-# Runs an example: shop, sampling, aws or lambda.
+# Runs an example: shop, sampling, shutdown, otlp, aws or lambda.
 example NAME *ARGS:
     cargo run --example {{NAME}} -- {{ARGS}}
 
@@ -39,6 +58,6 @@ local *ARGS:
 bench *ARGS:
     cargo bench -p xray-benches {{ARGS}}
 
-# Fuzzes one target for some seconds; needs cargo-fuzz.
+# Fuzzes headers, sampling_rules, connection_strings or documents for some seconds; needs cargo-fuzz.
 fuzz TARGET SECONDS="20":
-    cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} -- -max_total_time={{SECONDS}}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none {{TARGET}} -- -max_total_time={{SECONDS}}

@@ -73,3 +73,8 @@ pub use service::XRayService;
 pub use transform::XRay;
 pub use xray_core::Naming;
 pub use xray_core::http::{MatchedRoute, Scheme};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

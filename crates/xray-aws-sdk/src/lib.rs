@@ -95,6 +95,7 @@ pub use http_client::XRayHttpClient;
 pub use interceptor::XRayInterceptor;
 pub use opt_out::{Untraced, WithoutHeader};
 
+/// Compiles the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -58,6 +58,8 @@
 //! | `AWS_XRAY_COLLECT_SQL_QUERIES` | records the text of queries, literals replaced |
 //! | `AWS_LOG_GROUP` | the group of CloudWatch logs that segments refer to, in the place of those that plugins find |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod arena;
 mod aws;
 mod buffer;
@@ -109,3 +111,8 @@ pub use to_exception::form;
 pub use w3c::{Propagation, TRACEPARENT, TRACESTATE, TraceParent};
 /// What metadata is serialised with: for crates that need no other use of serde.
 pub use {serde, serde_json};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

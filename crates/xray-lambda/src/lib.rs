@@ -92,7 +92,7 @@ pub use init::Init;
 pub use service::XRayLambda;
 pub use sqs::SqsRecord;
 
-/// The example of the README is compiled, too.
+/// Compiles the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -108,6 +108,7 @@ pub use style::Style;
 pub use trace::{Node, Trace};
 pub use waterfall::{printer, render};
 
+/// Compiles the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

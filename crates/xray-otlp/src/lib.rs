@@ -38,6 +38,8 @@
 //! `docs/otlp.md` in the repository has the table. OTLP has no spans in progress: an announced or still open entity
 //! becomes a span when it ends.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod attributes;
 mod background;
 mod backoff;
