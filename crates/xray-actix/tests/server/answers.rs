@@ -11,49 +11,7 @@ use actix_web::{App, Error, HttpResponse, HttpServer, ResponseError};
 use serde_json::json;
 use xray_core::sampling::Never;
 
-use crate::support::{self, ask, recorder_with, serve, serve_by, shop, start, xray};
-
-#[tokio::test]
-async fn each_status_is_recorded_with_its_flags() {
-    let (xray, mut documents) = xray("shop");
-    let status = async |status: Path<u16>| HttpResponse::build(StatusCode::from_u16(*status).unwrap()).body("body");
-    let address = serve(xray, move |app| {
-        app.route("/status/{status}", get().to(status));
-    });
-    for (status, flags) in [
-        (200, json!({})),
-        (201, json!({})),
-        (302, json!({})),
-        (404, json!({"error": true})),
-        (429, json!({"error": true, "throttle": true})),
-        (500, json!({"fault": true})),
-        (503, json!({"fault": true})),
-    ] {
-        let path = format!("/status/{status}");
-        assert_eq!(support::get(address, &path).await.status, status);
-        let expected = shop(&path, json!({"status": status, "content_length": 4}), flags);
-        assert_eq!(documents.next().await, expected);
-    }
-    // What no route takes is recorded, too.
-    assert_eq!(support::get(address, "/nowhere?token=s3cret").await.status, 404);
-    let expected = shop("/nowhere", json!({"status": 404, "content_length": 0}), json!({"error": true}));
-    assert_eq!(documents.next().await, expected);
-    documents.assert_empty();
-}
-
-#[tokio::test]
-async fn a_caller_s_trace_is_continued() {
-    let (xray, mut documents) = xray("shop");
-    let address = serve(xray, |app| {
-        app.route("/", get().to(async || xray_core::current().id().unwrap().to_string()));
-    });
-    let header = "X-AMZN-trace-id: Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
-    let answer = ask(address, "GET /", &[header]).await.unwrap();
-    let document = documents.raw().await;
-    assert_eq!(document["trace_id"], "1-5759e988-bd862e3fe1be46a994272793");
-    assert_eq!(document["parent_id"], "53995c3f42cd8ad8");
-    assert_eq!(document["id"], *answer.body);
-}
+use crate::support::{self, ask, recorder_with, serve, shop, start, xray};
 
 #[derive(Debug)]
 struct ServiceError(std::num::ParseIntError);
@@ -160,63 +118,4 @@ async fn an_error_of_a_middleware_inside_is_recorded_and_passes() {
         }
     }
     documents.assert_empty();
-}
-
-#[tokio::test]
-async fn a_panic_is_recorded_and_the_next_request_of_the_worker_is_served() {
-    let (xray, mut documents) = xray("shop");
-    let panics = async || -> &'static str {
-        let _open = xray_core::subsegment("open");
-        let entered = xray_core::current().enter();
-        // Not even a guard that is never dropped may leave its entity behind.
-        std::mem::forget(entered);
-        panic!("boom")
-    };
-    let clean =
-        async || if xray_core::current().id() == xray_core::current_segment().id() { "clean" } else { "soiled" };
-    let address = serve(xray, move |app| {
-        app.route("/panic", get().to(panics)).route("/clean", get().to(clean));
-    });
-    for _ in 0..3 {
-        assert_eq!(ask(address, "GET /panic", &[]).await, None);
-        let document = documents.next().await;
-        assert_eq!(document["fault"], true);
-        assert_eq!(document["cause"], json!([["panic", "boom"]]));
-        assert_eq!(document["subsegments"][0]["name"], "open");
-        assert_eq!(document["http"].get("response"), None);
-        assert_eq!(support::get(address, "/clean").await.body, "clean");
-        assert_eq!(documents.next().await, shop("/clean", json!({"status": 200, "content_length": 5}), json!({})));
-    }
-    documents.assert_empty();
-}
-
-#[tokio::test]
-async fn a_panic_of_one_request_does_not_touch_the_others_of_its_worker() {
-    let (xray, mut documents) = xray("shop");
-    let (begun, go_on) =
-        (std::sync::Arc::new(tokio::sync::Notify::new()), std::sync::Arc::new(tokio::sync::Notify::new()));
-    let address = serve_by(1, xray, {
-        let (begun, go_on) = (begun.clone(), go_on.clone());
-        move |app| {
-            let (begun, go_on) = (begun.clone(), go_on.clone());
-            let waits = move || {
-                let (begun, go_on) = (begun.clone(), go_on.clone());
-                async move {
-                    begun.notify_one();
-                    go_on.notified().await;
-                    xray_core::annotate("mine", true);
-                    "ok"
-                }
-            };
-            app.route("/waits", get().to(waits)).route("/panic", get().to(async || -> &'static str { panic!("boom") }));
-        }
-    });
-    let waiting = tokio::spawn(async move { support::get(address, "/waits").await });
-    begun.notified().await;
-    assert_eq!(ask(address, "GET /panic", &[]).await, None);
-    assert_eq!(documents.next().await["cause"], json!([["panic", "boom"]]));
-    go_on.notify_one();
-    assert_eq!(waiting.await.unwrap().body, "ok");
-    let more = json!({"annotations": {"mine": true}});
-    assert_eq!(documents.next().await, shop("/waits", json!({"status": 200, "content_length": 2}), more));
 }

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
 
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BoxBody, MessageBody, SizedStream};
@@ -12,10 +11,9 @@ use actix_web::test::TestRequest;
 use actix_web::web::{self, Bytes, get};
 use futures_util::{StreamExt, stream};
 use serde_json::json;
-use tokio::sync::mpsc;
 use xray_actix::{XRay, XRayBody};
 
-use crate::support::{ask, read_until, send, serve, shop, xray};
+use crate::support::{ask, serve, shop, xray};
 
 /// Runs `response` through the middleware.
 async fn answered<B: MessageBody + 'static>(xray: &XRay, response: HttpResponse<B>) -> XRayBody<B> {
@@ -26,110 +24,6 @@ async fn answered<B: MessageBody + 'static>(xray: &XRay, response: HttpResponse<
     let service = xray.new_transform(&inner).await.unwrap();
     let response: ServiceResponse<_> = service.call(TestRequest::get().to_srv_request()).await.unwrap();
     response.into_body()
-}
-
-#[tokio::test]
-async fn a_streamed_body_belongs_to_the_request_until_its_end() {
-    let (xray, mut documents) = xray("shop");
-    let (sender, receiver) = mpsc::channel::<&'static str>(1);
-    let chunks = Arc::new(Mutex::new(Some(receiver)));
-    let address = serve(xray, move |app| {
-        let chunks = chunks.clone();
-        let streamed = move || {
-            let receiver = chunks.lock().unwrap().take().unwrap();
-            let chunks = stream::unfold(receiver, async |mut receiver| {
-                let chunk = receiver.recv().await?;
-                xray_core::subsegment(format!("chunk {chunk}")).close();
-                Some((Ok::<_, Infallible>(Bytes::from(chunk)), receiver))
-            });
-            std::future::ready(HttpResponse::Ok().streaming(chunks))
-        };
-        app.route("/stream", get().to(streamed));
-    });
-    let mut stream = send(address, "GET /stream", &[]).await;
-    assert!(read_until(&mut stream, "\r\n\r\n").await.contains("transfer-encoding: chunked"));
-    for chunk in ["one", "two"] {
-        sender.send(chunk).await.unwrap();
-        read_until(&mut stream, &format!("{chunk}\r\n")).await;
-        documents.assert_empty();
-    }
-    drop(sender);
-    read_until(&mut stream, "0\r\n\r\n").await;
-    let more = json!({"subsegments": [{"name": "chunk one"}, {"name": "chunk two"}]});
-    assert_eq!(documents.next().await, shop("/stream", json!({"status": 200}), more));
-}
-
-#[tokio::test]
-async fn a_body_that_fails_is_a_fault_and_aborted() {
-    let (xray, mut documents) = xray("shop");
-    let failing = async || {
-        let chunks = [Ok(Bytes::from("part")), Err(std::io::Error::other("disk on fire"))];
-        HttpResponse::Ok().streaming(stream::iter(chunks))
-    };
-    let address = serve(xray, move |app| {
-        app.route("/fails", get().to(failing));
-    });
-    let answer = ask(address, "GET /fails", &[]).await;
-    assert!(answer.is_none_or(|answer| !answer.body.ends_with("0\r\n\r\n")), "an end that there is not");
-    let more = json!({
-        "fault": true,
-        "cause": [["io::Error", "disk on fire"]],
-        "metadata": {"xray": {"aborted": true}},
-    });
-    assert_eq!(documents.next().await, shop("/fails", json!({"status": 200}), more));
-    documents.assert_empty();
-}
-
-#[tokio::test]
-async fn a_body_that_panics_is_a_fault_and_the_worker_stays_clean() {
-    let (xray, mut documents) = xray("shop");
-    let panics = async || {
-        HttpResponse::Ok().streaming(stream::poll_fn(|_| -> std::task::Poll<Option<Result<Bytes, Infallible>>> {
-            panic!("in the body")
-        }))
-    };
-    let address = serve(xray, move |app| {
-        app.route("/panics", get().to(panics)).route("/ok", get().to(async || "ok"));
-    });
-    ask(address, "GET /panics", &[]).await;
-    let more = json!({
-        "fault": true,
-        "cause": [["panic", "in the body"]],
-        "metadata": {"xray": {"aborted": true}},
-    });
-    assert_eq!(documents.next().await, shop("/panics", json!({"status": 200}), more));
-    assert_eq!(ask(address, "GET /ok", &[]).await.unwrap().body, "ok");
-    assert_eq!(documents.next().await, shop("/ok", json!({"status": 200, "content_length": 2}), json!({})));
-    documents.assert_empty();
-}
-
-#[tokio::test]
-async fn responses_without_a_body_close_with_their_head() {
-    let (xray, mut documents) = xray("shop");
-    let address = serve(xray, |app| {
-        let endless = async || HttpResponse::Ok().streaming(stream::pending::<Result<Bytes, Infallible>>());
-        app.route("/ok", web::head().to(async || "ok"))
-            .route("/stream", web::head().to(endless))
-            .route("/200", get().to(HttpResponse::Ok))
-            .route("/204", get().to(HttpResponse::NoContent))
-            .route("/304", get().to(async || HttpResponse::NotModified().insert_header(("etag", "\"7\"")).finish()));
-    });
-    for (method, path, response) in [
-        ("HEAD", "/ok", json!({"status": 200, "content_length": 2})),
-        ("HEAD", "/stream", json!({"status": 200})),
-        ("GET", "/200", json!({"status": 200, "content_length": 0})),
-        ("GET", "/204", json!({"status": 204})),
-        ("GET", "/304", json!({"status": 304})),
-    ] {
-        // Only the head is waited for: the stream has no end.
-        let mut stream = send(address, &format!("{method} {path}"), &[]).await;
-        let head = read_until(&mut stream, "\r\n\r\n").await;
-        assert_eq!(head.split(' ').nth(1), Some(&*response["status"].to_string()), "{method} {path}");
-        let mut expected = shop(path, response, json!({}));
-        expected["http"]["request"]["method"] = method.into();
-        assert_eq!(documents.next().await, expected, "{method} {path}");
-    }
-    documents.assert_empty();
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Where the segment is current, and for whom.
 
-use std::collections::{HashMap, HashSet};
 use std::future::ready;
 use std::sync::{Arc, Mutex};
 
@@ -10,15 +9,13 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::test::{TestRequest, call_and_read_body, init_service};
 use actix_web::web::{self, Path, get};
 use actix_web::{App, HttpServer, rt};
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
-use tokio::task::yield_now;
 use xray_actix::{XRay, XRaySegment};
 use xray_core::FutureExt;
 use xray_core::sampling::Never;
 
-use crate::support::{self, Global, get as ask, recorder_with, serve, serve_by, shop, start, xray};
+use crate::support::{Global, get as ask, recorder_with, serve, shop, start, xray};
 
 const OK: fn() -> Value = || json!({"status": 200, "content_length": 2});
 
@@ -105,26 +102,6 @@ async fn inner_middleware_runs_in_the_segment_and_outer_does_not() {
 }
 
 #[tokio::test]
-async fn futures_that_run_together_are_siblings() {
-    let (xray, mut documents) = xray("shop");
-    let handler = async || {
-        let load = async |number: u32| {
-            yield_now().await;
-            xray_core::annotate("number", number);
-        };
-        join_all((0..3).map(|number| load(number).in_subsegment(format!("load {number}")))).await;
-        "ok"
-    };
-    let address = serve(xray, move |app| {
-        app.route("/", get().to(handler));
-    });
-    ask(address, "/").await;
-    let siblings: Value =
-        (0..3).map(|number| json!({"name": format!("load {number}"), "annotations": {"number": number}})).collect();
-    assert_eq!(documents.next().await, shop("/", OK(), json!({"subsegments": siblings})));
-}
-
-#[tokio::test]
 async fn a_spawned_task_has_the_context_only_if_it_is_carried_there() {
     let (xray, mut documents) = xray("shop");
     let handler = async || {
@@ -156,67 +133,6 @@ async fn a_middleware_on_a_scope_records_what_the_scope_serves() {
     assert_eq!(ask(address, "/inside/deep/user/7").await.body, "07");
     assert_eq!(documents.next().await, shop("/inside/deep/user/7", OK(), json!({})));
     documents.assert_empty();
-}
-
-/// Serves 150 requests at once; each must be recorded with its own values and no others.
-async fn never_mixed(workers: usize) {
-    const REQUESTS: usize = 150;
-    let (xray, mut documents) = xray("shop");
-    let barrier = Arc::new(Barrier::new(REQUESTS));
-    let threads = Arc::new(Mutex::new(HashSet::new()));
-    let address = serve_by(workers, xray, {
-        let threads = threads.clone();
-        move |app| {
-            let (barrier, threads) = (barrier.clone(), threads.clone());
-            let handler = move |value: Path<usize>| {
-                let (barrier, value) = (barrier.clone(), *value);
-                threads.lock().unwrap().insert(std::thread::current().id());
-                async move {
-                    xray_core::annotate("value", value);
-                    barrier.wait().await;
-                    // All are under way: whatever leaks now leaks into another.
-                    for step in 0..3 {
-                        yield_now().await;
-                        async {
-                            yield_now().await;
-                            xray_core::annotate("value", value);
-                        }
-                        .in_subsegment(format!("step {step}"))
-                        .await;
-                    }
-                    xray_core::current().trace_id().unwrap().to_string()
-                }
-            };
-            app.route("/{value}", get().to(handler));
-        }
-    });
-    let request = |value: usize| async move { (value, support::get(address, &format!("/{value}")).await.body) };
-    let answers = join_all((0..REQUESTS).map(request)).await;
-    let mut seen = HashMap::new();
-    for _ in 0..REQUESTS {
-        let document = documents.raw().await;
-        seen.insert(document["trace_id"].as_str().unwrap().to_owned(), document);
-    }
-    for (value, trace_id) in answers {
-        let document = seen.remove(&trace_id).unwrap();
-        let steps: Value =
-            (0..3).map(|step| json!({"name": format!("step {step}"), "annotations": {"value": value}})).collect();
-        let more = json!({"annotations": {"value": value}, "subsegments": steps});
-        let response = json!({"status": 200, "content_length": 35});
-        assert_eq!(support::normalised(document), shop(&format!("/{value}"), response, more));
-    }
-    documents.assert_empty();
-    assert_eq!(threads.lock().unwrap().len(), workers);
-}
-
-#[tokio::test]
-async fn concurrent_requests_are_never_mixed_on_one_worker() {
-    never_mixed(1).await;
-}
-
-#[tokio::test]
-async fn concurrent_requests_are_never_mixed_on_many_workers() {
-    never_mixed(4).await;
 }
 
 #[tokio::test]

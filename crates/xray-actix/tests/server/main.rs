@@ -4,11 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod behaviours;
 mod bodies;
 mod context;
 mod requests;
 mod stacks;
-mod streams;
 mod support;
-mod tls;
 mod unfinished;

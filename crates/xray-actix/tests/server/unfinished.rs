@@ -1,6 +1,5 @@
 //! Requests that nobody waits for any longer.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,22 +9,15 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, fn_service};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::test::TestRequest;
-use actix_web::web::{self, Bytes, get};
+use actix_web::web::{self, get};
 use actix_web::{App, Error, HttpResponse, HttpServer, error};
-use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use xray_actix::XRay;
 use xray_core::FutureExt;
 
-use crate::support::{Documents, ask, read_until, send, serve, shop, start, xray};
-
-/// Closes the connection in a way that TCP tells by a reset.
-fn reset(stream: TcpStream) {
-    stream.set_zero_linger().unwrap();
-}
+use crate::support::{Documents, ask, read_until, reset, send, serve, shop, start, xray};
 
 /// A handler that says when it has begun, and waits until it is told to go on.
 #[derive(Clone, Default)]
@@ -101,43 +93,6 @@ async fn a_server_that_allows_no_half_closed_connections_cancels_the_request() {
     slow.begun.notified().await;
     drop(stream);
     assert_cancelled(&mut documents).await;
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_in_the_middle_of_the_body_aborts_it() {
-    let (xray, mut documents) = xray("shop");
-    let address = serve(xray, |app| {
-        let endless = async || {
-            let first = stream::iter([Ok::<_, Infallible>(Bytes::from("first"))]);
-            HttpResponse::Ok().streaming(first.chain(stream::pending()))
-        };
-        app.route("/endless", get().to(endless));
-    });
-    let mut stream = send(address, "GET /endless", &[]).await;
-    read_until(&mut stream, "first").await;
-    documents.assert_empty();
-    reset(stream);
-    let more = json!({"metadata": {"xray": {"aborted": true}}});
-    assert_eq!(documents.next().await, shop("/endless", json!({"status": 200}), more));
-    documents.assert_empty();
-}
-
-#[tokio::test]
-async fn a_client_that_closes_while_bytes_are_written_aborts_the_body() {
-    let (xray, mut documents) = xray("shop");
-    let address = serve(xray, |app| {
-        let endless = async || {
-            let chunks = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 4096])));
-            HttpResponse::Ok().streaming(chunks)
-        };
-        app.route("/endless", get().to(endless));
-    });
-    let mut stream = send(address, "GET /endless", &[]).await;
-    read_until(&mut stream, "xxx").await;
-    documents.assert_empty();
-    drop(stream);
-    let more = json!({"metadata": {"xray": {"aborted": true}}});
-    assert_eq!(documents.next().await, shop("/endless", json!({"status": 200}), more));
 }
 
 const LIMIT: Duration = Duration::from_millis(100);

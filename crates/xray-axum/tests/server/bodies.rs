@@ -2,78 +2,29 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::{any, get};
+use axum::routing::any;
 use futures_util::{FutureExt, StreamExt, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
 use tower::{Layer, ServiceExt, service_fn};
 use xray_axum::XRayBody;
 
-use crate::support::{ask, layer, read_until, send, serve, shop};
+use crate::support::{layer, read_until, send, serve, shop};
 
 /// Runs `response` through the layer.
 async fn answered<B: HttpBody>(layer: &xray_axum::XRayLayer, response: Response<B>) -> Response<XRayBody<B>> {
     let mut response = Some(response);
     let service = service_fn(move |_: Request| std::future::ready(Ok::<_, Infallible>(response.take().unwrap())));
     layer.layer(service).oneshot(Request::new(Body::empty())).await.unwrap()
-}
-
-#[tokio::test]
-async fn a_streamed_body_belongs_to_the_request_until_its_end() {
-    let (layer, mut documents) = layer("shop");
-    let (sender, receiver) = mpsc::channel::<&'static str>(1);
-    let chunks = Arc::new(Mutex::new(Some(receiver)));
-    let streamed = move || {
-        let receiver = chunks.lock().unwrap().take().unwrap();
-        let chunks = stream::unfold(receiver, |mut receiver| async {
-            let chunk = receiver.recv().await?;
-            xray_core::subsegment(format!("chunk {chunk}")).close();
-            Some((Ok::<_, Infallible>(Bytes::from(chunk)), receiver))
-        });
-        std::future::ready(Body::from_stream(chunks))
-    };
-    let address = serve(Router::new().route("/stream", get(streamed)).layer(layer)).await;
-    let mut stream = send(address, "GET /stream", &[]).await;
-    assert!(read_until(&mut stream, "\r\n\r\n").await.contains("transfer-encoding: chunked"));
-    for chunk in ["one", "two"] {
-        sender.send(chunk).await.unwrap();
-        read_until(&mut stream, &format!("{chunk}\r\n")).await;
-        documents.assert_empty();
-    }
-    drop(sender);
-    read_until(&mut stream, "0\r\n\r\n").await;
-    let more = json!({"subsegments": [{"name": "chunk one"}, {"name": "chunk two"}]});
-    assert_eq!(documents.next().await, shop("/stream", json!({"status": 200}), more));
-}
-
-#[tokio::test]
-async fn a_body_that_fails_is_a_fault_and_aborted() {
-    let (layer, mut documents) = layer("shop");
-    let failing = || async {
-        let chunks = [Ok("part"), Err(std::io::Error::other("disk on fire"))];
-        Body::from_stream(stream::iter(chunks))
-    };
-    let address = serve(Router::new().route("/fails", get(failing)).layer(layer)).await;
-    let answer = ask(address, "GET /fails", &[]).await;
-    assert!(answer.is_none_or(|answer| !answer.body.ends_with("0\r\n\r\n")), "an end that there is not");
-    let more = json!({
-        "fault": true,
-        "cause": [["io::Error", "disk on fire"]],
-        "metadata": {"xray": {"aborted": true}},
-    });
-    assert_eq!(documents.next().await, shop("/fails", json!({"status": 200}), more));
-    documents.assert_empty();
 }
 
 #[tokio::test]
@@ -89,33 +40,6 @@ async fn a_body_that_panics_is_a_fault() {
     assert_eq!(document["cause"], json!([["panic", "in the body"]]));
     assert_eq!(document["metadata"]["xray"]["aborted"], true);
     assert!(xray_core::try_current().is_none());
-}
-
-#[tokio::test]
-async fn responses_without_a_body_close_with_their_head() {
-    let (layer, mut documents) = layer("shop");
-    let app = Router::new()
-        .route("/ok", get(|| async { "ok" }))
-        .route("/stream", get(|| async { Body::from_stream(stream::pending::<Result<Bytes, Infallible>>()) }))
-        .route("/204", get(|| async { StatusCode::NO_CONTENT }))
-        .route("/304", get(|| async { (StatusCode::NOT_MODIFIED, [(header::ETAG, "\"7\"")]) }))
-        .layer(layer);
-    let address = serve(app).await;
-    for (method, path, response) in [
-        ("HEAD", "/ok", json!({"status": 200, "content_length": 2})),
-        ("HEAD", "/stream", json!({"status": 200})),
-        ("GET", "/204", json!({"status": 204})),
-        ("GET", "/304", json!({"status": 304})),
-    ] {
-        let answer = ask(address, &format!("{method} {path}"), &[]).await.unwrap();
-        assert_eq!(json!(answer.status), response["status"]);
-        let length = answer.header("content-length").map(|text| text.parse::<u64>().unwrap());
-        assert_eq!(length, response["content_length"].as_u64(), "{method} {path}");
-        let mut expected = shop(path, response, json!({}));
-        expected["http"]["request"]["method"] = method.into();
-        assert_eq!(documents.next().await, expected, "{method} {path}");
-    }
-    documents.assert_empty();
 }
 
 #[tokio::test]

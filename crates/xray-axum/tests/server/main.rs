@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod behaviours;
 mod bodies;
 mod compose;
 mod context;

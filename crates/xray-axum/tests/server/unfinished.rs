@@ -1,23 +1,21 @@
 //! Requests that nobody waits for any longer.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
 use axum::http::{Request, StatusCode};
 use axum::routing::get;
-use futures_util::{StreamExt, stream};
 use serde_json::json;
 use tokio::sync::Notify;
 use tower::timeout::TimeoutLayer;
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt};
 use xray_core::FutureExt;
 
-use crate::support::{layer, read_until, send, serve, shop};
+use crate::support::{layer, send, serve, shop};
 
 #[tokio::test]
 async fn a_client_that_leaves_before_the_head_cancels_the_request() {
@@ -41,22 +39,6 @@ async fn a_client_that_leaves_before_the_head_cancels_the_request() {
     });
     assert_eq!(documents.next().await, shop("/slow", json!(null), more));
     documents.assert_empty();
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_in_the_middle_of_the_body_aborts_it() {
-    let (layer, mut documents) = layer("shop");
-    let endless = || async {
-        let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"first"))]);
-        Body::from_stream(first.chain(stream::pending()))
-    };
-    let address = serve(Router::new().route("/endless", get(endless)).layer(layer)).await;
-    let mut stream = send(address, "GET /endless", &[]).await;
-    read_until(&mut stream, "first").await;
-    documents.assert_empty();
-    drop(stream);
-    let more = json!({"metadata": {"xray": {"aborted": true}}});
-    assert_eq!(documents.next().await, shop("/endless", json!({"status": 200}), more));
 }
 
 /// Both time-outs end the same handler: time stands still but for them.
