@@ -1,8 +1,8 @@
-//! Many small pieces of bytes in one buffer: the fragments of a ledger, the members of an open entity.
+//! A buffer for many small pieces of bytes: the fragments of a ledger, or the members of an open entity.
 
 use crate::buffer;
 
-/// A place in an [`Arena`].
+/// The place of a piece in an [`Arena`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
     start: u32,
@@ -23,22 +23,22 @@ impl Span {
     }
 }
 
-/// Appends only; what is released is squeezed out when it outweighs the rest.
+/// An append-only buffer. Its owner compacts it once the released pieces outweigh the rest.
 #[derive(Debug, Default)]
 pub(crate) struct Arena {
     bytes: Vec<u8>,
     garbage: usize,
 }
 
-/// Below this much garbage it is not worth the copying.
-const WORTHWHILE: usize = 16 * 1024;
+/// The number of released bytes below which compaction is not worth the copying.
+const MIN_GARBAGE: usize = 16 * 1024;
 
 impl Arena {
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Span {
         self.push_with(|buffer| buffer.extend_from_slice(bytes))
     }
 
-    /// Takes what `write` appends. Past 4 GiB, which no trace reaches, it takes nothing.
+    /// Appends a piece that `write` writes. Beyond 4 GiB, which no trace reaches, nothing is appended.
     pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
         if self.bytes.capacity() == 0 {
             self.bytes = buffer::take(0);
@@ -63,10 +63,10 @@ impl Arena {
     }
 
     pub(crate) fn is_wasteful(&self) -> bool {
-        self.garbage > WORTHWHILE && self.garbage > self.bytes.len() / 2
+        self.garbage > MIN_GARBAGE && self.garbage > self.bytes.len() / 2
     }
 
-    /// Moves the bytes of all `spans`, which must be all that are not released, to the front of a new buffer.
+    /// Moves the pieces of all `spans` to a new buffer. These must be all pieces that are not released.
     pub(crate) fn compact<'a>(&mut self, spans: impl Iterator<Item = &'a mut Span>) {
         let mut bytes = Vec::with_capacity(self.bytes.len() - self.garbage);
         for span in spans {

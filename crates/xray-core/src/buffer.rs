@@ -1,21 +1,21 @@
-//! Spare byte buffers of each thread, so that a usual trace makes none.
+//! Spare byte buffers per thread, so that a typical trace allocates none.
 
 use std::cell::{Cell, RefCell};
 
-/// Spare buffers that a thread keeps.
+/// The number of spare buffers that a thread keeps.
 const SPARES: usize = 8;
-/// The capacity of a new buffer: room for all of a small trace.
+/// The capacity of a new buffer: enough for a small trace.
 const CAPACITY: usize = 2048;
-/// A larger buffer is given back to the allocator.
+/// The capacity above which a buffer is freed instead of kept.
 const LARGE: usize = 16 * 1024;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-    /// For [`with`], which is called most.
+    /// The buffer of [`with`], which is called most often.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// An empty buffer with room for `capacity` bytes.
+/// Returns an empty buffer with room for `capacity` bytes.
 pub(crate) fn take(capacity: usize) -> Vec<u8> {
     let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
     match spare {
@@ -24,7 +24,7 @@ pub(crate) fn take(capacity: usize) -> Vec<u8> {
     }
 }
 
-/// A buffer for `size` bytes that are kept for a while: not much larger than they are.
+/// Returns an empty buffer for `size` bytes that are kept for a while. It is not much larger than these.
 pub(crate) fn sized(size: usize) -> Vec<u8> {
     if size < CAPACITY / 2 { Vec::with_capacity(size) } else { take(size) }
 }
@@ -35,7 +35,7 @@ pub(crate) fn give(mut buffer: Vec<u8>) {
         return;
     }
     buffer.clear();
-    // A thread that is ending has no place for it.
+    // A thread that is ending keeps none.
     let _ = SPARE.try_with(|spare| {
         let mut spare = spare.borrow_mut();
         if spare.capacity() == 0 {
@@ -47,9 +47,9 @@ pub(crate) fn give(mut buffer: Vec<u8>) {
     });
 }
 
-/// Calls `use_buffer` with an empty buffer, for text that is formatted here and copied elsewhere at once.
+/// Calls `use_buffer` with an empty buffer, for text that is formatted and then copied elsewhere.
 pub(crate) fn with<T>(use_buffer: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    // Another one where there is no scratch: within such a call, or on a thread that is ending.
+    // A new buffer replaces the scratch in a nested call and on a thread that is ending.
     let mut buffer = SCRATCH.try_with(Cell::take).unwrap_or_default();
     let result = use_buffer(&mut buffer);
     if buffer.capacity() <= LARGE {

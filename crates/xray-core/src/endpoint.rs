@@ -1,10 +1,10 @@
-//! The HTTP client for endpoints beside the process: those of metadata, and the daemon.
+//! The HTTP client for local endpoints: those of metadata, and the daemon.
 
 use std::time::Duration;
 
-/// A client without TLS, cookies and redirects, each of whose calls ends within `timeout` and has a connection of its
-/// own: few calls are made, and one that stays open may be found half closed. It sends no header by itself but those
-/// that HTTP demands. The library looks for a proxy in the environment, which is then not used.
+/// Creates a client without TLS, cookies, redirects and proxy. Each call ends within `timeout` and uses a new connection:
+/// there are few calls, and a connection that stays open may turn out to be half closed. The client adds only the headers
+/// that HTTP requires.
 pub(crate) fn agent(timeout: Duration, connect: Duration, max_head: usize) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(timeout))

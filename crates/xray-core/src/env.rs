@@ -1,5 +1,5 @@
-//! The environment: every variable the SDK knows, read once, when a recorder is built. Plugins read those of
-//! their platforms when they are made.
+//! The environment variables of the SDK, read once, when a recorder is built. Plugins read those of their platforms when
+//! they are created.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use crate::context::ContextMissing;
 use crate::diagnostics::Level;
 use crate::emit::DaemonAddress;
 
-/// What the environment says. A variable that is unset, empty or not understood leaves the default; the last
-/// case is told in `problems`.
+/// The settings from the environment. A variable that is unset, empty or invalid leaves the default. Invalid ones are
+/// listed in `problems`.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
     /// `AWS_XRAY_SDK_ENABLED=false` or `AWS_XRAY_SDK_DISABLED=true`.
@@ -25,19 +25,19 @@ pub(crate) struct Environment {
     pub(crate) collect_sql: bool,
     /// `AWS_LOG_GROUP`.
     pub(crate) log_group: Option<String>,
-    /// `LAMBDA_TASK_ROOT` is set, or `AWS_LAMBDA_RUNTIME_API`, which is all that some emulators set: this is a
-    /// Lambda function.
+    /// Whether the process is a Lambda function: `LAMBDA_TASK_ROOT` or `AWS_LAMBDA_RUNTIME_API` is set. Some emulators set
+    /// only the latter.
     pub(crate) lambda: bool,
-    /// Variables that were not understood.
+    /// Variables with invalid values.
     pub(crate) problems: Vec<Problem>,
 }
 
-/// A variable that was not understood, and is as if unset.
+/// A variable with an invalid value, which is treated as unset.
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) variable: &'static str,
     value: String,
-    /// What the variable accepts.
+    /// A description of the accepted values.
     expected: String,
 }
 
@@ -48,20 +48,20 @@ impl fmt::Display for Problem {
 }
 
 impl Environment {
-    /// The environment of this process.
+    /// Reads the environment of this process.
     pub(crate) fn read() -> Environment {
         Environment::from_lookup(variable)
     }
 
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Environment {
-        let get = |name: &str| lookup(name).and_then(set);
+        let get = |name: &str| lookup(name).and_then(trimmed);
         let mut problems = Vec::new();
         let mut problem = |variable, value: &str, expected: &dyn fmt::Display| {
             problems.push(Problem { variable, value: value.to_owned(), expected: expected.to_string() });
         };
         let mut switch = |variable| {
             let value = get(variable)?;
-            let on = read_switch(&value);
+            let on = parse_switch(&value);
             if on.is_none() {
                 problem(variable, &value, &"expected true or false");
             }
@@ -106,17 +106,18 @@ impl Environment {
     }
 }
 
-/// A variable of this process, if it is set and not empty. For what is made before the recorder.
+/// Returns a variable of this process, if it is set and not empty. For parts that are created before the recorder.
 pub(crate) fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name).and_then(|value| set(value.to_string_lossy().into_owned()))
+    std::env::var_os(name).and_then(|value| trimmed(value.to_string_lossy().into_owned()))
 }
 
-fn set(value: String) -> Option<String> {
+/// Returns a value without surrounding white space, unless nothing is left.
+fn trimmed(value: String) -> Option<String> {
     Some(value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
-/// A switch, in any case. Other words are none.
-fn read_switch(value: &str) -> Option<bool> {
+/// Parses a switch, ignoring case. Returns `None` for any other word.
+fn parse_switch(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" | "t" | "y" => Some(true),
         "0" | "false" | "no" | "off" | "f" | "n" => Some(false),
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn either_switch_turns_the_sdk_off_and_off_wins() {
+    fn either_switch_turns_the_sdk_off_and_off_takes_precedence() {
         for (variables, disabled) in [
             (&[][..], false),
             (&[("AWS_XRAY_SDK_ENABLED", "FALSE")], true),
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_mode_beats_the_log_level() {
+    fn debug_mode_overrides_the_log_level() {
         for (variables, level) in [
             (&[][..], None),
             (&[("AWS_XRAY_LOG_LEVEL", "Warn")], Some(Some(Level::Warn))),
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_reported_with_its_variable_and_leaves_the_default() {
+    fn an_invalid_value_is_reported_with_its_variable_and_leaves_the_default() {
         for name in [
             "AWS_XRAY_DAEMON_ADDRESS",
             "AWS_XRAY_CONTEXT_MISSING",
@@ -180,11 +181,11 @@ mod tests {
             "AWS_XRAY_COLLECT_SQL_QUERIES",
         ] {
             for value in ["nonsense", "ture", "2", "enabled", "\u{1}"] {
-                let bad = environment(&[(name, value)]);
-                let [problem] = &bad.problems[..] else { panic!("{:?}", bad.problems) };
+                let read = environment(&[(name, value)]);
+                let [problem] = &read.problems[..] else { panic!("{:?}", read.problems) };
                 assert!(problem.to_string().starts_with(&format!("{name}={value:?} is not understood (")), "{problem}");
-                assert!(bad.daemon.is_none());
-                assert!(bad.context_missing.is_none() && !bad.disabled && bad.log.is_none() && !bad.collect_sql);
+                assert!(read.daemon.is_none());
+                assert!(read.context_missing.is_none() && !read.disabled && read.log.is_none() && !read.collect_sql);
             }
         }
     }

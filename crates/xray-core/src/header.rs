@@ -1,4 +1,4 @@
-//! The `X-Amzn-Trace-Id` header: how a trace crosses from service to service.
+//! The `X-Amzn-Trace-Id` header, which joins the parts of a trace in different services.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -9,18 +9,18 @@ use std::sync::Arc;
 use crate::id::{EntityId, TraceId};
 use crate::w3c::TraceParent;
 
-/// The name of the header, in the spelling that AWS uses. HTTP does not care about its case.
+/// The name of the header, as AWS spells it. HTTP ignores its case.
 pub const TRACE_HEADER: &str = "X-Amzn-Trace-Id";
 
-/// What a header says about sampling.
+/// The sampling decision in a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SamplingFlag {
     /// `Sampled=1`: the caller records this trace.
     Sampled,
-    /// `Sampled=0`: the caller decided against recording it.
+    /// `Sampled=0`: the caller does not record this trace.
     NotSampled,
-    /// `Sampled=?`: the caller leaves the decision to this service and wants to hear it in the response.
+    /// `Sampled=?`: the caller leaves the decision to this service, and requests it in the response.
     Requested,
 }
 
@@ -49,11 +49,14 @@ impl From<bool> for SamplingFlag {
     }
 }
 
-/// The `X-Amzn-Trace-Id` header, parsed or to be sent. `Display` gives the header's value.
+/// The `X-Amzn-Trace-Id` header, parsed or to be sent. It formats as the header's value.
 ///
-/// Parsing never fails and never allocates: what cannot be used is as if it were absent. Fields that X-Ray
-/// does not reserve (`Lineage`, or an application's own) are kept in order and sent on; `Self`, which load
-/// balancers add for themselves, is dropped.
+/// Parsing never fails and never allocates: unusable fields are ignored. Fields that X-Ray does not reserve, such as
+/// `Lineage` or those of an application, are kept in order and propagated. `Self`, which load balancers add for
+/// themselves, is dropped.
+///
+/// Adapters parse and send this header. Use it directly to continue a trace over a transport without an adapter, such as
+/// a message queue.
 ///
 /// ```
 /// use xray_core::{SamplingFlag, TraceHeader};
@@ -63,29 +66,46 @@ impl From<bool> for SamplingFlag {
 /// assert_eq!(header.to_string(), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=?;Lineage=a87bd80c:1");
 /// assert_eq!(TraceHeader::parse("garbage"), TraceHeader::default());
 /// ```
+///
+/// The sender writes the header into a message, and the receiver continues the trace:
+///
+/// ```
+/// use xray_core::{Recorder, TraceHeader};
+///
+/// let (recorder, traces) = Recorder::in_memory();
+/// let sender = recorder.begin("orders");
+/// let call = sender.subsegment("queue");
+/// let header = call.trace_header().map(|header| header.to_string()).unwrap_or_default();
+///
+/// let receiver = recorder.begin_from("billing", &TraceHeader::parse(&header));
+/// assert_eq!(receiver.trace_id(), sender.trace_id());
+/// # drop((call, sender, receiver));
+/// # assert_eq!(traces.take().single().tree(), "orders\n  queue\n    billing\n");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceHeader<'a> {
     root: Option<&'a str>,
     trace_id: Option<TraceId>,
     parent: Option<EntityId>,
     sampled: Option<SamplingFlag>,
-    /// Header text that holds unreserved fields, perhaps among reserved ones; empty when there are none.
+    /// Header text with the unreserved fields, possibly among reserved ones; empty if there are none.
     fields: Cow<'a, str>,
-    /// It came as `traceparent`, with this `tracestate` (or an empty one).
+    /// The `tracestate`, possibly empty, if the header was received as `traceparent`.
     w3c: Option<&'a str>,
-    /// The headers of the request that this one was chosen over.
+    /// The other headers of the request, which were not used.
     rejected: Rejected,
 }
 
-/// Marks of an `X-Amzn-Trace-Id` and of a `traceparent` that came with a request whose trace is another one: they
-/// name none that can be joined, or the other header won. Zero where there is none.
+/// Marks of the `X-Amzn-Trace-Id` and `traceparent` of a request that were not used, because they have no usable trace or
+/// because the other header took precedence. Zero if there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Rejected {
     xray: u32,
     traceparent: u32,
 }
 
-/// What a trace keeps of the headers that it came with, to know them again on a call: a proxy copies them there.
+/// Identifies the headers with which a trace was received. A proxy copies them to its calls, where they must be
+/// recognised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Received {
     parent: Option<EntityId>,
@@ -93,20 +113,20 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// The same where a request with headers of its own is served within the trace, as in a Lambda function.
+    /// Returns the same for a request that has headers of its own and is served within the trace, as in a Lambda function.
     pub(crate) fn with(self, xray: Option<&str>, traceparent: Option<&str>) -> Received {
         let rejected = Rejected { xray: xray.map_or(0, mark), traceparent: traceparent.map_or(0, mark) };
         Received { rejected, ..self }
     }
 
-    /// Whether this `X-Amzn-Trace-Id`, on a call made in the trace `trace_id`, is the one that came.
+    /// Whether this `X-Amzn-Trace-Id`, on a call made in the trace `trace_id`, is the one that was received.
     pub(crate) fn is_xray(&self, trace_id: TraceId, header: &str) -> bool {
         let parsed = TraceHeader::parse(header);
         let follows = parsed.trace_id() == Some(trace_id) && parsed.parent().is_none_or(|id| Some(id) == self.parent);
         follows || (self.rejected.xray != 0 && self.rejected.xray == mark(header))
     }
 
-    /// The same for `traceparent`.
+    /// Whether this `traceparent` is the one that was received: see [`is_xray`](Received::is_xray).
     pub(crate) fn is_traceparent(&self, trace_id: TraceId, header: &str) -> bool {
         let follows = |sent: TraceParent| sent.trace_id() == trace_id && Some(sent.parent()) == self.parent;
         TraceParent::parse(header).is_some_and(follows)
@@ -114,60 +134,61 @@ impl Received {
     }
 }
 
-/// A number that tells texts apart without keeping them (FNV-1a), never zero.
+/// Returns a hash that identifies a text without keeping it (FNV-1a). It is never zero.
 fn mark(text: &str) -> u32 {
     let mix = |mark: u64, byte: u8| (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let mark = text.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
     (mark ^ (mark >> 32)) as u32 | 1
 }
 
-/// What an incoming header hands to all exits of its trace.
+/// The parts of a received header that all calls of its trace propagate.
 #[derive(Debug)]
 pub(crate) struct Passthrough {
     /// The unreserved fields: `key=value;key=value`.
     fields: Box<str>,
-    /// The `tracestate` that came.
+    /// The received `tracestate`.
     pub(crate) tracestate: Box<str>,
-    /// The trace came by `traceparent`.
+    /// Whether the trace was received by `traceparent`.
     pub(crate) w3c: bool,
 }
 
-/// Bytes of a `tracestate` that are sent on: what the W3C recommendation asks for at least.
+/// The largest `tracestate` that is propagated, in bytes: the minimum that the W3C recommendation requires.
 const TRACESTATE_BUDGET: usize = 512;
 
-/// Characters of all unreserved keys and values together that are sent on.
+/// The largest length of all propagated unreserved keys and values together, in characters.
 const FIELD_BUDGET: usize = 256;
 
 impl<'a> TraceHeader<'a> {
-    /// A header that continues the trace `trace_id`, unless all bits of the id are zero: other SDKs write that where
-    /// there is no trace.
+    /// Creates a header that continues the trace `trace_id`. An id of zeros is ignored: other SDKs send it if there is no
+    /// trace.
     pub fn new(trace_id: TraceId) -> TraceHeader<'a> {
         TraceHeader { trace_id: joinable(trace_id), ..TraceHeader::default() }
     }
 
-    /// Sets the entity that makes the call.
+    /// Sets the entity that makes the call. Calling this again replaces it.
     #[must_use]
     pub fn with_parent(mut self, parent: EntityId) -> TraceHeader<'a> {
         self.parent = Some(parent);
         self
     }
 
-    /// Sets the sampling decision.
+    /// Sets the sampling decision, a `bool` or a [`SamplingFlag`]. Calling this again replaces it.
     #[must_use]
     pub fn with_sampled(mut self, sampled: impl Into<SamplingFlag>) -> TraceHeader<'a> {
         self.sampled = Some(sampled.into());
         self
     }
 
-    /// Adds the unreserved fields of `text`, written as in a header: `key=value;key=value`.
+    /// Sets the unreserved fields, in the syntax of a header: `key=value;key=value`. Reserved fields in the text are
+    /// ignored. Calling this again replaces the fields.
     #[must_use]
     pub fn with_fields(mut self, text: &'a str) -> TraceHeader<'a> {
         self.fields = Cow::Borrowed(text);
         self
     }
 
-    /// Reads a header's value: pairs `key=value` joined by `;`, reserved keys in any case and order, blanks
-    /// around pairs, keys and values ignored. The last of several equal keys counts.
+    /// Parses a header's value: pairs `key=value` separated by `;`, in any order. Reserved keys may have any case, and
+    /// blanks around pairs, keys and values are ignored. The last of several equal keys is used.
     pub fn parse(text: &'a str) -> TraceHeader<'a> {
         let mut header = TraceHeader::default();
         let bytes = text.as_bytes();
@@ -191,14 +212,14 @@ impl<'a> TraceHeader<'a> {
             }
             at = end + 1;
         }
-        // A caller that has decided to record does so under the id that it sends, whatever that is.
+        // A caller that records does so under the id that it sends, even if the id is zero.
         if header.sampled != Some(SamplingFlag::Sampled) {
             header.trace_id = header.trace_id.and_then(joinable);
         }
         header
     }
 
-    /// Takes the field at `at` when it looks as X-Ray itself writes it, and returns where it ends.
+    /// Parses the field at `at` if it has the form in which X-Ray writes it, and returns its end.
     #[inline]
     fn take_usual(&mut self, text: &'a str, at: usize) -> Option<usize> {
         let rest = &text.as_bytes()[at..];
@@ -225,30 +246,30 @@ impl<'a> TraceHeader<'a> {
         }
     }
 
-    /// The text of `Root` as received, usable or not.
+    /// Returns the text of `Root` as received, whether it is usable or not.
     pub fn root(&self) -> Option<&'a str> {
         self.root
     }
 
-    /// The trace to continue: `Root`, when it is a trace id. One that is all zero counts only with `Sampled=1`: other
-    /// SDKs send it where they record nothing.
+    /// Returns the trace to continue: `Root`, if it is a trace id. An id of zeros is used only with `Sampled=1`, because
+    /// other SDKs send it if they record nothing.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.trace_id
     }
 
-    /// The entity that made the call: `Parent`, when it is an entity id. It means something only in the
-    /// trace of [`trace_id`](TraceHeader::trace_id).
+    /// Returns the entity that made the call: `Parent`, if it is an entity id. It is meaningful only in the trace of
+    /// [`trace_id`](TraceHeader::trace_id).
     pub fn parent(&self) -> Option<EntityId> {
         self.parent
     }
 
-    /// What `Sampled` says; `None` when it is absent or says something else.
+    /// Returns the sampling decision, or `None` if `Sampled` is absent or has another value.
     pub fn sampled(&self) -> Option<SamplingFlag> {
         self.sampled
     }
 
-    /// The unreserved fields, in order, as far as their keys and values together have at most 256
-    /// characters: a field that does not fit any more is left out.
+    /// Returns the unreserved fields, in order. Their keys and values together have at most 256 characters; a field that
+    /// does not fit is left out.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut left = FIELD_BUDGET;
         self.fields.split(';').filter_map(split).filter(|(key, _)| matches!(Key::of(key), Key::Other)).filter(
@@ -261,7 +282,7 @@ impl<'a> TraceHeader<'a> {
         )
     }
 
-    /// The same by a `traceparent`, which `tracestate` came with.
+    /// Creates the header from a received `traceparent` and its `tracestate`.
     pub(crate) fn from_w3c(parent: TraceParent, tracestate: &'a str) -> TraceHeader<'a> {
         TraceHeader {
             w3c: Some(tracestate),
@@ -269,12 +290,12 @@ impl<'a> TraceHeader<'a> {
         }
     }
 
-    /// Takes the unreserved fields of another header over.
+    /// Replaces the unreserved fields by those of another header.
     pub(crate) fn with_fields_of(self, other: &TraceHeader<'a>) -> TraceHeader<'a> {
         TraceHeader { fields: other.fields.clone(), ..self }
     }
 
-    /// Notes the headers of the request that this one, which was chosen, is not.
+    /// Records the other headers of the request, from which this one was chosen.
     pub(crate) fn chosen_from(mut self, xray: Option<&str>, traceparent: Option<&str>) -> TraceHeader<'a> {
         let is_this = |sent: TraceParent| Some(sent.trace_id()) == self.trace_id && Some(sent.parent()) == self.parent;
         let traceparent = traceparent.filter(|text| !TraceParent::parse(text).is_some_and(is_this));
@@ -283,12 +304,12 @@ impl<'a> TraceHeader<'a> {
         self
     }
 
-    /// How the trace that continues this header knows what it came with.
+    /// Returns what the trace needs to recognise the headers with which it was received.
     pub(crate) fn received(&self) -> Received {
         Received { parent: self.parent.filter(|_| self.trace_id.is_some()), rejected: self.rejected }
     }
 
-    /// What every exit sends on; `None` when there is nothing of the kind.
+    /// Returns the parts that every call of the trace propagates, or `None` if there are none.
     pub(crate) fn carried(&self) -> Option<Arc<Passthrough>> {
         if self.fields.is_empty() && self.w3c.is_none() {
             return None;
@@ -302,13 +323,21 @@ impl<'a> TraceHeader<'a> {
         Some(Arc::new(Passthrough { fields: fields.into(), tracestate: tracestate.into(), w3c: self.w3c.is_some() }))
     }
 
-    /// The calling side of [`carried`](TraceHeader::carried).
+    /// Adds the parts returned by [`carried`](TraceHeader::carried) to the header of a call.
     pub(crate) fn with_carried(self, carried: Option<&'a Passthrough>) -> TraceHeader<'a> {
         self.with_fields(carried.map_or("", |carried| &carried.fields))
     }
 
-    /// What to answer in the response's own `X-Amzn-Trace-Id` header: the trace and the decision, when this
-    /// header asked for it by `Sampled=?`.
+    /// Returns the `X-Amzn-Trace-Id` header for the response: the trace and the decision, if this header requested it by
+    /// `Sampled=?`. Otherwise returns `None`.
+    ///
+    /// ```
+    /// use xray_core::TraceHeader;
+    ///
+    /// let request = TraceHeader::parse("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=?");
+    /// let response = request.response(request.trace_id().unwrap(), true).unwrap();
+    /// assert_eq!(response.to_string(), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1");
+    /// ```
     pub fn response(&self, trace_id: TraceId, sampled: bool) -> Option<TraceHeader<'static>> {
         (self.sampled == Some(SamplingFlag::Requested)).then(|| TraceHeader::new(trace_id).with_sampled(sampled))
     }
@@ -337,7 +366,7 @@ impl fmt::Display for TraceHeader<'_> {
     }
 }
 
-/// As [`TraceHeader::parse`], which borrows the text and never allocates, for a header that outlives its text.
+/// Parses a header that owns its text. [`TraceHeader::parse`] borrows the text and never allocates.
 ///
 /// ```
 /// use xray_core::TraceHeader;
@@ -378,13 +407,13 @@ impl Key {
     }
 }
 
-/// The id of a trace that can be continued. Some SDKs (Go, Python) send zeros where they record nothing: all such
-/// requests would end up in one trace.
+/// Returns the id unless it is zero. Some SDKs (Go, Python) send zeros if they record nothing, and all such requests would
+/// end up in one trace.
 fn joinable(trace_id: TraceId) -> Option<TraceId> {
     Some(trace_id).filter(|trace_id| trace_id.to_u128() != 0)
 }
 
-/// A pair's key and value, when both are there.
+/// Returns the key and value of a pair, if neither is empty.
 fn split(pair: &str) -> Option<(&str, &str)> {
     let (key, value) = pair.split_once('=')?;
     let (key, value) = (key.trim(), value.trim());
@@ -407,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_zeros_are_as_if_absent() {
+    fn ids_of_zeros_are_ignored() {
         let (zeros, no_parent) = ("1-00000000-000000000000000000000000", "0000000000000000");
         for text in [
             format!("Root={zeros}"),
@@ -419,7 +448,7 @@ mod tests {
             let header = TraceHeader::parse(&text);
             assert_eq!((header.trace_id(), header.root()), (None, Some(zeros)), "{text}");
         }
-        // Its caller records under it.
+        // The caller records under this id.
         assert_eq!(TraceHeader::parse(&format!("Root={zeros};Sampled=1")).trace_id(), Some(TraceId::from_u128(0)));
         assert_eq!(TraceHeader::new(TraceId::from_u128(0)), TraceHeader::default());
         let header = format!("Root={ROOT};Parent={no_parent}");
@@ -427,14 +456,14 @@ mod tests {
     }
 
     #[test]
-    fn usual_and_unusual_spellings_mean_the_same() {
+    fn usual_and_unusual_spellings_are_equivalent() {
         let usual = format!("Root={ROOT};Parent=53995c3f42cd8ad8;Sampled=1");
         let unusual = format!(" sampled =1;; PARENT= 53995C3F42CD8AD8;\troot={ROOT} ;Self=x");
         assert_eq!(TraceHeader::parse(&usual), TraceHeader::parse(&unusual));
     }
 
     #[test]
-    fn fields_past_the_budget_are_left_out_and_smaller_ones_still_fit() {
+    fn fields_beyond_the_budget_are_left_out_and_smaller_ones_still_fit() {
         let text = format!("a={};b={};c=1", "x".repeat(200), "y".repeat(60));
         let header = TraceHeader::parse(&text);
         let keys: Vec<_> = header.fields().map(|(key, _)| key).collect();
@@ -443,19 +472,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_header_that_owns_its_text_says_the_same(text in "(Root=|Parent=|Sampled=|[a-zA-Z=;? é0-9-]){0,12}") {
+        fn a_header_that_owns_its_text_is_the_same(text in "(Root=|Parent=|Sampled=|[a-zA-Z=;? é0-9-]){0,12}") {
             let owned: TraceHeader<'static> = text.parse().unwrap();
             prop_assert_eq!(owned.to_string(), TraceHeader::parse(&text).to_string());
         }
 
         #[test]
-        fn parsing_never_fails_and_printing_is_stable(text in "(Root=|Parent=|Sampled=|[a-zA-Z=;? é0-9-]){0,12}") {
+        fn parsing_never_fails_and_formatting_is_stable(text in "(Root=|Parent=|Sampled=|[a-zA-Z=;? é0-9-]){0,12}") {
             let printed = TraceHeader::parse(&text).to_string();
             prop_assert_eq!(TraceHeader::parse(&printed).to_string(), printed);
         }
 
         #[test]
-        fn what_is_printed_is_parsed_back(trace in 1u128.., parent in 1u64.., sampled: bool) {
+        fn a_formatted_header_is_parsed_back(trace in 1u128.., parent in 1u64.., sampled: bool) {
             let header = TraceHeader::new(TraceId::from_u128(trace))
                 .with_parent(EntityId::from_u64(parent).unwrap())
                 .with_sampled(sampled)

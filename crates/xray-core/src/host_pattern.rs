@@ -1,8 +1,8 @@
-//! Patterns for hosts that can never match, which are mistakes: a regular expression, a url.
+//! Detection of host patterns that can never match, such as a regular expression or a URL.
 
 use crate::diagnostics::{Cause, Diagnostics, Level};
 
-/// Reports a pattern that no `Host` can match, once.
+/// Reports a pattern that no `Host` can match, once per pattern.
 pub(crate) fn check(pattern: &str, diagnostics: &Diagnostics) {
     if let Some(why) = why_never(pattern) {
         let message = format_args!(
@@ -12,7 +12,8 @@ pub(crate) fn check(pattern: &str, diagnostics: &Diagnostics) {
     }
 }
 
-/// Why no `Host`, which is a name or address and perhaps a port, matches this pattern. `None`: some may.
+/// Returns why no `Host` matches this pattern, or `None` if one may. A `Host` is a name or an address, and possibly a
+/// port.
 pub(crate) fn why_never(pattern: &str) -> Option<&'static str> {
     let signs_of_an_expression = ['^', '$', '\\', '(', ')', '|', '{', '}', '+'];
     let is_address = pattern.starts_with('[') && pattern.contains(':');
@@ -22,20 +23,20 @@ pub(crate) fn why_never(pattern: &str) -> Option<&'static str> {
         || pattern.starts_with(".*")
         || (!is_address && pattern.contains(['[', ']']))
     {
-        Some("it looks like a regular expression, and patterns know * and ? only")
+        Some("it looks like a regular expression, but patterns only support * and ?")
     } else if pattern.contains('/') {
         Some("it has a path, and hosts have none")
     } else if pattern.starts_with('.') {
-        Some("no host begins with a dot")
+        Some("no host starts with a dot")
     } else if !pattern.is_ascii() {
-        Some("clients send such a host in its ASCII form, which begins with xn--")
+        Some("clients send such a host in its ASCII form, which starts with xn--")
     } else if pattern.contains(|sign: char| !sign.is_ascii_alphanumeric() && !"*?.-_:[]%~".contains(sign)) {
-        Some("it has characters that are in no host")
+        Some("it has characters that no host has")
     } else if !is_address
         && let Some((_, port)) = pattern.rsplit_once(':')
         && !port.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'*' | b'?'))
     {
-        Some("what follows the colon is no port")
+        Some("the text after the colon is not a port")
     } else {
         None
     }
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_host_can_match_is_known() {
+    fn patterns_that_no_host_can_match_are_detected() {
         for pattern in [
             r"^api\..*$",
             r"api\.example\.com",
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_host_can_match_is_fine() {
+    fn patterns_that_a_host_can_match_are_accepted() {
         for pattern in [
             "*",
             "?*",

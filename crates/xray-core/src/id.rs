@@ -1,4 +1,4 @@
-//! Trace ids and entity ids: their text form, and where new ones come from.
+//! Trace ids and entity ids, their text form, and the source of new ones.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -11,10 +11,10 @@ use crate::document::json;
 use crate::random;
 use crate::time::Timestamp;
 
-/// Names one trace in all services it crosses: `1-<8 hex: epoch seconds>-<24 hex: random>`.
+/// Identifies a trace in all services that it crosses: `1-<8 hex: epoch seconds>-<24 hex: random>`.
 ///
-/// The 128 bits are those of a W3C trace id, in the same order: [`to_u128`](TraceId::to_u128) and
-/// [`from_u128`](TraceId::from_u128) convert without loss.
+/// Its 128 bits are those of a W3C trace id, in the same order. [`to_u128`](TraceId::to_u128) and
+/// [`from_u128`](TraceId::from_u128) convert without loss. Its text form is always lower case; parsing accepts upper case.
 ///
 /// ```
 /// use xray_core::TraceId;
@@ -26,26 +26,26 @@ use crate::time::Timestamp;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TraceId {
-    // Two words rather than one: a quarter of the alignment, in handles that are moved often.
+    // Two words have half the alignment of a `u128`, and make handles smaller, which are moved often.
     high: u64,
     low: u64,
 }
 
 impl TraceId {
-    /// Length of the text form.
+    /// The length of the text form.
     pub(crate) const LEN: usize = 35;
 
-    /// The id with these 128 bits: 32 of epoch seconds, 96 random.
+    /// Creates an id from its 128 bits: 32 of epoch seconds, then 96 random ones.
     pub const fn from_u128(bits: u128) -> TraceId {
         TraceId { high: (bits >> 64) as u64, low: bits as u64 }
     }
 
-    /// The 128 bits of the id.
+    /// Returns the 128 bits of the id.
     pub const fn to_u128(self) -> u128 {
         (self.high as u128) << 64 | self.low as u128
     }
 
-    /// When the trace began, by the clock of the service that began it.
+    /// Returns the start of the trace in seconds since the Unix epoch, by the clock of the service that began it.
     pub const fn epoch_seconds(self) -> u32 {
         (self.high >> 32) as u32
     }
@@ -54,7 +54,7 @@ impl TraceId {
         TraceId { high: u64::from(seconds) << 32 | self.high & 0xffff_ffff, low: self.low }
     }
 
-    /// The text form as ASCII, without an allocation.
+    /// Returns the text form as ASCII, without an allocation.
     pub(crate) fn to_ascii(self) -> [u8; TraceId::LEN] {
         let mut text = *b"1-00000000-000000000000000000000000";
         let high = self.high.to_be_bytes();
@@ -79,7 +79,7 @@ impl TraceId {
 impl FromStr for TraceId {
     type Err = ParseIdError;
 
-    /// Accepts upper-case digits; the text form is always lower case.
+    /// Parses the text form. Accepts digits in upper case as well.
     fn from_str(text: &str) -> Result<TraceId, ParseIdError> {
         TraceId::parse_bytes(text.as_bytes()).ok_or(ParseIdError)
     }
@@ -97,12 +97,21 @@ impl fmt::Debug for TraceId {
     }
 }
 
-/// Names a segment, a subsegment or an exception inside its trace: 16 lower-case hex digits, never all zero.
+/// Identifies a segment, a subsegment or an exception within its trace: 16 hex digits in lower case, never all zero.
+///
+/// ```
+/// use xray_core::EntityId;
+///
+/// let id: EntityId = "53995c3f42cd8ad8".parse()?;
+/// assert_eq!(EntityId::from_u64(id.to_u64()), Some(id));
+/// assert_eq!(EntityId::from_u64(0), None);
+/// # Ok::<(), xray_core::ParseIdError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntityId(NonZeroU64);
 
 impl EntityId {
-    /// The id with these bits, unless they are all zero.
+    /// Creates an id from its 64 bits, or returns `None` if they are all zero.
     pub const fn from_u64(bits: u64) -> Option<EntityId> {
         match NonZeroU64::new(bits) {
             Some(bits) => Some(EntityId(bits)),
@@ -110,12 +119,12 @@ impl EntityId {
         }
     }
 
-    /// The 64 bits of the id.
+    /// Returns the 64 bits of the id.
     pub const fn to_u64(self) -> u64 {
         self.0.get()
     }
 
-    /// The text form as ASCII, without an allocation.
+    /// Returns the text form as ASCII, without an allocation.
     pub(crate) fn to_ascii(self) -> [u8; 16] {
         let mut text = [0; 16];
         write_hex(&self.0.get().to_be_bytes(), &mut text);
@@ -130,7 +139,7 @@ impl EntityId {
 impl FromStr for EntityId {
     type Err = ParseIdError;
 
-    /// Accepts upper-case digits; the text form is always lower case.
+    /// Parses the text form. Accepts digits in upper case as well.
     fn from_str(text: &str) -> Result<EntityId, ParseIdError> {
         EntityId::parse_bytes(text.as_bytes()).ok_or(ParseIdError)
     }
@@ -148,7 +157,7 @@ impl fmt::Debug for EntityId {
     }
 }
 
-/// The text is not a trace id (`1-<8 hex>-<24 hex>`) or not an entity id (16 hex digits, not all zero).
+/// The error for a text that is not a trace id (`1-<8 hex>-<24 hex>`) or not an entity id (16 hex digits, not all zero).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseIdError;
@@ -161,13 +170,13 @@ impl fmt::Display for ParseIdError {
 
 impl std::error::Error for ParseIdError {}
 
-/// Where a recorder takes new ids from.
+/// The source of a recorder's new ids.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum IdSource {
-    /// A fast generator for each thread, seeded by the operating system.
+    /// A fast generator per thread, seeded by the operating system.
     #[default]
     Thread,
-    /// The same ids in each run.
+    /// A seeded generator, which produces the same ids in each run.
     Seeded(Arc<Mutex<Rng>>),
 }
 
@@ -176,21 +185,21 @@ impl IdSource {
         IdSource::Seeded(Arc::new(Mutex::new(Rng::with_seed(seed))))
     }
 
-    /// Makes the ids that this thread gives out from now on depend on `entropy`.
+    /// Mixes `entropy` into the generator of this thread.
     ///
-    /// A forked process and a restored snapshot (Lambda) hold a copy of the generator and would repeat its
-    /// ids. So each recorded trace and each subsegment stirs in bits of a clock reading that it takes anyway:
-    /// the copies part ways at their next entity, on every thread.
+    /// A forked process and a restored snapshot (Lambda) have a copy of the generator and would repeat its ids. So each
+    /// recorded trace and each subsegment mixes in bits of a clock reading that it takes anyway, and copies diverge at
+    /// their next entity, on every thread.
     pub(crate) fn reseed(&self, entropy: u64) {
         if let IdSource::Thread = self {
             random::with(|rng| {
-                let stirred = rng.u64(..) ^ entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                rng.seed(stirred);
+                let mixed = rng.u64(..) ^ entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                rng.seed(mixed);
             });
         }
     }
 
-    /// A new trace id that began at `start`.
+    /// Returns a new id for a trace that begins at `start`.
     pub(crate) fn trace_id(&self, start: Timestamp) -> TraceId {
         let random = match self {
             IdSource::Thread => random::with(|rng| rng.u128(..)),
@@ -199,7 +208,7 @@ impl IdSource {
         TraceId::from_u128(random).with_epoch_seconds(start.as_secs() as u32)
     }
 
-    /// 128 random bits, without the time: nothing that is recorded bears them.
+    /// Returns an id of 128 random bits, without a time, for a trace that is not recorded.
     pub(crate) fn unrecorded_trace_id(&self) -> TraceId {
         TraceId::from_u128(match self {
             IdSource::Thread => random::with(|rng| rng.u128(..)),
@@ -233,7 +242,7 @@ fn write_hex(bytes: &[u8], text: &mut [u8]) {
     }
 }
 
-/// The value of each hex digit, 0xff for all other bytes.
+/// The value of each hex digit; 0xff for all other bytes.
 const VALUES: [u8; 256] = {
     let mut table = [0xff; 256];
     let mut value = 0;
@@ -246,7 +255,7 @@ const VALUES: [u8; 256] = {
     table
 };
 
-/// At most 16 digits.
+/// Parses at most 16 hex digits.
 fn parse_hex(text: &[u8]) -> Option<u64> {
     let (mut bits, mut seen) = (0, 0);
     for byte in text {
@@ -264,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn malformed_ids_are_refused() {
+    fn malformed_ids_are_rejected() {
         for text in [
             "",
             "1-5f84c7a5-e7d1852db8c4fd35d88bf49",
@@ -282,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copied_generator_parts_ways_at_the_next_trace() {
+    fn a_copied_generator_diverges_at_the_next_trace() {
         let start = Timestamp::from_micros(1_700_000_000_000_000);
         let after = |entropy| {
             random::with(|rng| rng.seed(7));
@@ -295,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copied_process_parts_ways_in_a_trace_that_it_continues_on_every_thread() {
+    fn a_copied_process_diverges_in_a_trace_that_it_continues_on_every_thread() {
         use crate::time::Clock;
         use crate::{Recorder, TraceHeader};
 
@@ -304,7 +313,7 @@ mod tests {
             let builder = Recorder::builder().environment(|_| None).emitter(crate::emit::MemoryEmitter::new());
             let recorder = builder.clock(Clock::manual(Timestamp::from_micros(micros))).build().unwrap();
             let facade = recorder.facade(&TraceHeader::parse(header));
-            // Whatever the trace's beginning has stirred is not on the thread that goes on with it.
+            // The trace may have begun on another thread, so what its start has mixed in is not on this one.
             random::with(|rng| rng.seed(7));
             facade.subsegment("work").id().unwrap()
         };
@@ -314,7 +323,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_and_bits_agree(trace: u128, entity in 1u64..) {
+        fn text_and_bits_convert_both_ways(trace: u128, entity in 1u64..) {
             let id = TraceId::from_u128(trace);
             prop_assert_eq!(id.to_string().parse(), Ok(id));
             prop_assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));

@@ -1,5 +1,5 @@
-//! What a forked child must not share with its parent. It has the parent's memory and none of its threads: what they
-//! were to do is not done, and a lock that one of them held at the fork is never released.
+//! Values that a forked child must not share with its parent. A child has a copy of the parent's memory but none of its
+//! threads: their work is never done, and a lock that one of them held at the fork is never released.
 
 use std::mem;
 use std::ops::Deref;
@@ -8,40 +8,52 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-/// A value that each process makes for itself. Getting it costs the system call `getpid`, 50 to 100 ns.
+/// A value that each process creates for itself. Getting it costs the system call `getpid`, 50 to 100 ns.
+///
+/// A value that a child has inherited from its parent is never dropped, because its destructor may wait for a lock that a
+/// thread of the parent held.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use xray_core::process::PerProcess;
+///
+/// let lines = PerProcess::new(Mutex::new(Vec::<String>::new()));
+/// lines.get(Mutex::default).lock().unwrap().push("line".to_owned());
+/// assert!(lines.existing().is_some());
+/// ```
 #[derive(Debug)]
 pub struct PerProcess<T>(ArcSwap<Owned<T>>);
 
-/// A value with the process that made it.
+/// A value and the process that created it.
 #[derive(Debug)]
 pub struct Owned<T> {
-    process: u32,
+    owner_pid: u32,
     value: T,
 }
 
 impl<T> PerProcess<T> {
-    /// With the value of this process.
+    /// Creates it with the value of this process.
     pub fn new(value: T) -> PerProcess<T> {
-        PerProcess(ArcSwap::from_pointee(Owned { process: process::id(), value }))
+        PerProcess(ArcSwap::from_pointee(Owned { owner_pid: process::id(), value }))
     }
 
-    /// The value of this process, which `make` makes for a forked child.
+    /// Returns the value of this process. In a forked child, `make` creates it at the first call. If several threads call
+    /// this at the same time, one of their values is used.
     pub fn get(&self, make: impl FnOnce() -> T) -> impl Deref<Target = Arc<Owned<T>>> {
         let owned = self.0.load();
-        if owned.process == process::id() {
+        if owned.owner_pid == process::id() {
             return owned;
         }
-        // Of several threads the first one counts.
-        let made = Arc::new(Owned { process: process::id(), value: make() });
+        let made = Arc::new(Owned { owner_pid: process::id(), value: make() });
         let before = self.0.compare_and_swap(&owned, made);
-        // Its end may wait for a lock that a thread of the parent holds.
+        // Dropping it may wait for a lock that a thread of the parent held.
         mem::forget(Arc::clone(&before));
         self.0.load()
     }
 
-    /// The value of this process, unless that of its parent is all there is.
+    /// Returns the value of this process, or `None` if there is only that of the parent.
     pub fn existing(&self) -> Option<impl Deref<Target = Arc<Owned<T>>>> {
-        Some(self.0.load()).filter(|owned| owned.process == process::id())
+        Some(self.0.load()).filter(|owned| owned.owner_pid == process::id())
     }
 }
 
@@ -72,14 +84,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_of_another_process_is_replaced_once_and_not_dropped() {
+    fn an_inherited_value_is_replaced_once_and_not_dropped() {
         struct Bomb(bool);
         impl Drop for Bomb {
             fn drop(&mut self) {
                 assert!(!self.0, "dropped");
             }
         }
-        let inherited = || PerProcess(ArcSwap::from_pointee(Owned { process: u32::MAX, value: Bomb(true) }));
+        let inherited = || PerProcess(ArcSwap::from_pointee(Owned { owner_pid: u32::MAX, value: Bomb(true) }));
         let value = inherited();
         assert!(value.existing().is_none());
         assert!(!value.get(|| Bomb(false)).0);

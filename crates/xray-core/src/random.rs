@@ -1,7 +1,7 @@
-//! Random numbers: a fast generator for each thread, seeded by the operating system.
+//! Random numbers from a fast generator per thread, seeded by the operating system.
 //!
-//! `fastrand` has a generator of its own for each thread, which an application may seed to repeat a run. Ids and
-//! sampling must not repeat with it, so this one is another, and takes its seed from elsewhere.
+//! `fastrand` has a global generator per thread, which an application may seed to make a run repeatable. Ids and sampling
+//! must not repeat then, so this generator is separate, and its seed comes from elsewhere.
 
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use fastrand::Rng;
 
 thread_local! {
-    // `Rng::new` would take the seed from the generator that the application can seed.
+    // `Rng::new` would take its seed from the generator that the application can seed.
     static GENERATOR: RefCell<Rng> = RefCell::new(Rng::with_seed(RandomState::new().hash_one(0)));
 }
 
@@ -18,7 +18,7 @@ pub(crate) fn with<T>(draw: impl FnOnce(&mut Rng) -> T) -> T {
     GENERATOR.with_borrow_mut(draw)
 }
 
-/// A number in `[0, 1)`.
+/// Returns a number in `[0, 1)`.
 pub(crate) fn share() -> f64 {
     with(Rng::f64)
 }
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_applications_seed_steers_nothing() {
+    fn the_applications_seed_has_no_effect() {
         let drawn = || {
             std::thread::spawn(|| {
                 fastrand::seed(7);

@@ -1,4 +1,7 @@
-//! Traces as tests look at them: what was recorded, reassembled from the documents.
+//! A view of recorded traces for tests, reassembled from their documents.
+//!
+//! [`Recorder::in_memory`](crate::Recorder::in_memory) returns a recorder that records every request, and the
+//! [`Traces`] that it sends.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -9,7 +12,7 @@ use serde_json::Value;
 use crate::document::Document;
 use crate::emit::MemoryEmitter;
 
-/// The traces that a recorder of [`Recorder::in_memory`](crate::Recorder::in_memory) has sent.
+/// The traces that a recorder of [`Recorder::in_memory`](crate::Recorder::in_memory) has sent. Clones share them.
 ///
 /// ```
 /// use xray_core::Recorder;
@@ -23,6 +26,26 @@ use crate::emit::MemoryEmitter;
 /// assert_eq!(trace.tree(), "shop\n  load order [order_id=7]\n");
 /// assert_eq!(trace.find("load order").annotation("order_id"), 7);
 /// ```
+///
+/// Code that uses the current entity is tested within the segment:
+///
+/// ```
+/// use xray_core::Recorder;
+///
+/// fn load(id: u64) {
+///     xray_core::capture("load", |subsegment| _ = subsegment.annotate("id", id));
+/// }
+///
+/// let (recorder, traces) = Recorder::in_memory();
+/// let segment = recorder.begin("test");
+/// let entered = segment.enter();
+/// load(7);
+/// drop(entered);
+/// segment.close();
+/// assert_eq!(traces.take().single().tree(), "test\n  load [id=7]\n");
+/// ```
+///
+/// A document is sent when its segment closes, so nothing is taken before that.
 #[derive(Clone, Debug)]
 pub struct Traces {
     emitter: MemoryEmitter,
@@ -33,7 +56,7 @@ impl Traces {
         Traces { emitter }
     }
 
-    /// All that was sent since the last call.
+    /// Removes and returns everything that was sent since the last call.
     pub fn take(&self) -> Taken {
         Taken { documents: self.emitter.take() }
     }
@@ -46,7 +69,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// The documents, in the order in which they were sent.
+    /// Returns the documents, in the order in which they were sent.
     pub fn documents(&self) -> &[Document] {
         &self.documents
     }
@@ -56,7 +79,7 @@ impl Taken {
         self.documents.is_empty()
     }
 
-    /// The traces, in the order of their first document.
+    /// Returns the traces, in the order of their first document.
     pub fn traces(self) -> Vec<Trace> {
         let mut order: Vec<String> = Vec::new();
         let mut entities: HashMap<String, Vec<Recorded>> = HashMap::new();
@@ -72,10 +95,11 @@ impl Taken {
         order.into_iter().filter_map(|id| entities.remove(&id)).map(|entities| Trace { entities }).collect()
     }
 
-    /// The only trace.
+    /// Returns the only trace.
     ///
     /// # Panics
-    /// When there is none or more than one.
+    ///
+    /// There is no trace, or more than one.
     pub fn single(self) -> Trace {
         let mut traces = self.traces();
         assert_eq!(traces.len(), 1, "expected exactly one trace");
@@ -89,7 +113,7 @@ fn parse(json: &str) -> Value {
     Value::deserialize(&mut reader).unwrap_or_default()
 }
 
-/// Adds the entities of one document; a finished one takes the place of one in progress.
+/// Adds the entities of one document. A finished entity replaces one in progress.
 fn flatten(document: Value, entities: &mut Vec<Recorded>) {
     let mut work = vec![(document, None)];
     while let Some((mut json, parent)) = work.pop() {
@@ -108,18 +132,19 @@ fn flatten(document: Value, entities: &mut Vec<Recorded>) {
     }
 }
 
-/// One trace: its segments and subsegments, however they were split into documents.
+/// One trace: its segments and subsegments, reassembled from all its documents.
 #[derive(Clone, Debug)]
 pub struct Trace {
     entities: Vec<Recorded>,
 }
 
 impl Trace {
-    /// The entity that all others are below: the segment of the service that was called first. The segment of a
-    /// called service is below the subsegment of the call, if both are in the trace.
+    /// Returns the entity at the top: the segment of the service that was called first. The segment of a called service is
+    /// below the subsegment of the call, if both were recorded.
     ///
     /// # Panics
-    /// When there is none.
+    ///
+    /// There is no such entity.
     pub fn root(&self) -> &Recorded {
         self.roots().next().expect("a trace has an entity without a parent in it")
     }
@@ -130,16 +155,17 @@ impl Trace {
         })
     }
 
-    /// The first entity of that name.
+    /// Returns the first entity with this name.
     ///
     /// # Panics
-    /// When there is none.
+    ///
+    /// There is no such entity. The message contains the [`tree`](Trace::tree).
     pub fn find(&self, name: &str) -> &Recorded {
         let found = self.entities.iter().find(|entity| entity.name() == name);
         found.unwrap_or_else(|| panic!("no entity is named {name:?}:\n{}", self.tree()))
     }
 
-    /// The entities directly below another, by the time of their beginning.
+    /// Returns the entities directly below another one, ordered by their start.
     pub fn children(&self, parent: &Recorded) -> Vec<&Recorded> {
         let of_parent = |entity: &&Recorded| entity.parent.as_deref() == Some(&*parent.id);
         let mut children: Vec<_> = self.entities.iter().filter(of_parent).collect();
@@ -147,8 +173,24 @@ impl Trace {
         children
     }
 
-    /// All as indented text, a line each: name, namespace, status, flags, annotations. The segment of a called
-    /// service stands below the subsegment of the call.
+    /// Returns all entities as indented text, one per line: name, namespace, status, flags and annotations. The segment of
+    /// a called service is below the subsegment of the call.
+    ///
+    /// ```
+    /// use xray_core::{Namespace, Recorder};
+    /// use xray_core::http::HttpResponse;
+    ///
+    /// let (recorder, traces) = Recorder::in_memory();
+    /// let segment = recorder.begin("shop");
+    /// let call = segment.subsegment("billing");
+    /// call.set_namespace(Namespace::Remote).set_http_response(&HttpResponse::new(503));
+    /// call.throttle();
+    /// # drop(call);
+    /// segment.annotate("tier", "gold");
+    /// # segment.close();
+    /// let tree = "shop [tier=gold]\n  billing remote 503 error throttle\n";
+    /// assert_eq!(traces.take().single().tree(), tree);
+    /// ```
     pub fn tree(&self) -> String {
         let mut text = String::new();
         let mut work: Vec<_> = self.roots().map(|root| (root, 0)).collect();
@@ -161,7 +203,7 @@ impl Trace {
     }
 }
 
-/// One segment or subsegment as it was sent, without those below it.
+/// One segment or subsegment as it was sent, without the entities below it.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     id: String,
@@ -170,27 +212,27 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// Its members, without `subsegments`.
+    /// Returns its members, without `subsegments`.
     pub fn json(&self) -> &Value {
         &self.json
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         self.json["name"].as_str().unwrap_or_default()
     }
 
-    /// The value of an annotation; null when there is none.
+    /// Returns the value of an annotation, or JSON's null if there is none.
     pub fn annotation(&self, key: &str) -> &Value {
         &self.json["annotations"][key]
     }
 
-    /// A metadata value; null when there is none.
+    /// Returns a metadata value, or JSON's null if there is none. The default namespace is `default`.
     pub fn metadata(&self, namespace: &str, key: &str) -> &Value {
         &self.json["metadata"][namespace][key]
     }
 
-    /// Whether a flag (`error`, `fault`, `throttle`) is set.
+    /// Whether a flag is set: `error`, `fault` or `throttle`.
     pub fn has(&self, flag: &str) -> bool {
         self.json[flag] == true
     }

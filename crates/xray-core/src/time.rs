@@ -1,35 +1,44 @@
-//! Time as documents carry it, and the clock it comes from.
+//! Timestamps of documents, and the clocks that they come from.
 //!
-//! A trace reads the wall clock once, at its start, and counts on from there by the monotonic clock, so
-//! that a step of the wall clock can never give an entity a negative duration.
+//! A trace reads the wall clock once, at its start, and from then on adds the time of the monotonic clock. So a step of
+//! the wall clock can never give an entity a negative duration.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A moment in microseconds since the Unix epoch, the resolution of `start_time` and `end_time`.
+/// A point in time with a resolution of microseconds, that of `start_time` and `end_time` in documents.
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use xray_core::time::Timestamp;
+///
+/// let time = Timestamp::from(UNIX_EPOCH + Duration::from_millis(1_500_000_000_250));
+/// assert_eq!(time.as_secs(), 1_500_000_000);
+/// assert_eq!(time.to_string(), "1500000000.250000");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The moment that many microseconds after the Unix epoch.
+    /// Creates a timestamp from microseconds since the Unix epoch.
     pub const fn from_micros(micros: u64) -> Timestamp {
         Timestamp(micros)
     }
 
-    /// Microseconds since the Unix epoch.
+    /// Returns microseconds since the Unix epoch.
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// Whole seconds since the Unix epoch, rounded down.
+    /// Returns whole seconds since the Unix epoch, rounded down.
     pub const fn as_secs(self) -> u64 {
         self.0 / 1_000_000
     }
 }
 
-/// A moment before 1970 counts as 1970.
+/// Converts a system time. Times before 1970 become the start of 1970.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Timestamp {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -37,14 +46,16 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// As in documents: epoch seconds with six decimals.
+/// Formats the time as in documents: seconds since the Unix epoch with six decimals.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:06}", self.as_secs(), self.0 % 1_000_000)
     }
 }
 
-/// Where a recorder and its sampler take the time from: the system's clocks, or one that a test moves.
+/// The clock of a recorder and its sampler: the system's clocks (the default), or a manual one that a test moves.
+///
+/// Set it by [`RecorderBuilder::clock`](crate::RecorderBuilder::clock) to make the times in documents predictable.
 ///
 /// ```
 /// use std::time::Duration;
@@ -70,21 +81,21 @@ struct Manual {
     elapsed: AtomicU64,
 }
 
-/// The monotonic clock is counted from its first use in this process.
+/// The first use of the monotonic clock in this process, from which it is counted.
 static FIRST_USE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Clock {
-    /// The system's wall clock and monotonic clock.
+    /// Creates a clock that reads the system's wall clock and monotonic clock.
     pub fn system() -> Clock {
         Clock(Source::System)
     }
 
-    /// A clock that stands at `start` until it is moved. Clones move together.
+    /// Creates a clock that shows `start` until it is moved. Clones move together.
     pub fn manual(start: Timestamp) -> Clock {
         Clock(Source::Manual(Arc::new(Manual { wall: AtomicU64::new(start.0), elapsed: AtomicU64::new(0) })))
     }
 
-    /// The wall clock's time.
+    /// Returns the time of the wall clock.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => SystemTime::now().into(),
@@ -92,12 +103,12 @@ impl Clock {
         }
     }
 
-    /// Time passed by the monotonic clock, since an arbitrary moment of this process.
+    /// Returns the time of the monotonic clock, counted from an arbitrary point in this process.
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.elapsed_nanos())
     }
 
-    /// As [`elapsed`](Clock::elapsed), in the form that is quick to subtract; it lasts for 584 years.
+    /// As [`elapsed`](Clock::elapsed), in nanoseconds, which are fast to subtract and last for 584 years.
     #[inline]
     fn elapsed_nanos(&self) -> u64 {
         match &self.0 {
@@ -109,7 +120,7 @@ impl Clock {
         }
     }
 
-    /// Lets `by` pass on a manual clock; the system's clock does not move.
+    /// Advances both clocks of a manual clock. Does nothing for the system's clocks.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(manual) = &self.0 {
             manual.wall.fetch_add(by.as_micros() as u64, Relaxed);
@@ -117,7 +128,8 @@ impl Clock {
         }
     }
 
-    /// Sets the wall clock of a manual clock, as an administrator or NTP would: no time passes.
+    /// Sets the wall clock of a manual clock, as an administrator or NTP would. The monotonic clock does not change. Does
+    /// nothing for the system's clocks.
     pub fn step(&self, to: Timestamp) {
         if let Source::Manual(manual) = &self.0 {
             manual.wall.store(to.0, Relaxed);
@@ -141,13 +153,13 @@ impl Anchor {
         self.wall
     }
 
-    /// What the wall clock would show now, had it not been stepped since the start.
+    /// Returns the current time, without steps of the wall clock since the start.
     pub(crate) fn now(&self, clock: &Clock) -> Timestamp {
         let passed = clock.elapsed_nanos().saturating_sub(self.elapsed_nanos);
         Timestamp(self.wall.0 + passed / 1000)
     }
 
-    /// Bits that differ between any two traces, and between a process and its forked or restored twin.
+    /// Returns bits that differ between any two traces, and between a process and its forked or restored copy.
     pub(crate) fn entropy(&self) -> u64 {
         self.wall.0.rotate_left(32) ^ self.elapsed_nanos
     }
@@ -158,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_of_the_wall_clock_does_not_reach_a_running_trace() {
+    fn a_step_of_the_wall_clock_does_not_affect_a_running_trace() {
         let clock = Clock::manual(Timestamp::from_micros(10_000_000));
         let anchor = Anchor::new(&clock);
         clock.step(Timestamp::from_micros(3_000_000));

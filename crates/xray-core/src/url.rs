@@ -1,16 +1,16 @@
-//! URLs as the world writes them: where user info ends, also when a password was not percent-encoded.
+//! URLs as people write them: finds the end of user info even if a password is not percent-encoded.
 
 use std::borrow::Cow;
 
 use memchr::{memchr3, memrchr};
 
-/// Returns an absolute URL in three parts: the scheme with `://`, the authority without user info, and what follows.
+/// Splits an absolute URL into three parts: the scheme with `://`, the authority without user info, and the rest.
 pub(crate) fn split<'a>(url: &'a str) -> Option<[&'a str; 3]> {
     let scheme = url.as_bytes().iter().position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'))?;
     let (scheme, rest) = url.split_at_checked(scheme + 3).filter(|(start, _)| start.ends_with("://"))?;
     let parts = |rest: &'a str| rest.split_at(memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len()));
     let (authority, target) = parts(rest);
-    // `user:pa/ss@host`: the part of a password where a port would be.
+    // In `user:pa/ss@host`, part of the password is in the place of a port.
     let (authority, target) = if has_port_or_none(authority) { (authority, target) } else { parts(split_user(rest).1) };
     Some([scheme, without_user(authority), target])
 }
@@ -27,10 +27,10 @@ pub(crate) fn without_user(authority: &str) -> &str {
     memrchr(b'@', authority.as_bytes()).map_or(authority, |at| &authority[at + 1..])
 }
 
-/// Splits what follows `scheme://` into user info and the rest, where people wrote the URL by hand.
+/// Splits the text after `scheme://` of a handwritten URL into user info and the rest.
 ///
-/// A password may then hold `/`, `?`, `#` and `@`. Where two readings are possible, more counts as user info, since a
-/// wrong host is a smaller fault than a password that is shown.
+/// A password may contain `/`, `?`, `#` and `@`. If the text is ambiguous, more of it counts as user info, because a wrong
+/// host is a smaller problem than a recorded password.
 pub(crate) fn split_user(rest: &str) -> (Option<&str>, &str) {
     match user_end(rest) {
         Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
@@ -41,7 +41,7 @@ pub(crate) fn split_user(rest: &str) -> (Option<&str>, &str) {
 fn user_end(rest: &str) -> Option<usize> {
     let authority = &rest[..rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len())];
     let has_user = authority.contains('@');
-    // Without a colon there is no password: an `@` further on belongs to the path.
+    // Without a colon there is no password, and a later `@` belongs to the path.
     if !has_user && !authority.contains(':') {
         return None;
     }
@@ -60,7 +60,7 @@ pub(crate) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a text reads as parameters, none of which hides an `@host` that would end user info.
+/// Whether a text looks like parameters, none of which contains an `@host` that would end user info.
 fn is_query(text: &str) -> bool {
     text.split('&').all(|pair| match pair.split_once('=') {
         Some((key, value)) => {
@@ -72,7 +72,7 @@ fn is_query(text: &str) -> bool {
     })
 }
 
-/// Decodes `%41` and the like. Bytes that are not UTF-8 become replacement characters.
+/// Decodes percent-encoded characters. Bytes that are not UTF-8 become replacement characters.
 pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_signs_are_decoded_where_two_digits_follow() {
+    fn percent_signs_are_decoded_if_two_digits_follow() {
         for (text, want) in
             [("a", "a"), ("us%40er", "us@er"), ("%", "%"), ("%4", "%4"), ("%zz", "%zz"), ("%C3%9C", "Ü")]
         {

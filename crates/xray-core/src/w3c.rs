@@ -1,17 +1,17 @@
-//! The W3C headers `traceparent` and `tracestate`: how services on OpenTelemetry join a trace, and ours theirs.
+//! The W3C headers `traceparent` and `tracestate`, which join traces with services that use OpenTelemetry.
 
 use std::fmt;
 
 use crate::id::{EntityId, TraceId};
 
-/// The name of the W3C header that says what `X-Amzn-Trace-Id` says.
+/// The name of the W3C header with the same content as `X-Amzn-Trace-Id`.
 pub const TRACEPARENT: &str = "traceparent";
-/// The name of the W3C header that carries what other vendors want to be sent on.
+/// The name of the W3C header with data of other vendors, which is propagated unchanged.
 pub const TRACESTATE: &str = "tracestate";
 
-/// The `traceparent` header: trace, calling entity, decision. `Display` gives the header's value.
+/// The `traceparent` header: the trace, the calling entity and the decision. It formats as the header's value.
 ///
-/// The ids are the same 128 and 64 bits in both forms: nothing is lost either way.
+/// Both headers have the same 128-bit and 64-bit ids, so converting between them loses nothing.
 ///
 /// ```
 /// use xray_core::TraceParent;
@@ -29,13 +29,13 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
-    /// The header of a call made by `parent`.
+    /// Creates the header of a call made by `parent`.
     pub fn new(trace_id: TraceId, parent: EntityId, sampled: bool) -> TraceParent {
         TraceParent { trace_id, parent, sampled }
     }
 
-    /// Reads a header's value: `<version>-<32 hex>-<16 hex>-<2 hex>`, all lower case. Versions after `00` may
-    /// have more fields, which are ignored; `None` for all that the W3C recommendation calls invalid.
+    /// Parses a header's value: `<version>-<32 hex>-<16 hex>-<2 hex>`, all in lower case. Versions after `00` may have more
+    /// fields, which are ignored. Returns `None` for a value that the W3C recommendation calls invalid.
     pub fn parse(text: &str) -> Option<TraceParent> {
         let mut fields = text.trim_matches([' ', '\t']).split('-');
         let (version, trace_id, parent) = (fields.next()?, fields.next()?, fields.next()?);
@@ -54,12 +54,12 @@ impl TraceParent {
         })
     }
 
-    /// The trace.
+    /// Returns the trace.
     pub fn trace_id(&self) -> TraceId {
         self.trace_id
     }
 
-    /// The entity that makes the call.
+    /// Returns the entity that makes the call.
     pub fn parent(&self) -> EntityId {
         self.parent
     }
@@ -76,11 +76,11 @@ impl fmt::Display for TraceParent {
     }
 }
 
-/// Which headers join services, when both kinds are about: set by
+/// The choice of headers that join services: `X-Amzn-Trace-Id`, the W3C headers, or both. Set it by
 /// [`RecorderBuilder::propagation`](crate::RecorderBuilder::propagation).
 ///
-/// By default both are read, X-Ray's wins, and calls carry X-Ray's; a trace that a caller named by
-/// `traceparent` is sent on in both forms.
+/// By default both are read and X-Ray's takes precedence. Calls carry X-Ray's header, and the W3C headers as well if the
+/// trace was received by `traceparent`. No environment variable changes this.
 ///
 /// ```
 /// use xray_core::{Propagation, Recorder};
@@ -96,22 +96,25 @@ pub struct Propagation {
 }
 
 impl Propagation {
-    /// Whether `traceparent` wins when a request has both headers (default: no). Load balancers of AWS write an
-    /// `X-Amzn-Trace-Id` of their own beside a caller's `traceparent`.
+    /// Whether `traceparent` takes precedence if a request has both headers (default: no). Load balancers of AWS add an
+    /// `X-Amzn-Trace-Id` of their own to requests with a `traceparent`, so turn this on if callers use OpenTelemetry.
+    /// Calling this again replaces the value.
     #[must_use]
     pub fn prefer_w3c(mut self, prefer: bool) -> Propagation {
         self.prefer_w3c = prefer;
         self
     }
 
-    /// Whether calls carry `traceparent` and `tracestate` (default: when the trace came with them).
+    /// Whether calls carry `traceparent` and `tracestate` (default: if the trace was received with them). Calling this
+    /// again replaces the value.
     #[must_use]
     pub fn send_w3c(mut self, send: bool) -> Propagation {
         self.send_w3c = Some(send);
         self
     }
 
-    /// Whether calls carry `X-Amzn-Trace-Id` (default: yes). Those of the AWS SDK do in any case: AWS knows no other.
+    /// Whether calls carry `X-Amzn-Trace-Id` (default: yes). Calls of the AWS SDK always do, because AWS supports no other
+    /// header. Calling this again replaces the value.
     #[must_use]
     pub fn send_xray(mut self, send: bool) -> Propagation {
         self.omit_xray = !send;
@@ -122,8 +125,8 @@ impl Propagation {
         self.prefer_w3c
     }
 
-    pub(crate) fn sends_w3c(self, came: bool) -> bool {
-        self.send_w3c.unwrap_or(came)
+    pub(crate) fn sends_w3c(self, received: bool) -> bool {
+        self.send_w3c.unwrap_or(received)
     }
 
     pub(crate) fn sends_xray(self) -> bool {
@@ -138,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_recommendation_calls_invalid_is_as_if_absent() {
+    fn values_that_the_recommendation_calls_invalid_are_ignored() {
         let (trace, parent) = ("5759e988bd862e3fe1be46a994272793", "53995c3f42cd8ad8");
         for (text, valid) in [
             (format!("00-{trace}-{parent}-01"), true),

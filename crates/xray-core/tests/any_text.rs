@@ -1,4 +1,4 @@
-//! Whatever text comes in: every document is valid JSON, has no member twice, and fits into a datagram.
+//! With any text as input, every document is valid JSON, has no duplicate member, and fits into a datagram.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -19,7 +19,7 @@ use xray_core::plugin::{Detected, Plugin};
 use xray_core::sampling::{Decision, Sampler, SamplingRequest};
 use xray_core::{Aws, Exception, Naming, Recorder, Segment, Sql, TraceHeader};
 
-/// JSON in which no object has a member twice.
+/// JSON in which no object has a duplicate member.
 struct Strict;
 
 impl<'de> Deserialize<'de> for Strict {
@@ -75,7 +75,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-/// Names the rule that decided.
+/// A sampler whose rule has this name.
 struct ByRule(String);
 
 impl Sampler for ByRule {
@@ -84,7 +84,7 @@ impl Sampler for ByRule {
     }
 }
 
-/// Finds a host with these texts.
+/// A plugin that detects a platform with these texts.
 struct Finds(Vec<String>);
 
 impl Plugin for Finds {
@@ -99,7 +99,7 @@ impl Plugin for Finds {
     }
 }
 
-/// A recorder whose plugins have answered, with these texts wherever it takes some.
+/// Returns a recorder with these texts in its configuration, whose plugins have finished.
 fn recorder(texts: &[String]) -> (Recorder, MemoryEmitter) {
     let text = |n: usize| texts[n % texts.len()].clone();
     let (emitter, (ended, has_ended)) = (MemoryEmitter::new(), mpsc::channel());
@@ -133,7 +133,7 @@ fn recorder(texts: &[String]) -> (Recorder, MemoryEmitter) {
     (recorder, emitter)
 }
 
-/// Puts a text into everything that takes one.
+/// Records a text in every place that accepts one.
 fn record(recorder: &Recorder, text: impl Fn(usize) -> String) {
     let texts: Vec<String> = (0..32).map(text).collect();
     let t: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -179,7 +179,7 @@ fn record(recorder: &Recorder, text: impl Fn(usize) -> String) {
     recorder.begin_from(t[10], &header).close();
 }
 
-/// Each document is read by a parser that knows no mercy; returns how many there are.
+/// Checks each document with a strict parser. Returns the number of documents.
 fn check(recorder: &Recorder, emitter: &MemoryEmitter) -> usize {
     let documents = emitter.take();
     for document in &documents {
@@ -215,7 +215,7 @@ proptest! {
     }
 }
 
-/// As much as an entity keeps of everything that is never given up, next to more than fits.
+/// Fills an entity with as much as it keeps of everything that is never trimmed, and with more of the rest than fits.
 fn fill(segment: &Segment, long: &str) {
     segment.set_user(long).mark(xray_core::Flag::Fault);
     (0..60).for_each(|n| _ = segment.annotate(&format!("{n}{}", "k".repeat(600)), long));
@@ -227,7 +227,7 @@ fn fill(segment: &Segment, long: &str) {
 }
 
 #[test]
-fn no_name_however_long_loses_a_document() {
+fn no_long_name_loses_a_document() {
     for unit in ["a", "\"", "\u{1}", "𝒳", "é", "\\", "a\n"] {
         let long = unit.repeat(5000);
         let (recorder, emitter) = recorder(std::slice::from_ref(&long));
@@ -236,7 +236,7 @@ fn no_name_however_long_loses_a_document() {
         segment.close();
         assert_eq!(check(&recorder, &emitter), 1, "{unit:?}");
     }
-    // Blocks of plugins and log groups as large as they may be.
+    // The largest blocks of plugins and log groups.
     for unit in ["a", "\"", "\u{1}", "𝒳"] {
         let long = |bytes: usize| unit.repeat(bytes / serde_json::to_string(unit).unwrap().len().saturating_sub(2));
         let texts: Vec<_> = [80, 40, 150, 600, 900].map(long).to_vec();

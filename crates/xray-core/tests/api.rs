@@ -1,4 +1,4 @@
-//! Forms that users try: each compiles, and does what it says.
+//! Forms of calls that users try: each compiles and works as expected.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -37,7 +37,7 @@ fn recorded(work: impl FnOnce()) -> (bool, bool, String, String) {
     (work.has("error"), work.has("fault"), text("type"), text("message"))
 }
 
-/// What a chain of calls returns is of no use outside the closure.
+/// Ends a chain of calls, whose result is not used outside the closure.
 fn ended(_: &xray_core::Subsegment) {}
 
 fn fault(kind: &str, message: &str) -> (bool, bool, String, String) {
@@ -45,7 +45,7 @@ fn fault(kind: &str, message: &str) -> (bool, bool, String, String) {
 }
 
 #[test]
-fn try_capture_takes_every_form_of_an_error() {
+fn try_capture_accepts_every_form_of_an_error() {
     let jam = fault("Jam", "paper jam");
     assert_eq!(recorded(|| drop(try_capture("work", |_| Err::<(), _>(Jam)))), jam);
     assert_eq!(recorded(|| drop(try_capture("work", |_| Err::<(), Box<dyn Error>>(Box::new(Jam))))), jam);
@@ -55,13 +55,13 @@ fn try_capture_takes_every_form_of_an_error() {
     assert_eq!(recorded(|| drop(try_capture("work", |_| Err::<(), _>(eyre::Report::new(Jam))))), jam);
     assert_eq!(recorded(|| _ = try_capture("work", |_| Err::<(), _>("jam"))), fault("", "jam"));
     assert_eq!(recorded(|| drop(try_capture("work", |_| Err::<(), _>("jam".to_owned())))), fault("", "jam"));
-    // By `?`, as in an application.
+    // With `?`, as in an application.
     let read = || -> anyhow::Result<u8> { try_capture("work", |_| Ok("x".parse::<u8>()?)) };
     assert_eq!(recorded(|| drop(read())), fault("ParseIntError", "invalid digit found in string"));
 }
 
 #[test]
-fn a_failure_of_the_caller_is_an_error_and_no_fault() {
+fn a_failure_of_the_caller_is_an_error_and_not_a_fault() {
     let error = (true, false, "Jam".to_owned(), "paper jam".to_owned());
     assert_eq!(recorded(|| drop(try_capture_error("work", |_| Err::<(), _>(Jam)))), error);
     assert_eq!(recorded(|| drop(try_capture_error("work", |_| Err::<(), _>(anyhow::Error::new(Jam))))), error);
@@ -73,7 +73,7 @@ fn a_failure_of_the_caller_is_an_error_and_no_fault() {
 }
 
 #[test]
-fn futures_take_every_form_of_an_error() {
+fn futures_accept_every_form_of_an_error() {
     fn run<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
@@ -87,7 +87,7 @@ fn futures_take_every_form_of_an_error() {
 }
 
 #[test]
-fn fault_and_error_take_values_and_references() {
+fn fault_and_error_accept_values_and_references() {
     let jam = fault("Jam", "paper jam");
     let boxed: Box<dyn Error + Send + Sync> = Box::new(Jam);
     let report = anyhow::Error::new(Jam);
@@ -125,12 +125,12 @@ fn a_header_is_parsed_by_from_str() {
 }
 
 #[test]
-fn annotations_take_references_and_options() {
+fn annotations_accept_references_and_options() {
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
     let (count, name, coupon, note) = (&7_u64, Some("ann".to_owned()), None::<&str>, &Some(true));
     segment.annotate("count", count).annotate("name", &name).annotate("coupon", coupon).annotate("note", note);
-    // `None` leaves what was there.
+    // `None` keeps the previous value.
     segment.annotate("count", None::<u8>);
     segment.close();
     assert_eq!(traces.take().single().tree(), "shop [count=7, name=ann, note=true]\n");
@@ -154,7 +154,7 @@ fn a_called_service_is_below_the_call() {
     assert_eq!(trace.root().name(), "shop");
     assert_eq!(trace.tree(), "shop\n  stock.local\n    stock\n      query\n");
     assert_eq!(trace.children(trace.find("stock.local"))[0].name(), "stock");
-    // Alone, the called service is the root.
+    // Without its caller, the called service is the root.
     let stock = recorder.begin_from("stock", &TraceHeader::parse(&header));
     stock.close();
     assert_eq!(traces.take().single().tree(), "stock\n");

@@ -1,4 +1,4 @@
-//! What one entity holds has bounds, in bytes and in number, and each addition costs the same.
+//! The content of an entity is bounded, in bytes and in number, and each addition has the same cost.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -10,24 +10,24 @@ use xray_core::emit::MemoryEmitter;
 use xray_core::sampling::Always;
 use xray_core::{Recorder, Subsegment};
 
-/// What was logged, by cause.
-type Told = Arc<Mutex<Vec<Cause>>>;
+/// The causes of the logged messages.
+type Causes = Arc<Mutex<Vec<Cause>>>;
 
-fn recorder() -> (Recorder, MemoryEmitter, Told) {
-    let (emitter, told) = (MemoryEmitter::new(), Told::default());
-    let sink = told.clone();
+fn recorder() -> (Recorder, MemoryEmitter, Causes) {
+    let (emitter, causes) = (MemoryEmitter::new(), Causes::default());
+    let sink = causes.clone();
     let recorder = Recorder::builder()
         .environment(|_| None)
         .sampling(Always)
         .emitter(emitter.clone())
         .on_diagnostic(move |diagnostic: &Diagnostic<'_>| sink.lock().unwrap().push(diagnostic.cause()))
         .build();
-    (recorder.unwrap(), emitter, told)
+    (recorder.unwrap(), emitter, causes)
 }
 
-/// The document of a subsegment that `add` has filled, and the recorder.
+/// Returns the document of a subsegment that `add` fills, the recorder, and the causes of its log lines.
 fn filled(add: impl FnOnce(&Subsegment)) -> (Value, Recorder, Vec<Cause>) {
-    let (recorder, emitter, told) = recorder();
+    let (recorder, emitter, causes) = recorder();
     let segment = recorder.begin("shop");
     let part = segment.subsegment("part");
     add(&part);
@@ -37,19 +37,19 @@ fn filled(add: impl FnOnce(&Subsegment)) -> (Value, Recorder, Vec<Cause>) {
     let [document] = &documents[..] else { panic!("{} documents", documents.len()) };
     let mut document: Value = serde_json::from_str(document.json()).unwrap();
     assert_eq!(recorder.stats().dropped_oversize, 0);
-    let causes = told.lock().unwrap().clone();
+    let causes = causes.lock().unwrap().clone();
     (document["subsegments"][0].take(), recorder, causes)
 }
 
 #[test]
 fn the_first_thousand_metadata_values_are_kept() {
-    let (part, recorder, told) = filled(|part| {
+    let (part, recorder, causes) = filled(|part| {
         (0..40_000).for_each(|n| _ = part.metadata(&format!("k{n}"), &n));
     });
     let kept = part["metadata"]["default"].as_object().unwrap();
     assert_eq!((kept.len(), &kept["k0"], &kept["k999"]), (1000, &json!(0), &json!(999)));
     assert_eq!((recorder.stats().metadata_dropped, recorder.stats().trimmed), (39_000, 0));
-    assert_eq!(told, [Cause::Metadata], "warned of once");
+    assert_eq!(causes, [Cause::Metadata], "logged once");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn namespaces_count_like_keys() {
 }
 
 #[test]
-fn a_value_past_the_bytes_leaves_a_marker() {
+fn a_value_beyond_the_limit_in_bytes_is_replaced_by_a_marker() {
     let large = "x".repeat(1024 * 1024);
     let (part, recorder, _) = filled(|part| {
         (0..40).for_each(|n| _ = part.metadata(&format!("large {n}"), &large));
@@ -75,12 +75,12 @@ fn a_value_past_the_bytes_leaves_a_marker() {
 }
 
 #[test]
-fn a_key_that_is_known_takes_new_values_however_full_its_entity_is() {
+fn an_existing_key_can_be_replaced_even_if_its_entity_is_full() {
     let (part, recorder, _) = filled(|part| {
         (0..1000).for_each(|n| _ = part.metadata(&format!("k{n}"), &n));
         (0..5000).for_each(|n| _ = part.metadata("k7", &n));
         part.metadata("k8", &"x".repeat(300_000)).metadata("k8", "short again");
-        // What the SDK itself has to say has room.
+        // There is room for the SDK's own metadata.
         part.metadata_in("xray", "cancelled", &true);
     });
     assert_eq!(
@@ -92,7 +92,7 @@ fn a_key_that_is_known_takes_new_values_however_full_its_entity_is() {
 }
 
 #[test]
-fn memory_does_not_grow_with_what_is_dropped_or_replaced() {
+fn dropped_and_replaced_values_do_not_use_memory() {
     let (recorder, _, _) = recorder();
     let segment = recorder.begin("shop");
     let value = "x".repeat(1000);
@@ -105,14 +105,14 @@ fn memory_does_not_grow_with_what_is_dropped_or_replaced() {
 }
 
 #[test]
-fn exceptions_past_the_number_are_counted_and_the_flag_is_set() {
-    let (part, recorder, told) = filled(|part| (0..40).for_each(|n| _ = part.fault(format!("{n}"))));
+fn exceptions_beyond_the_limit_are_counted_and_the_flag_is_set() {
+    let (part, recorder, causes) = filled(|part| (0..40).for_each(|n| _ = part.fault(format!("{n}"))));
     assert_eq!((part["cause"]["exceptions"].as_array().unwrap().len(), &part["fault"]), (32, &json!(true)));
-    assert_eq!((recorder.stats().exceptions_dropped, told), (8, vec![Cause::Exception]));
+    assert_eq!((recorder.stats().exceptions_dropped, causes), (8, vec![Cause::Exception]));
 }
 
 #[test]
-fn precursors_past_the_number_are_left_out() {
+fn precursors_beyond_the_limit_are_left_out() {
     let (recorder, _) = Recorder::in_memory();
     let segment = recorder.begin("shop");
     let before: Vec<_> = (0..200).map(|_| segment.subsegment("before").id().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! The four doors to a subsegment: what they record, what they return, and when they close.
+//! The capture functions: what they record, what they return, and when their subsegments close.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -28,7 +28,7 @@ impl fmt::Display for OutOfStock {
 
 impl std::error::Error for OutOfStock {}
 
-/// What `work` records as the code of a segment.
+/// Runs `work` as the code of a segment, and returns its result and the trace.
 fn traced<T>(work: impl FnOnce(&Segment) -> T) -> (T, Trace) {
     let (recorder, traces): (Recorder, Traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
@@ -40,7 +40,7 @@ fn traced<T>(work: impl FnOnce(&Segment) -> T) -> (T, Trace) {
     (result, traces.take().single())
 }
 
-/// Runs a future to its end on this thread.
+/// Runs a future to completion on this thread.
 fn run<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
@@ -51,7 +51,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn what_the_code_returns_passes_through_every_door() {
+fn every_capture_function_returns_the_result_of_its_code() {
     let (results, trace) = traced(|_| {
         (
             capture("capture", |subsegment| subsegment.annotate("n", 1).is_recording()),
@@ -77,7 +77,7 @@ fn an_error_is_recorded_on_its_subsegment_and_returned() {
         (
             try_capture("try", |_| Err::<(), _>(OutOfStock)),
             run(async { Err::<(), _>(OutOfStock) }.try_in_subsegment("try future")),
-            // Without try an error is a value like any other.
+            // Without `try`, an error is a value like any other.
             capture("capture", |_| Err::<(), _>(OutOfStock)),
         )
     });
@@ -91,7 +91,7 @@ fn an_error_is_recorded_on_its_subsegment_and_returned() {
 }
 
 #[test]
-fn a_panic_is_recorded_with_its_message_and_goes_on() {
+fn a_panic_is_recorded_with_its_message_and_propagates() {
     let (_, trace) = traced(|segment| {
         let number = 7;
         let doors: [(&str, &dyn Fn()); 5] = [
@@ -115,7 +115,7 @@ fn a_panic_is_recorded_with_its_message_and_goes_on() {
 }
 
 #[test]
-fn a_future_dropped_in_the_middle_is_recorded_as_cancelled() {
+fn a_future_dropped_before_its_end_is_recorded_as_cancelled() {
     let ((), trace) = traced(|_| {
         for future in [
             capture_async("async", async |_| yield_now().await).boxed_local(),
@@ -138,7 +138,7 @@ fn a_future_dropped_in_the_middle_is_recorded_as_cancelled() {
 }
 
 #[test]
-fn what_is_never_polled_or_called_records_nothing() {
+fn code_that_is_never_polled_or_called_records_nothing() {
     let ((), trace) = traced(|_| {
         drop(capture_async("async", async |_| {}));
         drop(async {}.in_subsegment("future"));
@@ -149,7 +149,7 @@ fn what_is_never_polled_or_called_records_nothing() {
 }
 
 #[test]
-fn the_subsegment_is_current_in_its_code_and_parent_of_what_that_captures() {
+fn the_subsegment_is_current_in_its_code_and_the_parent_of_nested_captures() {
     let (_, trace) = traced(|_| {
         capture("1", |one| {
             assert_eq!(current().id(), one.id());
@@ -193,7 +193,7 @@ fn a_subsegment_that_the_code_closes_early_is_recorded_once() {
             subsegment.close();
             Err::<(), _>(OutOfStock)
         });
-        // Nothing was told of the error yet.
+        // The error is not recorded yet.
         segment.fault(result.as_ref().unwrap_err());
         result
     });
@@ -237,7 +237,7 @@ async fn captured_futures_can_be_spawned() {
 }
 
 #[test]
-fn captured_code_of_a_trace_that_is_not_sampled_runs_and_records_nothing() {
+fn captured_code_of_an_unsampled_trace_runs_and_records_nothing() {
     let (recorder, traces) = Recorder::in_memory();
     let header = xray_core::TraceHeader::parse("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0");
     let segment = recorder.begin_from("shop", &header);

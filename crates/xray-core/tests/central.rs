@@ -1,4 +1,4 @@
-//! Central sampling through a recorder: its thread, and when there is none.
+//! Central sampling through a recorder: its thread, and the cases without one.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -27,10 +27,10 @@ fn rules(rate: f64) -> Value {
     }}]})
 }
 
-/// A daemon that tells of each call.
-fn telling(told: Sender<String>) -> Daemon {
+/// Starts a daemon that sends the operation of each call to `calls`.
+fn reporting_to(calls: Sender<String>) -> Daemon {
     Daemon::start(move |call| {
-        told.send(call.operation.clone()).unwrap();
+        calls.send(call.operation.clone()).unwrap();
         Reply::Json(rules(1.0))
     })
 }
@@ -44,7 +44,7 @@ fn local() -> Rules {
     Rules::new(FixedTarget(0), Rate(0.0))
 }
 
-/// Waits until the rules have come.
+/// Waits until the rules have been fetched.
 fn wait_for_rules(recorder: &Recorder) {
     wait_until(|| recorder.explain(&SamplingRequest::new("shop")).to_string().contains("orders"));
 }
@@ -52,15 +52,15 @@ fn wait_for_rules(recorder: &Recorder) {
 fn wait_until(condition: impl Fn() -> bool) {
     let end = Instant::now() + SOON;
     while !condition() {
-        assert!(Instant::now() < end, "it does not come");
+        assert!(Instant::now() < end, "the condition is not met in time");
         std::thread::yield_now();
     }
 }
 
 #[test]
 fn the_first_decision_starts_the_thread_and_the_recorders_end_stops_it() {
-    let (told, calls) = channel();
-    let daemon = telling(told);
+    let (sender, calls) = channel();
+    let daemon = reporting_to(sender);
     let (builder, emitter) = recorder(&daemon);
     let recorder = builder.sampling(Central::with_fallback(local())).build().unwrap();
     assert!(calls.try_recv().is_err());
@@ -77,11 +77,11 @@ fn the_first_decision_starts_the_thread_and_the_recorders_end_stops_it() {
     let document: Value = serde_json::from_str(documents[0].json()).unwrap();
     assert_eq!(document["aws"]["xray"]["sampling_rule_name"], "orders");
     drop(recorder);
-    // Those of the other tests end as well.
+    // The threads of the other tests end as well.
     wait_until(|| !thread_names().contains(&"xray-sampling".to_owned()));
 }
 
-/// Where the system tells it.
+/// Returns the names of the process's threads, on systems that list them.
 fn thread_names() -> Vec<String> {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     tasks
@@ -91,15 +91,15 @@ fn thread_names() -> Vec<String> {
 }
 
 #[test]
-fn nobody_is_asked_where_local_rules_were_chosen_on_lambda_and_when_disabled() {
+fn the_service_is_not_queried_with_local_rules_on_lambda_or_when_disabled() {
     let lambda = |name: &str| (name == "LAMBDA_TASK_ROOT").then(|| "/var/task".to_owned());
     let check = |calls: &Receiver<String>, recorder: &Recorder, case: &str| {
         recorder.begin("shop").close();
         assert!(calls.try_recv().is_err(), "{case}");
         assert!(!recorder.explain(&SamplingRequest::new("shop")).to_string().contains("orders"), "{case}");
     };
-    let (told, calls) = channel();
-    let daemon = telling(told);
+    let (sender, calls) = channel();
+    let daemon = reporting_to(sender);
     let builder = || recorder(&daemon).0;
     check(&calls, &builder().sampling(Rules::default()).build().unwrap(), "local rules");
     check(&calls, &builder().enabled(false).build().unwrap(), "disabled");
@@ -111,8 +111,8 @@ fn nobody_is_asked_where_local_rules_were_chosen_on_lambda_and_when_disabled() {
 
 #[test]
 fn a_sampler_that_wraps_another_starts_it() {
-    let (told, calls) = channel();
-    let daemon = telling(told);
+    let (sender, calls) = channel();
+    let daemon = reporting_to(sender);
     let sampler = TailSampler::failures().or_sampled_by(Central::with_fallback(local()));
     let recorder = recorder(&daemon).0.sampling(sampler).build().unwrap();
     let request = SamplingRequest::new("shop");
@@ -139,7 +139,7 @@ fn each_decision_is_explained_at_debug_level() {
         })
         .build()
         .unwrap();
-    // Two in one second, which may end in between.
+    // Two requests within one second, unless it ends in between.
     let trace_id = recorder.begin("shop").trace_id().unwrap();
     recorder.begin("shop").close();
     let lines = lines.lock().unwrap();

@@ -1,6 +1,6 @@
-//! What does not compile, and the way out that the compiler names.
+//! Misuse does not compile, and the compiler's message names the solution.
 
 #[test]
-fn messages_of_the_compiler_name_the_way_out() {
+fn compiler_messages_name_the_solution() {
     trybuild::TestCases::new().compile_fail("tests/compile/*.rs");
 }

@@ -1,4 +1,4 @@
-//! The current entity: it follows its own code, over awaits, tasks and threads, and nothing else.
+//! The current entity follows its own code across awaits, tasks and threads, and affects no other code.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -23,7 +23,7 @@ fn runtimes() -> [Runtime; 2] {
         .map(|mut builder| builder.worker_threads(4).enable_time().build().expect("a runtime starts"))
 }
 
-/// A part of a request, which looks at its context at each step.
+/// A part of a request that checks its context at each step.
 async fn step(of: Segment, name: String) {
     let trace = of.trace_id();
     for round in 0..5 {
@@ -76,7 +76,7 @@ fn concurrent_requests_never_see_each_other() {
 }
 
 #[test]
-fn a_spawned_task_or_thread_has_a_context_only_when_it_is_carried() {
+fn a_spawned_task_or_thread_has_a_context_only_if_it_is_carried_there() {
     for runtime in runtimes() {
         let (recorder, _traces) = Recorder::in_memory();
         let segment = recorder.begin("shop");
@@ -98,7 +98,7 @@ fn a_spawned_task_or_thread_has_a_context_only_when_it_is_carried() {
 }
 
 #[test]
-fn what_was_carried_is_the_absence_of_a_context_as_well() {
+fn the_absence_of_a_context_is_carried_as_well() {
     let (recorder, _traces) = Recorder::in_memory();
     let (callback, future) = (in_current(current_id), async { current_id() }.in_current());
     let segment = recorder.begin("another request");
@@ -109,7 +109,7 @@ fn what_was_carried_is_the_absence_of_a_context_as_well() {
 }
 
 #[test]
-fn futures_joined_are_siblings() {
+fn joined_futures_are_siblings() {
     for runtime in runtimes() {
         let (recorder, traces) = Recorder::in_memory();
         let segment = recorder.begin("shop");
@@ -139,7 +139,7 @@ fn futures_joined_are_siblings() {
 }
 
 #[test]
-fn work_that_is_made_outside_any_context_belongs_where_it_begins() {
+fn work_created_outside_any_context_belongs_to_the_context_in_which_it_starts() {
     let runtime = Builder::new_current_thread().build().unwrap();
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
@@ -153,7 +153,7 @@ fn work_that_is_made_outside_any_context_belongs_where_it_begins() {
         captured.await;
         on_done(());
     }));
-    // Where there is one when it is made, that counts.
+    // A context that exists when the future is created is used.
     let other = recorder.begin("other");
     let of_shop = {
         let _in = segment.enter();
@@ -181,7 +181,7 @@ fn a_handle_that_is_entered_or_scoped_may_be_a_temporary() {
     assert!(id.is_some());
     assert_eq!(traces.take().single().tree(), "job [order=7]\n  part [part=8]\n");
 
-    // As to a spawned task.
+    // The same with a spawned task.
     let work = recorder.begin("job").scope(async {
         annotate("order", 7);
         yield_now().await;
@@ -195,7 +195,7 @@ fn a_handle_that_is_entered_or_scoped_may_be_a_temporary() {
 }
 
 #[test]
-fn a_close_is_a_close_whatever_guard_there_is_and_an_entity_keeps_nothing_open() {
+fn a_close_takes_effect_despite_guards_and_an_entity_keeps_nothing_open() {
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("closed by hand");
     let guard = segment.enter();
@@ -212,7 +212,7 @@ fn a_close_is_a_close_whatever_guard_there_is_and_an_entity_keeps_nothing_open()
 }
 
 #[test]
-fn a_guard_held_across_an_await_soils_its_own_request_only() {
+fn a_guard_held_across_an_await_affects_only_its_own_request() {
     let [runtime, _] = runtimes();
     let (recorder, _traces) = Recorder::in_memory();
     let [soiled, clean, stray] = ["soiled", "clean", "stray"].map(|name| recorder.begin(name));
@@ -264,7 +264,7 @@ fn a_future_that_panics_leaves_nothing_on_its_thread() {
 }
 
 #[test]
-fn guards_nest_and_those_dropped_out_of_order_stay_in_their_future() {
+fn guards_nest_and_out_of_order_drops_stay_within_their_future() {
     let (recorder, _traces) = Recorder::in_memory();
     let [request, a, b] = ["request", "a", "b"].map(|name| recorder.begin(name));
     let mut work = pin!(request.scope(async {
@@ -279,7 +279,7 @@ fn guards_nest_and_those_dropped_out_of_order_stay_in_their_future() {
     assert_eq!(current_id(), None);
 }
 
-/// Notes what was current when it was dropped.
+/// Records the entity that is current when it is dropped.
 struct Witness(Arc<Mutex<Vec<Option<EntityId>>>>);
 
 impl Drop for Witness {

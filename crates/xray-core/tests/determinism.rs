@@ -26,7 +26,7 @@ fn work(segment: &Segment, clock: &Clock) {
 }
 
 #[test]
-fn a_seed_and_a_manual_clock_repeat_every_byte() {
+fn a_seed_and_a_manual_clock_reproduce_every_byte() {
     let run = |seed| {
         let (emitter, clock) = (MemoryEmitter::new(), Clock::manual(Timestamp::from_micros(START)));
         let recorder = builder(&emitter, &clock).seed(seed).build().unwrap();
@@ -46,7 +46,7 @@ fn a_seed_and_a_manual_clock_repeat_every_byte() {
 }
 
 #[test]
-fn ends_given_by_hand_are_never_before_the_start() {
+fn explicit_ends_are_never_before_the_start() {
     let second = |seconds: u64| UNIX_EPOCH + Duration::from_secs(seconds);
     let far = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(1 << 50));
     for (start, end, want) in [
@@ -69,7 +69,7 @@ fn ends_given_by_hand_are_never_before_the_start() {
 }
 
 #[test]
-fn steps_of_the_wall_clock_between_traces_change_their_start_only() {
+fn steps_of_the_wall_clock_between_traces_change_only_their_start() {
     let (emitter, clock) = (MemoryEmitter::new(), Clock::manual(Timestamp::from_micros(START)));
     let recorder = builder(&emitter, &clock).build().unwrap();
     recorder.begin("before").close();
@@ -86,7 +86,7 @@ fn steps_of_the_wall_clock_between_traces_change_their_start_only() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn no_step_of_the_clock_gives_an_end_before_its_start(steps in prop::collection::vec((0u8..4, 0u64..10_000_000), 1..40)) {
+    fn no_step_of_the_clock_makes_an_end_precede_its_start(steps in prop::collection::vec((0u8..4, 0u64..10_000_000), 1..40)) {
         let (emitter, clock) = (MemoryEmitter::new(), Clock::manual(Timestamp::from_micros(START)));
         let recorder = builder(&emitter, &clock).streaming_threshold(3).build().unwrap();
         let segment = recorder.begin("shop");

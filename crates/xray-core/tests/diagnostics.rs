@@ -209,8 +209,8 @@ fn a_users_sampler_reports_with_a_cause_of_its_own() {
 
 #[test]
 fn a_host_pattern_that_never_matches_is_logged_once() {
-    let regular = "host pattern \"^api\\\\..*$\" never matches: it looks like a regular expression, and patterns know * \
-                   and ? only. Write a host with * and ?, such as \"*.example.com\"";
+    let regular = "host pattern \"^api\\\\..*$\" never matches: it looks like a regular expression, but patterns only \
+                   support * and ?. Write a host with * and ?, such as \"*.example.com\"";
     let rules = Rules::default()
         .rule(Rule::new(FixedTarget(0), Rate(0.0)).host(r"^api\..*$"))
         .rule(Rule::new(FixedTarget(0), Rate(0.0)).host("https://*.example.com"))

@@ -1,4 +1,4 @@
-//! Segments and subsegments: every member of their documents, and the life of their handles.
+//! Segments and subsegments: every member of their documents, and the lifetime of their handles.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -26,7 +26,7 @@ fn begun() -> (Segment, Recorder, Traces) {
     (recorder.begin("shop"), recorder, traces)
 }
 
-/// The only document that was sent.
+/// Returns the only document that was sent.
 fn sent(traces: &Traces) -> Value {
     let taken = traces.take();
     let [document] = taken.documents() else { panic!("{taken:?}") };
@@ -34,7 +34,7 @@ fn sent(traces: &Traces) -> Value {
 }
 
 #[test]
-fn a_segment_says_everything_it_was_told() {
+fn a_segment_document_has_everything_that_was_recorded() {
     let (emitter, clock) = (MemoryEmitter::new(), Clock::manual(Timestamp::from_micros(1_700_000_000_000_001)));
     let builder = Recorder::builder().service("orders").service_version("1.2.3").sampling(Always);
     let recorder = builder.emitter(emitter.clone()).clock(clock.clone()).seed(1).build().unwrap();
@@ -80,7 +80,7 @@ fn a_segment_says_everything_it_was_told() {
 }
 
 #[test]
-fn a_subsegment_says_everything_it_was_told() {
+fn a_subsegment_document_has_everything_that_was_recorded() {
     let (segment, _, traces) = begun();
     let first = segment.subsegment("first");
     let call = segment.subsegment("call");
@@ -97,8 +97,8 @@ fn a_subsegment_says_everything_it_was_told() {
     first.set_namespace(Namespace::Remote).close();
     segment.close();
     let document = sent(&traces);
-    let mut told = document["subsegments"][1].clone();
-    let members = told.as_object_mut().unwrap();
+    let mut recorded = document["subsegments"][1].clone();
+    let members = recorded.as_object_mut().unwrap();
     for timed in ["id", "start_time", "end_time"] {
         assert!(members.remove(timed).is_some());
     }
@@ -110,12 +110,12 @@ fn a_subsegment_says_everything_it_was_told() {
                 "preparation": "statement"},
         "http": {"request": {"method": "GET", "url": "http://h/p", "traced": true}, "response": {"status": 500}},
     });
-    assert_eq!(told, want);
+    assert_eq!(recorded, want);
     assert_eq!(document["subsegments"][0]["namespace"], "remote");
 }
 
 #[test]
-fn members_stand_in_the_order_that_the_daemon_needs() {
+fn members_are_in_the_order_that_the_daemon_needs() {
     let (segment, _, traces) = begun();
     segment.fault("broken").annotate("a", 1).metadata("m", &1);
     segment.subsegment("part").fault("too").annotate("a", 1);
@@ -127,7 +127,7 @@ fn members_stand_in_the_order_that_the_daemon_needs() {
 }
 
 #[test]
-fn annotations_of_all_types_are_kept_as_they_are() {
+fn annotations_of_all_types_are_recorded_unchanged() {
     let borrowed = String::from("borrowed");
     let values: [(AnnotationValue<'_>, Value); 15] = [
         ("text".into(), json!("text")),
@@ -165,7 +165,7 @@ fn annotations_are_limited_and_repaired() {
     for number in 0..60 {
         segment.annotate(&format!("n{number}"), number);
     }
-    // A key that is there may still change.
+    // An existing key may still change.
     segment.annotate("n0", "changed");
     segment.close();
     let annotations = sent(&traces)["annotations"].clone();
@@ -227,7 +227,7 @@ fn metadata_is_a_snapshot() {
 }
 
 #[test]
-fn a_value_that_does_not_serialise_costs_itself_only() {
+fn a_value_that_does_not_serialise_loses_only_itself() {
     struct Fails;
     impl Serialize for Fails {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -276,7 +276,7 @@ fn a_value_may_call_the_sdk_while_it_serialises() {
 }
 
 #[test]
-fn an_annotation_may_be_made_by_code_that_calls_the_sdk() {
+fn the_conversion_of_an_annotation_may_call_the_sdk() {
     struct Instrumented;
     impl From<Instrumented> for AnnotationValue<'static> {
         fn from(_: Instrumented) -> AnnotationValue<'static> {
@@ -294,7 +294,7 @@ fn an_annotation_may_be_made_by_code_that_calls_the_sdk() {
 }
 
 #[test]
-fn texts_are_cut_at_the_limits_of_the_schema() {
+fn texts_are_cut_to_the_limits_of_the_schema() {
     let (segment, _, traces) = begun();
     let long = "ä".repeat(400);
     segment.set_user(&long);
@@ -418,7 +418,7 @@ fn only_owners_keep_an_entity_open() {
     }
     drop((guard, in_scope));
     assert_eq!(traces.take().single().tree(), "shop\n  part\n");
-    // A borrowed handle may close, and a dropped one does not.
+    // A handle that keeps nothing open may close its entity; dropping it does not.
     let (segment, _, traces) = begun();
     drop((segment.downgrade(), segment.entity().segment()));
     assert!(segment.is_recording());
@@ -440,7 +440,7 @@ fn a_handle_dropped_while_a_panic_unwinds_is_a_fault() {
 }
 
 #[test]
-fn times_given_by_hand_are_those_of_the_document() {
+fn explicit_times_are_those_of_the_document() {
     let (segment, _, traces) = begun();
     let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
     segment.subsegment_at("work", at(1_600_000_000)).close_at(at(1_600_000_007));
@@ -451,7 +451,7 @@ fn times_given_by_hand_are_those_of_the_document() {
 }
 
 #[test]
-fn an_announced_entity_is_sent_in_progress_and_then_for_good() {
+fn an_announced_entity_is_sent_in_progress_and_again_when_closed() {
     let (segment, _, traces) = begun();
     segment.annotate("n", 1).announce();
     let document = sent(&traces);
@@ -476,7 +476,7 @@ fn an_announced_entity_is_sent_in_progress_and_then_for_good() {
 }
 
 #[test]
-fn a_discarded_trace_is_forgotten() {
+fn a_discarded_trace_is_not_sent() {
     let (segment, recorder, traces) = begun();
     let (open, closed) = (segment.subsegment("open"), segment.subsegment("closed"));
     closed.close();
@@ -495,7 +495,7 @@ fn a_discarded_trace_is_forgotten() {
 }
 
 #[test]
-fn an_unsampled_subsegment_hides_all_below_it() {
+fn nothing_below_an_unsampled_subsegment_is_recorded() {
     let (segment, _, traces) = begun();
     let hidden = segment.unsampled_subsegment();
     {
@@ -512,7 +512,7 @@ fn an_unsampled_subsegment_hides_all_below_it() {
 }
 
 #[test]
-fn costly_values_are_made_for_recorded_entities_only() {
+fn expensive_values_are_computed_only_for_recorded_entities() {
     let made = AtomicUsize::new(0);
     let make = || made.fetch_add(1, SeqCst);
     let (segment, recorder, _traces) = begun();

@@ -1,4 +1,4 @@
-//! The environment: each variable in a process of its own, over code, and never fatal.
+//! Environment variables, each in a process of its own: they override code, and are never fatal.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -48,14 +48,14 @@ fn a_disabled_sdk_starts_no_thread_opens_no_socket_and_sends_no_header() {
     assert!(!recorder.is_enabled() && call.trace_header().is_none() && segment.trace_id().is_none());
     call.close();
     segment.close();
-    assert!(!current().is_sampled(), "and there is no missing context");
+    assert!(!current().is_sampled(), "no missing context is reported");
     drop(installed);
     assert_eq!(in_use(), before);
 }
 
 #[test]
-fn the_daemons_address_wins_over_code() {
-    let test = "the_daemons_address_wins_over_code";
+fn the_daemons_address_overrides_code() {
+    let test = "the_daemons_address_overrides_code";
     if !child::is_child() {
         let daemon = daemon();
         let address = daemon.local_addr().unwrap();
@@ -71,8 +71,8 @@ fn the_daemons_address_wins_over_code() {
 }
 
 #[test]
-fn a_program_without_code_is_configured_by_the_environment_alone() {
-    let test = "a_program_without_code_is_configured_by_the_environment_alone";
+fn the_environment_alone_configures_a_program() {
+    let test = "the_environment_alone_configures_a_program";
     if !child::is_child() {
         let daemon = daemon();
         let address = daemon.local_addr().unwrap().to_string();
@@ -86,8 +86,8 @@ fn a_program_without_code_is_configured_by_the_environment_alone() {
 }
 
 #[test]
-fn on_lambda_documents_are_sent_at_once_and_by_the_same_thread() {
-    let test = "on_lambda_documents_are_sent_at_once_and_by_the_same_thread";
+fn on_lambda_documents_are_sent_at_once_on_the_same_thread() {
+    let test = "on_lambda_documents_are_sent_at_once_on_the_same_thread";
     if !child::is_child() {
         let daemon = daemon();
         let address = daemon.local_addr().unwrap().to_string();
@@ -134,14 +134,14 @@ fn the_tracing_name_replaces_the_default_of_servers() {
             assert_eq!(want, "shop");
         }
     }
-    // What is begun by hand is named by hand.
+    // A segment that is begun in code has the name from code.
     recorder.begin("by hand").close();
     assert!(emitter.take()[0].json().starts_with(r#"{"name":"by hand""#));
 }
 
 #[test]
-fn runtime_error_panics_where_the_user_asks_and_not_in_calls() {
-    let test = "runtime_error_panics_where_the_user_asks_and_not_in_calls";
+fn runtime_error_panics_in_user_code_and_not_in_calls() {
+    let test = "runtime_error_panics_in_user_code_and_not_in_calls";
     if !child::is_child() {
         child::run(test, &[("AWS_XRAY_CONTEXT_MISSING", "RUNTIME_ERROR")]);
         return;
@@ -171,8 +171,8 @@ fn queries_are_collected_on_request() {
 }
 
 #[test]
-fn a_bad_value_is_told_and_ignored() {
-    let test = "a_bad_value_is_told_and_ignored";
+fn an_invalid_value_is_reported_and_ignored() {
+    let test = "an_invalid_value_is_reported_and_ignored";
     if !child::is_child() {
         for name in
             ["AWS_XRAY_DAEMON_ADDRESS", "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_SDK_ENABLED", "AWS_XRAY_LOG_LEVEL"]
@@ -183,15 +183,15 @@ fn a_bad_value_is_told_and_ignored() {
             }
         }
         let (_, err) = child::run(test, &[("AWS_XRAY_DAEMON_ADDRESS", ""), ("AWS_XRAY_CONTEXT_MISSING", " ")]);
-        assert_eq!(err, "", "empty is unset");
+        assert_eq!(err, "", "an empty variable counts as unset");
         return;
     }
     assert!(Recorder::builder().build().unwrap().is_enabled());
 }
 
 #[test]
-fn standard_error_shows_what_the_level_allows() {
-    let test = "standard_error_shows_what_the_level_allows";
+fn standard_error_shows_messages_of_its_level() {
+    let test = "standard_error_shows_messages_of_its_level";
     if !child::is_child() {
         let all = ["DEBUG", "WARN", "ERROR"];
         for (variables, want) in [

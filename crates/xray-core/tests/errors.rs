@@ -1,4 +1,4 @@
-//! How failures are told: each once, with what caused it, and by reference on its way up.
+//! Failures are described once, with their causes, and by reference on their way up.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -89,7 +89,7 @@ fn an_error_is_described_once_and_referred_to_on_its_way_up() {
 }
 
 #[test]
-fn an_error_that_wraps_a_described_one_refers_to_it() {
+fn an_error_that_wraps_a_recorded_one_refers_to_it() {
     let trace = traced(|segment| {
         let inner = try_capture("query", |_| Err::<(), _>(failed("refused"))).unwrap_err();
         segment.fault(inner.within("no connection").within("no order"));
@@ -100,7 +100,7 @@ fn an_error_that_wraps_a_described_one_refers_to_it() {
 }
 
 #[test]
-fn siblings_that_fail_alike_are_described_each() {
+fn siblings_that_fail_alike_are_each_described() {
     let trace = traced(|_| {
         for name in ["a", "b"] {
             assert!(try_capture(name, |_| Err::<(), _>(failed("refused"))).is_err());
@@ -111,7 +111,7 @@ fn siblings_that_fail_alike_are_described_each() {
 }
 
 #[test]
-fn clones_of_an_exception_are_the_same_and_two_made_alike_are_not() {
+fn clones_of_an_exception_are_the_same_and_equal_ones_are_not() {
     let trace = traced(|segment| {
         let made = Exception::new("Kind", "text");
         segment.subsegment("a").fault(made.clone());
@@ -122,7 +122,7 @@ fn clones_of_an_exception_are_the_same_and_two_made_alike_are_not() {
     let id = &exceptions(trace.find("a"))[0]["id"];
     assert_eq!(&trace.find("b").json()["cause"], id);
     assert_ne!(&exceptions(trace.find("c"))[0]["id"], id);
-    // The memory is one deep: another failure came between.
+    // Only the last failure is remembered, and another one occurred in between.
     assert_eq!(messages(trace.root()), ["text"]);
     assert!(trace.root().has("error") && !trace.root().has("fault"));
 }
@@ -167,7 +167,7 @@ fn errors_of_every_form_are_described() {
 }
 
 #[test]
-fn backtraces_are_taken_when_asked_for() {
+fn backtraces_are_recorded_on_request() {
     for asked in [false, true] {
         let emitter = xray_core::emit::MemoryEmitter::new();
         let builder = Recorder::builder().sampling(xray_core::sampling::Always).emitter(emitter.clone());
@@ -177,7 +177,7 @@ fn backtraces_are_taken_when_asked_for() {
         let document: Value = emitter.take()[0].json().parse().unwrap();
         let stack = document["cause"]["exceptions"][0]["stack"].as_array().unwrap();
         assert_eq!(!stack.is_empty(), asked);
-        let own = |frame: &Value| frame["label"].as_str().is_some_and(|label| label.contains("backtraces_are_taken"));
+        let own = |frame: &Value| frame["label"].as_str().is_some_and(|label| label.contains("backtraces_are_recorded"));
         assert_eq!(stack.iter().any(own), asked, "{stack:#?}");
         assert!(stack.iter().all(|frame| frame["path"].is_string() && frame["line"].is_u64()));
     }
@@ -196,7 +196,7 @@ fn backtraces_are_taken_when_asked_for() {
 }
 
 #[test]
-fn a_stack_keeps_a_hundred_frames_and_tells_how_many_are_missing() {
+fn a_stack_keeps_a_hundred_frames_and_the_number_of_the_others() {
     fn deep(depth: usize) -> Exception {
         match depth {
             0 => Exception::new("Deep", "stack").backtrace(&Backtrace::force_capture()),
@@ -212,7 +212,7 @@ fn a_stack_keeps_a_hundred_frames_and_tells_how_many_are_missing() {
 }
 
 #[test]
-fn what_a_failure_says_is_limited() {
+fn messages_and_types_are_limited_in_length() {
     let trace = traced(|segment| {
         capture("exceptions", |subsegment| {
             for number in 0..40 {
@@ -231,7 +231,7 @@ fn what_a_failure_says_is_limited() {
 }
 
 #[test]
-fn nobody_refers_to_an_exception_that_no_document_describes() {
+fn an_exception_that_no_document_describes_is_never_referred_to() {
     let trace = traced(|segment| {
         let full = segment.subsegment("full");
         for number in 0..40 {
@@ -255,11 +255,11 @@ fn nobody_refers_to_an_exception_that_no_document_describes() {
 }
 
 #[test]
-fn an_error_whose_own_code_panics_harms_nobody() {
+fn an_error_whose_own_code_panics_is_still_recorded() {
     struct Mean(bool);
     impl fmt::Debug for Mean {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            // The text may be asked for in part only.
+            // Only part of the text may be requested.
             write!(f, "Mean").unwrap();
             f.write_str("(more)").unwrap();
             Ok(())
@@ -281,7 +281,7 @@ fn an_error_whose_own_code_panics_harms_nobody() {
 }
 
 #[test]
-fn one_panic_that_passes_several_captures_is_one_exception() {
+fn a_panic_that_passes_several_captures_is_one_exception() {
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
     let panicked = catch_unwind(AssertUnwindSafe(|| {
@@ -293,7 +293,7 @@ fn one_panic_that_passes_several_captures_is_one_exception() {
         });
     }));
     segment.fault(Exception::from_panic(&*panicked.unwrap_err()));
-    // Another one with the same text is another one.
+    // Another panic with the same text is another exception.
     for name in ["again", "and again"] {
         let _in = segment.enter();
         let again = catch_unwind(|| capture(name, |_| -> () { panic!("out of paper") }));
@@ -314,7 +314,7 @@ fn one_panic_that_passes_several_captures_is_one_exception() {
 }
 
 #[test]
-fn what_a_destructor_records_during_a_panic_is_no_fault() {
+fn recording_in_a_destructor_during_a_panic_is_not_a_fault() {
     struct CleansUp;
     impl Drop for CleansUp {
         fn drop(&mut self) {

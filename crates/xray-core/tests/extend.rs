@@ -1,4 +1,4 @@
-//! What others bring along: emitters, samplers and loggers from outside the crate, well-behaved or not.
+//! Emitters, samplers and loggers of users, well-behaved or not.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -16,7 +16,7 @@ use xray_core::{ConfigError, Recorder, RecorderBuilder, capture, current};
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
-/// A recorder that samples all, and what it says about itself.
+/// Returns a recorder that samples every request, and its log lines.
 fn builder() -> (RecorderBuilder, Lines) {
     let lines = Lines::default();
     let sink = lines.clone();
@@ -43,7 +43,7 @@ impl Emitter for Names {
 }
 
 #[test]
-fn an_emitter_from_outside_receives_every_document() {
+fn a_users_emitter_receives_every_document() {
     let names = Arc::new(Names::default());
     let recorder = builder().0.emitter(names.clone()).streaming_threshold(0).build().unwrap();
     let segment = recorder.begin("shop");
@@ -59,7 +59,7 @@ fn is_ready(future: impl Future<Output = ()>) -> bool {
     pin!(future).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
 }
 
-/// Calls the SDK from within.
+/// An emitter that calls the SDK.
 struct Instrumented(MemoryEmitter);
 
 impl Emitter for Instrumented {
@@ -109,14 +109,14 @@ impl Emitter for Panics {
 }
 
 #[test]
-fn an_emitter_that_panics_harms_nobody() {
+fn an_emitter_that_panics_loses_only_its_documents() {
     let (builder, lines) = builder();
     let recorder = builder.emitter(Panics).streaming_threshold(0).build().unwrap();
     let segment = recorder.begin("shop");
     {
         let _in = segment.enter();
         assert!(capture("work", |subsegment| subsegment.announce().is_recording()));
-        // Handles are dropped while another panic unwinds: a second one would abort the process.
+        // Handles are dropped while a panic unwinds, and a second panic would abort the process.
         let panic = catch_unwind(AssertUnwindSafe(|| {
             let _dropped = current().subsegment("unwound");
             panic!("the user's own")
@@ -129,7 +129,7 @@ fn an_emitter_that_panics_harms_nobody() {
     assert!(lines.lock().unwrap().iter().any(|line| line.starts_with("emitter_panicked: ")), "{lines:?}");
 }
 
-/// Forgets those who wait for a flush.
+/// An emitter that never calls back after a flush.
 struct Forgets;
 
 impl Emitter for Forgets {
@@ -143,7 +143,7 @@ impl Emitter for Forgets {
 }
 
 #[test]
-fn an_emitter_that_forgets_a_flush_keeps_nobody_waiting() {
+fn an_emitter_that_forgets_a_flush_does_not_block_it() {
     let recorder = builder().0.emitter(Forgets).build().unwrap();
     assert!(is_ready(recorder.flushed()));
 }
@@ -162,7 +162,7 @@ impl Sampler for ByService {
 }
 
 #[test]
-fn a_sampler_from_outside_decides_and_its_panic_is_a_no() {
+fn a_users_sampler_decides_and_its_panic_means_not_sampled() {
     let (builder, lines) = builder();
     let emitter = MemoryEmitter::new();
     let recorder = builder.sampling(ByService).emitter(emitter.clone()).build().unwrap();
@@ -191,7 +191,7 @@ impl<S: Sampler> Sampler for Wraps<S> {
 }
 
 #[test]
-fn a_sampler_that_makes_no_sense_is_refused_at_build() {
+fn an_invalid_sampler_is_rejected_by_build() {
     let error = builder().0.sampling(Wraps(Rate(5.0))).build().unwrap_err();
     assert!(matches!(error, ConfigError::Sampling(_)), "{error}");
     assert!(error.to_string().contains("`rate`"), "{error}");

@@ -1,4 +1,4 @@
-//! Forked children: each sends its own documents, and none hangs.
+//! Forked children send their own documents and never hang.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
@@ -26,7 +26,7 @@ fn recorder() -> (UdpSocket, Recorder) {
     (daemon, recorder.build().unwrap())
 }
 
-/// The name of the next segment.
+/// Returns the name of the next segment.
 fn name(daemon: &UdpSocket) -> Option<String> {
     let mut buffer = vec![0; 65_536];
     let length = daemon.recv(&mut buffer).ok()?;
@@ -35,7 +35,7 @@ fn name(daemon: &UdpSocket) -> Option<String> {
     Some(segment["name"].as_str().unwrap().to_owned())
 }
 
-/// Waits for a child that is to end by itself.
+/// Waits for a child to end by itself.
 fn ends(pid: i32) -> bool {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(20) {
@@ -49,26 +49,26 @@ fn ends(pid: i32) -> bool {
 
 #[test]
 fn a_child_sends_its_own_document_within_a_second() {
-    // By itself, so that no other test's threads are there at the fork.
+    // In a process of its own, without the threads of other tests at the fork.
     if !child::is_child() {
         child::run("a_child_sends_its_own_document_within_a_second", &[]);
         return;
     }
     let (daemon, recorder) = recorder();
-    // The sender naps after this one, and expects no wake for the next.
+    // The sender naps after this document, and is not woken for the next one.
     recorder.begin("parent").close();
     assert_eq!(name(&daemon).unwrap(), "parent");
     match fork().unwrap() {
         Fork::Child => {
             recorder.begin("child").close();
-            thread::sleep(Duration::from_secs(5)); // it is not the end of the process that sends it
+            thread::sleep(Duration::from_secs(5)); // the document is not sent by the end of the process
             std::process::exit(0);
         }
         Fork::Parent(child) => {
             let start = Instant::now();
             assert_eq!(name(&daemon).unwrap(), "child");
             assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
-            // The parent's own thread is where it was.
+            // The parent's thread still works.
             recorder.begin("parent again").close();
             assert_eq!(name(&daemon).unwrap(), "parent again");
             assert!(ends(child));
@@ -77,9 +77,9 @@ fn a_child_sends_its_own_document_within_a_second() {
 }
 
 #[test]
-fn what_is_queued_at_the_fork_is_sent_by_the_parent_alone() {
+fn only_the_parent_sends_what_is_queued_at_the_fork() {
     if !child::is_child() {
-        child::run("what_is_queued_at_the_fork_is_sent_by_the_parent_alone", &[]);
+        child::run("only_the_parent_sends_what_is_queued_at_the_fork", &[]);
         return;
     }
     let (daemon, recorder) = recorder();
@@ -118,7 +118,10 @@ fn a_child_fetches_sampling_rules_itself() {
     let recorder = recorder.build().unwrap();
     drop(recorder.begin("parent"));
     asks.recv_timeout(Duration::from_secs(5)).unwrap();
-    assert!(asks.recv_timeout(Duration::from_millis(300)).is_err(), "the parent asks again after ten seconds only");
+    assert!(
+        asks.recv_timeout(Duration::from_millis(300)).is_err(),
+        "the parent does not fetch again within ten seconds"
+    );
     match fork().unwrap() {
         Fork::Child => {
             let start = Instant::now();
@@ -136,14 +139,14 @@ fn a_child_fetches_sampling_rules_itself() {
 }
 
 #[test]
-fn no_child_hangs_that_is_forked_under_load() {
+fn children_forked_under_load_do_not_hang() {
     if !child::is_child() {
-        child::run("no_child_hangs_that_is_forked_under_load", &[]);
+        child::run("children_forked_under_load_do_not_hang", &[]);
         return;
     }
     const CHILDREN: usize = 300;
     let (daemon, recorder) = recorder();
-    // With what is refused, the diagnostics of the SDK are at work as well.
+    // Refused documents make the SDK's log active as well.
     let nowhere = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let absent = Recorder::builder().sampling(Always).daemon(nowhere.into()).on_diagnostic(|_| {}).build().unwrap();
     let done = AtomicBool::new(false);
@@ -180,7 +183,7 @@ fn no_child_hangs_that_is_forked_under_load() {
         assert_eq!(hanging, 0);
         reader.join().unwrap()
     });
-    // The load of the parent overflows the reader's buffer now and then, more on a busy machine: that children send at all
-    // is seen here, that each does so is seen without load.
+    // The parent's load overflows the reader's buffer occasionally, and more often on a busy machine. So this only checks
+    // that children send at all; the tests without load check that each one does.
     assert!(arrived.len() > CHILDREN / 2, "{} of {CHILDREN}", arrived.len());
 }

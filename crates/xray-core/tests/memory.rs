@@ -1,4 +1,4 @@
-//! What tracing keeps: nothing of what was sent, and nothing at all for a request that is not sampled.
+//! Memory: sent documents are freed, and a request that is not sampled allocates nothing.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -10,7 +10,7 @@ use xray_core::emit::{Emitter, Flushed};
 use xray_core::sampling::{Always, Never};
 use xray_core::{Recorder, RecorderBuilder, Subsegment, TraceHeader, capture, current, in_current, try_capture};
 
-/// Sends nowhere.
+/// An emitter that drops every document.
 struct Nowhere;
 
 impl Emitter for Nowhere {
@@ -25,14 +25,14 @@ fn recorder(with: impl FnOnce(RecorderBuilder) -> RecorderBuilder) -> Recorder {
     with(Recorder::builder().sampling(Always).emitter(Nowhere)).build().unwrap()
 }
 
-/// The most bytes that were in use at once, and those that still are.
+/// Returns the largest number of bytes in use at once, and the number still in use.
 fn bytes(work: impl FnOnce()) -> (u64, i64) {
     let counted = measure(work);
     (counted.bytes_max, counted.bytes_current)
 }
 
 #[test]
-fn a_segment_open_for_long_stays_as_small_as_at_first() {
+fn a_long_running_segment_does_not_grow() {
     let segment = recorder(|builder| builder).begin("daemon");
     let round = |rounds: usize| {
         for number in 0..rounds {
@@ -48,7 +48,7 @@ fn a_segment_open_for_long_stays_as_small_as_at_first() {
 }
 
 #[test]
-fn an_entity_that_is_changed_again_and_again_stays_small() {
+fn an_entity_that_is_changed_repeatedly_does_not_grow() {
     let segment = recorder(|builder| builder).begin("daemon");
     let part = segment.subsegment("part");
     let (most, left) = bytes(|| {
@@ -62,7 +62,7 @@ fn an_entity_that_is_changed_again_and_again_stays_small() {
 }
 
 #[test]
-fn late_children_of_a_segment_that_has_left_keep_nothing() {
+fn late_children_of_a_sent_segment_keep_no_memory() {
     let segment = recorder(|builder| builder).begin("shop");
     let leaked = segment.subsegment("leaked");
     segment.close();
@@ -76,7 +76,7 @@ fn late_children_of_a_segment_that_has_left_keep_nothing() {
 }
 
 #[test]
-fn a_trace_frees_all_it_took() {
+fn a_trace_frees_all_its_memory() {
     let recorder = recorder(|builder| builder);
     let trace = || {
         let segment = recorder.begin("shop");
@@ -95,7 +95,7 @@ fn a_trace_frees_all_it_took() {
 }
 
 #[test]
-fn a_request_that_is_not_sampled_allocates_nothing() {
+fn an_unsampled_request_allocates_nothing() {
     let root = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8";
     let (no, off) = (format!("{root};Sampled=0"), format!("{root};Sampled=1"));
     for (case, recorder, header) in [
@@ -123,7 +123,7 @@ fn a_request_that_is_not_sampled_allocates_nothing() {
 }
 
 #[test]
-fn handles_of_a_closed_trace_hold_little() {
+fn handles_of_a_closed_trace_use_little_memory() {
     let recorder = recorder(|builder| builder);
     let mut kept: Vec<Subsegment> = Vec::with_capacity(1000);
     let (_, left) = bytes(|| {

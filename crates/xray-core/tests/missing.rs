@@ -1,4 +1,4 @@
-//! Code that asks for the current entity where there is none: the strategy decides, and the code goes on.
+//! Code that needs the current entity where there is none: the strategy applies, and the code continues.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -15,10 +15,10 @@ use xray_core::{current_segment, in_current, subsegment, try_capture, try_captur
 #[path = "support/child.rs"]
 mod child;
 
-type Asking = (&'static str, fn());
+type Use = (&'static str, fn());
 
-/// All that asks for the current entity, by what it is told as.
-const ASKING: [Asking; 11] = [
+/// Everything that needs the current entity, by its name in messages.
+const USES: [Use; 11] = [
     ("current()", || {
         current().annotate("n", 1);
     }),
@@ -38,7 +38,7 @@ const ASKING: [Asking; 11] = [
     ("try future", || poll(async { "x".parse::<u8>() }.try_in_subsegment("try future"))),
 ];
 
-/// Of these, the ones that ask when the work begins: not where it is made, though that is the line that is named.
+/// Those that need it when their work starts. Messages name the line where the work is created.
 const LATER: [&str; 4] = ["async", "callback", "future", "try future"];
 
 fn poll(future: impl Future) {
@@ -46,19 +46,19 @@ fn poll(future: impl Future) {
 }
 
 fn install(strategy: ContextMissing) -> Arc<Mutex<Vec<String>>> {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let sink = told.clone();
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let sink = reports.clone();
     let builder = Recorder::builder().context_missing(strategy).on_diagnostic(move |diagnostic| {
         if diagnostic.cause() == xray_core::diagnostics::Cause::ContextMissing {
             sink.lock().unwrap().push(format!("{} {diagnostic}", diagnostic.level()));
         }
     });
     let _flush = builder.build().unwrap().install();
-    told
+    reports
 }
 
-/// Nothing asks: these take what there is.
-fn ask_quietly() {
+/// Uses the functions that accept a missing context.
+fn use_without_report() {
     assert!(try_current().is_none());
     in_current(|| assert!(try_current().is_none()))();
     drop(async {}.in_current());
@@ -68,20 +68,20 @@ fn ask_quietly() {
 }
 
 #[test]
-fn log_tells_once_and_goes_on() {
+fn log_reports_once_and_the_code_continues() {
     if !child::is_child() {
-        child::run("log_tells_once_and_goes_on", &[]);
+        child::run("log_reports_once_and_the_code_continues", &[]);
         return;
     }
-    let told = install(ContextMissing::Log);
-    ask_quietly();
-    assert!(told.lock().unwrap().is_empty());
-    for (_, ask) in ASKING {
-        ask();
+    let reports = install(ContextMissing::Log);
+    use_without_report();
+    assert!(reports.lock().unwrap().is_empty());
+    for (_, use_it) in USES {
+        use_it();
     }
     assert_eq!(current_for_call("a call").trace_header(), None);
-    let told = told.lock().unwrap();
-    let [line] = &told[..] else { panic!("{told:?}") };
+    let reports = reports.lock().unwrap();
+    let [line] = &reports[..] else { panic!("{reports:?}") };
     let file = file!();
     assert!(
         line.starts_with(&format!("ERROR no current segment or subsegment for \"current()\" at {file}:")),
@@ -93,18 +93,18 @@ fn log_tells_once_and_goes_on() {
 }
 
 #[test]
-fn panic_panics_where_the_user_asked_but_not_in_calls() {
+fn panic_panics_in_user_code_but_not_in_calls() {
     if !child::is_child() {
-        child::run("panic_panics_where_the_user_asked_but_not_in_calls", &[]);
+        child::run("panic_panics_in_user_code_but_not_in_calls", &[]);
         return;
     }
-    let told = install(ContextMissing::Panic);
-    ask_quietly();
+    let reports = install(ContextMissing::Panic);
+    use_without_report();
     let line = Arc::new(Mutex::new(String::new()));
     let panicked_at = line.clone();
     std::panic::set_hook(Box::new(move |info| *panicked_at.lock().unwrap() = info.location().unwrap().to_string()));
-    for (what, ask) in ASKING {
-        let panic = catch_unwind(ask).expect_err(what);
+    for (what, use_it) in USES {
+        let panic = catch_unwind(use_it).expect_err(what);
         let message = panic.downcast_ref::<String>().unwrap();
         let line = line.lock().unwrap();
         let is_later = LATER.contains(&what);
@@ -114,67 +114,67 @@ fn panic_panics_where_the_user_asked_but_not_in_calls() {
         assert!(message.starts_with(&want), "{message}");
     }
     drop(std::panic::take_hook());
-    assert!(told.lock().unwrap().is_empty());
+    assert!(reports.lock().unwrap().is_empty());
     assert!(!current_for_call("a call").is_recording());
-    assert_eq!(told.lock().unwrap().len(), 1, "a call goes out, and the panic is a log line");
-    // A trace that is not recorded is no missing context.
+    assert_eq!(reports.lock().unwrap().len(), 1, "a call is made, and the panic is logged instead");
+    // A trace that is not recorded does not count as a missing context.
     let segment = Recorder::disabled().begin("shop");
     let _in = segment.enter();
-    ASKING.iter().for_each(|(_, ask)| ask());
+    USES.iter().for_each(|(_, use_it)| use_it());
 }
 
 #[test]
-fn ignore_says_nothing() {
+fn ignore_reports_nothing() {
     if !child::is_child() {
-        child::run("ignore_says_nothing", &[]);
+        child::run("ignore_reports_nothing", &[]);
         return;
     }
-    let told = install(ContextMissing::Ignore);
-    ASKING.iter().for_each(|(_, ask)| ask());
+    let reports = install(ContextMissing::Ignore);
+    USES.iter().for_each(|(_, use_it)| use_it());
     assert!(!current_for_call("a call").is_recording());
-    assert!(told.lock().unwrap().is_empty());
+    assert!(reports.lock().unwrap().is_empty());
 }
 
 #[test]
-fn call_hands_each_case_to_the_function() {
+fn call_passes_each_case_to_the_function() {
     if !child::is_child() {
-        child::run("call_hands_each_case_to_the_function", &[]);
+        child::run("call_passes_each_case_to_the_function", &[]);
         return;
     }
     let cases = Arc::new(Mutex::new(Vec::new()));
     let sink = cases.clone();
-    let told = install(ContextMissing::Call(Arc::new(move |missing| {
+    let reports = install(ContextMissing::Call(Arc::new(move |missing| {
         sink.lock().unwrap().push(missing.what().to_owned());
         assert!(missing.to_string().contains(&format!("{:?}", missing.what())));
         assert_eq!(missing.location().is_some(), missing.what() != "a call");
-        // It may use the SDK, and even fail where a call must go out.
+        // It may use the SDK, and even panic for a call, which must be made.
         assert!(try_current().is_none());
         assert_ne!(missing.what(), "a call");
     })));
-    ask_quietly();
-    ASKING.iter().for_each(|(_, ask)| ask());
+    use_without_report();
+    USES.iter().for_each(|(_, use_it)| use_it());
     assert!(!current_for_call("a call").is_recording());
-    let want: Vec<_> = ASKING.iter().map(|(what, _)| *what).chain(["a call"]).collect();
+    let want: Vec<_> = USES.iter().map(|(what, _)| *what).chain(["a call"]).collect();
     assert_eq!(*cases.lock().unwrap(), want);
-    assert_eq!(told.lock().unwrap().len(), 1, "the panic of the function is a log line");
+    assert_eq!(reports.lock().unwrap().len(), 1, "the panic of the function is logged");
 }
 
 #[test]
-fn a_disabled_recorder_misses_nothing() {
+fn a_disabled_recorder_reports_no_missing_context() {
     if !child::is_child() {
-        child::run("a_disabled_recorder_misses_nothing", &[("AWS_XRAY_SDK_ENABLED", "false")]);
+        child::run("a_disabled_recorder_reports_no_missing_context", &[("AWS_XRAY_SDK_ENABLED", "false")]);
         return;
     }
-    let told = install(ContextMissing::Panic);
-    ASKING.iter().for_each(|(_, ask)| ask());
+    let reports = install(ContextMissing::Panic);
+    USES.iter().for_each(|(_, use_it)| use_it());
     assert!(!current_for_call("a call").is_recording());
-    assert!(told.lock().unwrap().is_empty());
+    assert!(reports.lock().unwrap().is_empty());
 }
 
 #[test]
-fn what_runs_without_a_context_returns_as_always() {
+fn code_without_a_context_returns_its_result() {
     if !child::is_child() {
-        child::run("what_runs_without_a_context_returns_as_always", &[("AWS_XRAY_CONTEXT_MISSING", "ignore_error")]);
+        child::run("code_without_a_context_returns_its_result", &[("AWS_XRAY_CONTEXT_MISSING", "ignore_error")]);
         return;
     }
     assert!(!capture("n", |subsegment| subsegment.is_recording()));
@@ -182,7 +182,7 @@ fn what_runs_without_a_context_returns_as_always() {
     assert_eq!(capture_callback("n", |n: u8| n + 1)(1), 2);
     let panic = catch_unwind(AssertUnwindSafe(|| capture("n", |_| panic!("own")))).unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"own"));
-    // A segment begun by hand needs no context.
+    // A segment that is begun explicitly needs no context.
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin_from("shop", &TraceHeader::default());
     segment.subsegment("by hand").close();
@@ -191,14 +191,14 @@ fn what_runs_without_a_context_returns_as_always() {
 }
 
 #[test]
-fn what_asks_before_the_installation_is_reported_and_leaves_the_process_without_a_recorder() {
+fn use_before_the_installation_is_reported_and_creates_no_recorder() {
     if !child::is_child() {
-        let name = "what_asks_before_the_installation_is_reported_and_leaves_the_process_without_a_recorder";
+        let name = "use_before_the_installation_is_reported_and_creates_no_recorder";
         child::run(name, &[("AWS_XRAY_CONTEXT_MISSING", "RUNTIME_ERROR")]);
         return;
     }
-    for (what, ask) in ASKING {
-        let panic = catch_unwind(ask).expect_err(what);
+    for (what, use_it) in USES {
+        let panic = catch_unwind(use_it).expect_err(what);
         assert!(panic.downcast_ref::<String>().unwrap().contains(what), "the environment's strategy applies");
     }
     assert!(!current_for_call("a call").is_recording());
@@ -212,7 +212,7 @@ fn what_asks_before_the_installation_is_reported_and_leaves_the_process_without_
 }
 
 #[test]
-fn a_logger_that_uses_the_sdk_while_the_recorder_is_made_gets_one() {
+fn a_logger_may_use_the_sdk_while_the_recorder_is_created() {
     struct Traced;
     impl log::Log for Traced {
         fn enabled(&self, _: &log::Metadata<'_>) -> bool {
@@ -221,7 +221,7 @@ fn a_logger_that_uses_the_sdk_while_the_recorder_is_made_gets_one() {
         fn log(&self, record: &log::Record<'_>) {
             LOGGED.fetch_add(1, SeqCst);
             assert!(record.args().to_string().contains("AWS_XRAY_DAEMON_ADDRESS"));
-            // What it misses itself is not reported to it.
+            // A missing context in the logger itself is not reported to it.
             capture("write log", |_| annotate("n", 1));
             Recorder::global().begin("log").close();
             current().annotate("n", 1);
@@ -230,15 +230,15 @@ fn a_logger_that_uses_the_sdk_while_the_recorder_is_made_gets_one() {
     }
     static LOGGED: AtomicUsize = AtomicUsize::new(0);
     if !child::is_child() {
-        let name = "a_logger_that_uses_the_sdk_while_the_recorder_is_made_gets_one";
+        let name = "a_logger_may_use_the_sdk_while_the_recorder_is_created";
         child::run(name, &[("AWS_XRAY_DAEMON_ADDRESS", "nonsense")]);
         return;
     }
     log::set_logger(&Traced).unwrap();
     log::set_max_level(log::LevelFilter::Error);
-    let made = std::thread::spawn(Recorder::global);
+    let other = std::thread::spawn(Recorder::global);
     let one: *const Recorder = Recorder::global();
-    assert!(std::ptr::eq(one, made.join().unwrap()));
+    assert!(std::ptr::eq(one, other.join().unwrap()));
     assert!(LOGGED.load(SeqCst) > 0);
 }
 

@@ -1,4 +1,4 @@
-//! What crosses from service to service: which headers are followed, and what every exit sends on.
+//! Propagation between services: the headers that are followed, and those that calls carry.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -14,7 +14,7 @@ const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
 const PARENT: &str = "53995c3f42cd8ad8";
 const LINEAGE: &str = "Lineage=a87bd80c:1|68fd508a:5;Own=x=y";
 
-/// A sampler that answers `sampled` and counts how often it is asked.
+/// A sampler that returns `sampled` and counts its calls.
 #[derive(Clone)]
 struct Counting(bool, Arc<AtomicUsize>);
 
@@ -30,8 +30,8 @@ fn documents(traces: &Traces) -> Vec<Value> {
 }
 
 #[test]
-fn a_header_is_followed_as_far_as_it_can_be_used() {
-    // header, follows the root, follows the parent, asks the sampler
+fn the_usable_parts_of_a_header_are_followed() {
+    // header, follows the root, follows the parent, calls the sampler
     for (header, root, parent, asks) in [
         (format!("Root={ROOT};Parent={PARENT};Sampled=1"), true, true, false),
         (format!(" sampled = 1 ; PARENT = {PARENT} ; root = {ROOT} "), true, true, false),
@@ -62,7 +62,7 @@ fn a_header_is_followed_as_far_as_it_can_be_used() {
 }
 
 #[test]
-fn unknown_fields_are_sent_on_from_every_exit() {
+fn unknown_fields_are_propagated_by_every_call() {
     for (sampled, header) in [
         (true, format!("Root={ROOT};{LINEAGE};Parent={PARENT};Sampled=1;Self=1-2-3")),
         (false, format!("Root={ROOT};Parent={PARENT};{LINEAGE};Sampled=0")),
@@ -91,7 +91,7 @@ fn unknown_fields_are_sent_on_from_every_exit() {
 }
 
 #[test]
-fn a_trace_that_is_not_sampled_has_real_ids() {
+fn an_unsampled_trace_has_real_ids() {
     let recorder = Recorder::builder().sampling(Never).build().unwrap();
     let segment = recorder.begin("shop");
     let child = segment.subsegment("call");
@@ -102,7 +102,7 @@ fn a_trace_that_is_not_sampled_has_real_ids() {
     let header = child.trace_header().unwrap().to_string();
     assert_eq!(TraceHeader::parse(&header).sampled(), Some(SamplingFlag::NotSampled));
     let _in = segment.enter();
-    assert_eq!(capture("work", |_| current().id()), segment.id(), "what is not recorded is not entered");
+    assert_eq!(capture("work", |_| current().id()), segment.id(), "an unsampled capture is not entered");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_disabled_recorder_sends_no_header_and_records_nothing() {
         assert!(!recorder.is_enabled() && segment.trace_header().is_none() && child.trace_header().is_none());
         assert_eq!((segment.trace_id(), child.id(), child.is_sampled()), (None, None, false));
         let _in = child.enter();
-        assert!(current().trace_header().is_none(), "and no missing context either");
+        assert!(current().trace_header().is_none(), "no missing context is reported");
         child.close();
         segment.close();
     }
@@ -123,7 +123,7 @@ fn a_disabled_recorder_sends_no_header_and_records_nothing() {
 }
 
 #[test]
-fn a_facade_follows_a_complete_header_only() {
+fn a_facade_follows_only_a_complete_header() {
     let (recorder, traces) = Recorder::in_memory();
     for (header, traced) in [
         (format!("Root={ROOT};Parent={PARENT};Sampled=1;{LINEAGE}"), Some(true)),
@@ -148,7 +148,7 @@ fn a_facade_follows_a_complete_header_only() {
 }
 
 #[test]
-fn a_facade_passes_a_bare_root_through_as_it_came() {
+fn a_facade_propagates_a_header_with_only_a_root_unchanged() {
     let (recorder, traces) = Recorder::in_memory();
     for header in [format!("Root={ROOT}"), format!("Root={ROOT};{LINEAGE}")] {
         let facade = recorder.facade(&TraceHeader::parse(&header));
@@ -161,7 +161,7 @@ fn a_facade_passes_a_bare_root_through_as_it_came() {
 }
 
 #[test]
-fn a_facade_without_a_usable_header_is_told_unless_the_trace_passes_through() {
+fn a_facade_without_a_usable_header_is_reported_unless_the_trace_passes_through() {
     for (header, told) in [
         (format!("Root={ROOT};Parent={PARENT};Sampled=1"), None),
         (format!("Root={ROOT};{LINEAGE}"), None),
@@ -186,7 +186,7 @@ fn a_facade_without_a_usable_header_is_told_unless_the_trace_passes_through() {
 }
 
 #[test]
-fn subsegments_of_a_facade_leave_at_their_close_whatever_else_is_open() {
+fn subsegments_of_a_facade_are_sent_at_their_close_whatever_else_is_open() {
     let (recorder, traces) = Recorder::in_memory();
     let facade = recorder.facade(&TraceHeader::parse(&format!("Root={ROOT};Parent={PARENT};Sampled=1")));
     let leaked = facade.subsegment("leaked");
@@ -209,7 +209,7 @@ fn subsegments_of_a_facade_leave_at_their_close_whatever_else_is_open() {
 }
 
 #[test]
-fn a_facade_refuses_to_be_changed_and_says_so() {
+fn changes_to_a_facade_are_ignored_and_reported() {
     let (told, emitter) = (Arc::new(AtomicUsize::new(0)), xray_core::emit::MemoryEmitter::new());
     for change in [
         || {

@@ -1,4 +1,4 @@
-//! The recorder: one of the process, flushes, counts.
+//! The recorder: its installation, flushes and counts.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -27,9 +27,9 @@ fn sending_to(address: &DaemonAddress) -> RecorderBuilder {
 }
 
 #[test]
-fn the_first_installation_counts_and_later_ones_are_told_of() {
+fn the_first_installation_wins_and_later_ones_are_reported() {
     if !child::is_child() {
-        child::run("the_first_installation_counts_and_later_ones_are_told_of", &[]);
+        child::run("the_first_installation_wins_and_later_ones_are_reported", &[]);
         return;
     }
     let told = Arc::new(Mutex::new(Vec::new()));
@@ -55,7 +55,7 @@ fn the_first_installation_counts_and_later_ones_are_told_of() {
     }
     Recorder::global().begin("shop").close();
     assert_eq!((first.1.take().len(), second.1.take().len()), (1, 0));
-    // The guard is the recorder as well, installed or not.
+    // The guard dereferences to the recorder, whether it is installed or not.
     installed.begin("shop").close();
     ineffective.begin("shop").close();
     assert_eq!((first.1.take().len(), second.1.take().len()), (1, 1));
@@ -94,10 +94,10 @@ fn the_guard_of_a_late_installation_flushes_the_recorder_of_the_process() {
 }
 
 #[test]
-fn a_flush_waits_until_all_is_sent() {
+fn a_flush_waits_until_everything_is_sent() {
     let (socket, address) = daemon();
     let recorder = sending_to(&address).build().unwrap();
-    assert_eq!(recorder.flush(Duration::ZERO), Flushed::All, "nothing is waiting");
+    assert_eq!(recorder.flush(Duration::ZERO), Flushed::All, "nothing is queued");
     for _ in 0..20 {
         recorder.begin("shop").close();
     }
@@ -123,7 +123,7 @@ fn an_async_flush_does_not_block_the_only_thread_of_a_runtime() {
             let (other, ()) = tokio::join!(tokio::spawn(async { 7 }), recorder.flushed());
             assert_eq!((other.unwrap(), recorder.stats().emitted), (7, sent));
         }
-        // A blocking flush holds the thread, and the documents leave all the same.
+        // A blocking flush blocks the thread, and the documents are sent anyway.
         recorder.begin("shop").close();
         assert_eq!(recorder.flush(Duration::from_secs(20)), Flushed::All);
         drop(recorder.flushed());
@@ -131,7 +131,7 @@ fn an_async_flush_does_not_block_the_only_thread_of_a_runtime() {
 }
 
 #[test]
-fn a_daemon_that_is_absent_costs_documents_only() {
+fn an_absent_daemon_loses_only_documents() {
     let (socket, address) = daemon();
     drop(socket);
     let recorder = sending_to(&address).on_diagnostic(|_| {}).build().unwrap();
@@ -147,8 +147,8 @@ fn a_daemon_that_is_absent_costs_documents_only() {
 }
 
 #[test]
-fn documents_that_nothing_receives_are_one_line_at_default_settings() {
-    let test = "documents_that_nothing_receives_are_one_line_at_default_settings";
+fn lost_documents_are_one_line_at_default_settings() {
+    let test = "lost_documents_are_one_line_at_default_settings";
     if child::is_child() {
         let recorder = Recorder::builder().sampling(Always).build().unwrap();
         for _ in 0..20 {
@@ -171,7 +171,7 @@ fn documents_that_nothing_receives_are_one_line_at_default_settings() {
 }
 
 #[test]
-fn counts_tell_what_was_repaired_and_ignored() {
+fn counts_include_what_was_repaired_and_ignored() {
     let (recorder, _traces) = Recorder::in_memory();
     assert_eq!(recorder.stats(), Stats::default());
     let segment = recorder.begin("a{name}");
@@ -187,12 +187,12 @@ fn counts_tell_what_was_repaired_and_ignored() {
 }
 
 #[test]
-fn recorders_are_independent_and_their_clones_are_not() {
+fn recorders_are_independent_and_clones_share_everything() {
     let ((one, of_one), (other, of_other)) = (Recorder::in_memory(), Recorder::in_memory());
     one.clone().begin("one").close();
     let segment = other.begin("other");
     let _in = segment.enter();
-    // A part belongs to the trace of its parent, whichever recorder that has.
+    // A subsegment belongs to the trace of its parent, whatever the parent's recorder.
     let both = one.begin("one again");
     xray_core::capture("part", |_| {});
     drop((one, other));
@@ -203,9 +203,9 @@ fn recorders_are_independent_and_their_clones_are_not() {
 }
 
 #[test]
-fn an_installation_after_the_first_use_says_where_that_was() {
+fn a_late_installation_names_the_place_of_the_first_use() {
     if !child::is_child() {
-        child::run("an_installation_after_the_first_use_says_where_that_was", &[]);
+        child::run("a_late_installation_names_the_place_of_the_first_use", &[]);
         return;
     }
     let line = line!() + 1;

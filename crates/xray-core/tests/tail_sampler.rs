@@ -1,4 +1,4 @@
-//! Traces that are recorded first and kept if they were worth it.
+//! Tail sampling: traces are recorded first, and kept if something failed or was slow.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -74,17 +74,17 @@ fn failures_and_slow_traces_are_kept() {
 }
 
 #[test]
-fn calls_ask_the_called_service_to_decide() {
+fn calls_request_a_decision_from_the_called_service() {
     let (recorder, _, _) = recording(TailSampler::failures());
     let segment = recorder.begin("shop");
     assert_eq!(sampled(&segment), "?");
     assert!(!segment.traceparent().unwrap().is_sampled());
     segment.close();
-    assert_eq!(sampled(&segment), "0", "it was forgotten");
+    assert_eq!(sampled(&segment), "0", "the trace was discarded");
 }
 
 #[test]
-fn the_callers_decision_is_followed_and_another_sampler_has_its_own() {
+fn the_callers_decision_wins_and_the_inner_sampler_decides_next() {
     let root = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=";
     let failures = TailSampler::failures;
     for (sampler, incoming, outgoing, documents) in [
@@ -102,7 +102,7 @@ fn the_callers_decision_is_followed_and_another_sampler_has_its_own() {
 }
 
 #[test]
-fn what_would_be_streamed_or_announced_waits_and_keeps_its_order() {
+fn documents_that_would_be_streamed_or_announced_wait_in_order() {
     for fails in [false, true] {
         let (recorder, emitter, _) = recording(TailSampler::failures());
         let segment = recorder.begin("shop");
@@ -138,7 +138,7 @@ fn a_trace_that_holds_too_much_is_kept() {
 }
 
 #[test]
-fn threads_that_close_while_the_verdict_is_given_lose_and_leak_nothing() {
+fn threads_that_close_during_the_decision_lose_and_leak_nothing() {
     for round in 0..200 {
         let fails = round % 2 == 0;
         let (emitter, start) = (MemoryEmitter::new(), Barrier::new(5));
@@ -189,7 +189,7 @@ fn threads_that_close_one_segment_decide_once_and_keep_the_trace_whole() {
         let at_once = SystemTime::UNIX_EPOCH;
         let later = at_once + Duration::from_secs(1_700_000_001);
         thread::scope(|scope| {
-            // Each thread would decide otherwise than the other: the first one counts.
+            // The threads would decide differently, and the first one decides.
             scope.spawn(|| {
                 start.wait();
                 now.close_at(at_once);

@@ -1,4 +1,4 @@
-//! `docs/troubleshooting.md` quotes what the SDK prints: each line of it is produced here.
+//! `docs/troubleshooting.md` quotes log lines of the SDK. This test produces each of them.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -18,12 +18,12 @@ mod child;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Everything that was printed.
+/// All printed lines.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    /// A recorder that prints all here, and keeps its documents.
+    /// Returns a recorder that prints every line here, and keeps its documents in memory.
     fn builder(&self) -> RecorderBuilder {
         let sink = self.clone();
         Recorder::builder()
@@ -38,7 +38,7 @@ impl Log {
         self.0.lock().unwrap().push(line);
     }
 
-    /// Waits for what another thread prints.
+    /// Waits for a line that another thread prints.
     fn wait_for(&self, what: &str, mut meanwhile: impl FnMut()) {
         let end = Instant::now() + SOON;
         while !self.0.lock().unwrap().iter().any(|line| line.contains(what)) {
@@ -50,15 +50,15 @@ impl Log {
 }
 
 #[test]
-fn the_lines_of_the_guide_are_those_that_are_printed() {
+fn the_sdk_prints_every_line_of_the_guide() {
     if child::is_child() {
-        // One process has one recorder, so the other way to be late takes another process.
+        // A process has one recorder, so the other way to install one too late needs another process.
         let _ = Recorder::global();
         let _late = Recorder::builder().build().unwrap().install();
         return;
     }
     let log = Log::default();
-    let (_, errors) = child::run("the_lines_of_the_guide_are_those_that_are_printed", &[]);
+    let (_, errors) = child::run("the_sdk_prints_every_line_of_the_guide", &[]);
     errors.lines().filter_map(|line| line.split_once("[ERROR] ")).for_each(|(_, line)| log.add(line.to_owned()));
     requests(&log);
     configuration(&log);
@@ -78,7 +78,7 @@ fn the_lines_of_the_guide_are_those_that_are_printed() {
     }
 }
 
-/// The lines in boxes of the kind `text`.
+/// Returns the lines in code blocks of the language `text`.
 fn quoted(guide: &str) -> Vec<&str> {
     let mut inside = false;
     let mut lines = Vec::new();
@@ -129,7 +129,7 @@ fn configuration(log: &Log) {
         _ => None,
     };
     log.builder().environment(misspelt).build().unwrap();
-    // Several problems are one line.
+    // Several problems are reported in one line.
     let mut lines = log.0.lock().unwrap();
     let last = lines.pop().unwrap();
     lines.extend(last.split("; ").map(str::to_owned));
@@ -176,7 +176,7 @@ fn lambda(log: &Log) {
     drop(_in);
 }
 
-/// As the plugin for ECS, elsewhere.
+/// A plugin with the name of that for ECS, which detects nothing.
 struct Nowhere;
 
 impl Plugin for Nowhere {

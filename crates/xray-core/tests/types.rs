@@ -1,4 +1,4 @@
-//! What public types promise: that they cross threads, and that they can be printed.
+//! Public types are `Send` and `Sync`, and can be formatted.
 
 use std::fmt::Debug;
 
@@ -30,7 +30,7 @@ fn cloned<T: Clone>() {}
 fn error<T: std::error::Error + Send + Sync + Clone + PartialEq + 'static>() {}
 
 #[test]
-fn public_types_cross_threads_and_can_be_printed() {
+fn public_types_cross_threads_and_can_be_formatted() {
     shared::<Recorder>();
     shared::<RecorderBuilder>();
     shared::<Installed>();
@@ -63,7 +63,7 @@ fn public_types_cross_threads_and_can_be_printed() {
 }
 
 #[test]
-fn printing_a_handle_tells_ids_and_no_content() {
+fn formatting_a_handle_shows_ids_and_no_content() {
     let (recorder, _traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
     segment.set_user("secret").annotate("card", "secret");

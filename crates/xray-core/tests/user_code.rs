@@ -1,4 +1,4 @@
-//! Code of the application that the SDK calls may panic: the request goes on, and all else is recorded.
+//! The application's code may panic when the SDK calls it: the request continues, and everything else is recorded.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -12,7 +12,7 @@ use xray_core::plugin::Detected;
 use xray_core::sampling::{Always, Decision, ParseRulesError, Sampler, SamplerContext, SamplingRequest};
 use xray_core::{AnnotationValue, Aws, Exception, Recorder, Segment};
 
-/// Panics where it is asked for this.
+/// A value whose code panics at one place.
 #[derive(Clone, Copy, PartialEq)]
 enum Mean {
     Display,
@@ -20,9 +20,9 @@ enum Mean {
     DisplayFails,
     Debug,
     Source,
-    /// In the error that caused it.
+    /// In the code of its source.
     Cause,
-    /// There, it has no end.
+    /// In none: its chain of sources is endless.
     Endless,
 }
 
@@ -79,7 +79,7 @@ impl From<Mean> for AnnotationValue<'_> {
     }
 }
 
-/// Panics when it is dropped, which is when the panic that threw it is forgotten.
+/// The payload of a panic that panics itself when it is dropped.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -100,18 +100,18 @@ fn recorder() -> (Recorder, MemoryEmitter) {
     (builder.emitter(emitter.clone()).build().unwrap(), emitter)
 }
 
-/// The only document.
+/// Returns the only document.
 fn document(emitter: &MemoryEmitter) -> serde_json::Value {
     let documents = emitter.take();
     assert_eq!(documents.len(), 1);
     serde_json::from_str(documents[0].json()).unwrap()
 }
 
-/// Records something that panics in each of the ways that there are.
+/// A way to record a value that panics.
 type Recording = (&'static str, fn(&Segment, Mean));
 
 #[test]
-fn every_way_to_record_an_error_survives_its_code() {
+fn every_way_to_record_an_error_survives_a_panic_in_its_code() {
     let recordings: [Recording; 8] = [
         ("a typed error", |segment, mean| _ = segment.fault(mean)),
         ("a failure of the caller", |segment, mean| _ = segment.error(mean)),
@@ -142,7 +142,7 @@ fn every_way_to_record_an_error_survives_its_code() {
 }
 
 #[test]
-fn a_text_that_panics_leaves_the_rest_of_the_exception() {
+fn a_message_that_panics_leaves_the_rest_of_the_exception() {
     let (recorder, emitter) = recorder();
     recorder.begin("shop").fault(Mean::DisplayInTheMiddle).close();
     let exception = &document(&emitter)["cause"]["exceptions"][0];
@@ -150,7 +150,7 @@ fn a_text_that_panics_leaves_the_rest_of_the_exception() {
 }
 
 #[test]
-fn every_value_that_is_recorded_survives_its_code() {
+fn every_recorded_value_may_panic_in_its_code() {
     let recordings: [Recording; 5] = [
         ("metadata", |segment, mean| _ = segment.metadata("mean", &mean)),
         ("metadata within", |segment, mean| _ = segment.metadata("mean", &[("a", mean)])),
@@ -179,7 +179,7 @@ fn every_value_that_is_recorded_survives_its_code() {
 }
 
 #[test]
-fn a_sampler_that_panics_when_it_is_made_ready_fails_no_start() {
+fn a_sampler_that_panics_at_its_start_does_not_fail_the_build() {
     struct Unready;
     impl Sampler for Unready {
         fn decide(&self, _: &SamplingRequest<'_>) -> Decision {

@@ -1,4 +1,4 @@
-//! JSON text by appending: what documents are made of.
+//! Writes JSON by appending to a buffer.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -9,7 +9,7 @@ use crate::id::EntityId;
 use crate::time::Timestamp;
 use crate::user_code;
 
-/// Text that is UTF-8 by construction.
+/// Returns the text of bytes that are UTF-8 by construction.
 pub(crate) fn utf8(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
@@ -19,16 +19,16 @@ pub(crate) fn raw(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// A quoted string.
+/// Writes a quoted string.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     escaped(out, text);
     out.push(b'"');
 }
 
-/// The inside of a string.
+/// Writes the content of a string, without quotes.
 pub(crate) fn escaped(out: &mut Vec<u8>, text: &str) {
-    // Nearly every text is plain.
+    // Nearly every text needs no escapes.
     if is_plain(text.as_bytes()) {
         return out.extend_from_slice(text.as_bytes());
     }
@@ -47,12 +47,12 @@ pub(crate) fn escaped(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Whether no byte needs an escape, eight bytes at a time.
+/// Whether no byte needs an escape. Checks eight bytes at a time.
 fn is_plain(text: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    // The high bit of each byte that is less than `limit` (at most 128): exact as long as nothing is borrowed
-    // from a lower byte, and then that one is found itself.
+    // Sets the high bit of each byte that is less than `limit` (at most 128). If a byte is reported wrongly, because a
+    // lower byte borrows from it, that lower byte is reported as well.
     let less = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
     let special = |word: u64| {
         less(word, 0x20) | less(word ^ (ONES * u64::from(b'"')), 1) | less(word ^ (ONES * u64::from(b'\\')), 1)
@@ -102,7 +102,7 @@ pub(crate) fn signed(out: &mut Vec<u8>, number: i64) {
     unsigned(out, number.unsigned_abs());
 }
 
-/// A finite number; JSON has no other.
+/// Writes a finite number. JSON has no others.
 pub(crate) fn float(out: &mut Vec<u8>, number: f64) {
     debug_assert!(number.is_finite());
     // Writing to a vector cannot fail.
@@ -113,7 +113,7 @@ pub(crate) fn boolean(out: &mut Vec<u8>, value: bool) {
     raw(out, if value { "true" } else { "false" });
 }
 
-/// Epoch seconds with six decimals.
+/// Writes a time as seconds since the Unix epoch with six decimals.
 pub(crate) fn time(out: &mut Vec<u8>, time: Timestamp) {
     let micros = (time.as_micros() % 1_000_000) as u32;
     let mut text = *b"0000000000.000000";
@@ -136,28 +136,28 @@ pub(crate) fn time(out: &mut Vec<u8>, time: Timestamp) {
     }
 }
 
-/// Why a value has no JSON.
+/// Why a value cannot be written as JSON.
 #[derive(Debug)]
 pub(crate) enum NoJson {
-    Refused(serde_json::Error),
+    Failed(serde_json::Error),
     Panicked,
 }
 
 impl fmt::Display for NoJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoJson::Refused(error) => write!(f, "it does not serialise: {error}"),
+            NoJson::Failed(error) => write!(f, "its serialisation failed: {error}"),
             NoJson::Panicked => f.write_str("its serialisation panicked"),
         }
     }
 }
 
-/// Any serialisable value, by its own code. On an error `out` is as it was before.
+/// Writes a serialisable value, by its own code. On an error, `out` is unchanged.
 pub(crate) fn value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), NoJson> {
     let before = out.len();
     let serialise = || value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Compact::default()));
     let result = match user_code::call(serialise) {
-        Some(result) => result.map_err(NoJson::Refused),
+        Some(result) => result.map_err(NoJson::Failed),
         None => Err(NoJson::Panicked),
     };
     if result.is_err() {
@@ -166,10 +166,10 @@ pub(crate) fn value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Resu
     result
 }
 
-/// As short as can be, with integers of 128 bits as texts: X-Ray takes no number of that size.
+/// Formats JSON without white space, and 128-bit integers as strings: X-Ray accepts no number of this size.
 #[derive(Default)]
 struct Compact {
-    /// Within the name of a member, which is a text already.
+    /// Whether a key is being written, which is a string already.
     in_key: bool,
 }
 
@@ -199,21 +199,21 @@ impl serde_json::ser::Formatter for Compact {
     }
 }
 
-/// `,"name":`, of a name that comes from outside.
+/// Writes `,"name":` for any name.
 pub(crate) fn named_member(out: &mut Vec<u8>, name: &str) {
     out.push(b',');
     string(out, name);
     out.push(b':');
 }
 
-/// `,"name":`, of a name that needs no escapes.
+/// Writes `,"name":` for a name that needs no escapes.
 pub(crate) fn member(out: &mut Vec<u8>, name: &'static str) {
     raw(out, ",\"");
     raw(out, name);
     raw(out, "\":");
 }
 
-/// `before`, which ends with the opening quote, then the text and the closing quote.
+/// Writes `before`, which ends with an opening quote, then the text and the closing quote.
 #[inline]
 pub(crate) fn text_after(out: &mut Vec<u8>, before: &str, text: &str) {
     raw(out, before);
@@ -221,13 +221,13 @@ pub(crate) fn text_after(out: &mut Vec<u8>, before: &str, text: &str) {
     out.push(b'"');
 }
 
-/// `,"name":"text"`, of a name that needs no escapes.
+/// Writes `,"name":"text"` for a name that needs no escapes.
 pub(crate) fn text_member(out: &mut Vec<u8>, name: &'static str, text: &str) {
     member(out, name);
     string(out, text);
 }
 
-/// A quoted string of text that needs no escapes: addresses, numbers.
+/// Writes a quoted string for a value whose text needs no escapes, such as an address or a number.
 pub(crate) fn display(out: &mut Vec<u8>, value: &dyn std::fmt::Display) {
     // Writing to a vector cannot fail.
     let _ = write!(out, "\"{value}\"");
@@ -250,20 +250,20 @@ pub(crate) fn list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8
     out.push(b']');
 }
 
-/// Characters that X-Ray's document schema allows in a url, a method, an address, a user.
+/// The largest length of a URL, method, address or user in X-Ray's document schema, in characters.
 pub(crate) const SHORT: usize = 250;
 
-/// The longest start of `text` with at most `limit` characters.
+/// Returns the longest start of `text` with at most `limit` characters.
 pub(crate) fn cut(text: &str, limit: usize) -> &str {
-    // No text has more characters than bytes.
+    // A text never has more characters than bytes.
     if text.len() <= limit {
         return text;
     }
     text.char_indices().nth(limit).map_or(text, |(end, _)| &text[..end])
 }
 
-/// The longest start of `text` with at most `limit` characters that takes at most four bytes for each in a document: a
-/// text of control characters alone would take six.
+/// Returns the longest start of `text` with at most `limit` characters and at most `4 * limit` bytes in a document.
+/// Control characters take six bytes each there.
 pub(crate) fn bounded(text: &str, limit: usize) -> &str {
     let text = cut(text, limit);
     let mut bytes = 0;
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_of_128_bits_are_texts_and_others_numbers() {
+    fn integers_of_128_bits_are_strings_and_others_numbers() {
         use std::collections::BTreeMap;
         let text = |write: &dyn Fn(&mut Vec<u8>)| written(|out| write(out));
         assert_eq!(
@@ -320,7 +320,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn strings_and_numbers_are_read_back(text in "[ -~äöü\\x00-\\x1f\"\\\\]{0,40}", number: u64, integer: i64, decimal: f64) {
+        fn strings_and_numbers_are_parsed_back(text in "[ -~äöü\\x00-\\x1f\"\\\\]{0,40}", number: u64, integer: i64, decimal: f64) {
             prop_assert_eq!(is_plain(text.as_bytes()), text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\'));
             prop_assert_eq!(&serde_json::from_str::<String>(&written(|out| string(out, &text))).unwrap(), &text);
             prop_assert!(written(|out| string(out, bounded(&text, 20))).len() <= 4 * 20 + 2);

@@ -1,4 +1,4 @@
-//! Documents: the JSON that the daemon receives, one in a datagram.
+//! Documents: the JSON that is sent to the daemon, one per datagram.
 
 pub(crate) mod json;
 
@@ -7,34 +7,47 @@ use std::fmt;
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::id::{EntityId, TraceId};
 
-/// The line before each document: its format, for the daemon.
+/// The line before each document, which tells the daemon its format.
 pub(crate) const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";
 
-/// The longest document, in bytes: what fits into one UDP datagram (65,507 bytes on IPv4) after the header.
-/// X-Ray's own limit of 64 KiB lies above it.
+/// The largest size of a document, in bytes: the size of a UDP datagram (65,507 bytes with IPv4) without the header. It is
+/// below X-Ray's own limit of 64 KiB.
 pub const MAX_DOCUMENT: usize = 65_507 - HEADER.len();
 
-/// One finished segment or subsegment document, framed for the daemon.
+/// One finished document: a segment or subsegment with the subsegments below it, framed for the daemon.
+///
+/// An [`Emitter`](crate::emit::Emitter) receives it. It formats (with `{:?}`) as its JSON.
+///
+/// ```
+/// use xray_core::Recorder;
+///
+/// let (recorder, traces) = Recorder::in_memory();
+/// recorder.begin("shop").close();
+/// let taken = traces.take();
+/// let document = &taken.documents()[0];
+/// assert!(document.json().starts_with(r#"{"name":"shop""#));
+/// assert!(document.datagram().starts_with(b"{\"format\":\"json\",\"version\":1}\n"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Document {
     datagram: Vec<u8>,
     content: Content,
 }
 
-/// What a document holds. It displays as a log line names it.
+/// The content of a document, as log lines describe it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) trace_id: TraceId,
-    /// The entity that all others are below.
+    /// The entity at the top.
     pub(crate) id: EntityId,
     pub(crate) is_segment: bool,
     pub(crate) entities: usize,
-    /// Of the datagram.
+    /// The size of the datagram.
     pub(crate) bytes: usize,
 }
 
 impl Content {
-    /// Logs at debug that the document is dropped.
+    /// Logs at `debug` that the document is dropped.
     pub(crate) fn dropped(&self, diagnostics: &Diagnostics, why: fmt::Arguments<'_>) {
         diagnostics.debug(Cause::Document, format_args!("dropping {self}: {why}"));
     }
@@ -50,14 +63,14 @@ impl fmt::Display for Content {
 }
 
 impl Document {
-    /// Takes the header line and the JSON behind it, of which `content` tells, except for the size.
+    /// Creates a document from the header line and the JSON. `content` describes the JSON; its size is set here.
     pub(crate) fn new(datagram: Vec<u8>, content: Content) -> Document {
         debug_assert!(datagram.starts_with(HEADER));
         let bytes = datagram.len();
         Document { datagram, content: Content { bytes, ..content } }
     }
 
-    /// A datagram of any content.
+    /// Creates a document from any datagram.
     #[cfg(test)]
     pub(crate) fn from_datagram(datagram: Vec<u8>) -> Document {
         let (trace_id, id) = ("1-5759e988-bd862e3fe1be46a994272793".parse(), "53995c3f42cd8ad8".parse());
@@ -69,17 +82,17 @@ impl Document {
         self.content
     }
 
-    /// The datagram's payload: the header line and the JSON.
+    /// Returns the payload of the datagram: the header line and the JSON.
     pub fn datagram(&self) -> &[u8] {
         &self.datagram
     }
 
-    /// The datagram's payload, without a copy.
+    /// Returns the payload of the datagram, without a copy.
     pub fn into_datagram(self) -> Vec<u8> {
         self.datagram
     }
 
-    /// The JSON alone.
+    /// Returns the JSON, without the header line.
     pub fn json(&self) -> &str {
         std::str::from_utf8(&self.datagram[HEADER.len()..]).unwrap_or_default()
     }

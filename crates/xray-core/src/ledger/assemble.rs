@@ -1,16 +1,16 @@
-//! From held fragments to a document.
+//! Assembles documents from held fragments.
 
 use crate::buffer;
 use crate::document::{Content, Document, HEADER, json};
 
 use super::{Ledger, NONE, Slot};
 
-/// Bytes of the members that only a subsegment document of its own has.
+/// The size of the members that only a separate document of a subsegment has, in bytes.
 pub(crate) const STANDALONE_MEMBERS: usize =
     r#","type":"subsegment","trace_id":"1-00000000-000000000000000000000000","parent_id":"0000000000000000""#.len();
 
 impl Ledger {
-    /// The document of `top`, which must be complete, with all that is below it.
+    /// Returns the document of `top`, which must be complete, with everything below it.
     pub(super) fn assemble(&self, top: u32) -> Document {
         let slots = &self.slots;
         let is_segment = self.is_segment(&slots[top]);
@@ -41,8 +41,8 @@ impl Ledger {
         }
     }
 
-    /// A document of one entity alone, with another tail than its own.
-    pub(super) fn stitch_alone(&self, slot: &Slot, tail: &[u8], is_segment: bool) -> Document {
+    /// Returns a document of one entity alone, with this tail instead of its own.
+    pub(super) fn assemble_alone(&self, slot: &Slot, tail: &[u8], is_segment: bool) -> Document {
         let mut out = buffer::sized(HEADER.len() + STANDALONE_MEMBERS + slot.head.len() + tail.len() + 2);
         out.extend_from_slice(HEADER);
         self.open(&mut out, slot, !is_segment);
@@ -67,7 +67,7 @@ impl Ledger {
         }
     }
 
-    /// A segment is its own parent here.
+    /// Whether the slot is that of the segment, which is its own parent here.
     pub(super) fn is_segment(&self, slot: &Slot) -> bool {
         slot.id == slot.parent_id
     }

@@ -1,17 +1,16 @@
-//! The ledger of a trace: which subsegments are held, what they will take in a document, and when they leave.
+//! The ledger of a trace: it holds subsegments, knows the size of their documents, and decides when to send them.
 //!
-//! Each recorded trace has one, behind one lock. It holds a slot for each entity that has begun and was not
-//! sent yet, and the bytes of their fragments: the JSON members of one entity without braces and without its
-//! `subsegments`, in two parts, the head (`name`, `id`, `start_time`: known at begin) and the tail (the rest:
-//! known at close). Fragments are formatted before the lock is taken; under it there is bookkeeping and
-//! copying of bytes only.
+//! Each recorded trace has one ledger, behind one lock. It has a slot for each entity that has begun and was not sent yet,
+//! and the bytes of their fragments. A fragment is the JSON members of one entity without braces and without its
+//! `subsegments`. It has two parts: the head (`name`, `id`, `start_time`), known at the start, and the tail (all other
+//! members), known at the close. Fragments are formatted before the lock is taken. Under the lock there is only
+//! bookkeeping and copying of bytes.
 //!
-//! - *held* are the subsegments that have begun and were not sent. While more are held than the threshold, or
-//!   while the closed ones hold more than [`HELD_BYTES`], every maximal complete subtree leaves as a document
-//!   of its own.
-//! - An entity is *complete* when it and all below it are closed.
-//! - *detached* is a subsegment whose parent is no longer held open here: it leaves alone at its close, with its
-//!   parent's id, and so does all below it.
+//! - *Held* subsegments have begun and were not sent. While more than the threshold are held, or while the closed ones
+//!   have more than [`HELD_BYTES`], every maximal complete subtree is sent as a document of its own.
+//! - An entity is *complete* if it and all entities below it are closed.
+//! - A *detached* subsegment has a parent that is no longer held open here. It is sent alone at its close, with the id of
+//!   its parent, and so are all entities below it.
 
 mod assemble;
 mod slots;
@@ -25,11 +24,11 @@ pub(crate) use assemble::STANDALONE_MEMBERS;
 pub(crate) use slots::SlotRef;
 use slots::{NONE, Slot, Slots};
 
-/// Bytes of closed fragments above which complete subtrees leave whatever their number, so that a document
-/// stays well below the datagram limit.
+/// The size of closed fragments, in bytes, above which complete subtrees are sent even below the threshold, so that
+/// documents stay well below the limit of a datagram.
 const HELD_BYTES: usize = 48 * 1024;
 
-/// Documents that have left a ledger and wait to be emitted, once its lock is released. Mostly none or one.
+/// Documents that a ledger sends, and that are emitted once its lock is released. Usually there is none or one.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     first: Option<Document>,
@@ -61,24 +60,24 @@ impl IntoIterator for Outbox {
 /// The tail of an entity that is still open.
 pub(crate) const IN_PROGRESS: &[u8] = b",\"in_progress\":true";
 
-/// See the module.
+/// The ledger of a trace: see the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     trace_id: TraceId,
     threshold: usize,
     slots: Slots,
     arena: Arena,
-    /// Subsegments begun and not sent, without the detached ones.
+    /// The number of held subsegments, without detached ones.
     held: usize,
-    /// Bytes of the closed ones among them.
+    /// The size of the closed ones among them, in bytes.
     held_bytes: usize,
-    /// Maximal complete subtrees among them.
+    /// The number of maximal complete subtrees among them.
     ready: usize,
 }
 
 impl Ledger {
-    /// The ledger of a trace whose segment has begun with `head`. With the threshold 0 nothing is held beyond
-    /// its own close, so that a Lambda function has nothing left when it is frozen.
+    /// Creates the ledger of a trace whose segment begins with `head`. With the threshold 0, each subsegment is sent at its
+    /// close, so that nothing is left when a Lambda function is frozen.
     pub(crate) fn new(trace_id: TraceId, threshold: usize, root: EntityId, head: &[u8]) -> (Ledger, SlotRef) {
         let mut ledger = Ledger {
             trace_id,
@@ -94,7 +93,7 @@ impl Ledger {
         (ledger, root)
     }
 
-    /// A subsegment begins under the entity `parent_id`, whose slot is or was `parent`.
+    /// Begins a subsegment below the entity `parent_id`, whose slot is or was `parent`.
     pub(crate) fn begin(
         &mut self,
         parent: SlotRef,
@@ -118,7 +117,7 @@ impl Ledger {
         taken
     }
 
-    /// A subsegment closes with `tail`.
+    /// Closes a subsegment with `tail`.
     pub(crate) fn close(&mut self, slot: SlotRef, tail: &[u8], out: &mut Outbox) {
         if self.slots.get(slot).is_none_or(Slot::is_closed) {
             return;
@@ -140,11 +139,11 @@ impl Ledger {
         }
     }
 
-    /// Notes that `index` is complete, and all above it that are so by that. Returns the uppermost.
+    /// Marks `index` as complete, and every entity above it that becomes complete by this. Returns the topmost one.
     fn complete(&mut self, mut index: u32) -> u32 {
         loop {
             let slot = &self.slots[index];
-            // Its children were maximal until now.
+            // Its children are no longer maximal.
             self.ready = self.ready + 1 - slot.children as usize;
             let (parent, size) = (slot.parent, slot.embedded_size());
             let parent_slot = &mut self.slots[parent];
@@ -162,8 +161,8 @@ impl Ledger {
         self.held > self.threshold || self.held_bytes > HELD_BYTES
     }
 
-    /// The segment closes with `tail`: everything leaves that is closed. Open subsegments go along as stubs
-    /// and will send themselves; nothing that is complete hangs under a stub, since X-Ray discards stubs.
+    /// Closes the segment with `tail`, and sends everything that is closed. Open subsegments are included as stubs and are
+    /// sent again at their own close. Complete subsegments below a stub are sent separately, because X-Ray discards stubs.
     pub(crate) fn close_root(&mut self, root: SlotRef, tail: &[u8], out: &mut Outbox) {
         if self.slots.get(root).is_none() {
             return;
@@ -180,26 +179,26 @@ impl Ledger {
         (self.held, self.held_bytes, self.ready) = (0, 0, 0);
     }
 
-    /// An open entity as it stands now, with `tail`, as a document of its own.
+    /// Returns an open entity in its current state, with `tail`, as a document of its own.
     pub(crate) fn snapshot(&self, slot: SlotRef, tail: &[u8], is_segment: bool) -> Option<Document> {
         let open = self.slots.get(slot)?;
-        Some(self.stitch_alone(open, tail, is_segment))
+        Some(self.assemble_alone(open, tail, is_segment))
     }
 
-    /// All subsegments that are open, each as a document of its own that says no more than that.
+    /// Sends each open subsegment as a document of its own that only says that it is in progress.
     pub(crate) fn announce_open(&self, out: &mut Outbox) {
         for slot in self.slots.open().into_iter().filter(|slot| !self.is_segment(slot)) {
-            out.push(self.stitch_alone(slot, IN_PROGRESS, false));
+            out.push(self.assemble_alone(slot, IN_PROGRESS, false));
         }
     }
 
-    /// Forgets everything.
+    /// Drops everything that is held.
     pub(crate) fn discard(&mut self) {
         (self.slots, self.arena) = (self.slots.emptied(), Arena::default());
         (self.held, self.held_bytes, self.ready) = (0, 0, 0);
     }
 
-    /// Slots in use, for tests of memory.
+    /// The numbers of slots and bytes in use, for tests of memory.
     #[cfg(test)]
     fn footprint(&self) -> (usize, usize) {
         (self.slots.len(), self.arena.len())

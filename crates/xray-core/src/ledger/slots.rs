@@ -1,4 +1,4 @@
-//! The slots of a ledger: a tree of held entities that is linked by indices, children in begin order.
+//! The slots of a ledger: a tree of held entities, linked by indices, with children in the order of their start.
 
 use std::ops::{Index, IndexMut};
 
@@ -6,18 +6,18 @@ use crate::id::EntityId;
 
 use super::Span;
 
-/// Where an entity stands in its ledger. It stays valid until the entity is sent; after that the slot may
-/// belong to another, which the generation tells.
+/// A reference to the slot of an entity. It is valid until the entity is sent. Afterwards the slot may be reused, and its
+/// generation differs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlotRef {
     pub(super) index: u32,
     generation: u32,
 }
 
-/// No slot.
+/// The index of no slot.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// `,"subsegments":[` and `]`.
+/// The length of `,"subsegments":[` and `]`.
 const SUBSEGMENTS: usize = 17;
 
 /// One held entity.
@@ -26,7 +26,7 @@ pub(super) struct Slot {
     pub(super) id: EntityId,
     pub(super) parent_id: EntityId,
     generation: u32,
-    /// Its place among all entities of the trace in the order of their beginning.
+    /// Its number among all entities of the trace, in the order of their start.
     pub(super) begun: u64,
     pub(super) parent: u32,
     pub(super) first_child: u32,
@@ -34,16 +34,16 @@ pub(super) struct Slot {
     prev: u32,
     pub(super) next: u32,
     pub(super) children: u32,
-    /// Children that are not complete.
+    /// The number of children that are not complete.
     pub(super) open_children: u32,
-    /// Bytes that the complete children will take, each with a comma.
+    /// The size of the complete children in a document, each with a comma.
     pub(super) below: usize,
     pub(super) head: Span,
-    /// Empty as long as the entity is open.
+    /// Empty while the entity is open.
     pub(super) tail: Span,
-    /// Its parent is not held open here.
+    /// Whether its parent is not held open here.
     pub(super) detached: bool,
-    /// Open, and treated as closed while the segment leaves.
+    /// Whether it is open, but treated as closed while the segment is sent.
     pub(super) stub: bool,
 }
 
@@ -81,26 +81,27 @@ impl Slot {
         self.head.len() + self.tail.len()
     }
 
-    /// Bytes of the entity and its complete children inside another document.
+    /// The size of the entity and its complete children inside another document, in bytes.
     pub(super) fn embedded_size(&self) -> usize {
         let below = if self.below == 0 { 0 } else { SUBSEGMENTS + self.below - 1 };
         "{}".len() + self.own_bytes() + below
     }
 }
 
-/// All slots of a ledger. Those of sent entities are used again.
+/// All slots of a ledger. Those of sent entities are reused.
 #[derive(Debug)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
-    /// The first free slot; `next` leads to the others.
+    /// The first free slot; the others are linked by `next`.
     free: u32,
     begun: u64,
     used: usize,
-    /// The generation of slots that are new here: above all that were ever given out.
+    /// The generation of new slots. It is higher than all generations of slots before the last
+    /// [`emptied`](Slots::emptied).
     fresh: u32,
 }
 
-/// No slots, and no room for any.
+/// Returns no slots, without an allocation.
 impl Default for Slots {
     fn default() -> Slots {
         Slots { slots: Vec::new(), free: NONE, begun: 0, used: 0, fresh: 0 }
@@ -108,7 +109,7 @@ impl Default for Slots {
 }
 
 impl Slots {
-    /// Room for a small trace.
+    /// Returns no slots, with room for a small trace.
     pub(super) fn new() -> Slots {
         Slots { slots: Vec::with_capacity(4), ..Slots::default() }
     }
@@ -118,6 +119,7 @@ impl Slots {
         self.slots.len()
     }
 
+    /// Stores an entity in a free or new slot.
     pub(super) fn take(&mut self, mut slot: Slot) -> SlotRef {
         slot.begun = self.begun;
         self.begun += 1;
@@ -139,13 +141,13 @@ impl Slots {
         self.slots.get(slot.index as usize).filter(|found| found.generation == slot.generation)
     }
 
-    /// No slots, and no room for any; no reference from before is valid.
+    /// Returns no slots, without an allocation, in which no earlier reference is valid.
     pub(super) fn emptied(&self) -> Slots {
         let highest = self.slots.iter().map(|slot| slot.generation).max();
         Slots { begun: self.begun, fresh: highest.unwrap_or(self.fresh).wrapping_add(1), ..Slots::default() }
     }
 
-    /// Frees one slot, which no other links to. All references to it become invalid.
+    /// Frees a slot to which no other slot links. All references to it become invalid.
     pub(super) fn release(&mut self, index: u32) {
         self.used -= 1;
         let slot = &mut self.slots[index as usize];
@@ -155,7 +157,7 @@ impl Slots {
         self.free = index;
     }
 
-    /// Puts another state of the same entity into its slot.
+    /// Replaces the state of the same entity in its slot.
     pub(super) fn replace(&mut self, index: u32, mut slot: Slot) {
         let old = &mut self.slots[index as usize];
         (slot.generation, slot.begun) = (old.generation, old.begun);
@@ -180,7 +182,7 @@ impl Slots {
         parent.open_children += 1;
     }
 
-    /// Takes `child` away from its parent; the parent's counts of what is open and below are the caller's.
+    /// Removes `child` from its parent. The caller updates the parent's `open_children` and `below`.
     pub(super) fn unlink(&mut self, child: u32) {
         let Slot { parent, prev, next, .. } = self[child];
         if parent == NONE {
@@ -199,21 +201,20 @@ impl Slots {
         (slot.parent, slot.prev, slot.next) = (NONE, NONE, NONE);
     }
 
-    /// The slots of all entities that are open, in begin order.
+    /// Returns the slots of all open entities, in the order of their start.
     pub(super) fn open(&self) -> Vec<&Slot> {
-        // A head is never empty, but that of a free slot.
+        // Only free slots have an empty head.
         let mut open: Vec<_> = self.slots.iter().filter(|slot| !slot.head.is_empty() && !slot.is_closed()).collect();
         open.sort_unstable_by_key(|slot| slot.begun);
         open
     }
 
-    /// The spans of all entities that are held.
+    /// Returns the spans of all held entities.
     pub(super) fn spans(&mut self) -> impl Iterator<Item = &mut Span> {
         self.slots.iter_mut().flat_map(|slot| [&mut slot.head, &mut slot.tail]).filter(|span| !span.is_empty())
     }
 
-    /// The entity after `at` in the order in which a document of `top` holds them, without going below `at`
-    /// unless `descend`.
+    /// Returns the entity after `at` in the order of a document of `top`. Skips the entities below `at` unless `descend`.
     pub(super) fn following(&self, top: u32, mut at: u32, descend: bool) -> Option<u32> {
         if descend && self[at].first_child != NONE {
             return Some(self[at].first_child);

@@ -1,17 +1,17 @@
-//! What leaves a ledger, and in how many documents.
+//! Sends subtrees of a ledger, and splits those that are too large for one document.
 
 use std::cmp::Reverse;
 
 use super::{IN_PROGRESS, Ledger, NONE, Outbox, STANDALONE_MEMBERS, Slot};
 
-/// A document with several entities is split above this size; one entity alone may be larger.
+/// The size above which a document with several entities is split, in bytes. One entity alone may be larger.
 const SPLIT_ABOVE: usize = 60 * 1024;
 
 impl Ledger {
-    /// Sends every maximal complete subtree of subsegments, in begin order.
+    /// Sends every maximal complete subtree of subsegments, in the order of their start.
     pub(super) fn send_ready(&mut self, out: &mut Outbox) {
         let mut tops = Vec::with_capacity(self.ready);
-        // The segment's slot is the first ever taken, and it is open.
+        // The slot of the segment is the first one, and the segment is open.
         let mut at = self.slots.following(0, 0, true);
         while let Some(index) = at {
             let complete = self.slots[index].is_complete();
@@ -36,8 +36,8 @@ impl Ledger {
         self.send(top, out);
     }
 
-    /// Sends `top`, which has no parent any more, with all below it: in one document or, when that became
-    /// too large, its largest complete subtrees first in documents of their own, and so on.
+    /// Sends `top`, which no longer has a parent, with everything below it. If one document would be too large, its largest
+    /// complete subtrees are moved to documents of their own, and so on.
     pub(super) fn send(&mut self, top: u32, out: &mut Outbox) {
         let mut tops = vec![];
         let mut top = top;
@@ -53,29 +53,29 @@ impl Ledger {
             }
         }
         if self.slots.is_empty() {
-            // The segment and all late children are gone; a handle may live on for long.
+            // The segment and all late children were sent. A handle may keep the ledger alive for a long time.
             self.discard();
         } else if self.arena.is_wasteful() {
             self.arena.compact(self.slots.spans());
         }
     }
 
-    /// Makes `index` and its open children detached: whatever leaves here does not wait for them.
+    /// Detaches `index` and its open children, so that it can be sent without waiting for them.
     pub(super) fn separate(&mut self, index: u32) {
         let parent = self.slots[index].parent;
         if parent != NONE {
             self.slots[parent].open_children -= 1;
-            self.make_solo(index);
+            self.detach(index);
         }
         while self.slots[index].first_child != NONE {
-            self.make_solo(self.slots[index].first_child);
+            self.detach(self.slots[index].first_child);
         }
     }
 
-    fn make_solo(&mut self, index: u32) {
+    fn detach(&mut self, index: u32) {
         self.slots.unlink(index);
         self.slots[index].detached = true;
-        // Below a detached one, nothing is held any more once the segment has left.
+        // After the segment was sent, the count is already zero.
         self.held = self.held.saturating_sub(1);
     }
 
@@ -87,7 +87,7 @@ impl Ledger {
             children.push((self.slots[child].embedded_size(), child));
             child = self.slots[child].next;
         }
-        // Among equals the first begun stays longest.
+        // Among equal sizes, those that began first stay longest.
         children.sort_by_key(|(size, child)| Reverse((*size, self.slots[*child].begun)));
         for (size, child) in children {
             if self.slots[top].embedded_size() + STANDALONE_MEMBERS <= SPLIT_ABOVE {
@@ -96,7 +96,7 @@ impl Ledger {
             self.slots.unlink(child);
             self.slots[top].below -= size + 1;
             if self.slots[child].stub {
-                // It says nothing yet, and will send itself.
+                // A stub has no content yet, and is sent at its own close.
                 self.release(child);
             } else {
                 tops.push(child);
@@ -104,7 +104,7 @@ impl Ledger {
         }
     }
 
-    /// Frees the slots of `top` and all below it. A stub's entity is still open: it stays, alone.
+    /// Frees the slots of `top` and everything below it. The entity of a stub is still open, so its slot stays, detached.
     fn release(&mut self, top: u32) {
         let mut at = top;
         loop {
@@ -140,8 +140,8 @@ impl Ledger {
         self.slots.release(index);
     }
 
-    /// Makes stubs of all open subsegments below `root`, and returns the closed ones directly below a stub,
-    /// which must leave on their own, detached.
+    /// Turns all open subsegments below `root` into stubs. Returns the closed ones directly below a stub, which are
+    /// unlinked and must be sent separately.
     pub(super) fn stub_open(&mut self, root: u32) -> Vec<u32> {
         let mut order = vec![];
         let mut at = self.slots.following(root, root, true);
@@ -160,7 +160,7 @@ impl Ledger {
                 tops.push(index);
             }
         }
-        // The sizes anew, from the leaves up: what was complete counted stubs as nothing.
+        // Compute the sizes again, from the leaves up: they did not include stubs.
         for &index in order.iter().chain([&root]) {
             (self.slots[index].below, self.slots[index].open_children) = (0, 0);
         }

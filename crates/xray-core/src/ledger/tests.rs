@@ -1,4 +1,4 @@
-//! The rules of the ledger, each as a property over random histories.
+//! The rules of the ledger, as properties over random histories.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ fn tail(bytes: usize) -> String {
     format!(",\"end_time\":2.0,\"metadata\":{{\"default\":{{\"x\":\"{}\"}}}}", "x".repeat(bytes))
 }
 
-/// A ledger and what has left it.
+/// A ledger and the documents that it has sent.
 struct Run {
     ledger: Ledger,
     refs: Vec<SlotRef>,
@@ -63,13 +63,13 @@ impl Run {
         self.check_held();
     }
 
-    /// Rule 1: while the ledger is over, no complete subtree is held.
+    /// Checks that no complete subtree is held while the ledger is over its limits.
     fn check_held(&self) {
         let ledger = &self.ledger;
-        assert!(!ledger.is_over() || ledger.ready == 0, "over, and {} subtrees are ready", ledger.ready);
+        assert!(!ledger.is_over() || ledger.ready == 0, "over the limits, but {} subtrees are held", ledger.ready);
     }
 
-    /// The final documents of all entities: parent and children in order, by id.
+    /// Returns the final version of each entity with its parent, by id. Checks the structure of all documents.
     fn union(&self) -> BTreeMap<String, (String, Value)> {
         let mut finals = BTreeMap::new();
         for document in &self.documents {
@@ -87,7 +87,7 @@ impl Run {
                 let children = value.as_object_mut().unwrap().remove("subsegments");
                 let begun: Vec<_> =
                     children.iter().flat_map(Value::as_array).flatten().map(|c| c["id"].to_string()).collect();
-                assert!(begun.is_sorted(), "siblings in begin order: {begun:?}");
+                assert!(begun.is_sorted(), "siblings are in the order of their start: {begun:?}");
                 if let Some(Value::Array(children)) = children {
                     work.extend(children.into_iter().map(|child| (child, id.clone(), is_stub)));
                 }
@@ -99,7 +99,7 @@ impl Run {
         finals
     }
 
-    /// Rule 1, the rest: the union of all documents has each entity's final version exactly once.
+    /// Closes everything, and checks that all documents together have the final version of each entity exactly once.
     fn check_union(mut self) {
         for entity in self.open.clone().into_iter().rev() {
             self.close(entity, 0);
@@ -110,7 +110,7 @@ impl Run {
             let (found, _) = &finals[&id(entity as u64 + 1).to_string()];
             assert_eq!(*found, id(*parent as u64 + 1).to_string(), "the parent of {entity}");
         }
-        assert_eq!(self.ledger.footprint(), (0, 0), "nothing stays");
+        assert_eq!(self.ledger.footprint(), (0, 0), "nothing is left");
     }
 }
 
@@ -133,11 +133,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn every_entity_leaves_exactly_once_in_any_order_of_closing(threshold in 0usize..12, steps in steps()) {
+    fn every_entity_is_sent_exactly_once_in_any_order_of_closing(threshold in 0usize..12, steps in steps()) {
         let mut run = Run::new(threshold);
         for step in steps {
             match step {
-                // Also under entities that are closed or sent.
+                // The parent may be closed or sent.
                 Step::Begin(parent) => { let parent = parent.index(run.refs.len()); run.begin(parent); }
                 Step::Close(entity, bytes) => {
                     let entity = entity.index(run.refs.len());
@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn with_the_threshold_0_each_subsegment_leaves_at_its_close(steps in steps()) {
+    fn with_the_threshold_0_each_subsegment_is_sent_at_its_close(steps in steps()) {
         let mut run = Run::new(0);
         for step in steps {
             match step {
@@ -170,7 +170,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_open_is_announced_in_begin_order_and_leaves_all_the_same() {
+fn open_subsegments_are_announced_in_the_order_of_their_start_and_sent_again_at_their_close() {
     let mut run = Run::new(0);
     let (first, closed) = (run.begin(ROOT), run.begin(ROOT));
     let second = run.begin(closed);
@@ -189,7 +189,7 @@ fn what_is_open_is_announced_in_begin_order_and_leaves_all_the_same() {
 }
 
 #[test]
-fn sequential_children_leave_when_one_more_than_the_threshold_begins() {
+fn sequential_children_are_sent_when_one_more_than_the_threshold_begins() {
     let mut run = Run::new(100);
     for _ in 0..120 {
         let child = run.begin(ROOT);
@@ -202,7 +202,7 @@ fn sequential_children_leave_when_one_more_than_the_threshold_begins() {
 }
 
 #[test]
-fn while_over_a_child_that_completes_sends_itself() {
+fn above_the_threshold_a_child_is_sent_when_it_completes() {
     let mut run = Run::new(100);
     let children: Vec<_> = (0..105).map(|_| run.begin(ROOT)).collect();
     for child in children {
@@ -215,7 +215,7 @@ fn while_over_a_child_that_completes_sends_itself() {
 }
 
 #[test]
-fn held_bytes_count_like_too_many_subsegments() {
+fn too_many_held_bytes_have_the_effect_of_too_many_subsegments() {
     let mut run = Run::new(100);
     for _ in 0..10 {
         let child = run.begin(ROOT);
@@ -277,7 +277,7 @@ fn a_chain_of_ten_thousand_neither_overflows_nor_is_lost() {
 }
 
 #[test]
-fn a_root_that_stays_open_keeps_no_memory_of_children_that_left() {
+fn a_segment_that_stays_open_keeps_no_memory_of_sent_children() {
     let mut run = Run::new(100);
     for _ in 0..200_000 {
         let mut out = Outbox::default();
@@ -289,7 +289,7 @@ fn a_root_that_stays_open_keeps_no_memory_of_children_that_left() {
 }
 
 #[test]
-fn a_recycled_slot_is_not_taken_for_its_former_entity() {
+fn a_reused_slot_is_not_confused_with_its_former_entity() {
     let mut run = Run::new(0);
     let sent = run.begin(ROOT);
     run.close(sent, 0);

@@ -1,6 +1,6 @@
-//! Texts of errors of databases, without the values that they quote.
+//! Removes the values that errors of databases quote.
 
-/// Marks that begin a value, each with the one that is shown after it.
+/// Marks that start a value, each with the mark that ends it.
 const QUOTES: [(char, char); 12] = [
     ('\'', '\''),
     ('"', '"'),
@@ -16,12 +16,11 @@ const QUOTES: [(char, char); 12] = [
     ('\u{300c}', '\u{300d}'),
 ];
 
-/// Returns the kind of the error and its codes: the first line, in which one `?` stands for all that is between the
-/// first mark that begins a value and the last that ends one, and for each number. SQLSTATE and the database's own code
-/// stay.
+/// Returns the first line of the error without its values: one `?` replaces everything from the first mark that starts a
+/// value to the last that ends one, and each number. SQLSTATE and the database's own code are kept.
 pub(crate) fn without_values(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    // PostgreSQL's details hold whole rows, and drivers write them on the same line.
+    // PostgreSQL's details contain whole rows, and drivers write them on the same line.
     let details = ["DETAIL:", "HINT:", "CONTEXT:", "STATEMENT:", "QUERY:"];
     let line = &line[..details.iter().filter_map(|detail| line.find(detail)).min().unwrap_or(line.len())];
     let mut shown = String::with_capacity(line.len());
@@ -43,8 +42,8 @@ pub(crate) fn without_values(text: &str) -> String {
     shown
 }
 
-/// Appends the codes that a text begins with, and returns what follows: `ORA-01722: `, `ERROR 1062 (23000): `,
-/// `22P02: `.
+/// Appends the codes at the start of a text, such as `ORA-01722: `, `ERROR 1062 (23000): ` or `22P02: `, and returns the
+/// rest.
 fn codes_first<'a>(text: &'a str, shown: &mut String) -> &'a str {
     let Some((head, _)) = text.split_once(": ") else { return text };
     let is_code = |word: &str| {
@@ -79,8 +78,8 @@ fn is_sqlstate(text: &str) -> bool {
         && text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
-/// Splits a text around its values: what is before the first, the marks around them, what is after the last. A value may
-/// hold any mark, so that all between is one.
+/// Splits a text around its values into the text before the first value, the marks around it, and the text after the last
+/// value. A value may contain any mark, so everything in between counts as one value.
 fn value(text: &str) -> Option<(&str, char, char, &str)> {
     let mut before = None;
     let (at, open, close) = text.char_indices().find_map(|(at, c)| {
@@ -91,7 +90,7 @@ fn value(text: &str) -> Option<(&str, char, char, &str)> {
     })?;
     let rest = &text[at + open.len_utf8()..];
     let ends = |c: char| QUOTES.iter().any(|(_, close)| *close == c);
-    // What never ends is a value to the end.
+    // Without a mark that ends it, the value extends to the end.
     let after = rest.rfind(ends).map_or("", |end| rest[end..].trim_start_matches(ends));
     Some((&text[..at], open, close, after))
 }
@@ -117,7 +116,7 @@ fn push_without_numbers(shown: &mut String, text: &str) {
             rest[at..].find(|c: char| !c.is_alphanumeric() && !".-:_".contains(c)).map_or(rest.len(), |end| at + end);
         let word = &rest[start..end];
         shown.push_str(&rest[..start]);
-        // A name such as `int4` or `utf8` says what kind of value it was.
+        // A name such as `int4` or `utf8` is the type of a value.
         let is_name = word.len() <= 12 && word.starts_with(|c: char| c.is_ascii_lowercase());
         let kept = word.trim_end_matches(CLOSING);
         shown.push_str(if is_name { word } else { "?" });
@@ -139,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_databases_keep_their_kind_and_codes_and_lose_their_values() {
+    fn database_errors_keep_their_kind_and_codes_and_lose_their_values() {
         for (text, want) in [
             ("invalid input syntax for type integer: \"s3cret\"", "invalid input syntax for type integer: \"?\""),
             (
@@ -184,12 +183,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_taken(text: String) {
+        fn any_text_is_handled_without_a_panic(text: String) {
             let _ = without_values(&text);
         }
 
         #[test]
-        fn no_quoted_value_shows(value in "[a-z0-9'\"`()\\[\\]{} :;,.=-]{0,16}", form in 0..5usize) {
+        fn no_quoted_value_is_recorded(value in "[a-z0-9'\"`()\\[\\]{} :;,.=-]{0,16}", form in 0..5usize) {
             let value = format!("qz{value}zq");
             let text = match form {
                 0 => format!("ERROR: invalid input syntax for type integer: \"{value}\" (SQLSTATE 22P02)"),

@@ -1,9 +1,9 @@
-//! Texts of errors, without the secrets that people find in them: URLs and connection strings.
+//! Removes secrets from the texts of errors: those in URLs, in connection strings, and after names such as `password`.
 //!
-//! HTTP clients name the whole URL in their errors, presigned parameters included; database drivers name the connection
-//! string. Every message passes here when it enters an [`Exception`](crate::Exception), before it is cut.
+//! Errors of HTTP clients contain the whole URL, including presigned parameters. Errors of database drivers contain the
+//! connection string. Every message of an [`Exception`](crate::Exception) is redacted here, before it is cut.
 //!
-//! Each step looks ahead a bounded distance, so the cost grows with the text and no faster.
+//! Each step looks ahead by a bounded distance, so the cost is linear in the length of the text.
 
 mod database;
 mod pairs;
@@ -16,17 +16,17 @@ use urls::without_url_secrets;
 
 pub(crate) use database::without_values;
 
-/// What a message shows instead of a secret value.
+/// The replacement of a secret value.
 const HIDDEN: &str = "***";
-/// Bytes of a message that are read, of which at most 16 KiB are recorded.
+/// The number of bytes of a message that are read. At most 16 KiB of these are recorded.
 const MAX_READ: usize = 64 * 1024;
-/// Bytes in which the end of a URL or value is looked for, where it may hold blanks.
+/// The number of bytes in which the end of a URL or value that may contain blanks is searched.
 const LOOKAHEAD: usize = 256;
-/// Punctuation after a URL or value that belongs to the sentence.
+/// Punctuation after a URL or value that belongs to the surrounding sentence.
 const CLOSING: [char; 12] = [')', ']', '}', '>', '"', '\'', '`', ',', '.', ';', ':', '!'];
 
-/// Returns a message without user info, query strings and fragments of URLs, and without the values of parameters whose
-/// name says that they are secret.
+/// Returns a message without user info, query strings and fragments of URLs, and without the values of parameters with a
+/// secret name.
 pub(crate) fn redacted(text: &str) -> Cow<'_, str> {
     let text = readable(text);
     match without_secret_values(text) {
@@ -35,7 +35,7 @@ pub(crate) fn redacted(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns a message as [`redacted`] does, but with this query string of the call's own URL.
+/// Returns a message as [`redacted`] does, but keeps this query string, that of the call's own URL.
 pub(crate) fn redacted_keeping<'a>(text: &'a str, query: &str) -> Cow<'a, str> {
     let text = readable(text);
     let kept = format!("?{query}");
@@ -57,7 +57,7 @@ pub(crate) fn redacted_keeping<'a>(text: &'a str, query: &str) -> Cow<'a, str> {
     }
 }
 
-/// Returns the beginning of a text that is read. Its last word may be cut in the middle of a secret and is left out.
+/// Returns the part of a text that is read. If it is cut, its last word may be part of a secret and is left out.
 fn readable(text: &str) -> &str {
     if text.len() <= MAX_READ {
         return text;
@@ -66,28 +66,28 @@ fn readable(text: &str) -> &str {
     &beginning[..beginning.rfind(char::is_whitespace).unwrap_or(0)]
 }
 
-/// Returns at most this many bytes from the beginning of a text.
+/// Returns at most this many bytes from the start of a text.
 fn within(text: &str, bytes: usize) -> &str {
     &text[..(0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)]
 }
 
-/// Returns what follows on the same line, within the bounded distance.
+/// Returns the rest of the line, within the bounded distance.
 fn ahead(text: &str) -> &str {
     let near = within(text, LOOKAHEAD);
     &near[..near.find(['\r', '\n']).unwrap_or(near.len())]
 }
 
-/// Ends the process when a document holds the word that tests plant wherever something secret is.
+/// Aborts the process if a document contains the word that tests use for every secret.
 ///
-/// All documents of all tests pass here, whatever receives them. A panic would be taken for the emitter's.
+/// All documents of all tests are checked here, whatever their emitter. A panic would be treated as one of the emitter.
 #[cfg(feature = "planted-secrets")]
 pub(crate) fn end_on_planted_secret(json: &str) {
     use std::io::Write as _;
 
     const PLANTED: &str = "s3cret";
     if json.to_ascii_lowercase().contains(PLANTED) {
-        // Unlike what `eprintln!` writes, this is seen although the test does not end.
-        let _ = writeln!(std::io::stderr(), "a document holds the planted secret {PLANTED:?}: {json}");
+        // Unlike `eprintln!`, this is not captured by the test harness, which does not print output of an aborted test.
+        let _ = writeln!(std::io::stderr(), "a document contains the planted secret {PLANTED:?}: {json}");
         std::process::abort();
     }
 }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_lose_what_may_be_secret() {
+    fn messages_lose_their_secrets() {
         for (text, want) in [
             ("for url (http://u:s3cret@h/p?q=s3cret)", "for url (http://h/p)"),
             ("GET http://h/p?a=b HTTP/1.1; see http://h2/?token=s3cret", "GET http://h/p HTTP/1.1; see http://h2/"),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_text_stays() {
+    fn ordinary_text_is_unchanged() {
         for text in [
             "plain words, a? b: c = d",
             "What? Really",
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_query_of_the_own_url_stays_on_request_and_nothing_else() {
+    fn on_request_only_the_query_of_the_calls_own_url_is_kept() {
         for (text, want) in [
             ("for (http://u:s3cret@h/p?token=own)", "for (http://h/p?token=own)"),
             ("http://h/p?token=own: password=s3cret", "http://h/p?token=own: password=***"),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cost_grows_with_the_text_and_no_faster() {
+    fn the_cost_is_linear_in_the_length_of_the_text() {
         for unit in [
             "password=a ",
             "password=a;b ",
@@ -197,25 +197,25 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_not_cut_in_a_secret() {
+    fn a_long_text_is_not_cut_within_a_secret() {
         let text = format!("refused: http://app:{}@h/p", "s3cret".repeat(MAX_READ));
         assert_eq!(redacted(&text), "refused:");
     }
 
     proptest! {
         #[test]
-        fn any_text_is_taken(text: String, query: String) {
+        fn any_text_is_handled_without_a_panic(text: String, query: String) {
             let _ = (redacted(&text), redacted_keeping(&text, &query));
         }
 
         #[test]
-        fn text_of_urls_and_pairs_is_taken(text in "[a-c:/?#@=&;'\"{} \\\\.<>]{0,40}|(password|token|http|://|=|@|;|'|é| |Some\\(|\"|<)*") {
+        fn text_of_urls_and_pairs_is_handled_without_a_panic(text in "[a-c:/?#@=&;'\"{} \\\\.<>]{0,40}|(password|token|http|://|=|@|;|'|é| |Some\\(|\"|<)*") {
             let once = redacted(&text).into_owned();
             prop_assert!(once.len() <= text.len() + 3 * text.matches(['=', ':']).count());
         }
 
         #[test]
-        fn a_password_in_a_url_never_shows(
+        fn a_password_in_a_url_is_never_recorded(
             password in "[a-z0-9:/?#@!$&'()*+,;=.~_-]{0,12}",
             path in "(/[A-Z]{0,5}){0,2}",
             quote in "[\"<(']?",
@@ -226,13 +226,13 @@ mod tests {
         }
 
         #[test]
-        fn a_query_never_shows(query in "[a-z0-9:/?#@!$&'()*+,;=.~_<>`{}|-]{0,20}", open in "[(<'`]?") {
+        fn a_query_is_never_recorded(query in "[a-z0-9:/?#@!$&'()*+,;=.~_<>`{}|-]{0,20}", open in "[(<'`]?") {
             let text = format!("error for url {open}https://h.example.com/p?{query}qz) again");
             prop_assert!(!redacted(&text).contains("qz"), "{}", redacted(&text));
         }
 
         #[test]
-        fn a_password_in_a_connection_string_never_shows(password in "[a-zA-Z0-9:/?#@!$&'()*+,=.~_-]{0,12}", form in 0..5usize) {
+        fn a_password_in_a_connection_string_is_never_recorded(password in "[a-zA-Z0-9:/?#@!$&'()*+,=.~_-]{0,12}", form in 0..5usize) {
             let secret = format!("qz{password}zq");
             let text = match form {
                 0 => format!("connect: host=db password={secret} dbname=shop"),

@@ -1,14 +1,14 @@
-//! Secret values after their names: `password=…`, `"token": "…"`, `Authorization: …`.
+//! Removes secret values after their names: `password=…`, `"token": "…"`, `Authorization: …`.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{CLOSING, HIDDEN, ahead, within};
 
-/// Bytes of a name that are looked at.
+/// The number of bytes of a name that are read.
 const MAX_NAME: usize = 64;
 
-/// The endings of names whose values are secret, in lower case and without `-`, `_` and `.`.
+/// The ends of names whose values are secret, in lower case and without `-`, `_` and `.`.
 const SECRET: [&str; 18] = [
     "password",
     "passwd",
@@ -30,10 +30,10 @@ const SECRET: [&str; 18] = [
     "jwt",
 ];
 
-/// Names of headers whose value is secret up to the end of the line.
+/// Names of headers whose values are secret up to the end of the line.
 const SECRET_HEADERS: [&str; 4] = ["authorization", "proxyauthorization", "cookie", "setcookie"];
 
-/// Hides the values of all names that say they are secret.
+/// Replaces the values of all secret names.
 pub(super) fn without_secret_values(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut copied = 0;
@@ -53,7 +53,7 @@ pub(super) fn without_secret_values(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Returns the place of a secret value after the `=` or `:` at `at`.
+/// Returns the range of a secret value after the `=` or `:` at `at`.
 fn secret_value(text: &str, copied: usize, at: usize) -> Option<Range<usize>> {
     let before = text[copied..at].trim_end_matches([' ', '\t']);
     let is_quoted = before.ends_with(['"', '\'']);
@@ -71,12 +71,12 @@ fn secret_value(text: &str, copied: usize, at: usize) -> Option<Range<usize>> {
     let start = start + wrapper(&text[start..]);
     let value = &text[start..];
     let len = match value.chars().next()? {
-        // `unexpected token: "}"` names no secret; `"token": "…"` does.
+        // `unexpected token: "}"` is not a secret; `"token": "…"` is.
         '"' | '\'' if !is_assigned && !is_quoted && plain == "token" => return None,
         quote @ ('"' | '\'') => return Some(start + 1..start + quoted(value, quote, is_assigned)),
         _ if is_header => value.find(['\r', '\n']).unwrap_or(value.len()),
         _ if !is_assigned => {
-            // In prose a word before the name says so: `wrong password: denied`.
+            // A word before the name indicates prose: `wrong password: denied`.
             let is_key = is_quoted || name.contains(['-', '_']) || !before.trim_end().ends_with(char::is_alphanumeric);
             if is_key && plain != "token" { single_word(value)? } else { return None }
         }
@@ -92,7 +92,7 @@ fn is_secret(name: &str, plain: &str) -> bool {
     SECRET.iter().any(|secret| plain.ends_with(secret)) || matches!(plain, "pass" | "auth" | "sig") || is_pass()
 }
 
-/// Returns the length of what `Debug` writes before a value in quotes: `Some(`, `String(`.
+/// Returns the length of the text that `Debug` writes before a quoted value: `Some(`, `String(`.
 fn wrapper(value: &str) -> usize {
     let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
     let inner = within(value, MAX_NAME).trim_start_matches(is_path).strip_prefix('(');
@@ -102,8 +102,8 @@ fn wrapper(value: &str) -> usize {
     }
 }
 
-/// Returns where the text in quotes ends, before its closing quote. An escaped quote does not close, nor a doubled one
-/// in connection strings.
+/// Returns the end of a quoted text, before its closing quote. An escaped quote does not end it, and neither does a
+/// doubled one in connection strings.
 fn quoted(value: &str, quote: char, is_doubled: bool) -> usize {
     let mut chars = value.char_indices().skip(1).peekable();
     while let Some((at, c)) = chars.next() {
@@ -116,7 +116,7 @@ fn quoted(value: &str, quote: char, is_doubled: bool) -> usize {
     value.len()
 }
 
-/// Returns the length of a value in braces, in which `}}` stands for a brace.
+/// Returns the length of a value in braces, in which `}}` is an escaped brace.
 fn braced(value: &str) -> usize {
     let mut braces = value.match_indices('}').map(|(at, _)| at).peekable();
     while let Some(at) = braces.next() {
@@ -134,8 +134,8 @@ fn single_word(value: &str) -> Option<usize> {
     is_last.then_some(word)
 }
 
-/// Returns the length of a value without quotes: up to white space, or to the `;` or `&` before the next parameter. In
-/// a list of parameters with semicolons a value may hold blanks.
+/// Returns the length of a value without quotes: up to white space, or up to the `;` or `&` before the next parameter. In
+/// a list of parameters with semicolons, a value may contain blanks.
 fn unquoted(value: &str, in_list: bool) -> usize {
     let line = ahead(value);
     let is_open = line.len() < value.len() && !value[line.len()..].starts_with(['\r', '\n']);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_value_is_hidden_whole() {
+    fn a_long_value_is_removed_completely() {
         for text in ["password=# end", "Server=db;Password=#;", "{\"token\": \"#\"}", "Pwd={#}"] {
             let secret = "s3cret".repeat(1000);
             let shown = without_secret_values(&text.replace('#', &secret)).into_owned();
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_prose_have_no_value() {
+    fn names_in_prose_are_unchanged() {
         for text in
             ["wrong password: denied", "secret: two words", "password:", "token: x", "compass=north", "bypass: x"]
         {

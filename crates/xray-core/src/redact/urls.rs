@@ -1,15 +1,15 @@
-//! URLs and connection strings in the words of a text, cut down to what a document may show.
+//! Removes secrets from URLs and connection strings in a text.
 
 use std::borrow::Cow;
 
 use super::{CLOSING, ahead};
 use crate::url::{is_number, split_user};
 
-/// URLs in one word, as in a list with commas. What follows more of them is left out.
+/// The largest number of URLs in one word, as in a list with commas. The text after them is left out.
 const MAX_URLS: usize = 16;
 /// Punctuation before a URL.
 const OPENING: [char; 8] = ['(', '[', '{', '<', '"', '\'', '`', '='];
-/// What stands before the colon of a mail address: no user with a password follows.
+/// Words before the colon of a mail address, after which no user with a password follows.
 const MAIL: [&str; 9] = ["mailto", "mail", "email", "to", "from", "cc", "bcc", "sip", "acct"];
 
 /// Removes user info, query string and fragment of every URL, and the credentials of connection strings.
@@ -29,13 +29,13 @@ pub(super) fn without_url_secrets(text: &str) -> Cow<'_, str> {
     if shown == text { Cow::Borrowed(text) } else { Cow::Owned(shown) }
 }
 
-/// Where a URL is in a word.
+/// The position of a URL in a word.
 struct Found {
     scheme: usize,
     authority: usize,
 }
 
-/// Finds a URL: what follows `scheme://`, also with one slash or backslashes, or the `//` that the word begins with.
+/// Finds a URL: a `scheme://`, also with one slash or backslashes, or a `//` at the start of the word.
 fn find_url(word: &str) -> Option<Found> {
     let slashes = |text: &str| text.len() - text.trim_start_matches(['/', '\\']).len();
     for (colon, _) in word.match_indices(':') {
@@ -45,7 +45,7 @@ fn find_url(word: &str) -> Option<Found> {
         }
         let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
         let len = word[..colon].bytes().rev().take(32).take_while(is_scheme).count();
-        // One letter is a drive of Windows.
+        // A single letter is a drive on Windows.
         if len > 1 {
             return Some(Found { scheme: colon - len, authority: colon + 1 + count });
         }
@@ -56,7 +56,7 @@ fn find_url(word: &str) -> Option<Found> {
     (count >= 2).then_some(Found { scheme, authority: scheme + count })
 }
 
-/// Returns the end of the word that a text begins with. A URL in quotes, and a password in a URL, may hold blanks.
+/// Returns the end of the first word. A quoted URL, and a password in a URL, may contain blanks.
 fn word_end(text: &str) -> usize {
     let end = text.find(char::is_whitespace).unwrap_or(text.len());
     let word = &text[..end];
@@ -82,7 +82,7 @@ fn word_end(text: &str) -> usize {
     }
 }
 
-/// Returns the quote that ends a URL, where one begins it. An apostrophe is legal in URLs, `"` is not.
+/// Returns the quote that ends a URL, if one starts it. URLs may contain apostrophes, but not `"`.
 fn closing_quote(before: &str) -> Option<char> {
     before.ends_with('"').then_some('"')
 }
@@ -124,13 +124,13 @@ fn push_word(shown: &mut String, word: &str) {
     }
 }
 
-/// Returns where a URL in quotes ends: at a quote that more of a list or sentence follows.
+/// Returns the end of a quoted URL: a quote that is followed by more of a list or sentence.
 fn quoted_end(url: &str, quote: char) -> Option<usize> {
     let ends = |at: usize| url[at + 1..].chars().next().is_none_or(|c| CLOSING.contains(&c) && c != quote);
     url.match_indices(quote).map(|(at, _)| at).find(|at| ends(*at))
 }
 
-/// Appends a word, or the end of one, in which no URL has a scheme.
+/// Appends a word, or the rest of one, without a URL that has a scheme.
 fn push_bare(shown: &mut String, word: &str) {
     let rest = word.trim_start_matches(OPENING);
     shown.push_str(&word[..word.len() - rest.len()]);
@@ -144,7 +144,7 @@ fn push_bare(shown: &mut String, word: &str) {
     }
 }
 
-/// Returns a word without the credentials of connection strings that are no URLs: `user:password@tcp(host)/db`,
+/// Returns a word without the credentials of connection strings that are not URLs: `user:password@tcp(host)/db`,
 /// `user/password@//host`.
 fn without_credentials(word: &str) -> &str {
     let Some(at) = word.rfind('@') else { return word };
@@ -155,7 +155,7 @@ fn without_credentials(word: &str) -> &str {
         host.starts_with("//") || host.starts_with('(') || port.is_some_and(|rest| rest.starts_with(['/', ':']))
     };
     match user.split_once([':', '/']) {
-        // A drive of Windows is no user.
+        // This is a drive on Windows.
         Some((name, secret)) if name.len() == 1 && secret.starts_with('\\') => word,
         Some((name, secret)) if is_mail(name, secret, host) => word,
         Some((name, secret)) if !name.is_empty() && !secret.is_empty() => {
@@ -165,7 +165,7 @@ fn without_credentials(word: &str) -> &str {
     }
 }
 
-/// Whether `name:local@host` is a mail address: after a word that announces one, or as the value of a member of JSON.
+/// Whether `name:local@host` is a mail address, after a word that announces one or as the value of a JSON member.
 fn is_mail(name: &str, local: &str, host: &str) -> bool {
     let is_member = name.ends_with('"') && local.starts_with('"');
     let local = local.trim_start_matches('"');
@@ -175,7 +175,7 @@ fn is_mail(name: &str, local: &str, host: &str) -> bool {
     (is_member || is_announced) && !local.is_empty() && is_plain(local) && host.contains('.') && is_plain(host)
 }
 
-/// Whether the `?` at `at` begins the parameters of a URL without a scheme: `/p?a`, `h/p?a=b`.
+/// Whether the `?` at `at` starts the parameters of a URL without a scheme: `/p?a`, `h/p?a=b`.
 fn is_parameters(word: &str, at: usize) -> bool {
     let (path, query) = (&word[..at], &word[at + 1..]);
     word[at..].starts_with('?') && !query.is_empty() && (path.contains('/') || query.contains('='))
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn every_url_of_a_word_is_cut() {
+    fn every_url_of_a_word_is_redacted() {
         for (text, want) in [
             ("http://h/a,http://u:s3cret@h2/b", "http://h/a,http://h2/b"),
             ("[http://h/a|http://u:s3cret@h2/b]", "[http://h/a|http://h2/b]"),

@@ -1,22 +1,22 @@
-//! Connection strings, in the forms that databases and their drivers know.
+//! Connection strings, in the forms of databases and their drivers.
 //!
-//! Each form is read whole or not at all: of a text that fits none nothing is known but perhaps the kind of database, so
-//! that no password is taken for a host or a database.
+//! A text either matches a form as a whole, or nothing of it is used except a known scheme. So no password is mistaken
+//! for a host or a database.
 
 use std::borrow::Cow;
 
 use crate::url::{decoded, split_user};
 
 const LOCALHOST: &str = "localhost";
-/// Bytes of a connection string: a longer text is none.
+/// The largest length of a connection string, in bytes. A longer text is not parsed.
 const MAX_LEN: usize = 8 * 1024;
 
-/// Where a database is, and who connects.
+/// The place of a database, and the user that connects.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Connection {
-    /// The scheme of its URL: `postgresql`, `mysql`. Empty when nothing says it.
+    /// The scheme of its URL: `postgresql`, `mysql`. Empty if unknown.
     pub(super) kind: Cow<'static, str>,
-    /// Empty when the text has no known form.
+    /// Empty if the text has no known form.
     pub(super) host: String,
     pub(super) port: Option<u16>,
     pub(super) database: String,
@@ -24,7 +24,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Reads a connection string of any form.
+    /// Parses a connection string of any form.
     pub(super) fn parse(text: &str) -> Connection {
         let text = without_quotes(text.trim());
         let (text, is_jdbc) = match text.get(..5) {
@@ -48,23 +48,23 @@ impl Connection {
                 .or_else(|| easy_connect(text))
         };
         let Some(mut connection) = read() else {
-            // The kind alone, where a scheme that is known says it.
+            // Only the kind, if the scheme is a known one.
             let kind = text.split_once(':').and_then(|(scheme, _)| known_kind(scheme)).unwrap_or_default();
             return Connection { kind: kind.into(), ..Connection::default() };
         };
-        // Of `user%3Apassword` the colon was encoded as well.
+        // In `user%3Apassword` the colon was encoded as well.
         connection.user = connection.user.map(|user| user.split(':').next().unwrap_or_default().to_owned());
         connection
     }
 }
 
-/// Returns a text without the quotes around it, as files of settings have them.
+/// Returns a text without the quotes that configuration files put around it.
 fn without_quotes(text: &str) -> &str {
     let inner = ['"', '\'', '`'].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote));
     inner.unwrap_or(text)
 }
 
-/// Returns the one name of a database that has several: `postgres` and `postgresql+psycopg2` are `postgresql`.
+/// Returns the canonical name of a database: `postgresql` for `postgres` and `postgresql+psycopg2`.
 pub(super) fn kind_of(scheme: &str) -> Cow<'static, str> {
     let scheme = scheme.split('+').next().unwrap_or_default();
     match known_kind(scheme) {
@@ -85,7 +85,8 @@ fn known_kind(scheme: &str) -> Option<&'static str> {
     })
 }
 
-/// SQLite: `sqlite:data/shop.db`, `sqlite://shop.db`, `file:shop.db?mode=ro`, `:memory:`, `shop.sqlite3`.
+/// Parses the forms of SQLite: `sqlite:data/shop.db`, `sqlite://shop.db`, `file:shop.db?mode=ro`, `:memory:`,
+/// `shop.sqlite3`.
 fn file(text: &str) -> Option<Connection> {
     let path = match text.split_once(':') {
         Some((scheme, path)) if known_kind(scheme) == Some("sqlite") || scheme.eq_ignore_ascii_case("file") => {
@@ -95,7 +96,7 @@ fn file(text: &str) -> Option<Connection> {
         _ if has_file_ending(text) && !text.contains(['@', '=', ';']) && !text.contains("://") => text,
         _ => return None,
     };
-    // Options hold keys of encrypted files.
+    // Options may contain the keys of encrypted files.
     let path = path.split(['?', '#', ';']).next().unwrap_or_default();
     let path = path.strip_prefix("localhost/").unwrap_or(path).replace('\\', "/");
     let path = path.trim_start_matches('/');
@@ -108,7 +109,7 @@ fn has_file_ending(text: &str) -> bool {
     [".db", ".db3", ".sqlite", ".sqlite3"].iter().any(|ending| path.ends_with(ending))
 }
 
-/// What follows `jdbc:` in forms of its own: `oracle:thin:user/password@//host:1521/service`,
+/// Parses forms that only JDBC has, without `jdbc:`: `oracle:thin:user/password@//host:1521/service`,
 /// `oracle:thin:@host:1521:sid`, `sqlserver://host:1433;databaseName=shop;user=app`, `db2://host:50000/SHOP:user=app;`.
 fn jdbc(text: &str) -> Option<Connection> {
     let (scheme, rest) = text.split_once(':')?;
@@ -145,14 +146,14 @@ fn jdbc(text: &str) -> Option<Connection> {
     }
 }
 
-/// `scheme://user:password@host:port,host:port/database?options`.
+/// Parses a URL: `scheme://user:password@host:port,host:port/database?options`.
 fn url(text: &str) -> Option<Connection> {
     let (scheme, rest) = text.split_once("://")?;
     let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.:".contains(&byte);
     if scheme.is_empty() || !scheme.bytes().all(is_scheme) {
         return None;
     }
-    // JDBC names modes and drivers as well: `mysql:loadbalance`, `jtds:sqlserver`.
+    // JDBC also names modes and drivers: `mysql:loadbalance`, `jtds:sqlserver`.
     let named = scheme.split(':').find_map(known_kind);
     let kind = named.map_or_else(|| kind_of(scheme.split(':').next().unwrap_or_default()), Cow::Borrowed);
     let (credentials, rest) = split_user(rest);
@@ -171,13 +172,13 @@ fn url(text: &str) -> Option<Connection> {
     let database = option(&["dbname", "database", "databasename", "db"]);
     let database = match (path.trim_start_matches('/'), database) {
         (path, _) if path.contains(char::is_whitespace) => return None,
-        // The path of SQL Server's URL is the instance.
+        // In a URL of SQL Server the path is the instance.
         (_, Some(database)) if kind == "sqlserver" => database,
         ("", database) => database.unwrap_or_default(),
         (path, _) => decoded(path).into_owned(),
     };
     let user = match credentials.map(|credentials| credentials.split(':').next().unwrap_or_default()) {
-        // Parameters of another form, with a password that holds an `@`.
+        // This is another form with parameters, whose password contains an `@`.
         Some(user) if user.contains(['=', ';']) => return None,
         Some(user) => Some(decoded(user).into_owned()),
         None => option(&["user", "username"]),
@@ -185,7 +186,8 @@ fn url(text: &str) -> Option<Connection> {
     Some(Connection { kind, host, port, database, user })
 }
 
-/// The Go form of MySQL: `user:password@tcp(host:3306)/database?options`, `user@unix(/run/mysql.sock)/database`.
+/// Parses the form of Go's MySQL driver: `user:password@tcp(host:3306)/database?options`,
+/// `user@unix(/run/mysql.sock)/database`.
 fn go_mysql(text: &str) -> Option<Connection> {
     let text = match text.split_once("://") {
         Some((scheme, rest)) if matches!(known_kind(scheme), Some("mysql" | "mariadb")) => rest,
@@ -206,7 +208,7 @@ fn go_mysql(text: &str) -> Option<Connection> {
         return None;
     }
     let user = credentials.split(':').next().unwrap_or_default();
-    // Another form, whose password only looks like this one.
+    // This is another form, whose password only resembles this one.
     if user.contains(['=', ';', '/', ' ']) {
         return None;
     }
@@ -223,16 +225,16 @@ fn go_mysql(text: &str) -> Option<Connection> {
     })
 }
 
-/// PHP's form: `mysql:host=db;port=3306;dbname=shop`.
+/// Parses the form of PHP's PDO: `mysql:host=db;port=3306;dbname=shop`.
 fn pdo(text: &str) -> Option<Connection> {
     let (scheme, rest) = text.split_once(':')?;
     let kind = known_kind(scheme)?;
     Some(Connection { kind: kind.into(), ..parameters(rest)? })
 }
 
-/// ADO and ODBC: `Server=host,1433;Database=shop;User Id=app;Password=…`.
+/// Parses the form of ADO and ODBC: `Server=host,1433;Database=shop;User Id=app;Password=…`.
 fn parameters(text: &str) -> Option<Connection> {
-    // Several pairs without a semicolon are of libpq's form.
+    // Several pairs without a semicolon have the form of libpq.
     if !text.contains(';') && text.matches('=').count() != 1 {
         return None;
     }
@@ -264,7 +266,7 @@ fn parameters(text: &str) -> Option<Connection> {
     Some(Connection { kind: kind.into(), host, port: own_port.or(port), database: database.unwrap_or_default(), user })
 }
 
-/// Reads `Key=value;Key={value};Key="value"`. `None` where a part is no pair, as after a `;` in a password.
+/// Parses `Key=value;Key={value};Key="value"`. Returns `None` if a part is not a pair, as after a `;` in a password.
 fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     let mut rest = text.trim();
@@ -294,7 +296,7 @@ fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     Some(pairs)
 }
 
-/// Returns a text up to its closing mark, which doubled stands for itself, and what follows.
+/// Returns the text up to the closing mark, and the rest after it. A doubled mark is part of the text.
 fn until_closed(text: &str, close: char) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices().peekable();
@@ -312,7 +314,7 @@ fn value(pairs: &[(String, String)], names: &[&str]) -> Option<String> {
     Some(found.1.clone()).filter(|value| !value.is_empty())
 }
 
-/// The form of libpq: `host=db port=5432 user=app password='…' dbname=shop`.
+/// Parses the form of libpq: `host=db port=5432 user=app password='…' dbname=shop`.
 fn key_values(text: &str) -> Option<Connection> {
     let mut connection = Connection { kind: "postgresql".into(), ..Connection::default() };
     let mut is_known = false;
@@ -326,7 +328,7 @@ fn key_values(text: &str) -> Option<Connection> {
         let after = after.trim_start();
         let is_quoted = after.starts_with('\'');
         let (value, after) = libpq_value(after)?;
-        // Another form, with the next parameter in the value.
+        // This is another form, in which the value contains the next parameter.
         if !is_quoted && key != "password" && (value.contains([';', '&', '=']) || value.ends_with(',')) {
             return None;
         }
@@ -344,7 +346,7 @@ fn key_values(text: &str) -> Option<Connection> {
     if connection.host.is_empty() {
         connection.host = LOCALHOST.into();
     }
-    // A database that is itself a connection string, as libpq allows.
+    // libpq allows a connection string as the name of the database.
     let is_plain = !connection.database.contains(['=', '@']) && !connection.database.contains("://");
     (is_known && is_plain).then_some(connection)
 }
@@ -364,8 +366,9 @@ fn libpq_value(text: &str) -> Option<(String, &str)> {
     (!is_quoted).then_some((value, ""))
 }
 
-/// Oracle: `user/password@//host:1521/service`, `user/password@host/service`, `user/password@host:1521:sid`,
-/// `//host/service`, `user/password@tcps://host:2484/service`, `user/password@(DESCRIPTION=…)`.
+/// Parses the forms of Oracle: `user/password@//host:1521/service`, `user/password@host/service`,
+/// `user/password@host:1521:sid`, `//host/service`, `user/password@tcps://host:2484/service`,
+/// `user/password@(DESCRIPTION=…)`.
 fn easy_connect(text: &str) -> Option<Connection> {
     let (credentials, address) = match text.rsplit_once('@') {
         Some((credentials, address)) => (Some(credentials), address),
@@ -380,7 +383,7 @@ fn easy_connect(text: &str) -> Option<Connection> {
         return descriptor(address).map(|connection| Connection { user, ..connection });
     }
     let address = ["tcp:", "tcps:"].iter().find_map(|protocol| address.strip_prefix(protocol)).unwrap_or(address);
-    // A lone word is a name in a directory service.
+    // A single word is a name in a directory service.
     let address = match address.strip_prefix("//") {
         Some(address) => address,
         None => address.contains([':', '/']).then_some(address)?,
@@ -402,7 +405,8 @@ fn easy_connect(text: &str) -> Option<Connection> {
     Some(Connection { kind: "oracle".into(), host, port, database: service.to_owned(), user })
 }
 
-/// Oracle's descriptor: `(DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=db)(PORT=1521))(CONNECT_DATA=(SERVICE_NAME=orcl)))`.
+/// Parses Oracle's descriptor:
+/// `(DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=db)(PORT=1521))(CONNECT_DATA=(SERVICE_NAME=orcl)))`.
 fn descriptor(text: &str) -> Option<Connection> {
     let part = |name: &str| {
         let mut parts = text.split('(').filter_map(|part| part.split_once('='));
@@ -423,7 +427,7 @@ fn is_word(text: &str) -> bool {
     text.chars().all(|c| c.is_alphanumeric() || "_.-$#".contains(c))
 }
 
-/// Returns the first host of an authority and its port. `None` where it reads as none.
+/// Returns the first host of an authority and its port, or `None` if it is not a valid host.
 fn first_host(authority: &str) -> Option<(String, Option<u16>)> {
     let first = authority.split(',').next().unwrap_or_default();
     let (host, port) = split_port(first);
@@ -434,20 +438,20 @@ fn first_host(authority: &str) -> Option<(String, Option<u16>)> {
     Some((if host.is_empty() { String::new() } else { socket_or_host(&decoded(host))? }, port))
 }
 
-/// A directory of Unix sockets is this host.
+/// Returns the host, or `localhost` for a directory of Unix sockets.
 fn socket_or_host(host: &str) -> Option<String> {
     if host.starts_with(['/', '@']) { Some(LOCALHOST.to_owned()) } else { host_name(host) }
 }
 
-/// Returns a host without brackets, if it can be one.
+/// Returns a host without brackets, if it is a valid one.
 fn host_name(host: &str) -> Option<String> {
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let is_host = !host.is_empty() && host.chars().all(|c| c.is_alphanumeric() || "-._:%".contains(c));
     is_host.then(|| host.to_owned())
 }
 
-/// A server of SQL Server: `tcp:host\instance,1433`, `(local)`, `.`, `host:1433`. Of several the first:
-/// `host1,host2`, `host1:5432,host2:5433`.
+/// Parses a server in the forms of SQL Server: `tcp:host\instance,1433`, `(local)`, `.`, `host:1433`. Returns the first
+/// of several: `host1,host2`, `host1:5432,host2:5433`.
 fn server_and_port(server: &str) -> Option<(String, Option<u16>)> {
     let server =
         ["tcp:", "np:", "lpc:", "admin:"].iter().find_map(|prefix| server.strip_prefix(prefix)).unwrap_or(server);
@@ -461,7 +465,7 @@ fn server_and_port(server: &str) -> Option<(String, Option<u16>)> {
     Some((socket_or_host(host)?, port.or(own_port)))
 }
 
-/// A bracketed IPv6 address keeps its brackets; a bare one has no port.
+/// Splits host and port. An IPv6 address keeps its brackets; without brackets it has no port.
 fn split_port(authority: &str) -> (&str, Option<u16>) {
     match authority.rsplit_once(':') {
         Some((host, _)) if host.contains(':') && !host.ends_with(']') => (authority, None),
@@ -477,7 +481,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_common_form_is_read() {
+    fn every_common_form_is_parsed() {
         for (text, want) in [
             ("mysql://app:s3cret@db:3306/shop", "mysql app@db:3306/shop"),
             ("postgres://app:s3/cr?et@db/shop", "postgresql app@db/shop"),
@@ -568,12 +572,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_taken(text: String) {
+        fn any_text_is_handled_without_a_panic(text: String) {
             let _ = Connection::parse(&text);
         }
 
         #[test]
-        fn no_form_shows_its_password(password in "[a-zA-Z0-9:/?#@!$&'()*+,;=.~_ {}\"\\\\-]{0,10}", form in 0..15usize) {
+        fn no_form_reveals_its_password(password in "[a-zA-Z0-9:/?#@!$&'()*+,;=.~_ {}\"\\\\-]{0,10}", form in 0..15usize) {
             let secret = format!("qz{password}zq");
             let text = match form {
                 0 => format!("postgres://app:{secret}@db.internal:5432/shop"),

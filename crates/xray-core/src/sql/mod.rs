@@ -1,4 +1,4 @@
-//! The `sql` block of a subsegment: which database was asked, and what.
+//! The `sql` block of a subsegment: the database and the query.
 
 mod connection;
 #[cfg(feature = "sql-text")]
@@ -10,10 +10,13 @@ use crate::document::json;
 
 use connection::{Connection, kind_of};
 
-/// The name of a subsegment whose database is not known.
+/// The name of a subsegment whose database is unknown.
 const UNKNOWN: &str = "unknown";
 
-/// A database query, without what may be secret: no password, no values.
+/// A database query, as the `sql` block of a subsegment describes it. It contains no password and no values.
+///
+/// Passwords are never recorded. The text of a query is recorded only if the crate has the feature `sql-text` and
+/// `AWS_XRAY_COLLECT_SQL_QUERIES` is true (default: off), and then with `?` instead of each literal.
 ///
 /// ```
 /// use xray_core::Sql;
@@ -23,10 +26,29 @@ const UNKNOWN: &str = "unknown";
 /// assert_eq!(sql.url(), Some("postgresql://db.example.com:5432/shop"));
 /// assert_eq!(sql.user(), Some("app"));
 /// ```
+///
+/// Record it on a subsegment with the namespace `remote`, so that the database becomes a node of the service map:
+///
+/// ```
+/// use xray_core::{Namespace, Recorder, Sql};
+///
+/// let (recorder, traces) = Recorder::in_memory();
+/// let segment = recorder.begin("shop");
+/// let sql = Sql::from_url("postgres://app:s3cret@db.example.com/shop").database_version("16.2").prepared();
+/// let query = segment.subsegment(sql.name());
+/// query.set_namespace(Namespace::Remote).set_sql(&sql);
+/// // … run the query …
+/// query.close();
+/// segment.close();
+///
+/// let trace = traces.take().single();
+/// let block = &trace.find("shop@db.example.com").json()["sql"];
+/// assert_eq!((&block["database_type"], &block["user"]), (&"PostgreSQL".into(), &"app".into()));
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sql {
     name: String,
-    /// The scheme of the URL: the dialect follows from it where no product is known.
+    /// The scheme of the URL. It determines the dialect if no product is known.
     #[cfg(feature = "sql-text")]
     kind: Cow<'static, str>,
     url: Option<String>,
@@ -35,14 +57,16 @@ pub struct Sql {
     database_version: Option<String>,
     driver_version: Option<String>,
     preparation: Option<&'static str>,
-    /// As the application gave it: it is sanitised only where it is recorded.
+    /// The text from the application. It is sanitised only when it is recorded.
     query: Option<String>,
 }
 
 impl Sql {
-    /// Describes a query to the database of a connection string: a URL, or the forms of libpq, of Go's MySQL driver, of
-    /// ADO, ODBC, JDBC and Oracle. Password and options are dropped; of several hosts the first counts. Of a text in no
-    /// known form nothing is recorded but the kind of database.
+    /// Describes a query to the database of a connection string: a URL, or the form of libpq, Go's MySQL driver, PDO, ADO,
+    /// ODBC, JDBC or Oracle.
+    ///
+    /// Password and options are dropped, and the first of several hosts is used. If the text has none of these forms, only
+    /// the kind of database is recorded, and the name is `unknown`.
     ///
     /// ```
     /// use xray_core::Sql;
@@ -55,8 +79,15 @@ impl Sql {
         Sql::of(Connection::parse(url))
     }
 
-    /// Describes a query to a database whose connection is known in parts. `kind` is the URL's scheme: `mysql`,
-    /// `postgresql`. Parts that are empty are left out.
+    /// Describes a query to a database from the parts of its connection. `kind` is the scheme of its URL, such as `mysql`
+    /// or `postgresql`. Empty parts are left out.
+    ///
+    /// ```
+    /// use xray_core::Sql;
+    ///
+    /// let sql = Sql::to("mysql", "db.example.com", Some(3306), "shop", Some("app"));
+    /// assert_eq!(sql.url(), Some("mysql://db.example.com:3306/shop"));
+    /// ```
     pub fn to(kind: &str, host: &str, port: Option<u16>, database: &str, user: Option<&str>) -> Sql {
         Sql::of(Connection {
             kind: kind_of(kind),
@@ -69,14 +100,14 @@ impl Sql {
 
     fn of(connection: Connection) -> Sql {
         let Connection { kind, host, port, database, user } = connection;
-        // The file is the name of a SQLite database, its whole path is in the URL.
+        // The name of a SQLite database is that of its file; the URL has the whole path.
         let shown = if kind == "sqlite" { database.rsplit('/').next().unwrap_or_default() } else { &*database };
         let name = match (host.is_empty(), shown.is_empty()) {
             (true, _) => UNKNOWN.to_owned(),
             (false, true) => host.clone(),
             (false, false) => format!("{shown}@{host}"),
         };
-        // OpenTelemetry's receiver of X-Ray documents refuses the whole of one whose URL has no database.
+        // OpenTelemetry's receiver of X-Ray documents rejects a whole document if its URL has no database.
         let url = (!host.is_empty() && !database.is_empty() && !kind.is_empty()).then(|| {
             let host = if host.contains(':') { format!("[{host}]") } else { host };
             let port = port.map(|port| format!(":{port}")).unwrap_or_default();
@@ -93,63 +124,64 @@ impl Sql {
         }
     }
 
-    /// The product: taken from the url where it is known. An empty text leaves it out.
+    /// Sets the database product (default: derived from the connection). An empty text leaves it out. Calling this again
+    /// replaces the value.
     #[must_use]
     pub fn database_type(mut self, product: impl Into<String>) -> Sql {
         self.database_type = Some(Cow::Owned(product.into()));
         self
     }
 
-    /// The version of the database.
+    /// Sets the version of the database. An empty text leaves it out. Calling this again replaces the value.
     #[must_use]
     pub fn database_version(mut self, version: impl Into<String>) -> Sql {
         self.database_version = Some(version.into());
         self
     }
 
-    /// The version of the driver.
+    /// Sets the version of the driver. An empty text leaves it out. Calling this again replaces the value.
     #[must_use]
     pub fn driver_version(mut self, version: impl Into<String>) -> Sql {
         self.driver_version = Some(version.into());
         self
     }
 
-    /// Says that the statement was prepared.
+    /// Records that the statement was prepared: `preparation` is `statement`.
     #[must_use]
     pub fn prepared(mut self) -> Sql {
         self.preparation = Some("statement");
         self
     }
 
-    /// The text of the query, of which at most 4,096 characters are recorded, with `?` for each literal and without
-    /// comments.
+    /// Sets the text of the query. It is recorded without comments, with `?` instead of each literal, and cut to 4,096
+    /// characters. Calling this again replaces the text.
     ///
-    /// It is recorded only where the crate has the feature `sql-text` and `AWS_XRAY_COLLECT_SQL_QUERIES` is true;
-    /// otherwise no work is done on it. A text that the dialect of the database cannot read is not recorded; the dialect
-    /// follows from the [`database_type`](Sql::database_type).
+    /// It is recorded only if the crate has the feature `sql-text` and `AWS_XRAY_COLLECT_SQL_QUERIES` is true. Otherwise
+    /// the text is not processed. A text that the dialect of the database cannot tokenize is not recorded. The
+    /// [`database_type`](Sql::database_type) determines the dialect.
     #[must_use]
     pub fn query(mut self, text: impl Into<String>) -> Sql {
         self.query = Some(text.into());
         self
     }
 
-    /// What the query's subsegment is called: `<database>@<host>`.
+    /// Returns the name for the query's subsegment: `<database>@<host>`, or `unknown`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The URL without user, password and options: `scheme://host[:port]/database`. `None` where the database is not
-    /// known.
+    /// Returns the URL without user, password and options: `scheme://host[:port]/database`. `None` if the host or the
+    /// database is unknown.
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
     }
 
-    /// The database's user.
+    /// Returns the user that connects to the database.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
 
-    /// The text as it may be recorded.
+    /// Returns the text of the query without its literals.
     pub(crate) fn sanitised_query(&self) -> Option<String> {
         #[cfg(feature = "sql-text")]
         return text::sanitised(self.query.as_deref()?, self.database_type.as_deref().unwrap_or(&self.kind));
@@ -157,7 +189,7 @@ impl Sql {
         None
     }
 
-    /// The members, each after a comma.
+    /// Writes the members, each with a leading comma.
     pub(crate) fn write(&self, out: &mut Vec<u8>, sanitised_query: Option<&str>) {
         for (name, text) in [
             ("url", self.url.as_deref().map(|url| json::cut(url, json::SHORT))),
@@ -175,7 +207,7 @@ impl Sql {
     }
 }
 
-/// The text of the query may hold values: it is not shown.
+/// Formats everything except the text of the query, which may contain values.
 impl std::fmt::Debug for Sql {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sql")
@@ -215,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_recorded() {
+    fn an_unknown_connection_string_is_not_recorded() {
         let sql = Sql::from_url("s3cret-token-of-no-known-form").query("SELECT 's3cret'");
         assert_eq!((sql.name(), sql.url(), sql.user()), ("unknown", None, None));
         assert_eq!(written(&sql, None), "");

@@ -1,7 +1,7 @@
 //! Texts of queries without their literals.
 //!
-//! What a literal is depends on the database, so its own dialect cuts the text into tokens. Of these only names,
-//! keywords, operators and placeholders stay. A text that cannot be cut into tokens is dropped whole.
+//! The syntax of literals depends on the database, so the text is split into tokens by the database's own dialect. Only
+//! names, keywords, operators and placeholders are kept. A text that cannot be tokenized is dropped.
 
 use sqlparser::dialect::{
     Dialect, GenericDialect, MsSqlDialect, MySqlDialect, OracleDialect, PostgreSqlDialect, SQLiteDialect,
@@ -10,17 +10,17 @@ use sqlparser::tokenizer::{Token, Tokenizer, Word};
 
 use crate::document::json;
 
-/// Characters of a sanitised text that are kept.
+/// The largest length of a sanitised text, in characters.
 const MAX_TEXT: usize = 4096;
-/// Bytes of a query that are read. What follows could not be shown anyhow.
+/// The number of bytes of a query that are read. The rest would exceed the length of the sanitised text.
 const MAX_READ: usize = 4 * MAX_TEXT;
 
-/// Returns the query with `?` for each literal, without comments, up to 4,096 characters.
+/// Returns the query without comments, with `?` instead of each literal, cut to 4,096 characters.
 ///
-/// `product` is the name or the URL's scheme of the database, or empty.
+/// `product` is the name of the database product, the scheme of its URL, or empty.
 pub(super) fn sanitised(query: &str, product: &str) -> Option<String> {
     let database = Database::of(product)?;
-    // A text of an unknown database is safe only where all dialects agree on it.
+    // For an unknown database, a text is safe only if all dialects agree on it.
     if database == Database::Unknown
         && (query.contains(['\\', '#', '$', '`', '[']) || query.contains("--") || query.contains("/*"))
     {
@@ -53,9 +53,9 @@ pub(super) fn sanitised(query: &str, product: &str) -> Option<String> {
                 }
                 continue;
             }
-            // What is glued to a number is part of it: `12345abc`, `1_000`.
+            // A word directly after a number is part of it: `12345abc`, `1_000`.
             Token::Word(_) if after_number => {}
-            Token::Word(word) => match shows(word, database, &position, tokens.get(index + 1)) {
+            Token::Word(word) => match is_name(word, database, &position, tokens.get(index + 1)) {
                 true => text.push_str(&word.to_string()),
                 false => text.push('?'),
             },
@@ -64,7 +64,7 @@ pub(super) fn sanitised(query: &str, product: &str) -> Option<String> {
             Token::Number(number, _) if database == Database::Oracle && matches!(last, Some(Token::Colon)) => {
                 text.push_str(number);
             }
-            // No dialect knows this character, so the tokens around it mean nothing.
+            // The dialect does not know this character, so the tokens around it are unreliable.
             Token::Char(_) => return None,
             Token::EOF => {}
             other => {
@@ -91,7 +91,7 @@ enum Database {
 }
 
 impl Database {
-    /// `None` for a database that is known to speak no SQL.
+    /// Returns the database for a product, or `None` if it is known not to use SQL.
     fn of(product: &str) -> Option<Database> {
         let name = product.to_ascii_lowercase();
         let other = ["redis", "valkey", "memcache", "mongo", "elastic", "opensearch", "dynamo", "neo4j", "influx"];
@@ -118,8 +118,8 @@ impl Database {
     }
 }
 
-/// Whether a server may end a string elsewhere: one that is set to read a backslash before a quote as an escape, or, for
-/// MySQL, as no escape. Then a word follows what seems to be the end.
+/// Whether a server may end a string elsewhere, because it is configured to treat a backslash before a quote as an escape
+/// or, for MySQL, not as an escape. In the latter case a word follows the apparent end.
 fn has_doubtful_end(token: &Token, next: Option<&Token>, database: Database) -> bool {
     let (Token::SingleQuotedString(text) | Token::DoubleQuotedString(text)) = token else { return false };
     let has_escape = text.ends_with('\\') || text.contains("\\'") || text.contains("\\\"");
@@ -127,9 +127,9 @@ fn has_doubtful_end(token: &Token, next: Option<&Token>, database: Database) -> 
 }
 
 /// Whether a word is a name or keyword, rather than a literal.
-fn shows(word: &Word, database: Database, position: &Position, next: Option<&Token>) -> bool {
+fn is_name(word: &Word, database: Database, position: &Position, next: Option<&Token>) -> bool {
     match (word.quote_style, database) {
-        // MySQL takes `"a"` for a string, SQLite where no column has that name.
+        // `"a"` is a string in MySQL, and in SQLite if no column has this name.
         (Some('"'), Database::Unknown) => false,
         (Some('"'), Database::Sqlite) => matches!(next, Some(Token::Period)) || position.is_for_names(),
         (Some(_), _) => true,
@@ -142,17 +142,18 @@ fn is_placeholder(name: &str) -> bool {
     rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Where in a statement the next token is, as far as that decides whether a quoted word of SQLite is a name.
+/// The position of the next token in a statement, to decide whether a quoted word in SQLite is a name.
 #[derive(Default)]
 struct Position {
     before: Before,
-    /// For each open parenthesis, whether values stand in it: those of `IN`, of `VALUES`, or of a function.
+    /// For each open parenthesis, whether it contains values: those of `IN`, of `VALUES`, or of a function.
     parentheses: Vec<bool>,
     opens: Opens,
     after_values: bool,
     after_between: bool,
 }
 
+/// What the token before allows next.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Before {
     #[default]
@@ -161,7 +162,7 @@ enum Before {
     Value,
 }
 
-/// What the next parenthesis holds.
+/// What the next parenthesis contains.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Opens {
     #[default]
@@ -232,7 +233,7 @@ impl Position {
                 Before::Name
             }
             "VALUES" | "UNIQUE" | "USING" | "CONFLICT" => Before::Value,
-            // The table of `INTO t (…)`; else a function, or `IN`.
+            // The table in `INTO t (…)`, a function, or `IN`.
             _ => {
                 self.opens = if opens == Opens::Names { Opens::Names } else { Opens::Values };
                 Before::Value
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sql_or_doubtful_is_dropped() {
+    fn texts_that_are_not_sql_or_ambiguous_are_dropped() {
         for (database, query) in [
             ("PostgreSQL", "SELECT 'unfinished"),
             ("PostgreSQL", "SELECT 'a\\', b, c\\' AND d'"),
@@ -325,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_query_is_cut_and_shows_no_literal() {
+    fn a_long_query_is_cut_and_contains_no_literal() {
         let query = format!("SELECT a FROM t WHERE b IN ({})", vec!["'s3cret'"; 100_000].join(", "));
         let text = sanitised(&query, "PostgreSQL").unwrap();
         assert_eq!(text.chars().count(), MAX_TEXT);
@@ -334,16 +335,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_taken(query: String) {
+        fn any_text_is_handled_without_a_panic(query: String) {
             for database in ["", "MySQL", "PostgreSQL", "SQLite", "Oracle", "sqlserver"] {
                 let _ = sanitised(&query, database);
             }
         }
 
         #[test]
-        fn no_string_shows(parts in prop::collection::vec("'(s3cret|''|\\\\')*'|-- it's\n|/\\* ' \\*/|SELECT|\"a\"|[=,()]| |[0-9]+|\\$q\\$s3cret\\$q\\$", 0..12)) {
+        fn no_string_is_recorded(parts in prop::collection::vec("'(s3cret|''|\\\\')*'|-- it's\n|/\\* ' \\*/|SELECT|\"a\"|[=,()]| |[0-9]+|\\$q\\$s3cret\\$q\\$", 0..12)) {
             for database in ["MySQL", "PostgreSQL", "SQLite"] {
-                // `$q$` is no quote outside of PostgreSQL.
+                // `$q$` quotes only in PostgreSQL.
                 if database != "PostgreSQL" && parts.iter().any(|part| part.starts_with('$')) {
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! Runs a test of this binary once more, in a process with an environment of its own.
+//! Runs a test of this binary again, in a process with an environment of its own.
 
 use std::process::{Command, Output};
 
@@ -9,11 +9,11 @@ pub(crate) fn is_child() -> bool {
     std::env::var_os(MARK).is_some()
 }
 
-/// Runs `test` with these variables and no other ones of X-Ray or Lambda. Returns what it wrote, as
-/// standard output and standard error.
+/// Runs `test` with these variables and no other ones of X-Ray or Lambda. Returns its standard output and standard error.
 ///
 /// # Panics
-/// When the test fails.
+///
+/// The test fails.
 pub(crate) fn run(test: &str, variables: &[(&str, &str)]) -> (String, String) {
     let output = output(test, variables);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -1,4 +1,4 @@
-//! A stand-in for the daemon's TCP side: it forwards to a service that is written in the test.
+//! A fake of the daemon's TCP side, whose service is a function of the test.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,25 +8,25 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// What became of a call.
+/// The reply to a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     Json(Value),
-    /// A status, with a text.
+    /// A response with this status and text.
     Status(u16, &'static str),
-    /// Any bytes, then the connection is closed.
+    /// Any bytes, after which the connection is closed.
     Raw(&'static str),
-    /// The daemon says nothing and keeps the connection.
+    /// Nothing; the connection stays open.
     Silence,
-    /// It closes its sending side at once.
+    /// Nothing; the daemon closes its sending side at once.
     HalfClosed,
-    /// So much later.
+    /// A response after this time.
     Late(Duration, Value),
-    /// A byte now and then, as long as the other side listens.
+    /// A byte from time to time, until the other side closes.
     Trickle,
 }
 
-/// One call as it came.
+/// One received call.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     /// Names in lower case.
@@ -35,7 +35,7 @@ pub(crate) struct Call {
     pub(crate) body: Value,
 }
 
-/// Takes calls one after the other, until the process ends.
+/// A server that handles one call after the other, until the process ends.
 #[derive(Clone)]
 pub(crate) struct Daemon {
     address: SocketAddr,
@@ -95,12 +95,12 @@ impl Daemon {
         self.address
     }
 
-    /// The calls since the last time.
+    /// Returns the calls since the last call of this method.
     pub(crate) fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.calls.lock().unwrap())
     }
 
-    /// Their operations.
+    /// Returns the operations of these calls.
     pub(crate) fn operations(&self) -> Vec<String> {
         self.calls().into_iter().map(|call| call.operation).collect()
     }

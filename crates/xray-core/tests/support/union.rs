@@ -1,4 +1,4 @@
-//! What all documents together say, whatever was sent in which of them.
+//! The union of all documents, however the entities were distributed among them.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,8 @@ pub(crate) struct Final {
     pub(crate) json: Value,
 }
 
-/// All entities by id, checked: every document is within the limit and names its first entity as the daemon
-/// expects, and every entity that closed was sent exactly once in its final version.
+/// Returns all entities by id. Checks that every document is within the limit and names its first entity as the daemon
+/// expects, and that every closed entity was sent exactly once in its final version.
 pub(crate) fn union(documents: &[Document]) -> HashMap<String, Final> {
     let (mut finals, mut open) = (HashMap::new(), HashMap::new());
     for document in documents {
