@@ -1,4 +1,4 @@
-//! Tells the crate which compiler built it: documents carry it as `service.runtime_version`.
+//! Records which compiler builds the crate. Documents contain it as `service.runtime_version`.
 
 use std::process::Command;
 

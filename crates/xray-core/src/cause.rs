@@ -33,8 +33,8 @@ const IO_ERROR: &str = "io::Error";
 /// If the same error is recorded on several entities on its way up, the first one describes it, and the others refer to
 /// it by id.
 ///
-/// Messages are recorded without secrets: user info and query strings of URLs, and values after names such as `password`
-/// or `token`, are removed. A message has at most 4,096 characters, a type name 200, a chain of causes 10 errors.
+/// A message has at most 4,096 characters, a type name 200, a stack 100 frames, and a chain of causes 10 errors. An entity
+/// describes at most 32 exceptions.
 ///
 /// ```
 /// use xray_core::Exception;
@@ -60,6 +60,25 @@ const IO_ERROR: &str = "io::Error";
 /// let exception = &trace.root().json()["cause"]["exceptions"][0];
 /// assert_eq!((&exception["type"], &exception["remote"]), (&"OutOfStock".into(), &true.into()));
 /// assert!(trace.root().has("fault"));
+/// ```
+///
+/// # Secrets
+///
+/// Messages of errors often contain secrets, which are removed before the message is recorded:
+///
+/// | in the message | recorded |
+/// |---|---|
+/// | `for url (https://u:p@host/path?signature=…)` | `for url (https://host/path)` |
+/// | `password=…`, `"token": "…"`, `AccountKey=…` | `password=***`, `"token": "***"`, `AccountKey=***` |
+/// | `Authorization: Bearer …` | `Authorization: ***` |
+/// | `app:p@tcp(db:3306)/shop` | `tcp(db:3306)/shop` |
+///
+/// Values in other forms are recorded. For errors of databases, which quote values of the application, use
+/// [`holding_values`](Exception::holding_values).
+///
+/// ```
+/// let exception = xray_core::Exception::new("Refused", "connecting to https://app:hunter2@db.test/?sslkey=abc failed");
+/// assert_eq!(exception.message(), "connecting to https://db.test/ failed");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Exception {

@@ -55,6 +55,14 @@ impl From<bool> for SamplingFlag {
 /// `Lineage` or those of an application, are kept in order and propagated. `Self`, which load balancers add for
 /// themselves, is dropped.
 ///
+/// | field | meaning |
+/// |---|---|
+/// | `Root` | the trace: [`trace_id`](TraceHeader::trace_id) |
+/// | `Parent` | the entity that makes the call: [`parent`](TraceHeader::parent) |
+/// | `Sampled` | the sampling decision, `1`, `0` or `?`: [`sampled`](TraceHeader::sampled) |
+/// | `Self` | added by load balancers, and ignored |
+/// | others | propagated to calls, up to 256 characters: [`fields`](TraceHeader::fields) |
+///
 /// Adapters parse and send this header. Use it directly to continue a trace over a transport without an adapter, such as
 /// a message queue.
 ///
@@ -161,6 +169,19 @@ const FIELD_BUDGET: usize = 256;
 impl<'a> TraceHeader<'a> {
     /// Creates a header that continues the trace `trace_id`. An id of zeros is ignored: other SDKs send it if there is no
     /// trace.
+    ///
+    /// ```
+    /// use xray_core::TraceHeader;
+    ///
+    /// # fn main() -> Result<(), xray_core::ParseIdError> {
+    /// let header = TraceHeader::new("1-5759e988-bd862e3fe1be46a994272793".parse()?)
+    ///     .with_parent("53995c3f42cd8ad8".parse()?)
+    ///     .with_sampled(true);
+    /// let text = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    /// assert_eq!(header.to_string(), text);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(trace_id: TraceId) -> TraceHeader<'a> {
         TraceHeader { trace_id: joinable(trace_id), ..TraceHeader::default() }
     }

@@ -24,6 +24,17 @@ use crate::time::Timestamp;
 /// assert_eq!(format!("{:032x}", id.to_u128()), "5759e988bd862e3fe1be46a994272793");
 /// # Ok::<(), xray_core::ParseIdError>(())
 /// ```
+///
+/// Write the id of the current trace into log lines, to find them from a trace and the other way round:
+///
+/// ```
+/// # let (recorder, _traces) = xray_core::Recorder::in_memory();
+/// # let segment = recorder.begin("shop");
+/// # let _entered = segment.enter();
+/// if let Some(trace_id) = xray_core::current().trace_id() {
+///     println!("trace_id={trace_id} order received");
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TraceId {
     // Two words have half the alignment of a `u128`, and make handles smaller, which are moved often.

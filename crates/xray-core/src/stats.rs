@@ -72,7 +72,8 @@ counts! {
     emitted,
     /// The size of the documents in `emitted` in bytes, including their header lines.
     bytes,
-    /// Documents dropped because the queue in front of the sender thread was full.
+    /// Documents dropped because the queue in front of the sender thread was full: more is recorded than the daemon can
+    /// receive. Sample fewer requests.
     dropped_queue_full,
     /// Documents dropped because they could not be sent: there was no route, the daemon's name did not resolve, or no
     /// time was left at shutdown.
@@ -82,7 +83,7 @@ counts! {
     /// Documents dropped because they are too large for a datagram.
     dropped_oversize,
     /// Reports of the kernel that no daemon listens at its address. Each report means that an earlier document, counted
-    /// in `emitted`, was lost. Not every loss is reported.
+    /// in `emitted`, was lost. Not every loss is reported. Start the daemon, or check `AWS_XRAY_DAEMON_ADDRESS`.
     refused,
     /// Documents with only entities in progress that were not sent, because the receiver cannot replace them later. The
     /// finished entities follow.
@@ -93,9 +94,10 @@ counts! {
     retries,
     /// Traces that tail sampling recorded and did not keep: nothing in them failed, and they were not slow.
     traces_discarded,
-    /// Documents that were trimmed to fit into a datagram: they lost parts such as metadata or stack frames.
+    /// Documents that were trimmed to fit into a datagram: they lost parts such as metadata or stack frames. Record
+    /// smaller metadata.
     trimmed,
-    /// Writes to a segment or subsegment that were ignored because it was closed.
+    /// Writes to a segment or subsegment that were ignored because it was closed. At the level `debug` each one is logged.
     late_writes,
     /// Annotations ignored because their segment or subsegment already had 50, the number that X-Ray indexes, or 52 KiB
     /// of them, the size that fits into a document.
@@ -105,7 +107,8 @@ counts! {
     metadata_dropped,
     /// Exceptions ignored because their segment or subsegment already had 32. The flags of the entity are set anyway.
     exceptions_dropped,
-    /// Names of segments and subsegments that were changed because X-Ray rejects their characters or length.
+    /// Names of segments and subsegments that were changed because X-Ray rejects their characters or length: see
+    /// [`clean_name`](crate::clean_name).
     names_repaired,
 }
 

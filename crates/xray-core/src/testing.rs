@@ -46,6 +46,24 @@ use crate::emit::MemoryEmitter;
 /// ```
 ///
 /// A document is sent when its segment closes, so nothing is taken before that.
+///
+/// A test of several services uses one recorder for all of them, or one each, and passes the header:
+///
+/// ```
+/// use xray_core::{Recorder, TraceHeader};
+///
+/// let (recorder, traces) = Recorder::in_memory();
+/// let shop = recorder.begin("shop");
+/// let call = shop.subsegment("stock.local");
+/// let header = call.trace_header().map(|header| header.to_string()).unwrap_or_default();
+/// recorder.begin_from("stock", &TraceHeader::parse(&header)).close();
+/// call.close();
+/// shop.close();
+///
+/// let trace = traces.take().single();
+/// assert_eq!(trace.tree(), "shop\n  stock.local\n    stock\n");
+/// assert_eq!(trace.children(trace.find("stock.local"))[0].name(), "stock");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Traces {
     emitter: MemoryEmitter,
@@ -75,6 +93,14 @@ impl Taken {
     }
 
     /// Whether nothing was sent.
+    ///
+    /// ```
+    /// use xray_core::{Recorder, TraceHeader};
+    ///
+    /// let (recorder, traces) = Recorder::in_memory();
+    /// recorder.begin_from("shop", &TraceHeader::parse("Sampled=0")).close();
+    /// assert!(traces.take().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.documents.is_empty()
     }

@@ -65,6 +65,26 @@ impl fmt::Display for Timestamp {
 /// clock.advance(Duration::from_millis(1500));
 /// assert_eq!(clock.now().to_string(), "1500000001.500000");
 /// ```
+///
+/// With a manual clock, a test can check durations exactly:
+///
+/// ```
+/// use std::time::Duration;
+/// use xray_core::Recorder;
+/// use xray_core::emit::MemoryEmitter;
+/// use xray_core::sampling::Always;
+/// use xray_core::time::{Clock, Timestamp};
+///
+/// # fn main() -> Result<(), xray_core::ConfigError> {
+/// let (clock, documents) = (Clock::manual(Timestamp::from_micros(1_500_000_000_000_000)), MemoryEmitter::new());
+/// let builder = Recorder::builder().sampling(Always).emitter(documents.clone()).clock(clock.clone());
+/// let segment = builder.build()?.begin("shop");
+/// clock.advance(Duration::from_millis(250));
+/// segment.close();
+/// assert!(documents.take()[0].json().contains(r#""end_time":1500000000.250000"#));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Source);
 

@@ -42,8 +42,26 @@ use crate::user_code;
 /// assert_eq!(exceptions[1]["message"], "invalid digit found in string");
 /// ```
 ///
-/// For a type that is not an `Error`, use [`Exception::from_display`] or [`Exception::from_debug`]. The type parameter `M`
-/// is the form of the error; the compiler infers it.
+/// For a type that is not an `Error`, use [`Exception::from_display`] or [`Exception::from_debug`].
+///
+/// The type parameter `M` is the form of the error; the compiler infers it. A function that accepts every form passes it
+/// on:
+///
+/// ```
+/// use xray_core::{Segment, ToException};
+///
+/// fn record_as_fault<M>(segment: &Segment, result: Result<(), impl ToException<M>>) {
+///     if let Err(error) = result {
+///         segment.fault(error);
+///     }
+/// }
+/// # let (recorder, traces) = xray_core::Recorder::in_memory();
+/// # let segment = recorder.begin("shop");
+/// # record_as_fault(&segment, Err("out of stock"));
+/// # record_as_fault(&segment, Err(std::fmt::Error));
+/// # segment.close();
+/// # assert!(traces.take().single().root().has("fault"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be recorded as an exception",
     label = "neither an `Error` nor text",

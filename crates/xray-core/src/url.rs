@@ -10,7 +10,7 @@ pub(crate) fn split<'a>(url: &'a str) -> Option<[&'a str; 3]> {
     let (scheme, rest) = url.split_at_checked(scheme + 3).filter(|(start, _)| start.ends_with("://"))?;
     let parts = |rest: &'a str| rest.split_at(memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len()));
     let (authority, target) = parts(rest);
-    // In `user:pa/ss@host`, part of the password is in the place of a port.
+    // In `user:pa/ss@host`, the text after the colon is not a port but part of a password.
     let (authority, target) = if has_port_or_none(authority) { (authority, target) } else { parts(split_user(rest).1) };
     Some([scheme, without_user(authority), target])
 }

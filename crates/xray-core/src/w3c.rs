@@ -11,7 +11,8 @@ pub const TRACESTATE: &str = "tracestate";
 
 /// The `traceparent` header: the trace, the calling entity and the decision. It formats as the header's value.
 ///
-/// Both headers have the same 128-bit and 64-bit ids, so converting between them loses nothing.
+/// Both headers have the same 128-bit and 64-bit ids, so converting between them loses nothing. Adapters read and send
+/// `traceparent` as [`Propagation`] configures it.
 ///
 /// ```
 /// use xray_core::TraceParent;
@@ -81,6 +82,13 @@ impl fmt::Display for TraceParent {
 ///
 /// By default both are read and X-Ray's takes precedence. Calls carry X-Ray's header, and the W3C headers as well if the
 /// trace was received by `traceparent`. No environment variable changes this.
+///
+/// | services | setting |
+/// |---|---|
+/// | all use X-Ray | the default |
+/// | callers use OpenTelemetry, behind a load balancer of AWS | [`prefer_w3c(true)`](Propagation::prefer_w3c) |
+/// | called services use OpenTelemetry | [`send_w3c(true)`](Propagation::send_w3c) |
+/// | called services must not receive X-Ray's header | [`send_xray(false)`](Propagation::send_xray) |
 ///
 /// ```
 /// use xray_core::{Propagation, Recorder};

@@ -177,7 +177,8 @@ fn backtraces_are_recorded_on_request() {
         let document: Value = emitter.take()[0].json().parse().unwrap();
         let stack = document["cause"]["exceptions"][0]["stack"].as_array().unwrap();
         assert_eq!(!stack.is_empty(), asked);
-        let own = |frame: &Value| frame["label"].as_str().is_some_and(|label| label.contains("backtraces_are_recorded"));
+        let own =
+            |frame: &Value| frame["label"].as_str().is_some_and(|label| label.contains("backtraces_are_recorded"));
         assert_eq!(stack.iter().any(own), asked, "{stack:#?}");
         assert!(stack.iter().all(|frame| frame["path"].is_string() && frame["line"].is_u64()));
     }

@@ -9,9 +9,20 @@
 //!    (`RUST_LOG=xray=debug` for `env_logger`).
 //! 3. Standard error. It receives errors, and lower levels if the level includes them.
 //!
-//! The environment variables `AWS_XRAY_LOG_LEVEL` (`debug`, `info`, `warn`, `error` or `silent`) and
-//! `AWS_XRAY_DEBUG_MODE` override the level set in code. A message that no sink receives costs a comparison; its text is
-//! never formatted.
+//! Environment variables override the level set in code:
+//!
+//! | variable | value | default |
+//! |---|---|---|
+//! | `AWS_XRAY_LOG_LEVEL` | `debug`, `info`, `warn`, `error` or `silent`, in any case | `error` |
+//! | `AWS_XRAY_DEBUG_MODE` | `true` sets the level `debug`, whatever `AWS_XRAY_LOG_LEVEL` is | `false` |
+//!
+//! A message that no sink receives costs a comparison; its text is never formatted. A panic in a sink is caught.
+//!
+//! On standard error a line has time and level, except on Lambda, which adds its own:
+//!
+//! ```text
+//! 2026-05-28 20:26:40.042 +00:00 [ERROR] no X-Ray daemon listens at 127.0.0.1:2000: documents are lost until one does. …
+//! ```
 //!
 //! Messages are rate-limited to one per [`Cause`] every 10 seconds, except at [`Level::Debug`]. The next message then
 //! says how many were left out.
@@ -56,6 +67,13 @@ use self::limit::{Limit, Once};
 pub(crate) use self::stderr::Stderr;
 
 /// The severity of a [`Diagnostic`]. Levels are ordered: `Debug` is the lowest, `Error` the highest.
+///
+/// ```
+/// use xray_core::diagnostics::Level;
+///
+/// assert!(Level::Debug < Level::Error);
+/// assert_eq!(Level::Warn.to_string(), "WARN");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Level {

@@ -7,11 +7,14 @@ use std::fmt;
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::id::{EntityId, TraceId};
 
-/// The line before each document, which tells the daemon its format.
+/// The line before each document, which names its format.
 pub(crate) const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";
 
 /// The largest size of a document, in bytes: the size of a UDP datagram (65,507 bytes with IPv4) without the header. It is
 /// below X-Ray's own limit of 64 KiB.
+///
+/// The SDK never exceeds it: the subsegments of a trace are split among several documents, and an entity that alone is too
+/// large is trimmed. It loses metadata first, and its name, ids, times, flags and annotations never.
 pub const MAX_DOCUMENT: usize = 65_507 - HEADER.len();
 
 /// One finished document: a segment or subsegment with the subsegments below it, framed for the daemon.

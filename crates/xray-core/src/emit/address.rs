@@ -134,6 +134,15 @@ impl Protocol {
 }
 
 /// A host and a port. It formats as `host:port`, with an IPv6 address in brackets.
+///
+/// ```
+/// use xray_core::emit::Endpoint;
+///
+/// let endpoint: Endpoint = "[::1]:2000".parse()?;
+/// assert_eq!((endpoint.host(), endpoint.port()), ("::1", 2000));
+/// assert_eq!(endpoint.to_string(), "[::1]:2000");
+/// # Ok::<(), xray_core::emit::ParseAddressError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     host: Host,
@@ -215,7 +224,14 @@ fn is_name(text: &str) -> bool {
 
 /// Why a text is not a valid [`DaemonAddress`].
 ///
-/// For `AWS_XRAY_DAEMON_ADDRESS` it is logged as a warning, and the default address is used.
+/// An invalid `AWS_XRAY_DAEMON_ADDRESS` is logged with this text, and the address from code or the default is used.
+///
+/// ```
+/// use xray_core::emit::DaemonAddress;
+///
+/// let error = "127.0.0.1".parse::<DaemonAddress>().unwrap_err();
+/// assert_eq!(error.to_string(), "\"127.0.0.1\" does not end with a port from 1 to 65535");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseAddressError {

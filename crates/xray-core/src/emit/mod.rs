@@ -166,6 +166,19 @@ forward!(Arc);
 forward!(Box);
 
 /// The result of a flush.
+///
+/// ```
+/// use std::time::Duration;
+/// use xray_core::Recorder;
+/// use xray_core::emit::Flushed;
+///
+/// fn shut_down(recorder: &Recorder) {
+///     if let Flushed::TimedOut { left } = recorder.flush(Duration::from_secs(1)) {
+///         eprintln!("{left} documents were not sent in time");
+///     }
+/// }
+/// # shut_down(&Recorder::in_memory().0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flushed {

@@ -11,6 +11,17 @@
 //! - An entity is *complete* if it and all entities below it are closed.
 //! - A *detached* subsegment has a parent that is no longer held open here. It is sent alone at its close, with the id of
 //!   its parent, and so are all entities below it.
+//!
+//! With the threshold 2, a trace is sent like this (`[…]` is one document):
+//!
+//! | event | held | sent |
+//! |---|---|---|
+//! | segment begins, `a`, `b` begin below it | `a`, `b` | |
+//! | `a` closes | `a`, `b` | |
+//! | `c` begins below `b`: three are held | `b`, `c` | `[a]` |
+//! | `c` closes | `b`, `c` | |
+//! | segment closes | | `[c]`, `[segment, b in progress]` |
+//! | `b` closes late | | `[b]` |
 
 mod assemble;
 mod slots;

@@ -20,6 +20,15 @@ const LOG_CONFIG: &str = "/opt/aws/amazon-cloudwatch-agent/etc/log-config.json";
 /// Detects an EC2 instance from its metadata service: id, zone, size and image. If CloudWatch's agent is installed, its
 /// log groups are added.
 ///
+/// Segments then have the origin `AWS::EC2::Instance` and this block:
+///
+/// ```json
+/// {"aws": {"ec2": {
+///     "instance_id": "i-07a181803de94c477", "availability_zone": "eu-west-1b",
+///     "instance_size": "t3.micro", "ami_id": "ami-0047bf5cd4f5e0a6c"
+/// }}}
+/// ```
+///
 /// It uses version 2 of the service, which requires a token, and version 1 only if it gets no token. In a container
 /// with a bridged network, the token does not arrive unless the instance allows two hops.
 ///

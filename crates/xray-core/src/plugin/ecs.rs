@@ -15,6 +15,18 @@ pub(super) const ORIGIN: &str = "AWS::ECS::Container";
 /// Detects an ECS container, on EC2 or Fargate: its host name, its id, its ARN, and the log group that the `awslogs`
 /// driver writes to.
 ///
+/// Segments then have the origin `AWS::ECS::Container` and these blocks:
+///
+/// ```json
+/// {"aws": {
+///     "ecs": {
+///         "container": "ip-10-0-0-7", "container_id": "cd189a933e5849daa93386466019ab50-2495160603",
+///         "container_arn": "arn:aws:ecs:us-west-2:111122223333:container/shop/cd189a93/0206b271"
+///     },
+///     "cloudwatch_logs": [{"log_group": "/ecs/shop", "arn": "arn:aws:logs:us-west-2:111122223333:log-group:/ecs/shop"}]
+/// }}
+/// ```
+///
 /// ECS sets the address of the metadata endpoint in each container: `ECS_CONTAINER_METADATA_URI_V4`, or on old
 /// platforms `ECS_CONTAINER_METADATA_URI`, whose version 3 has neither ARN nor logs. [`new`](Ecs::new) reads both.
 /// Without either, the process does not run on ECS and the plugin detects nothing.

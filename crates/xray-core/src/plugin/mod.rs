@@ -59,8 +59,9 @@ use crate::user_code;
 
 /// Detects the platform that the process runs on.
 ///
-/// Implement it for a platform that the SDK does not know. [`Detected`] limits what a plugin may add to segments. A
-/// panic in a plugin is caught and logged, and counts as finding nothing.
+/// Implement it for a platform that the SDK does not know. [`Detected`] limits what a plugin may add to segments. A panic
+/// in a plugin is caught and logged, and counts as finding nothing. At the level `debug`, the SDK logs what each plugin has
+/// detected.
 ///
 /// ```
 /// use std::error::Error;
@@ -79,6 +80,29 @@ use crate::user_code;
 ///     }
 /// }
 /// # assert!(Rack.detect().is_err());
+/// ```
+///
+/// A plugin may also add only log groups, without an origin:
+///
+/// ```
+/// use std::error::Error;
+/// use xray_core::Recorder;
+/// use xray_core::plugin::{Detected, Plugin};
+///
+/// struct Logs;
+///
+/// impl Plugin for Logs {
+///     fn name(&self) -> &str {
+///         "Logs"
+///     }
+///
+///     fn detect(&self) -> Result<Detected, Box<dyn Error + Send + Sync>> {
+///         Ok(Detected::default().log_group("/services/shop", None))
+///     }
+/// }
+///
+/// let recorder = Recorder::builder().plugin(Logs).build();
+/// # assert!(recorder.is_ok());
 /// ```
 pub trait Plugin: Send + Sync + 'static {
     /// Returns the plugin's name in log lines.

@@ -87,7 +87,14 @@ impl<'a> SamplingRequest<'a> {
     }
 }
 
-/// Formats the request for a log line, without the query string, which may hold secrets.
+/// Formats the request for a log line, without the query string, which may contain secrets.
+///
+/// ```
+/// use xray_core::sampling::SamplingRequest;
+///
+/// let request = SamplingRequest::new("shop").method("GET").host("shop.test").path("/orders?token=abc");
+/// assert_eq!(request.to_string(), "GET shop.test/orders to \"shop\"");
+/// ```
 impl fmt::Display for SamplingRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let request = self.without_query();

@@ -10,6 +10,13 @@ use wildmatch::WildMatchPattern;
 /// A pattern must match the whole text. Matching never allocates; its time is bounded by the product of both lengths.
 /// Most patterns, such as `*`, `/health`, `/orders/*` and `*.example.com`, only compare bytes at the ends of the text.
 ///
+/// | pattern | matches | does not match |
+/// |---|---|---|
+/// | `/orders/*` | `/orders/`, `/Orders/7/items` | `/orders` |
+/// | `*.example.com` | `shop.example.com` | `example.com`, `shop.example.com:8080` |
+/// | `10.0.0.?` | `10.0.0.7` | `10.0.0.42` |
+/// | `*` | every text, even an empty one | |
+///
 /// ```
 /// use xray_core::sampling::Wildcard;
 ///

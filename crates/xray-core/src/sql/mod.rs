@@ -68,6 +68,15 @@ impl Sql {
     /// Password and options are dropped, and the first of several hosts is used. If the text has none of these forms, only
     /// the kind of database is recorded, and the name is `unknown`.
     ///
+    /// | connection string | name | URL |
+    /// |---|---|---|
+    /// | `postgres://app:…@db:5432/shop` | `shop@db` | `postgresql://db:5432/shop` |
+    /// | `host=db user=app dbname=shop` | `shop@db` | `postgresql://db/shop` |
+    /// | `app:…@tcp(db:3306)/shop` | `shop@db` | `mysql://db:3306/shop` |
+    /// | `Server=db,1433;Database=shop;User Id=app;…` | `shop@db` | `sqlserver://db:1433/shop` |
+    /// | `jdbc:oracle:thin:@//db:1521/orcl` | `orcl@db` | `oracle://db:1521/orcl` |
+    /// | `sqlite:data/shop.db` | `shop.db@localhost` | `sqlite://localhost/data/shop.db` |
+    ///
     /// ```
     /// use xray_core::Sql;
     ///

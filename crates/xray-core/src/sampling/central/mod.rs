@@ -2,6 +2,45 @@
 //!
 //! [`Central`] combines the parts of this module. Each part also works alone, to try rules out or to build a sampler of
 //! your own: [`ServiceRules`] matches requests, [`Quota`] is a rule's reservoir, and [`Statistics`] counts decisions.
+//!
+//! # How a rule decides
+//!
+//! A rule matches if all its conditions match. `ServiceName` and `ServiceType` match a request whose value is unknown; an
+//! `Attribute` must be present; a missing part of the request is matched by `*` only:
+//!
+//! | condition | compared with |
+//! |---|---|
+//! | `ServiceName` | [`SamplingRequest::service`], the name of the segment |
+//! | `ServiceType` | [`SamplingRequest::service_type`], the `origin` that a [plugin](crate::plugin) has detected |
+//! | `Host`, `HTTPMethod`, `URLPath` | [`SamplingRequest::host`], `method` and `path` |
+//! | `Attributes` | [`SamplingRequest::attributes`], which a layer's `sampling_attributes` provides |
+//! | `ResourceARN` | must be `*`; other rules are skipped |
+//!
+//! The first matching rule in the order of priority decides:
+//! 1. The quota that the service has assigned to this process records the first requests of each second.
+//! 2. While there is no valid quota, one request each second is borrowed, if the rule has a reservoir.
+//! 3. The rule's rate, which the service may change or boost, records a share of the others.
+//!
+//! ```
+//! use xray_core::sampling::central::{Quota, ServiceRules, Statistics};
+//! use xray_core::sampling::{Rate, SamplingRequest};
+//!
+//! # fn main() -> Result<(), xray_core::sampling::central::AnswerError> {
+//! let rules = ServiceRules::from_json(r#"{"SamplingRuleRecords": [{"SamplingRule": {
+//!     "RuleName": "checkout", "Priority": 1, "FixedRate": 0.1, "ReservoirSize": 1, "Version": 1, "ResourceARN": "*",
+//!     "ServiceName": "*", "ServiceType": "*", "Host": "*", "HTTPMethod": "POST", "URLPath": "/checkout"
+//! }}]}"#)?;
+//! let request = SamplingRequest::new("shop").method("POST").path("/checkout");
+//! assert_eq!(rules.matching(&request), Some("checkout"));
+//!
+//! let (quota, statistics) = (Quota::default(), Statistics::default());
+//! quota.load(Some(1), Some(1_700_000_010));
+//! let second = || 1_700_000_000;
+//! let decisions = [(); 2].map(|()| statistics.sample_and_count(quota.take(second, true), Rate(0.1), || 0.5));
+//! assert_eq!(decisions, [true, false], "one by the quota, and then the rate decides");
+//! # Ok(())
+//! # }
+//! ```
 
 mod anomaly;
 mod boost;
@@ -150,6 +189,17 @@ impl Central {
     ///
     /// Calling this again adds another kind of anomaly, up to 64; more are ignored. Without any call the
     /// [default](Anomaly) applies, unless the rule sets `DisableDefaultAnomalyDetection`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use xray_core::Recorder;
+    /// use xray_core::sampling::{Anomaly, Central};
+    ///
+    /// let slow = Anomaly::slower_than(Duration::from_secs(1)).operation("POST /checkout");
+    /// let sampler = Central::new().anomaly(Anomaly::status("5??")).anomaly(slow);
+    /// let recorder = Recorder::builder().sampling(sampler).build();
+    /// # assert!(recorder.is_ok());
+    /// ```
     pub fn anomaly(mut self, anomaly: Anomaly) -> Central {
         self.anomalies = self.anomalies.iter().cloned().chain([anomaly]).take(64).collect();
         self

@@ -10,7 +10,7 @@ use crate::sampling::Rate;
 /// Counts of a central rule's decisions since its last report.
 ///
 /// Each decision increments exactly one of three counters. A report therefore never contains a request without its
-/// decision, no matter how many threads decide at the same time.
+/// decision, no matter how many threads decide at the same time. A new `Statistics` has counted nothing.
 #[derive(Debug, Default)]
 pub struct Statistics {
     sampled: AtomicU64,

@@ -49,7 +49,21 @@ use reservoir::Reservoir;
 /// # Ok::<(), xray_core::sampling::ParseRulesError>(())
 /// ```
 ///
-/// Given to a recorder, they decide alone, and the X-Ray service is not queried. To use them only while the rules of
+/// A document has the following fields. All are required, except `rules` and a rule's `description`. Unknown fields of a
+/// rule or of `default` are errors, because a misspelt condition would make the rule match every request.
+///
+/// | field | value |
+/// |---|---|
+/// | `version` | 1 or 2 |
+/// | `default` | an object with `fixed_target` and `rate`, for requests that no rule matches |
+/// | `rules` | an array of rules, tried in their order |
+/// | `rules[].description` | a text for human readers |
+/// | `rules[].host` (version 1: `service_name`) | a pattern for the host of the request, including its port |
+/// | `rules[].http_method`, `rules[].url_path` | patterns for the method and the path: see [`Wildcard`](crate::sampling::Wildcard) |
+/// | `fixed_target` | requests that are always recorded each second, an integer from 0 |
+/// | `rate` | the share of the other requests that are recorded, from 0 to 1 |
+///
+/// Given to a recorder, rules decide alone, and the X-Ray service is not queried. To use them only while the rules of
 /// the service are unavailable, pass them to [`Central::with_fallback`](crate::sampling::Central::with_fallback):
 ///
 /// ```

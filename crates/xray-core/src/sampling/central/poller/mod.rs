@@ -1,4 +1,14 @@
 //! The background poller: fetches rules, reports statistics and receives quotas.
+//!
+//! | call | when |
+//! |---|---|
+//! | `GetSamplingRules` | at the start, then every 5 minutes, and at once if the service reports a change or is back |
+//! | `GetSamplingRules` after a failure | after 10, 20, 40 and then every 60 seconds |
+//! | `SamplingTargets` | every 10 seconds, if a rule was used and is due |
+//!
+//! A failed report is repeated with the next one: its counts are added back, so none is lost or counted twice. A rule that
+//! the account no longer has is reported once more, and then dropped. The thread blocks only in calls, each of which ends
+//! within 5 seconds, and in the pause between them, which the end of the recorder interrupts.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
