@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 use pin_project_lite::pin_project;
-use xray_core::http::ServerRequest;
+use xray_core::adapter::ServerRequest;
 
 pin_project! {
     /// The body of a response of [`XRayService`](crate::XRayService): the inner one, with nothing changed.

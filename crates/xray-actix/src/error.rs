@@ -7,7 +7,7 @@ use actix_web::error::{JsonPayloadError, PayloadError, QueryPayloadError, Urlenc
 use actix_web::http::StatusCode;
 use actix_web::{Error, ResponseError};
 use xray_core::Exception;
-use xray_core::http::ServerRequest;
+use xray_core::adapter::ServerRequest;
 
 /// Records the error that was answered with this status: of the server or of the client, as the status says. One
 /// that was answered otherwise was a way to answer, a redirect for example, and no failure.
@@ -37,7 +37,7 @@ fn described(error: &Error) -> Exception {
         .or_else(|| known::<QueryPayloadError>(error))
         .or_else(|| known::<UrlencodedError>(error))
         .or_else(|| known::<PayloadError>(error))
-        .unwrap_or_else(|| Exception::from_debug(error.as_response_error()))
+        .unwrap_or_else(|| Exception::from_dyn(error.as_response_error()))
 }
 
 fn known<E: ResponseError + StdError + 'static>(error: &Error) -> Option<Exception> {

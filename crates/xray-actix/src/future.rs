@@ -9,7 +9,8 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use pin_project_lite::pin_project;
-use xray_core::http::{BodyLength, HttpResponse, ServerRequest};
+use xray_core::adapter::{BodyLength, ServerRequest};
+use xray_core::http::HttpResponse;
 
 use crate::body::XRayBody;
 use crate::error;

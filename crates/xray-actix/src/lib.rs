@@ -72,7 +72,7 @@ pub use future::ResponseFuture;
 pub use service::XRayService;
 pub use transform::XRay;
 pub use xray_core::Naming;
-pub use xray_core::http::{MatchedRoute, Scheme};
+pub use xray_core::adapter::{MatchedRoute, Scheme};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -4,7 +4,7 @@ use std::str::from_utf8;
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{HOST, HeaderName, USER_AGENT, X_FORWARDED_FOR, X_FORWARDED_PROTO};
-use xray_core::http::ServerRequestInfo;
+use xray_core::adapter::ServerRequestInfo;
 
 /// Also the name of the response's header.
 pub(crate) const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{Error, HttpMessage, HttpRequest};
-use xray_core::http::{Hook, MatchedRoute, Scheme, ServerOptions, ServerRequest};
+use xray_core::adapter::{Hook, MatchedRoute, Scheme, ServerOptions, ServerRequest};
 use xray_core::{Naming, Recorder, Segment};
 
 use crate::body::XRayBody;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use aws_smithy_types::body::{Error, SdkBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use xray_core::http::body_failure;
+use xray_core::adapter::body_failure;
 use xray_core::{Exception, Subsegment};
 
 /// Has `body` tell how it ends.

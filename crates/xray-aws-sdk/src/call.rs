@@ -9,7 +9,8 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::telemetry::CapturedTelemetryAttributes;
 use aws_types::region::{Region, SigningRegion};
 use aws_types::request_id::RequestId;
-use xray_core::http::{HttpResponse as ResponseBlock, flags_of_status, header_value};
+use xray_core::adapter::header_value;
+use xray_core::http::{HttpResponse as ResponseBlock, flags_of_status};
 use xray_core::{Aws, Entity, Exception, Flag, Namespace, Subsegment};
 
 use crate::allowlist::{Allowlist, Parameters};

@@ -63,7 +63,7 @@ impl Failure {
         let exception = match source {
             Some(source) if error.is_timeout_error() => Exception::new("TimeoutError", source.to_string()),
             Some(source) => Exception::from(source).remote(is_answered),
-            None => Exception::from_debug(error).remote(is_answered),
+            None => Exception::from_dyn(error).remote(is_answered),
         };
         Failure { exception, is_throttling: false, is_of_caller: false }
     }
@@ -92,7 +92,7 @@ impl ServiceError {
         let (code, message) = read(response.headers().get("x-amzn-errortype"), body);
         let shown = match error.source() {
             Some(source) => Exception::from(source),
-            None => Exception::from_debug(error),
+            None => Exception::from_dyn(error),
         };
         let unmodelled = error.source().and_then(|source| source.downcast_ref::<ErrorMetadata>());
         let own = || match unmodelled {

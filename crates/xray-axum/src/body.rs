@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use xray_core::http::ServerRequest;
+use xray_core::adapter::ServerRequest;
 
 use crate::error::Failure;
 use crate::future::note_grpc_status;

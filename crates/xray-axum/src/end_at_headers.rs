@@ -1,7 +1,7 @@
 //! The responses whose segments close with the head.
 
 use http::{Request, Response};
-use xray_core::http::Hook;
+use xray_core::adapter::Hook;
 
 /// The rule of [`XRayLayer::end_at_headers`](crate::XRayLayer::end_at_headers).
 pub(crate) type Rule = Hook<(Request<()>, Response<()>), bool>;

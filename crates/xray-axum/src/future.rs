@@ -8,7 +8,8 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use xray_core::http::{BodyLength, HttpResponse, ServerRequest};
+use xray_core::adapter::{BodyLength, ServerRequest};
+use xray_core::http::HttpResponse;
 
 use crate::body::XRayBody;
 use crate::end_at_headers::UntilHead;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use tower_layer::Layer;
-use xray_core::http::{Hook, Scheme, ServerOptions, ServerRequest};
+use xray_core::adapter::{Hook, Scheme, ServerOptions, ServerRequest};
 use xray_core::{Naming, Recorder};
 
 use crate::end_at_headers::{self, UntilHead};
@@ -13,7 +13,7 @@ use crate::extract::XRaySegment;
 use crate::request;
 use crate::service::XRayService;
 #[cfg(feature = "axum")]
-use xray_core::http::MatchedRoute;
+use xray_core::adapter::MatchedRoute;
 
 /// Records a segment for each request that passes.
 ///

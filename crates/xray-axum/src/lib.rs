@@ -192,8 +192,8 @@ pub use service::XRayService;
 pub use xray_core::Naming;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use xray_core::http::MatchedRoute;
-pub use xray_core::http::Scheme;
+pub use xray_core::adapter::MatchedRoute;
+pub use xray_core::adapter::Scheme;
 
 /// The example of the README is compiled, too.
 #[cfg(all(doctest, feature = "axum"))]

@@ -6,7 +6,7 @@ use std::str::from_utf8;
 use http::header::{HOST, USER_AGENT};
 use http::uri::Scheme;
 use http::{Extensions, HeaderMap, HeaderName, Method, Uri};
-use xray_core::http::ServerRequestInfo;
+use xray_core::adapter::ServerRequestInfo;
 
 /// Also the name of the response's header.
 pub(crate) const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");

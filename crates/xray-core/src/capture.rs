@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::cause::panic_exception;
 use crate::context::{InSubsegment, Parent, Restores, current_or_missing, enter_recorded_child, replace};
-use crate::entity::{Flag, Subsegment};
+use crate::entity::Subsegment;
+use crate::flag::Flag;
 use crate::to_exception::ToException;
 
 /// Runs `f` in a subsegment of the current entity. A panic is recorded as a fault and goes on.
@@ -43,7 +44,7 @@ pub fn try_capture<T, E: ToException<M>, M>(
     name: impl AsRef<str>,
     f: impl FnOnce(&Subsegment) -> Result<T, E>,
 ) -> Result<T, E> {
-    run_in_current(name.as_ref(), f, |subsegment, result| note(subsegment, Flag::Fault, result))
+    run_in_current(name.as_ref(), f, |subsegment, result| subsegment.record_failure(Flag::Fault, result))
 }
 
 /// As [`try_capture`], for failures that the caller has to answer for, such as bad input: an `Err` sets the error
@@ -61,14 +62,7 @@ pub fn try_capture_error<T, E: ToException<M>, M>(
     name: impl AsRef<str>,
     f: impl FnOnce(&Subsegment) -> Result<T, E>,
 ) -> Result<T, E> {
-    run_in_current(name.as_ref(), f, |subsegment, result| note(subsegment, Flag::Error, result))
-}
-
-/// Records a failure.
-pub(crate) fn note<T, E: ToException<M>, M>(subsegment: &Subsegment, flag: Flag, result: &Result<T, E>) {
-    if let Err(error) = result {
-        subsegment.handle().describe(flag, error);
-    }
+    run_in_current(name.as_ref(), f, |subsegment, result| subsegment.record_failure(Flag::Error, result))
 }
 
 /// Runs an async closure in a subsegment of the entity that is current when this function is called, or else when the

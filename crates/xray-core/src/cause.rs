@@ -9,8 +9,8 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::document::json;
+use crate::error_type::{is_io_error, own_name};
 use crate::redact::{redacted, redacted_keeping, without_values};
-use crate::to_exception::{is_io_error, own_name};
 use crate::user_code;
 
 /// The largest number of errors that are described from a `source()` chain.
@@ -174,10 +174,10 @@ impl Exception {
     /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("broken") }
     /// # }
     ///
-    /// let exception = xray_core::Exception::from_debug(&NotAnError(7));
+    /// let exception = xray_core::Exception::from_dyn(&NotAnError(7));
     /// assert_eq!((exception.kind(), exception.message()), ("NotAnError", "broken"));
     /// ```
-    pub fn from_debug<E: fmt::Debug + fmt::Display + ?Sized>(error: &E) -> Exception {
+    pub fn from_dyn<E: fmt::Debug + fmt::Display + ?Sized>(error: &E) -> Exception {
         let message = text_of(error);
         Exception::with_identity(Identity::alike(&message), leading_path(error), message)
     }
@@ -188,10 +188,10 @@ impl Exception {
     /// #[derive(Debug)]
     /// struct OutOfPaper { tray: u8 }
     ///
-    /// let exception = xray_core::Exception::debugged(&OutOfPaper { tray: 2 });
+    /// let exception = xray_core::Exception::from_debug(&OutOfPaper { tray: 2 });
     /// assert_eq!((exception.kind(), exception.message()), ("OutOfPaper", "OutOfPaper { tray: 2 }"));
     /// ```
-    pub fn debugged<E: fmt::Debug>(error: &E) -> Exception {
+    pub fn from_debug<E: fmt::Debug>(error: &E) -> Exception {
         let message = text_of(&format_args!("{error:?}"));
         let kind = own_name(std::any::type_name::<E>()).unwrap_or_default().to_owned();
         Exception::with_identity(Identity::alike(&message), kind, message)

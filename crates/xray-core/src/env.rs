@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use crate::context::ContextMissing;
-use crate::diagnostics::Level;
+use crate::diagnostics::{Level, Stderr};
 use crate::emit::DaemonAddress;
+use crate::missing::ContextMissing;
 
 /// The settings from the environment. A variable that is unset, empty or invalid leaves the default. Invalid ones are
 /// listed in `problems`.
@@ -103,6 +103,13 @@ impl Environment {
             lambda: get("LAMBDA_TASK_ROOT").or_else(|| get("AWS_LAMBDA_RUNTIME_API")).is_some(),
             problems,
         }
+    }
+
+    /// Returns how messages are written to standard error; `level` is the one set in code, which the environment
+    /// overrides.
+    pub(crate) fn stderr(&self, level: Option<Level>) -> Stderr {
+        let level = self.log.unwrap_or(level.or(Stderr::default().level));
+        Stderr { level, prefix: !self.lambda }
     }
 }
 

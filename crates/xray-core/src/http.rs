@@ -1,25 +1,11 @@
 //! The `http` block: what was asked and what was answered.
 
-mod hook;
-mod incoming;
-mod outgoing;
-mod route;
-mod scheme;
-mod transfer;
-
-pub use crate::cause::error_chain;
-pub use hook::Hook;
-pub use incoming::{BodyLength, ServerOptions, ServerRequest, ServerRequestInfo};
-pub use outgoing::{ClientOptions, ClientRequest, ClientRequestInfo, body_failure, copied_headers, header_value};
-pub use route::MatchedRoute;
-pub use scheme::Scheme;
-
 use std::net::{IpAddr, SocketAddr};
 
 use memchr::memchr2;
 
 use crate::document::json;
-use crate::entity::Flag;
+use crate::flag::Flag;
 use crate::url::{split, without_user};
 
 /// The flags that a response's status puts on its entity: 4xx error, 429 error and throttle, 5xx fault.
@@ -220,7 +206,7 @@ pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpResponse {
     status: u16,
-    content_length: Option<u64>,
+    pub(crate) content_length: Option<u64>,
 }
 
 impl HttpResponse {

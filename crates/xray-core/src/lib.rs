@@ -38,7 +38,8 @@
 //! | the root | recorder, entities, the capture functions, ids and header |
 //! | [`context`] | the current entity: guards, futures, what happens without one |
 //! | [`sampling`] | which requests are recorded: rules, or a sampler of your own |
-//! | [`http`] | the `http` blocks, and what adapters of servers and clients share |
+//! | [`http`] | the `http` block of an entity |
+//! | [`adapter`] | what adapters of servers and clients drive |
 //! | [`plugin`] | what the service runs on: EC2, ECS, EKS, Elastic Beanstalk |
 //! | [`emit`] | where documents go |
 //! | [`document`], [`diagnostics`], [`stats`], [`time`] | what is sent, what the SDK says, what it counts, its clock |
@@ -60,6 +61,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod adapter;
 mod arena;
 mod aws;
 mod buffer;
@@ -72,12 +74,16 @@ pub mod emit;
 mod endpoint;
 mod entity;
 mod env;
+mod error_type;
+mod flag;
 mod header;
 mod host_pattern;
 pub mod http;
 mod id;
 mod ledger;
+mod missing;
 mod naming;
+mod pipeline;
 pub mod plugin;
 #[doc(hidden)]
 pub mod process; // for emitters of other crates
@@ -95,14 +101,16 @@ mod url;
 mod user_code;
 mod w3c;
 
+pub use adapter::Naming;
 pub use aws::Aws;
 pub use capture::{capture, capture_async, capture_callback, try_capture, try_capture_error};
 pub use cause::Exception;
 pub use context::{ContextMissing, FutureExt, annotate, current, current_segment, in_current, subsegment, try_current};
-pub use entity::{AnnotationValue, Entity, Facade, Flag, Namespace, Segment, Subsegment};
+pub use entity::{AnnotationValue, Entity, Facade, Namespace, Segment, Subsegment};
+pub use flag::Flag;
 pub use header::{SamplingFlag, TRACE_HEADER, TraceHeader};
 pub use id::{EntityId, ParseIdError, TraceId};
-pub use naming::{Naming, clean_name};
+pub use naming::clean_name;
 pub use recorder::{ConfigError, FlushedFuture, Installed, Recorder, RecorderBuilder};
 pub use sql::Sql;
 pub use to_exception::ToException;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::document::json;
-use crate::plugin::{Environment, write_log_groups};
+use crate::plugin::{Platform, write_log_groups};
 
 /// Characters that are kept of the names of the service, its version and the sampling rule. Each segment has them, and
 /// none of them can be shed.
@@ -16,8 +16,8 @@ pub(crate) struct ServiceInfo {
     service: Vec<u8>,
     working_directory: Vec<u8>,
     /// Comes later, when plugins have found anything.
-    environment: Arc<OnceLock<Environment>>,
-    /// The member of `aws` that names the log group of the environment.
+    platform: Arc<OnceLock<Platform>>,
+    /// The member of `aws` that names the log group of the platform.
     log_groups: Vec<u8>,
 }
 
@@ -42,14 +42,14 @@ impl ServiceInfo {
         json::string(&mut working_directory, &current.to_string_lossy());
         let mut log_groups = Vec::new();
         write_log_groups(&mut log_groups, log_group.map(|name| (name, None)));
-        ServiceInfo { sdk, service, working_directory, environment: Arc::default(), log_groups }
+        ServiceInfo { sdk, service, working_directory, platform: Arc::default(), log_groups }
     }
 
     /// The members of a segment, `rule` being the central sampling rule that had it recorded.
     pub(crate) fn write(&self, out: &mut Vec<u8>, rule: Option<&str>) {
-        let environment = self.environment.get();
-        if let Some(environment) = environment {
-            environment.write_origin(out);
+        let platform = self.platform.get();
+        if let Some(platform) = platform {
+            platform.write_origin(out);
         }
         json::raw(out, ",\"aws\":{\"xray\":{");
         // Without the first comma.
@@ -58,8 +58,8 @@ impl ServiceInfo {
             json::text_member(out, "sampling_rule_name", json::bounded(rule, MAX_NAME));
         }
         out.push(b'}');
-        if let Some(environment) = environment {
-            environment.write_blocks(out);
+        if let Some(platform) = platform {
+            platform.write_blocks(out);
         }
         out.extend_from_slice(&self.log_groups);
         json::raw(out, "},\"service\":{");
@@ -68,13 +68,13 @@ impl ServiceInfo {
     }
 
     /// Where the plugins put what they find.
-    pub(crate) fn environment(&self) -> &Arc<OnceLock<Environment>> {
-        &self.environment
+    pub(crate) fn platform(&self) -> &Arc<OnceLock<Platform>> {
+        &self.platform
     }
 
     /// What the service runs on, as soon as a plugin has found out.
     pub(crate) fn origin(&self) -> Option<&str> {
-        self.environment.get()?.origin()
+        self.platform.get()?.origin()
     }
 
     /// As a JSON string.

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::fmt;
 
 use crate::cause::Exception;
-use crate::user_code;
 
 /// A value that can be recorded as an [`Exception`]: any [`Error`] and references to it, a boxed `dyn Error`, the reports
 /// of `anyhow` and `eyre`, and text.
@@ -42,7 +40,7 @@ use crate::user_code;
 /// assert_eq!(exceptions[1]["message"], "invalid digit found in string");
 /// ```
 ///
-/// For a type that is not an `Error`, use [`Exception::from_display`] or [`Exception::from_debug`].
+/// For a type that is not an `Error`, use [`Exception::from_display`] or [`Exception::from_dyn`].
 ///
 /// The type parameter `M` is the form of the error; the compiler infers it. A function that accepts every form passes it
 /// on:
@@ -190,44 +188,10 @@ macro_rules! text {
 }
 text!(&str, &&str, String, &String, Cow<'_, str>, &Cow<'_, str>, Box<str>);
 
-/// Returns the name of a type without its path and parameters, and without references and smart pointers around it.
-/// Returns `None` for a `dyn Error`, whose name says nothing about the error.
-pub(crate) fn own_name(path: &'static str) -> Option<&'static str> {
-    let mut path = path;
-    loop {
-        let inner = path.strip_prefix('&').map(|path| path.strip_prefix("mut ").unwrap_or(path)).or_else(|| {
-            let pointers = ["alloc::boxed::Box<", "alloc::sync::Arc<", "alloc::rc::Rc<"];
-            pointers.iter().find_map(|pointer| path.strip_prefix(pointer))
-        });
-        match inner {
-            Some(inner) => path = inner,
-            None if path.starts_with("dyn ") => return None,
-            None => break,
-        }
-    }
-    let end = path.find(['<', '>', ',']).unwrap_or(path.len());
-    path[..end].rsplit("::").next()
-}
-
-/// Whether the `Debug` text is that of an `io::Error`, which does not start with its name.
-pub(crate) fn is_io_error(error: &dyn Error) -> bool {
-    /// Keeps the start of the text, then stops the formatting.
-    struct Start(String);
-    impl fmt::Write for Start {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.push_str(text);
-            if self.0.len() < 16 { Ok(()) } else { Err(fmt::Error) }
-        }
-    }
-    let mut start = Start(String::new());
-    // An error means that the start is complete.
-    let _ = user_code::call(|| fmt::Write::write_fmt(&mut start, format_args!("{error:?}")));
-    ["Os { code: ", "Custom { kind: ", "Kind("].iter().any(|known| start.0.starts_with(known))
-}
-
 #[cfg(test)]
 #[expect(clippy::needless_borrows_for_generic_args, reason = "references are what is tested")]
 mod tests {
+    use std::fmt;
     use std::sync::Arc;
 
     use super::*;
@@ -313,20 +277,5 @@ mod tests {
             assert_eq!(kind(&boxed).0, "io::Error", "{boxed:?}");
         }
         assert_eq!(kind(not_found()).0, "Error");
-    }
-
-    #[test]
-    fn names_lose_paths_parameters_and_pointers() {
-        for (path, name) in [
-            ("app::Jam", Some("Jam")),
-            ("&app::Jam", Some("Jam")),
-            ("&mut app::Jam<app::Paper>", Some("Jam")),
-            ("alloc::boxed::Box<app::Jam>", Some("Jam")),
-            ("&alloc::sync::Arc<alloc::boxed::Box<app::Jam<u8>>>", Some("Jam")),
-            ("&dyn core::error::Error", None),
-            ("alloc::sync::Arc<dyn core::error::Error + core::marker::Send>", None),
-        ] {
-            assert_eq!(own_name(path), name, "{path}");
-        }
     }
 }

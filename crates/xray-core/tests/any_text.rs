@@ -9,12 +9,13 @@ use std::sync::mpsc;
 
 use proptest::prelude::*;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use xray_core::diagnostics::{Cause, Diagnostic, Level};
-use xray_core::emit::MemoryEmitter;
-use xray_core::http::{BodyLength, HttpRequest, HttpResponse};
-use xray_core::http::{
+use xray_core::adapter::BodyLength;
+use xray_core::adapter::{
     ClientOptions, ClientRequest, ClientRequestInfo, ServerOptions, ServerRequest, ServerRequestInfo,
 };
+use xray_core::diagnostics::{Cause, Diagnostic, Level};
+use xray_core::emit::MemoryEmitter;
+use xray_core::http::{HttpRequest, HttpResponse};
 use xray_core::plugin::{Detected, Plugin};
 use xray_core::sampling::{Decision, Sampler, SamplingRequest};
 use xray_core::{Aws, Exception, Naming, Recorder, Segment, Sql, TraceHeader};

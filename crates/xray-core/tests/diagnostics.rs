@@ -4,9 +4,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
 use xray_core::diagnostics::{Cause, Level};
 use xray_core::emit::MemoryEmitter;
-use xray_core::http::{ServerOptions, ServerRequest, ServerRequestInfo};
 use xray_core::sampling::{Always, FixedTarget, Rate, Rule, Rules, Sampler, TailSampler};
 use xray_core::{Naming, Recorder, RecorderBuilder, TraceHeader};
 

@@ -37,7 +37,7 @@ fn text(characters: usize) -> String {
 }
 
 #[test]
-fn metadata_too_large_for_a_datagram_is_shed_and_all_else_is_there() {
+fn metadata_too_large_for_a_datagram_is_trimmed_and_all_else_is_there() {
     let (recorder, emitter) = recorder(100);
     let segment = recorder.begin("shop");
     let part = segment.subsegment("part");
@@ -65,7 +65,7 @@ fn metadata_too_large_for_a_datagram_is_shed_and_all_else_is_there() {
 type Case<'a> = (&'a str, &'a dyn Fn(&Subsegment));
 
 #[test]
-fn whatever_is_too_large_is_shed_until_it_fits() {
+fn an_entity_too_large_is_trimmed_until_it_fits() {
     let failure = |number: usize| {
         let message = format!("{number}: {}", text(5000));
         Exception::new("Kind", message).backtrace(&std::backtrace::Backtrace::force_capture())
@@ -129,7 +129,7 @@ fn whatever_is_too_large_is_shed_until_it_fits() {
 }
 
 #[test]
-fn a_long_list_of_an_aws_call_is_shortened_before_anything_else_is_shed() {
+fn a_long_list_of_an_aws_call_is_shortened_before_anything_else_is_trimmed() {
     let names: Vec<_> = (0..10_000).map(|n| format!("table {n}")).collect();
     let keys: serde_json::Map<_, _> = names.iter().map(|name| (name.clone(), json!({"id": name}))).collect();
     for (case, list) in [("list", json!(names)), ("object", json!(keys)), ("nested", json!({"a": [names, keys]}))] {
@@ -157,7 +157,7 @@ fn a_long_list_of_an_aws_call_is_shortened_before_anything_else_is_shed() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
-    fn what_is_shed_leaves_flags_http_and_exceptions_that_others_refer_to(
+    fn trimming_leaves_flags_http_and_exceptions_that_others_refer_to(
         annotations in 0usize..50,
         annotated in 0usize..1000,
         metadata in prop::collection::vec(0usize..20_000, 0..20),
@@ -206,7 +206,7 @@ proptest! {
 }
 
 #[test]
-fn the_report_of_what_was_shed_fits_as_well() {
+fn the_report_of_what_was_trimmed_fits_as_well() {
     for filler in (60_000..64_000).step_by(100) {
         let (recorder, emitter) = recorder(100);
         let segment = recorder.begin(text(200));

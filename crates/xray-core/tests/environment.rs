@@ -6,8 +6,8 @@ use std::net::UdpSocket;
 use std::panic::catch_unwind;
 use std::time::Duration;
 
+use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
 use xray_core::context::current_for_call;
-use xray_core::http::{ServerOptions, ServerRequest, ServerRequestInfo};
 use xray_core::sampling::Always;
 use xray_core::{Naming, Recorder, Sql, TraceHeader, current, try_current};
 

@@ -6,9 +6,9 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
 use xray_core::diagnostics::Level;
 use xray_core::emit::MemoryEmitter;
-use xray_core::http::{ServerOptions, ServerRequest, ServerRequestInfo};
 use xray_core::plugin::{Detected, Plugin};
 use xray_core::sampling::{Always, FixedTarget, Rate, Rule, Rules, TailSampler, Wildcard};
 use xray_core::{Naming, Recorder, RecorderBuilder, TraceHeader, annotate};

@@ -2,13 +2,12 @@
 
 use std::fmt::Debug;
 
+use xray_core::adapter::{BodyLength, ClientOptions, ClientRequest, ServerOptions, ServerRequest};
 use xray_core::context::{Entered, InEntity, InSubsegment, MissingContext, ParseContextMissingError, TryInSubsegment};
 use xray_core::diagnostics::{Cause, Diagnostic, Level};
 use xray_core::document::Document;
 use xray_core::emit::{DaemonAddress, Emitter, Endpoint, Flushed, MemoryEmitter, ParseAddressError};
-use xray_core::http::{
-    BodyLength, ClientOptions, ClientRequest, HttpRequest, HttpResponse, ServerOptions, ServerRequest,
-};
+use xray_core::http::{HttpRequest, HttpResponse};
 use xray_core::plugin::{Detected, Ec2, Ecs, Eks, ElasticBeanstalk, Plugin};
 use xray_core::sampling::{
     Always, Decision, FixedTarget, Never, ParseRulesError, Rate, Rule, Rules, Sampler, SamplingRequest,

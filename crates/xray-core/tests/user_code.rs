@@ -6,8 +6,8 @@ use std::error::Error;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use xray_core::adapter::{ClientOptions, ClientRequest, ClientRequestInfo, error_chain};
 use xray_core::emit::MemoryEmitter;
-use xray_core::http::{ClientOptions, ClientRequest, ClientRequestInfo, error_chain};
 use xray_core::plugin::Detected;
 use xray_core::sampling::{Always, Decision, ParseRulesError, Sampler, SamplerContext, SamplingRequest};
 use xray_core::{AnnotationValue, Aws, Exception, Recorder, Segment};
@@ -124,7 +124,7 @@ fn every_way_to_record_an_error_survives_a_panic_in_its_code() {
         ("an exception", |segment, mean| _ = segment.fault(Exception::from(&mean))),
         ("text by Display", |segment, mean| _ = segment.fault(Exception::from_display(&mean))),
         ("text by Debug", |segment, mean| {
-            _ = segment.fault(Exception::debugged(&mean)).fault(Exception::from_debug(&mean))
+            _ = segment.fault(Exception::from_debug(&mean)).fault(Exception::from_dyn(&mean))
         }),
     ];
     for (recording, record) in recordings {

@@ -34,7 +34,7 @@ impl<E: Debug + 'static> From<Failure<'_, E>> for Exception {
         if let Some(text) = any.downcast_ref::<&'static str>() {
             return Exception::from(*text);
         }
-        Exception::debugged(error)
+        Exception::from_debug(error)
     }
 }
 

@@ -9,7 +9,8 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame};
 use xray_core::Entity;
-use xray_core::http::{BodyLength, ClientRequest, ClientRequestInfo, HttpResponse, copied_headers, error_chain};
+use xray_core::adapter::{BodyLength, ClientRequest, ClientRequestInfo, copied_headers, error_chain};
+use xray_core::http::HttpResponse;
 
 use crate::options::{CallParent, Hook, Options, SubsegmentName, Untraced, WithoutHeader};
 use crate::outcome::{Outcome, RequestHead};

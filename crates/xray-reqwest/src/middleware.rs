@@ -8,7 +8,7 @@ use http::Extensions;
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 use reqwest_middleware::{Middleware, Next};
 use xray_core::Entity;
-use xray_core::http::BodyLength;
+use xray_core::adapter::BodyLength;
 
 use crate::body::XRayBody;
 use crate::call::{Call, Target};

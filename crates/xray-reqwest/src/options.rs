@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use xray_core::Entity;
-use xray_core::http::ClientOptions;
+use xray_core::adapter::ClientOptions;
 
 use crate::outcome::Outcome;
 

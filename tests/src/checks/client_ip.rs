@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use xray_core::Recorder;
-use xray_core::http::{ServerOptions, ServerRequest, ServerRequestInfo};
+use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
 
 use crate::vectors::Verdict;
 

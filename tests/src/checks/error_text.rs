@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use serde_json::{Value, json};
-use xray_core::http::{ClientOptions, ClientRequest, ClientRequestInfo};
+use xray_core::adapter::{ClientOptions, ClientRequest, ClientRequestInfo};
 use xray_core::{Exception, Recorder, Segment};
 
 use crate::vectors::Verdict;

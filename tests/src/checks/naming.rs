@@ -1,8 +1,8 @@
 //! Names of segments: which one a request gets, and how it is cleaned.
 
 use serde_json::Value;
+use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
 use xray_core::emit::MemoryEmitter;
-use xray_core::http::{ServerOptions, ServerRequest, ServerRequestInfo};
 use xray_core::sampling::Always;
 use xray_core::{Naming, Recorder};
 

@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::capture::note;
 use crate::cause::panic_exception;
-use crate::entity::{Flag, Handle, Share, Subsegment};
+use crate::entity::{Handle, Share, Subsegment};
+use crate::flag::Flag;
 use crate::to_exception::{ToException, form};
 
 use super::{Parent, peek, swap};
@@ -254,7 +254,7 @@ where
         let this = self.project();
         let (output, subsegment) = ready!(this.inner.poll_running(cx));
         if let Some(subsegment) = subsegment {
-            note(&subsegment, *this.flag, &output);
+            subsegment.record_failure(*this.flag, &output);
             subsegment.close();
         }
         Poll::Ready(output)

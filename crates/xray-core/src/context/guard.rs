@@ -50,7 +50,7 @@ pub(crate) fn replace(mut slot: Option<Handle>) -> Restores {
 }
 
 /// Makes `handle` the thread's context; the guard holds `share`.
-pub(crate) fn enter(handle: Handle, share: Option<Share>) -> Entered {
+pub(super) fn enter(handle: Handle, share: Option<Share>) -> Entered {
     Entered { _restores: replace(Some(handle)), _share: share }
 }
 

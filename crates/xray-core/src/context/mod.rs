@@ -5,9 +5,9 @@
 //! Nothing carries it to a new task or thread by itself: [`in_current`] and
 //! [`FutureExt::in_current`] do.
 
+mod enter;
 mod future;
 mod guard;
-mod missing;
 mod parent;
 
 use std::cell::RefCell;
@@ -16,9 +16,10 @@ use std::panic::Location;
 pub(crate) use future::ContextSwap;
 pub use future::{FutureExt, InEntity, InSubsegment, TryInSubsegment};
 pub use guard::Entered;
-pub(crate) use guard::{Restores, enter, enter_recorded_child, replace};
-pub use missing::{ContextMissing, MissingContext, ParseContextMissingError};
+pub(crate) use guard::{Restores, enter_recorded_child, replace};
 pub(crate) use parent::Parent;
+
+pub use crate::missing::{ContextMissing, MissingContext, ParseContextMissingError};
 
 use crate::entity::{AnnotationValue, Entity, Handle, Segment, Subsegment};
 use crate::recorder::strategy_of_process;

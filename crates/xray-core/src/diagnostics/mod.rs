@@ -59,7 +59,6 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use crate::env::Environment;
 use crate::user_code;
 
 pub use self::cause::Cause;
@@ -175,11 +174,6 @@ impl Diagnostics {
     pub(crate) fn new(logger: Option<Logger>, stderr: Stderr) -> Diagnostics {
         let lowest = stderr.level.unwrap_or(Level::Warn).min(Level::Warn);
         Diagnostics(Arc::new(Inner { logger, lowest, stderr, limit: Limit::default(), once: Once::default() }))
-    }
-
-    /// Creates a log from the environment alone, without a function or level set in code.
-    pub(crate) fn by_environment(environment: &Environment) -> Diagnostics {
-        Diagnostics::new(None, Stderr::new(environment, None))
     }
 
     pub(crate) fn error(&self, cause: Cause, message: fmt::Arguments<'_>) {

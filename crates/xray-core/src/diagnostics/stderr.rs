@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Diagnostic, Level};
-use crate::env::Environment;
 
 /// The settings of standard error.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +21,6 @@ impl Default for Stderr {
 }
 
 impl Stderr {
-    /// Uses the `level` set in code, unless the environment overrides it.
-    pub(crate) fn new(environment: &Environment, level: Option<Level>) -> Stderr {
-        let level = environment.log.unwrap_or(level.or(Stderr::default().level));
-        Stderr { level, prefix: !environment.lambda }
-    }
-
     /// Formats a line, with a newline at its end.
     pub(super) fn line(self, diagnostic: &Diagnostic<'_>, now: SystemTime) -> String {
         if self.prefix {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::arena::{Arena, Span};
 use crate::document::json;
+use crate::flag::Flag;
 use crate::id::{EntityId, TraceId};
 use crate::ledger::IN_PROGRESS;
 use crate::service_info::ServiceInfo;
@@ -18,7 +19,7 @@ use super::value::{AnnotationValue, clean_key};
 /// Annotations of an entity that are kept: X-Ray indexes so many in a trace.
 const MAX_ANNOTATIONS: usize = 50;
 
-/// Bytes of all annotations that are kept: what is kept is never trim, and must fit into a document beside the
+/// Bytes of all annotations that are kept: they are never trimmed, and must fit into a document alongside the
 /// members that always stay. Room for 50 texts of 1,000 letters.
 const MAX_ANNOTATED: usize = 52 * 1024;
 
@@ -35,18 +36,6 @@ const OWN_METADATA: (usize, usize) = (8, 2048);
 
 /// Precursors of an entity that are kept.
 const MAX_PRECURSORS: usize = 100;
-
-/// A problem that the response shows as a flag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Flag {
-    /// The caller's fault: HTTP 4xx.
-    Error,
-    /// This side's fault: HTTP 5xx, an exception, a panic.
-    Fault,
-    /// The caller was told to slow down: HTTP 429.
-    Throttle,
-}
 
 /// What kind of call a subsegment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

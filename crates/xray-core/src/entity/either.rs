@@ -1,6 +1,6 @@
 //! Either kind of entity, as the current one is.
 
-use super::handle::{Handle, Share, entering_methods, shared_methods};
+use super::handle::{Handle, Share, shared_methods};
 
 /// A segment or a subsegment, as [`current`](crate::current) returns it. It does not keep the entity open.
 #[derive(Clone, Debug, Default)]
@@ -9,10 +9,6 @@ pub struct Entity {
 }
 
 shared_methods!(Entity);
-entering_methods!(
-    Entity,
-    /// It does not keep the entity open.
-);
 
 impl Entity {
     pub(crate) fn new(handle: Handle) -> Entity {
@@ -23,7 +19,7 @@ impl Entity {
         &self.handle
     }
 
-    fn share(&self) -> Option<Share> {
+    pub(crate) fn share(&self) -> Option<Share> {
         None
     }
 

@@ -3,7 +3,6 @@
 use super::either::Entity;
 use super::handle::Handle;
 use super::subsegment::Subsegment;
-use crate::context::{Entered, InEntity};
 use crate::header::TraceHeader;
 use crate::id::TraceId;
 
@@ -64,15 +63,5 @@ impl Facade {
         if let Some(node) = self.handle.recorded() {
             node.announce_open();
         }
-    }
-
-    /// Makes it current until the guard is dropped: see [`Entity::enter`].
-    pub fn enter(&self) -> Entered {
-        self.entity().enter()
-    }
-
-    /// Runs `future` with it as the current entity: see [`Entity::scope`].
-    pub fn scope<F: Future>(&self, future: F) -> InEntity<F> {
-        self.entity().scope(future)
     }
 }

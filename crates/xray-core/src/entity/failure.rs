@@ -117,16 +117,16 @@ pub(crate) struct LastFailure {
     parent: Option<EntityId>,
 }
 
-/// How an entity speaks of a failure.
+/// How an entity refers to a failure.
 pub(crate) enum CauseRef {
     Describe(Vec<ExceptionRecord>),
     Refer(EntityId),
-    /// It has said so already.
+    /// It has described it already.
     Nothing,
 }
 
-/// Decides how the entity `id` under `parent` (none: a segment) tells `exception`, and remembers it.
-pub(crate) fn tell(
+/// Decides how the entity `id` under `parent` (none: a segment) describes `exception`, and remembers it.
+pub(crate) fn describe_once(
     last: &mut Option<LastFailure>,
     exception: Exception,
     (id, parent): (EntityId, Option<EntityId>),

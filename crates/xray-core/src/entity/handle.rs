@@ -10,10 +10,11 @@ use crate::to_exception::ToException;
 use crate::user_code;
 use crate::w3c::{Propagation, TraceParent};
 
-use super::body::{Body, Flag};
+use super::body::Body;
 use super::node::Node;
 use super::non_recording::NonRecording;
 use super::value::AnnotationValue;
+use crate::flag::Flag;
 
 /// Clones refer to the same entity and do not keep it open.
 #[derive(Clone, Default)]
@@ -162,14 +163,14 @@ impl Handle {
     /// How calls made here are joined, and what the caller of this service wants to be sent on.
     pub(crate) fn propagation(&self) -> (Propagation, Option<&Passthrough>) {
         match self {
-            Handle::Recorded(node) => (node.recorder().propagation(), node.carried()),
+            Handle::Recorded(node) => (node.pipeline().propagation, node.carried()),
             Handle::NonRecording(passive) => (passive.propagation, passive.carried()),
             Handle::Noop => (Propagation::default(), None),
         }
     }
 
     /// Whether the request of `segment`, which finds this handle as the current one, is served in its context: in that
-    /// of an entity of its trace, or of nothing, where an [ignoring](crate::http::ServerRequest::ignored) layer is between.
+    /// of an entity of its trace, or of nothing, where an [ignoring](crate::adapter::ServerRequest::ignored) layer is between.
     pub(crate) fn is_around(&self, segment: &Handle) -> bool {
         self.trace_id().is_none_or(|id| segment.trace_id() == Some(id))
     }
@@ -410,29 +411,3 @@ macro_rules! shared_methods {
     };
 }
 pub(super) use shared_methods;
-
-/// The methods that make an entity current. The type has methods `handle` and `share`.
-macro_rules! entering_methods {
-    ($name:ident, $(#[doc = $keeps:literal])+) => {
-        impl $name {
-            /// Makes this the current entity of the thread until the guard is dropped.
-            ///
-            $(#[doc = $keeps])+
-            ///
-            /// The guard belongs to synchronous code. In async code a guard held across an `.await` would stay
-            /// current while other tasks run: use [`scope`](Self::scope) or
-            /// [`in_subsegment`](crate::FutureExt::in_subsegment).
-            pub fn enter(&self) -> crate::context::Entered {
-                crate::context::enter(self.handle().clone(), self.share())
-            }
-
-            /// Runs `future` with this as the current entity, at each poll. The entity stays open afterwards.
-            ///
-            $(#[doc = $keeps])+
-            pub fn scope<F: std::future::Future>(&self, future: F) -> crate::context::InEntity<F> {
-                crate::context::InEntity::new(self.handle().clone(), self.share(), future)
-            }
-        }
-    };
-}
-pub(super) use entering_methods;

@@ -15,7 +15,7 @@ mod trim;
 mod undecided;
 mod value;
 
-pub use body::{Flag, Namespace};
+pub use body::Namespace;
 pub use either::Entity;
 pub use facade::Facade;
 pub(crate) use handle::{Handle, Share};

@@ -15,17 +15,18 @@ use crate::header::{Passthrough, Received, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::ledger::{Ledger, Outbox, SlotRef};
 use crate::naming::repair_name;
-use crate::recorder::Recorder;
+use crate::pipeline::Pipeline;
 use crate::sampling::Decision;
 use crate::time::{Anchor, Timestamp};
 use crate::user_code;
 
-use super::body::{Annotated, Body, Flag};
-use super::failure::{CauseRef, LastFailure, MAX_EXCEPTIONS, tell};
+use super::body::{Annotated, Body};
+use super::failure::{CauseRef, LastFailure, MAX_EXCEPTIONS, describe_once};
 use super::non_recording::NonRecording;
 use super::trim::{MAX_TAIL, trim};
 use super::undecided::{Held, Undecided, Verdict};
 use super::value::{AnnotationValue, clean_key};
+use crate::flag::Flag;
 
 /// An entity that is recorded. Clones are the same entity.
 #[derive(Clone)]
@@ -38,7 +39,7 @@ pub(crate) enum Node {
 pub(crate) struct SegmentNode {
     core: Shared,
     kind: Kind,
-    recorder: Recorder,
+    pipeline: Arc<Pipeline>,
     id: TraceId,
     carried: Option<Arc<Passthrough>>,
     received: Received,
@@ -133,14 +134,14 @@ pub(crate) struct SegmentStart<'a> {
 
 impl Node {
     /// The segment of a new trace. `name` is clean.
-    pub(crate) fn begin(recorder: &Recorder, beginning: SegmentStart<'_>) -> Node {
-        let SegmentStart { kind, name, trace_id, parent, carried, received, anchor, decision } = beginning;
+    pub(crate) fn begin(pipeline: &Arc<Pipeline>, start: SegmentStart<'_>) -> Node {
+        let SegmentStart { kind, name, trace_id, parent, carried, received, anchor, decision } = start;
         // A facade stands for the entity that the header names.
         let id = match (kind, parent) {
             (Kind::Facade, Some(parent)) => parent,
-            _ => recorder.ids().entity_id(),
+            _ => pipeline.ids.entity_id(),
         };
-        let threshold = if kind == Kind::Facade { 0 } else { recorder.streaming_threshold() };
+        let threshold = if kind == Kind::Facade { 0 } else { pipeline.streaming_threshold };
         let (ledger, slot) = buffer::with(|head| {
             write_head(head, name, id, anchor.start());
             Ledger::new(trace_id, threshold, id, head)
@@ -150,7 +151,7 @@ impl Node {
         Node::Segment(Arc::new(SegmentNode {
             core: Shared::new(id, parent, anchor.start(), slot, begun_unwinding, body),
             kind,
-            recorder: recorder.clone(),
+            pipeline: pipeline.clone(),
             id: trace_id,
             carried,
             received,
@@ -191,8 +192,8 @@ impl Node {
         self.trace().id
     }
 
-    pub(super) fn recorder(&self) -> &Recorder {
-        &self.trace().recorder
+    pub(super) fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.trace().pipeline
     }
 
     /// The segment of this entity's trace.
@@ -242,7 +243,7 @@ impl Node {
 
     fn begin_part(&self, name: &str, start: Timestamp, received: Option<Box<Received>>) -> Node {
         let (trace, parent) = (self.trace(), self.core());
-        let ids = trace.recorder.ids();
+        let ids = &trace.pipeline.ids;
         // Not only where the trace begins: the work may have come to another thread.
         ids.reseed(start.as_micros());
         let id = ids.entity_id();
@@ -258,13 +259,13 @@ impl Node {
     }
 
     fn clean<'a>(&self, name: &'a str) -> std::borrow::Cow<'a, str> {
-        repair_name(name, self.recorder().counters(), self.recorder().diagnostics())
+        repair_name(name, &self.pipeline().counters, &self.pipeline().diagnostics)
     }
 
     /// An entity that is not recorded, under this one.
     pub(super) fn passive_child(&self) -> NonRecording {
         let passive =
-            NonRecording::new(self.recorder(), self.trace().id, self.trace().carried.clone(), self.received());
+            NonRecording::new(self.pipeline(), self.trace().id, self.trace().carried.clone(), self.received());
         if self.is_below_facade() { passive.serving_invocation() } else { passive }
     }
 
@@ -301,20 +302,20 @@ impl Node {
 
     #[cold]
     fn refuse(&self) {
-        let recorder = self.recorder();
+        let pipeline = self.pipeline();
         match self.kind() {
-            Kind::Facade => recorder.diagnostics().warn(
+            Kind::Facade => pipeline.diagnostics.warn(
                 Cause::Facade,
                 format_args!(
                     "ignored a change to the segment of a Lambda function, which Lambda sends: use a subsegment"
                 ),
             ),
             kind => {
-                recorder.counters().late_writes.add(1);
+                pipeline.counters.late_writes.add(1);
                 let kind = kind.name();
                 let (id, trace_id) = (self.id(), self.trace_id());
                 let message = format_args!("ignored a write to {kind} {id} of trace {trace_id}: it is closed");
-                recorder.diagnostics().debug(Cause::LateWrite, message);
+                pipeline.diagnostics.debug(Cause::LateWrite, message);
             }
         }
     }
@@ -327,10 +328,10 @@ impl Node {
     }
 
     pub(super) fn annotate(&self, key: &str, value: &AnnotationValue<'_>) {
-        let recorder = self.recorder();
+        let pipeline = self.pipeline();
         match self.edit(|body| body.annotate(key, value)) {
             None | Some(Annotated::AsGiven) => {}
-            Some(Annotated::Renamed) => recorder.diagnostics().warn_once(
+            Some(Annotated::Renamed) => pipeline.diagnostics.warn_once(
                 Cause::AnnotationKey,
                 key,
                 format_args!(
@@ -339,8 +340,8 @@ impl Node {
                 ),
             ),
             Some(Annotated::Dropped) => {
-                recorder.counters().annotations_dropped.add(1);
-                recorder.diagnostics().warn(
+                pipeline.counters.annotations_dropped.add(1);
+                pipeline.diagnostics.warn(
                     Cause::AnnotationDropped,
                     format_args!(
                         "dropped annotation {key:?}: an entity has room for 50, and for 52 KiB of them. Use metadata"
@@ -351,7 +352,7 @@ impl Node {
     }
 
     pub(super) fn metadata<T: Serialize + ?Sized>(&self, namespace: &str, key: &str, value: &T) {
-        let diagnostics = self.recorder().diagnostics();
+        let diagnostics = &self.pipeline().diagnostics;
         if namespace.starts_with("AWS.") {
             return diagnostics.warn(
                 Cause::Metadata,
@@ -369,7 +370,7 @@ impl Node {
                 json::string(encoded, "");
             }
             if self.edit(|body| body.metadata(namespace, key, encoded)) == Some(false) {
-                self.recorder().counters().metadata_dropped.add(1);
+                self.pipeline().counters.metadata_dropped.add(1);
                 let (kind, id) = (self.kind().name(), self.id());
                 let message = format_args!(
                     "metadata {key:?} of {} bytes was dropped: {kind} {id} has 1,000 values or 256 KiB of them",
@@ -388,40 +389,40 @@ impl Node {
                 self.mark(flag);
                 let message =
                     format_args!("dropped an exception: the code that makes its text panicked. The flag is set");
-                self.recorder().diagnostics().warn(Cause::Exception, message);
+                self.pipeline().diagnostics.warn(Cause::Exception, message);
             }
         }
     }
 
     pub(super) fn record(&self, flag: Flag, exception: Exception) {
-        let recorder = self.recorder();
-        let exception = match recorder.captures_backtraces() && !exception.has_stack() {
+        let pipeline = self.pipeline();
+        let exception = match pipeline.captures_backtraces && !exception.has_stack() {
             true => exception.backtrace(&Backtrace::force_capture()),
             false => exception,
         };
-        let exception = if recorder.collects_sql() { exception } else { exception.without_values() };
+        let exception = if pipeline.collects_sql { exception } else { exception.without_values() };
         let above = if self.kind() == Kind::Segment { None } else { self.core().parent };
-        let telling = tell(&mut lock(&self.trace().last_failure), exception, (self.id(), above), recorder.ids());
-        let told = self.edit(|body| {
+        let cause = describe_once(&mut lock(&self.trace().last_failure), exception, (self.id(), above), &pipeline.ids);
+        let described = self.edit(|body| {
             body.mark(flag);
-            match telling {
-                CauseRef::Describe(described) => return body.cause().add(described, self.kind() == Kind::Subsegment),
+            match cause {
+                CauseRef::Describe(exceptions) => return body.cause().add(exceptions, self.kind() == Kind::Subsegment),
                 CauseRef::Refer(id) => body.cause().refer(id),
                 CauseRef::Nothing => {}
             }
             true
         });
-        if told.is_some() {
+        if described.is_some() {
             self.trace().failed();
         }
-        if told == Some(false) {
-            recorder.counters().exceptions_dropped.add(1);
+        if described == Some(false) {
+            pipeline.counters.exceptions_dropped.add(1);
             let (kind, id) = (self.kind().name(), self.id());
             let message = format_args!("an exception was dropped: {kind} {id} has {MAX_EXCEPTIONS} of them");
-            recorder.diagnostics().warn(Cause::Exception, message);
+            pipeline.diagnostics.warn(Cause::Exception, message);
         }
-        if told != Some(true) {
-            // Nobody may refer to what no document describes.
+        if described != Some(true) {
+            // No document describes it, so no other entity may refer to it.
             *lock(&self.trace().last_failure) = None;
         }
     }
@@ -448,16 +449,16 @@ impl Node {
         }
         let mut out = Outbox::default();
         buffer::with(|tail| {
-            let trim = {
+            let trimmed = {
                 let mut open = lock(&self.core().body);
-                let trim = match open.as_mut() {
+                let trimmed = match open.as_mut() {
                     Some(body) if !self.is_discarded() => self.write_tail(tail, body, Some(end)),
                     _ => None,
                 };
                 *open = None;
-                trim
+                trimmed
             };
-            self.report(trim);
+            self.report(trimmed);
             if self.is_discarded() {
                 return;
             }
@@ -476,12 +477,12 @@ impl Node {
             return;
         }
         let snapshot = buffer::with(|tail| {
-            let trim = self.edit(|body| self.write_tail(tail, body, None))?;
-            self.report(trim);
+            let trimmed = self.edit(|body| self.write_tail(tail, body, None))?;
+            self.report(trimmed);
             lock(&self.trace().ledger).snapshot(self.core().slot, tail, self.kind() == Kind::Segment)
         });
         if let Some(document) = snapshot {
-            self.recorder().emit(document);
+            self.pipeline().emit(document);
         }
     }
 
@@ -495,7 +496,7 @@ impl Node {
 
     /// Returns what had to be left out.
     fn write_tail(&self, tail: &mut Vec<u8>, body: &mut Body, end: Option<Timestamp>) -> Option<String> {
-        let service = self.recorder().service_info();
+        let service = &self.pipeline().service_info;
         let write = |tail: &mut Vec<u8>, body: &Body| match self.kind() {
             Kind::Subsegment => body.write_subsegment(tail, end, service),
             Kind::Segment | Kind::Facade => body.write_segment(tail, end, self.trace().id, self.core().parent, service),
@@ -504,19 +505,19 @@ impl Node {
         (tail.len() > MAX_TAIL).then(|| trim(tail, body, write))
     }
 
-    fn report(&self, trim: Option<String>) {
-        if let Some(trim) = trim {
-            let recorder = self.recorder();
-            recorder.counters().trimmed.add(1);
-            let message = format_args!("entity {} was too large for a datagram and lost: {trim}", self.id());
-            recorder.diagnostics().warn(Cause::Trimmed, message);
+    fn report(&self, trimmed: Option<String>) {
+        if let Some(trimmed) = trimmed {
+            let pipeline = self.pipeline();
+            pipeline.counters.trimmed.add(1);
+            let message = format_args!("entity {} was too large for a datagram and lost: {trimmed}", self.id());
+            pipeline.diagnostics.warn(Cause::Trimmed, message);
         }
     }
 
     /// Forgets the whole trace, as far as it was not sent.
     pub(super) fn discard(&self) {
         let message = format_args!("dropping trace {}: `discard()` was called", self.trace_id());
-        self.recorder().diagnostics().debug(Cause::Document, message);
+        self.pipeline().diagnostics.debug(Cause::Document, message);
         self.trace().discard();
     }
 
@@ -549,7 +550,7 @@ impl Node {
 
 impl SegmentNode {
     fn now(&self) -> Timestamp {
-        self.anchor.now(self.recorder.clock())
+        self.anchor.now(&self.pipeline.clock)
     }
 
     fn emit(&self, departures: Outbox) {
@@ -558,13 +559,13 @@ impl SegmentNode {
         }
         for document in departures {
             let Some(undecided) = &self.undecided else {
-                self.recorder.emit(document);
+                self.pipeline.emit(document);
                 continue;
             };
             let content = document.content();
-            let diagnostics = self.recorder.diagnostics();
+            let diagnostics = &self.pipeline.diagnostics;
             match undecided.hold(document) {
-                Held::Released(documents) => documents.into_iter().for_each(|document| self.recorder.emit(document)),
+                Held::Released(documents) => documents.into_iter().for_each(|document| self.pipeline.emit(document)),
                 Held::Waiting => {
                     let message = format_args!("holding back {content}: until its segment closes");
                     diagnostics.debug(Cause::Document, message);
@@ -593,11 +594,11 @@ impl SegmentNode {
         let took = Duration::from_micros(end.as_micros() - self.core.start.as_micros());
         match undecided.decide(took) {
             None => {}
-            Some(Verdict::Kept(documents)) => documents.into_iter().for_each(|document| self.recorder.emit(document)),
+            Some(Verdict::Kept(documents)) => documents.into_iter().for_each(|document| self.pipeline.emit(document)),
             Some(Verdict::Dropped) => {
-                self.recorder.counters().traces_discarded.add(1);
+                self.pipeline.counters.traces_discarded.add(1);
                 let message = format_args!("dropping trace {}: nothing in it failed, and it was not slow", self.id);
-                self.recorder.diagnostics().debug(Cause::Document, message);
+                self.pipeline.diagnostics.debug(Cause::Document, message);
                 self.discard();
             }
         }

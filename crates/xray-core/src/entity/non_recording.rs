@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::header::{Passthrough, Received, TraceHeader};
 use crate::id::{EntityId, TraceId};
-use crate::recorder::Recorder;
+use crate::pipeline::Pipeline;
 use crate::time::Clock;
 use crate::w3c::Propagation;
 
@@ -35,16 +35,16 @@ enum Serves {
 
 impl NonRecording {
     pub(crate) fn new(
-        recorder: &Recorder,
+        pipeline: &Pipeline,
         trace_id: TraceId,
         carried: Option<Arc<Passthrough>>,
         received: Received,
     ) -> NonRecording {
-        let propagation = recorder.propagation();
+        let propagation = pipeline.propagation;
         NonRecording {
             trace_id,
             without_timestamp: false,
-            id: recorder.ids().entity_id(),
+            id: pipeline.ids.entity_id(),
             carried,
             received,
             propagation,
@@ -55,12 +55,12 @@ impl NonRecording {
 
     /// For a trace that Lambda passes through, of which nothing is decided.
     pub(crate) fn passing_through(
-        recorder: &Recorder,
+        pipeline: &Pipeline,
         trace_id: TraceId,
         carried: Option<Arc<Passthrough>>,
         received: Received,
     ) -> NonRecording {
-        NonRecording { passes_through: true, ..NonRecording::new(recorder, trace_id, carried, received) }
+        NonRecording { passes_through: true, ..NonRecording::new(pipeline, trace_id, carried, received) }
     }
 
     /// Returns this entity as the one that a server layer begins for a request.
@@ -86,12 +86,12 @@ impl NonRecording {
 
     /// For a trace that begins here and will mostly never be named: the clock is read when it is.
     pub(crate) fn without_timestamp(
-        recorder: &Recorder,
+        pipeline: &Pipeline,
         carried: Option<Arc<Passthrough>>,
         received: Received,
     ) -> NonRecording {
-        let trace_id = recorder.ids().unrecorded_trace_id();
-        NonRecording { without_timestamp: true, ..NonRecording::new(recorder, trace_id, carried, received) }
+        let trace_id = pipeline.ids.unrecorded_trace_id();
+        NonRecording { without_timestamp: true, ..NonRecording::new(pipeline, trace_id, carried, received) }
     }
 
     pub(super) fn trace_id(&self) -> TraceId {

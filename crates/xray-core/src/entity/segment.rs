@@ -1,7 +1,7 @@
 //! Segments: what this service did for one request.
 
 use super::either::Entity;
-use super::handle::{Handle, Owner, Share, entering_methods, shared_methods};
+use super::handle::{Handle, Owner, Share, shared_methods};
 use crate::http::{HttpRequest, HttpResponse};
 
 /// What this service did for one request, or for one job.
@@ -24,11 +24,6 @@ pub struct Segment {
 }
 
 shared_methods!(Segment);
-entering_methods!(
-    Segment,
-    /// What it returns is a handle as well, and keeps the segment open: it may be made from a temporary, and the
-    /// segment closes when that is dropped.
-);
 
 impl Segment {
     pub(crate) fn begun(handle: Handle) -> Segment {
@@ -51,7 +46,7 @@ impl Segment {
         self.owner.handle()
     }
 
-    fn share(&self) -> Option<Share> {
+    pub(crate) fn share(&self) -> Option<Share> {
         self.owner.share()
     }
 

@@ -2,11 +2,13 @@
 
 use super::body::Namespace;
 use super::either::Entity;
-use super::handle::{Handle, Owner, Share, entering_methods, shared_methods};
+use super::handle::{Handle, Owner, Share, shared_methods};
 use crate::aws::Aws;
+use crate::flag::Flag;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::id::EntityId;
 use crate::sql::Sql;
+use crate::to_exception::ToException;
 
 /// A part of the work, or a call to another service.
 ///
@@ -30,11 +32,6 @@ pub struct Subsegment {
 }
 
 shared_methods!(Subsegment);
-entering_methods!(
-    Subsegment,
-    /// What it returns is a handle as well, and keeps the subsegment open: it may be made from a temporary, and the
-    /// subsegment closes when that is dropped.
-);
 
 impl Subsegment {
     pub(crate) fn begun(handle: Handle) -> Subsegment {
@@ -45,8 +42,15 @@ impl Subsegment {
         self.owner.handle()
     }
 
-    fn share(&self) -> Option<Share> {
+    pub(crate) fn share(&self) -> Option<Share> {
         self.owner.share()
+    }
+
+    /// Records the failure of work that has one.
+    pub(crate) fn record_failure<T, E: ToException<M>, M>(&self, flag: Flag, result: &Result<T, E>) {
+        if let Err(error) = result {
+            self.handle().describe(flag, error);
+        }
     }
 
     /// The same subsegment without a share in keeping it open.
@@ -81,7 +85,7 @@ impl Subsegment {
     /// Describes the database query that is made.
     pub fn set_sql(&self, sql: &Sql) -> &Subsegment {
         let Some(node) = self.handle().recorded() else { return self };
-        let query = if node.recorder().collects_sql() { sql.sanitised_query() } else { None };
+        let query = if node.pipeline().collects_sql { sql.sanitised_query() } else { None };
         node.edit(|body| body.set_sql(|out| sql.write(out, query.as_deref())));
         self
     }

@@ -1,4 +1,4 @@
-//! What an entity gives up when it alone is too large for a datagram.
+//! Trims an entity that alone is too large for a datagram.
 //!
 //! Long lists of the parameters of AWS calls go first. Metadata follow, the largest value first, then stack frames, the
 //! ends of long texts, all metadata, the blocks `sql` and `aws`. Last come the texts of exceptions and `http`. Names, ids,
@@ -17,7 +17,7 @@ use super::failure::{Cause, ExceptionRecord};
 const MAX_HEAD: usize = 1024;
 /// The longest tail that fits into a datagram with everything that must stand before it.
 pub(super) const MAX_TAIL: usize = MAX_DOCUMENT - STANDALONE_MEMBERS - MAX_HEAD;
-/// Room for the report of what was trim.
+/// Room for the report of what was trimmed.
 const MAX_REPORT: usize = 1024;
 /// Bytes of the report's text; escaped, it may take twice as many.
 const MAX_REPORT_TEXT: usize = 400;
@@ -26,20 +26,23 @@ const SHORTENED: usize = 200;
 /// Bytes that are left of a long list.
 const SHORTENED_LIST: usize = 2048;
 
+/// Removes something from a body that is this many bytes too long, and reports what.
+type Step = fn(&mut Body, usize, &mut Vec<String>);
+
 /// Removes parts of `body` until `write` makes a `tail` that fits, and says in the body's metadata and in the
 /// returned text what it removed.
 pub(super) fn trim(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<u8>, &Body)) -> String {
     let mut report = Vec::new();
-    let steps: [fn(&mut Body, usize, &mut Vec<String>); 9] = [
-        shed_lists,
-        shed_metadata,
-        shed_stacks,
-        shed_texts,
-        shed_messages,
-        shed_all_metadata,
-        shed_blocks,
-        shed_exceptions,
-        shed_http,
+    let steps: [Step; 9] = [
+        trim_lists,
+        trim_metadata,
+        trim_stacks,
+        trim_texts,
+        trim_messages,
+        remove_metadata,
+        remove_blocks,
+        trim_exceptions,
+        remove_http,
     ];
     for step in steps {
         let excess = (tail.len() + MAX_REPORT).saturating_sub(MAX_TAIL);
@@ -54,13 +57,13 @@ pub(super) fn trim(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<
     text.truncate((0..=MAX_REPORT_TEXT).rfind(|end| text.is_char_boundary(*end)).unwrap_or_default());
     let mut encoded = Vec::new();
     json::string(&mut encoded, &text);
-    body.metadata("xray", "trim", &encoded);
+    body.metadata("xray", "trimmed", &encoded);
     tail.clear();
     write(tail, body);
     text
 }
 
-fn shed_metadata(body: &mut Body, mut excess: usize, report: &mut Vec<String>) {
+fn trim_metadata(body: &mut Body, mut excess: usize, report: &mut Vec<String>) {
     let mut sizes: Vec<(usize, usize)> = body.metadata_sizes().enumerate().map(|(index, size)| (size, index)).collect();
     sizes.sort_unstable();
     while let (true, Some((size, index))) = (excess > 0, sizes.pop()) {
@@ -73,7 +76,7 @@ fn shed_metadata(body: &mut Body, mut excess: usize, report: &mut Vec<String>) {
     }
 }
 
-fn shed_stacks(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+fn trim_stacks(body: &mut Body, _: usize, report: &mut Vec<String>) {
     let Cause::Exceptions(all) = body.cause() else { return };
     let frames: usize = all.iter().map(|exception| exception.stack.len()).sum();
     for exception in all {
@@ -86,7 +89,7 @@ fn shed_stacks(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
 }
 
 /// Keeps the beginnings of the lists and objects that an AWS call was made with.
-fn shed_lists(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+fn trim_lists(body: &mut Body, _: usize, report: &mut Vec<String>) {
     let mut shortened = false;
     change_block(body, "aws", |value| {
         shorten_lists(value, &mut shortened);
@@ -129,8 +132,8 @@ fn shorten_lists(value: &mut Value, shortened: &mut bool) -> usize {
     total
 }
 
-/// SQL, and what an AWS call was made with.
-fn shed_texts(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+/// Shortens the texts of SQL and of the parameters of AWS calls.
+fn trim_texts(body: &mut Body, _: usize, report: &mut Vec<String>) {
     for name in ["sql", "aws"] {
         if change_block(body, name, shorten_texts) {
             report.push(format!("long texts of {name}"));
@@ -168,7 +171,7 @@ fn change_block(body: &mut Body, name: &str, mut change: impl FnMut(&mut Value))
     true
 }
 
-fn shed_messages(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+fn trim_messages(body: &mut Body, _: usize, report: &mut Vec<String>) {
     let Cause::Exceptions(all) = body.cause() else { return };
     for exception in all {
         exception.message.truncate(json::cut(&exception.message, SHORTENED).len());
@@ -176,27 +179,27 @@ fn shed_messages(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
     report.push("long exception messages".to_owned());
 }
 
-/// So many small values that markers in their place would not help.
-fn shed_all_metadata(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+/// Removes all metadata: many small values, which markers would not make smaller.
+fn remove_metadata(body: &mut Body, _: usize, report: &mut Vec<String>) {
     report.clear();
     report.push(format!("all metadata ({} values)", body.metadata_sizes().count()));
     body.clear_metadata();
 }
 
-/// Many members that are not long themselves.
-fn shed_blocks(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+/// Removes blocks of many short members.
+fn remove_blocks(body: &mut Body, _: usize, report: &mut Vec<String>) {
     report.push("the blocks sql and aws".to_owned());
     body.clear_blocks();
 }
 
-/// What is left of an exception is its id, to which other entities may refer.
-fn shed_exceptions(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+/// Keeps the id of an exception, to which other entities may refer.
+fn trim_exceptions(body: &mut Body, _: usize, report: &mut Vec<String>) {
     let Cause::Exceptions(all) = body.cause() else { return };
     report.push("texts of exceptions".to_owned());
     all.iter_mut().for_each(ExceptionRecord::clear_texts);
 }
 
-fn shed_http(body: &mut Body, _excess: usize, report: &mut Vec<String>) {
+fn remove_http(body: &mut Body, _: usize, report: &mut Vec<String>) {
     report.push("http".to_owned());
     body.clear_http();
 }

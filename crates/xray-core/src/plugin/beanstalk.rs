@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::files::Files;
-use super::{Detected, Plugin};
-
-pub(super) const ORIGIN: &str = "AWS::ElasticBeanstalk::Environment";
+use super::{Detected, Plugin, origin};
 
 /// The file that Elastic Beanstalk writes if X-Ray is turned on for the environment.
 const CONFIGURATION: &str = if cfg!(windows) {
@@ -70,7 +68,7 @@ impl Plugin for ElasticBeanstalk {
         let Some(name) = configuration["environment_name"].as_str() else {
             return Err(format!("{} has no `environment_name`", path.display()).into());
         };
-        Ok(Detected::new(ORIGIN, "elastic_beanstalk")
+        Ok(Detected::new(origin::ELASTIC_BEANSTALK, "elastic_beanstalk")
             .field("environment_name", name)
             .field("version_label", &configuration["version_label"].as_str())
             .field("deployment_id", &configuration["deployment_id"].as_number()))
@@ -90,7 +88,7 @@ mod tests {
     #[test]
     fn the_file_describes_the_environment() {
         let whole = r#"{"environment_name": "shop-prod", "version_label": "v7", "deployment_id": 32, "other": []}"#;
-        let want = Detected::new(ORIGIN, "elastic_beanstalk").field("environment_name", "shop-prod");
+        let want = Detected::new(origin::ELASTIC_BEANSTALK, "elastic_beanstalk").field("environment_name", "shop-prod");
         assert_eq!(detect(whole).unwrap(), want.clone().field("version_label", "v7").field("deployment_id", &32));
         let odd = r#"{"environment_name": "shop-prod", "version_label": 7, "deployment_id": "32"}"#;
         assert_eq!(detect(odd).unwrap(), want);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::origin;
 use crate::document::json;
 
 /// The largest size of all plugins' blocks together, in bytes. Every segment contains them, and trimming a segment does
@@ -16,7 +17,7 @@ const MAX_LOG_GROUPS: usize = 2 * 1024;
 const RESERVED: [&str; 3] = ["account_id", "cloudwatch_logs", "xray"];
 
 /// The origins of the SDK's own plugins, the most specific one last.
-const ORIGINS: [&str; 4] = [super::ec2::ORIGIN, super::ecs::ORIGIN, super::eks::ORIGIN, super::beanstalk::ORIGIN];
+const ORIGINS: [&str; 4] = [origin::EC2, origin::ECS, origin::EKS, origin::ELASTIC_BEANSTALK];
 
 /// The result of a [`Plugin`](super::Plugin): an origin with its block in `aws`, log groups, or both.
 ///
@@ -137,7 +138,7 @@ impl fmt::Debug for Detected {
 
 /// The results of all plugins, encoded once.
 #[derive(Debug)]
-pub(crate) struct Environment {
+pub(crate) struct Platform {
     origin: String,
     /// The member `origin` of a segment, with a leading comma.
     origin_member: Vec<u8>,
@@ -145,8 +146,8 @@ pub(crate) struct Environment {
     blocks: Vec<u8>,
 }
 
-impl Environment {
-    pub(super) fn of(results: &[Detected], log_groups: bool) -> Environment {
+impl Platform {
+    pub(super) fn of(results: &[Detected], log_groups: bool) -> Platform {
         let rank = |one: &&Detected| ORIGINS.iter().position(|origin| *origin == one.origin).unwrap_or(ORIGINS.len());
         // `max_by_key` returns the last of several equal elements.
         let origin = results.iter().filter(|one| !one.origin.is_empty()).max_by_key(rank);
@@ -166,7 +167,7 @@ impl Environment {
             let groups = results.iter().flat_map(|one| &one.log_groups);
             write_log_groups(&mut blocks, groups.map(|group| (group.name.as_str(), group.arn.as_deref())));
         }
-        Environment { origin, origin_member, blocks }
+        Platform { origin, origin_member, blocks }
     }
 
     /// The platform that the service runs on, if a plugin has detected it.
@@ -215,25 +216,24 @@ pub(crate) fn write_log_groups<'a>(out: &mut Vec<u8>, groups: impl IntoIterator<
 
 #[cfg(test)]
 mod tests {
-    use super::super::{beanstalk, ec2, ecs, eks};
     use super::*;
 
-    fn text(environment: &Environment) -> String {
+    fn text(platform: &Platform) -> String {
         let mut out = Vec::new();
-        environment.write_origin(&mut out);
-        environment.write_blocks(&mut out);
+        platform.write_origin(&mut out);
+        platform.write_blocks(&mut out);
         json::utf8(&out).to_owned()
     }
 
     #[test]
     fn the_most_specific_origin_wins_in_any_order() {
         let own = "Example::Rack";
-        let all = [ec2::ORIGIN, ecs::ORIGIN, eks::ORIGIN, beanstalk::ORIGIN, own];
+        let all = [origin::EC2, origin::ECS, origin::EKS, origin::ELASTIC_BEANSTALK, own];
         for (low, lower) in all.iter().enumerate() {
             for higher in &all[low..] {
                 for pair in [[lower, higher], [higher, lower]] {
                     let results = pair.map(|origin| Detected::new(*origin, "block"));
-                    assert_eq!(Environment::of(&results, true).origin(), Some(*higher), "{pair:?}");
+                    assert_eq!(Platform::of(&results, true).origin(), Some(*higher), "{pair:?}");
                 }
             }
         }
@@ -242,30 +242,30 @@ mod tests {
             Detected::new("Example::Other", "b"),
             Detected::default().log_group("logs", None),
         ];
-        assert_eq!(Environment::of(&two, true).origin(), Some("Example::Other"), "the last one of equal rank");
-        assert_eq!(Environment::of(&two[2..], true).origin(), None);
+        assert_eq!(Platform::of(&two, true).origin(), Some("Example::Other"), "the last one of equal rank");
+        assert_eq!(Platform::of(&two[2..], true).origin(), None);
     }
 
     #[test]
     fn blocks_are_in_the_order_of_plugins_and_log_groups_are_last() {
         let results = [
-            Detected::new(ec2::ORIGIN, "ec2")
+            Detected::new(origin::EC2, "ec2")
                 .field("instance_id", "i-1")
                 .field("ami_id", &None::<&str>)
                 .log_group("a", None),
-            Detected::new(ecs::ORIGIN, "ecs").field("container", "old"),
+            Detected::new(origin::ECS, "ecs").field("container", "old"),
             Detected::new("Example::\"Rack", "rack").field("unit", &7).log_group("b\n", Some("arn:b".to_owned())),
-            Detected::new(ecs::ORIGIN, "ecs").field("container", "new").log_group("a", None).log_group("", None),
-            Detected::new(eks::ORIGIN, "eks"),
+            Detected::new(origin::ECS, "ecs").field("container", "new").log_group("a", None).log_group("", None),
+            Detected::new(origin::EKS, "eks"),
         ];
         let (origin, blocks) = (
             r#","origin":"Example::\"Rack""#,
             r#","ec2":{"instance_id":"i-1"},"rack":{"unit":7},"ecs":{"container":"new"}"#,
         );
         let logs = r#","cloudwatch_logs":[{"log_group":"a"},{"log_group":"b\n","arn":"arn:b"}]"#;
-        assert_eq!(text(&Environment::of(&results, true)), format!("{origin}{blocks}{logs}"));
-        assert_eq!(text(&Environment::of(&results, false)), format!("{origin}{blocks}"));
-        assert_eq!(text(&Environment::of(&[Detected::default()], true)), "");
+        assert_eq!(text(&Platform::of(&results, true)), format!("{origin}{blocks}{logs}"));
+        assert_eq!(text(&Platform::of(&results, false)), format!("{origin}{blocks}"));
+        assert_eq!(text(&Platform::of(&[Detected::default()], true)), "");
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
             .field("n", &1)
             .field("n", &2)
             .field("n", &None::<u8>);
-        let members = text(&Environment::of(&[rack], true));
+        let members = text(&Platform::of(&[rack], true));
         let members: serde_json::Value = serde_json::from_str(&format!("{{{}}}", &members[1..])).unwrap();
         assert_eq!(members["the \"rack\""], serde_json::json!({"label \"a\"\\\n": "x", "n": 2}));
     }
@@ -291,6 +291,6 @@ mod tests {
         assert!(RESERVED.iter().all(|name| Detected::new("o", *name).check(MAX_BLOCKS).is_err()));
         let many = (0..1_000).fold(Detected::default(), |all, n| all.log_group(format!("group {n}"), None));
         assert_eq!(many.check(MAX_BLOCKS), Ok(()));
-        assert!(text(&Environment::of(&[many], true)).len() < MAX_LOG_GROUPS + 100);
+        assert!(text(&Platform::of(&[many], true)).len() < MAX_LOG_GROUPS + 100);
     }
 }

@@ -7,10 +7,8 @@ use serde_json::Value;
 
 use super::files::Files;
 use super::metadata::{Client, TIMEOUT};
-use super::{Detected, Plugin};
+use super::{Detected, Plugin, origin};
 use crate::env;
-
-pub(super) const ORIGIN: &str = "AWS::EC2::Instance";
 
 /// The address of the metadata service on every instance.
 const ENDPOINT: &str = "http://169.254.169.254";
@@ -127,7 +125,7 @@ impl Plugin for Ec2 {
         let Some(instance) = document["instanceId"].as_str() else {
             return Err("the identity document has no `instanceId`".into());
         };
-        let instance = Detected::new(ORIGIN, "ec2")
+        let instance = Detected::new(origin::EC2, "ec2")
             .field("instance_id", instance)
             .field("availability_zone", &document["availabilityZone"].as_str())
             .field("instance_size", &document["instanceType"].as_str())
@@ -160,7 +158,7 @@ mod tests {
     }
 
     fn instance() -> Detected {
-        Detected::new(ORIGIN, "ec2")
+        Detected::new(origin::EC2, "ec2")
             .field("instance_id", "i-07a1")
             .field("availability_zone", "eu-west-1b")
             .field("instance_size", "t3.micro")

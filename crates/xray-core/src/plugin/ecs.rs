@@ -7,10 +7,8 @@ use serde_json::Value;
 
 use super::files::Files;
 use super::metadata::{Client, TIMEOUT};
-use super::{Detected, Plugin};
+use super::{Detected, Plugin, origin};
 use crate::env;
-
-pub(super) const ORIGIN: &str = "AWS::ECS::Container";
 
 /// Detects an ECS container, on EC2 or Fargate: its host name, its id, its ARN, and the log group that the `awslogs`
 /// driver writes to.
@@ -98,7 +96,7 @@ impl Plugin for Ecs {
         let arn = metadata["ContainerARN"].as_str();
         // On Fargate the control group does not name the container. `DockerId` is its id there, despite the name.
         let id = self.files.container_id().or_else(|| metadata["DockerId"].as_str().map(str::to_owned));
-        let container = Detected::new(ORIGIN, "ecs")
+        let container = Detected::new(origin::ECS, "ecs")
             .field("container", &self.files.host_name())
             .field("container_id", &id)
             .field("container_arn", &arn);
@@ -153,7 +151,7 @@ mod tests {
     #[test]
     fn version_4_has_id_arn_and_log_group() {
         let endpoint = Endpoint::start(|_| Reply::ok(VERSION_4));
-        let container = Detected::new(ORIGIN, "ecs").field("container", "169254170002-2495160603");
+        let container = Detected::new(origin::ECS, "ecs").field("container", "169254170002-2495160603");
         let logs = "arn:aws:logs:eu-west-1:111122223333:log-group:/ecs/shop".to_owned();
         let group = "9:memory:/ecs/t/".to_owned() + &"0123456789abcdef".repeat(4);
         for (directory, id) in [
@@ -170,7 +168,7 @@ mod tests {
     #[test]
     fn version_3_has_only_the_id() {
         let endpoint = Endpoint::start(|_| Reply::ok(VERSION_3));
-        let want = Detected::new(ORIGIN, "ecs")
+        let want = Detected::new(origin::ECS, "ecs")
             .field("container", "169254170002-2495160603")
             .field("container_id", "43481a6c");
         assert_eq!(plugin(&endpoint.url("/v3/4348"), &directory()).detect().unwrap(), want);

@@ -4,10 +4,8 @@ use std::error::Error;
 use std::fmt;
 
 use super::files::Files;
-use super::{Detected, Plugin};
+use super::{Detected, Plugin, origin};
 use crate::env;
-
-pub(super) const ORIGIN: &str = "AWS::EKS::Container";
 
 /// The file that Kubernetes mounts into the containers of a pod.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -112,7 +110,7 @@ impl Plugin for Eks {
         let cluster = self.cluster.clone().or_else(|| self.own_cluster.clone());
         let cluster = cluster.or_else(|| self.cluster_from.as_ref().and_then(|read| read()));
         let cluster = cluster.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        let container = Detected::new(ORIGIN, "eks")
+        let container = Detected::new(origin::EKS, "eks")
             .field("cluster_name", &cluster)
             .field("pod", &self.pod.clone().or_else(|| self.files.host_name()))
             .field("container_id", &self.files.container_id());
@@ -151,7 +149,7 @@ mod tests {
     }
 
     fn container(cluster: Option<&str>, pod: &str) -> Detected {
-        let container = Detected::new(ORIGIN, "eks").field("cluster_name", &cluster).field("pod", pod);
+        let container = Detected::new(origin::EKS, "eks").field("cluster_name", &cluster).field("pod", pod);
         let container = container.field("container_id", &"ab".repeat(32));
         match cluster {
             Some(cluster) => container.log_group(format!("/aws/containerinsights/{cluster}/application"), None),

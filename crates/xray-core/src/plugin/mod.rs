@@ -42,6 +42,7 @@ mod eks;
 mod endpoint;
 mod files;
 mod metadata;
+mod origin;
 
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
@@ -50,7 +51,7 @@ use std::thread;
 pub use self::beanstalk::ElasticBeanstalk;
 pub use self::detected::Detected;
 use self::detected::MAX_BLOCKS;
-pub(crate) use self::detected::{Environment, write_log_groups};
+pub(crate) use self::detected::{Platform, write_log_groups};
 pub use self::ec2::Ec2;
 pub use self::ecs::Ecs;
 pub use self::eks::Eks;
@@ -123,7 +124,7 @@ pub trait Plugin: Send + Sync + 'static {
 /// plugins are left out.
 pub(crate) fn start(
     plugins: Vec<Box<dyn Plugin>>,
-    found: Arc<OnceLock<Environment>>,
+    found: Arc<OnceLock<Platform>>,
     log_groups: bool,
     diagnostics: Diagnostics,
 ) {
@@ -137,10 +138,10 @@ pub(crate) fn start(
         if results.is_empty() {
             return diagnostics.debug(Cause::Plugin, format_args!("plugins have finished: nothing was detected"));
         }
-        let environment = Environment::of(&results, log_groups);
-        let origin = environment.origin().unwrap_or("none").to_owned();
+        let platform = Platform::of(&results, log_groups);
+        let origin = platform.origin().unwrap_or("none").to_owned();
         // This thread is the only one that sets it.
-        let _ = found.set(environment);
+        let _ = found.set(platform);
         diagnostics.debug(Cause::Plugin, format_args!("plugins have finished: the origin is {origin}"));
     };
     if let Err(error) = thread::Builder::new().name("xray-plugins".to_owned()).spawn(work) {

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Inner, Recorder};
-use crate::context::ContextMissing;
-use crate::diagnostics::{Cause, Diagnostic, Diagnostics, Level, Logger, Stderr};
+use crate::diagnostics::{Cause, Diagnostic, Diagnostics, Level, Logger};
 use crate::emit::{BackgroundEmitter, DaemonAddress, Emitter, EmitterContext, InlineEmitter};
 use crate::env::Environment;
 use crate::id::IdSource;
+use crate::missing::ContextMissing;
+use crate::pipeline::Pipeline;
 use crate::plugin::{self, Plugin};
 use crate::sampling::{Central, ParseRulesError, Rules, Sampler, SamplerContext};
 use crate::service_info::ServiceInfo;
@@ -218,7 +219,7 @@ impl RecorderBuilder {
 
     pub(super) fn build_valid(self) -> Recorder {
         let environment = self.environment.unwrap_or_else(Environment::read);
-        let diagnostics = Diagnostics::new(self.logger, Stderr::new(&environment, self.level));
+        let diagnostics = Diagnostics::new(self.logger, environment.stderr(self.level));
         let daemon = environment.daemon.unwrap_or(self.daemon);
         let context_missing = environment.context_missing.unwrap_or(self.context_missing);
         if !environment.problems.is_empty() {
@@ -244,7 +245,7 @@ impl RecorderBuilder {
         let log_group = environment.log_group.as_deref();
         let service_info = ServiceInfo::new(self.service.as_deref(), self.service_version.as_deref(), log_group);
         if enabled && !environment.lambda && !self.plugins.is_empty() {
-            plugin::start(self.plugins, service_info.environment().clone(), log_group.is_none(), diagnostics.clone());
+            plugin::start(self.plugins, service_info.platform().clone(), log_group.is_none(), diagnostics.clone());
         }
         let sampler = self.sampler.unwrap_or_else(|| {
             let local = Rules::default().with_clock(self.clock.clone());
@@ -262,19 +263,21 @@ impl RecorderBuilder {
         let default_threshold = if environment.lambda { 0 } else { STREAMING_THRESHOLD };
         Recorder(Arc::new(Inner {
             enabled,
-            service_info,
             tracing_name: environment.tracing_name,
-            propagation: self.propagation,
-            threshold: self.threshold.unwrap_or(default_threshold),
             context_missing,
-            backtraces: self.backtraces,
-            collect_sql: environment.collect_sql,
             sampler,
-            emitter,
-            clock: self.clock,
-            ids: self.ids,
-            diagnostics,
-            counters,
+            pipeline: Arc::new(Pipeline {
+                service_info,
+                propagation: self.propagation,
+                streaming_threshold: self.threshold.unwrap_or(default_threshold),
+                captures_backtraces: self.backtraces,
+                collects_sql: environment.collect_sql,
+                emitter,
+                clock: self.clock,
+                ids: self.ids,
+                diagnostics,
+                counters,
+            }),
         }))
     }
 }

@@ -112,6 +112,9 @@ mod tests {
     fn messages_lose_their_secrets() {
         for (text, want) in [
             ("for url (http://u:s3cret@h/p?q=s3cret)", "for url (http://h/p)"),
+            ("dial app:s3cret:/x@tcp(db:3306)/shop: refused", "dial tcp(db:3306)/shop: refused"),
+            ("(scott/s3cret:/x@//db:1521/orcl)", "(//db:1521/orcl)"),
+            ("scott/s3cret://x@db:1521/orcl", "db:1521/orcl"),
             ("GET http://h/p?a=b HTTP/1.1; see http://h2/?token=s3cret", "GET http://h/p HTTP/1.1; see http://h2/"),
             ("http://h/p?name=John s&token=s3cret", "http://h/p s&token=***"),
             (

@@ -92,6 +92,9 @@ fn push_word(shown: &mut String, word: &str) {
     if !word.contains(['?', '@', '#']) {
         return shown.push_str(word);
     }
+    if is_connection_string(word.trim_start_matches(OPENING)) {
+        return push_bare(shown, word);
+    }
     let mut from = 0;
     for _ in 0..MAX_URLS {
         let Some(found) = find_url(&word[from..]) else {
@@ -144,22 +147,39 @@ fn push_bare(shown: &mut String, word: &str) {
     }
 }
 
+/// Whether a word is `user:password@tcp(host)/db` or `user/password@host`. Its password may look like the beginning of a
+/// URL.
+fn is_connection_string(word: &str) -> bool {
+    let Some(at) = word.rfind('@') else { return false };
+    let (user, host) = (&word[..at], &word[at + 1..]);
+    match user.find([':', '/']) {
+        None | Some(0) => false,
+        Some(end) if user[end..].starts_with('/') => is_oracle(host),
+        Some(end) => {
+            let protocol = host.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(host.len());
+            protocol > 0 && host[protocol..].starts_with('(') && !user[end + 1..].starts_with(['/', '\\'])
+        }
+    }
+}
+
+/// Whether a host is written as in Oracle's connection strings: `//host`, `(DESCRIPTION=…)`, `host:1521/service`.
+fn is_oracle(host: &str) -> bool {
+    let address = host.trim_start_matches('/');
+    let port = address.split_once(':').map(|(_, rest)| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    host.starts_with("//") || host.starts_with('(') || port.is_some_and(|rest| rest.starts_with(['/', ':']))
+}
+
 /// Returns a word without the credentials of connection strings that are not URLs: `user:password@tcp(host)/db`,
 /// `user/password@//host`.
 fn without_credentials(word: &str) -> &str {
     let Some(at) = word.rfind('@') else { return word };
     let (user, host) = (&word[..at], &word[at + 1..]);
-    let is_oracle = || {
-        let address = host.trim_start_matches('/');
-        let port = address.split_once(':').map(|(_, rest)| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
-        host.starts_with("//") || host.starts_with('(') || port.is_some_and(|rest| rest.starts_with(['/', ':']))
-    };
     match user.split_once([':', '/']) {
         // This is a drive on Windows.
         Some((name, secret)) if name.len() == 1 && secret.starts_with('\\') => word,
         Some((name, secret)) if is_mail(name, secret, host) => word,
         Some((name, secret)) if !name.is_empty() && !secret.is_empty() => {
-            if user[name.len()..].starts_with(':') || is_oracle() { host } else { word }
+            if user[name.len()..].starts_with(':') || is_oracle(host) { host } else { word }
         }
         _ => word,
     }

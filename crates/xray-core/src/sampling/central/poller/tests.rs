@@ -622,7 +622,8 @@ fn boosts(calls: &[Call]) -> Vec<Value> {
 
 /// Serves requests through a recorder; each gets a status or is dropped.
 fn serve(recorder: &crate::Recorder, target: &str, header: Option<&str>, statuses: &[Option<u16>]) {
-    use crate::http::{BodyLength, HttpResponse, ServerOptions, ServerRequest, ServerRequestInfo};
+    use crate::adapter::{BodyLength, ServerOptions, ServerRequest, ServerRequestInfo};
+    use crate::http::HttpResponse;
     for status in statuses {
         let request = ServerRequestInfo { method: "GET", target, trace_header: header, ..ServerRequestInfo::default() };
         let mut incoming = ServerRequest::begin(recorder, &ServerOptions::new("shop"), &request);

@@ -11,18 +11,17 @@ use std::time::{Duration, Instant};
 pub use builder::{ConfigError, RecorderBuilder};
 pub use flush::FlushedFuture;
 
-use crate::context::{ContextMissing, MissingContext};
 use crate::diagnostics::{Cause, Diagnostics, Level};
-use crate::document::{Document, HEADER, MAX_DOCUMENT};
-use crate::emit::{Emitter, Flushed, MemoryEmitter};
+use crate::emit::{Flushed, MemoryEmitter};
 use crate::entity::{Facade, Handle, Kind, Node, NonRecording, Segment, SegmentStart};
 use crate::env::Environment;
 use crate::header::{SamplingFlag, TraceHeader};
-use crate::id::{IdSource, TraceId};
+use crate::id::TraceId;
+use crate::missing::{ContextMissing, MissingContext};
 use crate::naming::repair_name;
+use crate::pipeline::Pipeline;
 use crate::sampling::{Decision, Explanation, Outcome, Sampler, SamplingRequest, Watch};
-use crate::service_info::ServiceInfo;
-use crate::stats::{Counters, Stats};
+use crate::stats::Stats;
 use crate::testing::Traces;
 use crate::time::{Anchor, Clock};
 use crate::user_code;
@@ -80,19 +79,11 @@ pub struct Recorder(Arc<Inner>);
 
 struct Inner {
     enabled: bool,
-    service_info: ServiceInfo,
     tracing_name: Option<String>,
-    propagation: Propagation,
-    threshold: usize,
     context_missing: ContextMissing,
-    backtraces: bool,
-    collect_sql: bool,
     sampler: Arc<dyn Sampler>,
-    emitter: Arc<dyn Emitter>,
-    clock: Clock,
-    ids: IdSource,
-    diagnostics: Diagnostics,
-    counters: Arc<Counters>,
+    /// Everything that outlives the beginning of a trace.
+    pipeline: Arc<Pipeline>,
 }
 
 /// What stands in while there is no recorder: the environment alone, read once. Asking for it makes no recorder, so that
@@ -110,7 +101,7 @@ impl Unclaimed {
             let environment = Environment::read();
             let context_missing = environment.context_missing.clone().unwrap_or_default();
             Unclaimed {
-                diagnostics: Diagnostics::by_environment(&environment),
+                diagnostics: Diagnostics::new(None, environment.stderr(None)),
                 context_missing: (!environment.disabled).then_some(context_missing),
             }
         })
@@ -254,8 +245,8 @@ impl Recorder {
         if !self.0.enabled {
             return (Segment::begun(Handle::Noop), None);
         }
-        let cleaned = repair_name(request.service, self.counters(), self.diagnostics());
-        let service_type = request.service_type.or_else(|| self.0.service_info.origin());
+        let cleaned = repair_name(request.service, &self.pipeline().counters, self.diagnostics());
+        let service_type = request.service_type.or_else(|| self.pipeline().service_info.origin());
         let request = SamplingRequest { service: &cleaned, service_type, ..*request };
         let (mut decision, explanation) = match header.sampled() {
             Some(SamplingFlag::Sampled) => (Decision::sampled(), None),
@@ -294,7 +285,8 @@ impl Recorder {
                 }
             }
             (Some(trace_id), None, None) => Handle::NonRecording(
-                NonRecording::passing_through(self, trace_id, header.carried(), header.received()).serving_invocation(),
+                NonRecording::passing_through(self.pipeline(), trace_id, header.carried(), header.received())
+                    .serving_invocation(),
             ),
             (None, None, None) if header.root().is_none() => {
                 self.0.context_missing.apply_in_call(&MissingContext::in_invocation(), self.diagnostics());
@@ -316,19 +308,19 @@ impl Recorder {
         let (carried, received) = (header.carried(), header.received());
         if !decision.is_sampled() {
             return Handle::NonRecording(match header.trace_id() {
-                Some(trace_id) => NonRecording::new(self, trace_id, carried, received),
-                None => NonRecording::without_timestamp(self, carried, received),
+                Some(trace_id) => NonRecording::new(self.pipeline(), trace_id, carried, received),
+                None => NonRecording::without_timestamp(self.pipeline(), carried, received),
             });
         }
         let anchor = Anchor::new(self.clock());
-        self.ids().reseed(anchor.entropy());
+        self.pipeline().ids.reseed(anchor.entropy());
         let (trace_id, parent) = match header.trace_id() {
             Some(trace_id) => (trace_id, header.parent()),
             // A parent without its trace cannot be found.
-            None => (self.ids().trace_id(anchor.start()), None),
+            None => (self.pipeline().ids.trace_id(anchor.start()), None),
         };
         let beginning = SegmentStart { kind, name, trace_id, parent, carried, received, anchor, decision };
-        Handle::Recorded(Node::begin(self, beginning))
+        Handle::Recorded(Node::begin(self.pipeline(), beginning))
     }
 
     /// Decides, and explains it when someone wants to know.
@@ -380,7 +372,7 @@ impl Recorder {
         if !self.0.enabled {
             return Explanation::new(Outcome::NotSampled);
         }
-        let service_type = request.service_type.or_else(|| self.0.service_info.origin());
+        let service_type = request.service_type.or_else(|| self.pipeline().service_info.origin());
         self.explanation(&SamplingRequest { service_type, ..*request })
     }
 
@@ -388,38 +380,12 @@ impl Recorder {
         user_code::call(|| self.0.sampler.explain(request)).unwrap_or(Explanation::UNKNOWN)
     }
 
-    /// Hands a finished document to the emitter.
-    pub(crate) fn emit(&self, document: Document) {
-        #[cfg(feature = "planted-secrets")]
-        crate::redact::end_on_planted_secret(document.json());
-        let size = document.datagram().len();
-        if size > HEADER.len() + MAX_DOCUMENT {
-            self.counters().dropped_oversize.add(1);
-            let content = document.content();
-            let message = format_args!("dropped {content}: it does not fit into a datagram");
-            return self.diagnostics().error(Cause::Oversize, message);
-        }
-        self.diagnostics().debug(Cause::Document, format_args!("sending {}", document.content()));
-        self.call_emitter(|emitter| emitter.emit(document));
-    }
-
-    /// Calls the emitter, which may be the user's code and must not fail the caller, least of all one that drops its
-    /// last handle during a panic.
-    fn call_emitter<T>(&self, call: impl FnOnce(&dyn Emitter) -> T) -> Option<T> {
-        let called = user_code::call(|| call(&*self.0.emitter));
-        if called.is_none() {
-            self.diagnostics()
-                .error(Cause::EmitterPanicked, format_args!("the emitter panicked: documents may be lost"));
-        }
-        called
-    }
-
     /// Waits until all documents that are finished now have been handed to the kernel, `timeout` at most.
     ///
     /// It blocks the thread, but no runtime: the documents leave by a thread of their own. Async code awaits
     /// [`flushed`](Recorder::flushed) instead.
     pub fn flush(&self, timeout: Duration) -> Flushed {
-        self.call_emitter(|emitter| emitter.flush(timeout)).unwrap_or(Flushed::TimedOut { left: 0 })
+        self.pipeline().call_emitter(|emitter| emitter.flush(timeout)).unwrap_or(Flushed::TimedOut { left: 0 })
     }
 
     /// As [`flush`](Recorder::flush), and reports what is left.
@@ -436,13 +402,13 @@ impl Recorder {
     /// Is ready when all documents that are finished now have been handed to the kernel.
     pub fn flushed(&self) -> FlushedFuture {
         let (future, then) = FlushedFuture::new();
-        self.call_emitter(|emitter| emitter.when_flushed(then));
+        self.pipeline().call_emitter(|emitter| emitter.when_flushed(then));
         future
     }
 
     /// What became of everything so far.
     pub fn stats(&self) -> Stats {
-        self.counters().snapshot()
+        self.pipeline().counters.snapshot()
     }
 
     /// Whether the recorder records at all. The environment can turn it off.
@@ -455,39 +421,19 @@ impl Recorder {
     }
 
     pub(crate) fn propagation(&self) -> Propagation {
-        self.0.propagation
-    }
-
-    pub(crate) fn service_info(&self) -> &ServiceInfo {
-        &self.0.service_info
-    }
-
-    pub(crate) fn streaming_threshold(&self) -> usize {
-        self.0.threshold
-    }
-
-    pub(crate) fn captures_backtraces(&self) -> bool {
-        self.0.backtraces
-    }
-
-    pub(crate) fn collects_sql(&self) -> bool {
-        self.0.collect_sql
+        self.pipeline().propagation
     }
 
     pub(crate) fn clock(&self) -> &Clock {
-        &self.0.clock
-    }
-
-    pub(crate) fn ids(&self) -> &IdSource {
-        &self.0.ids
+        &self.pipeline().clock
     }
 
     pub(crate) fn diagnostics(&self) -> &Diagnostics {
-        &self.0.diagnostics
+        &self.pipeline().diagnostics
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.0.counters
+    fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.0.pipeline
     }
 }
 
@@ -495,7 +441,7 @@ impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder")
             .field("enabled", &self.0.enabled)
-            .field("streaming_threshold", &self.0.threshold)
+            .field("streaming_threshold", &self.pipeline().streaming_threshold)
             .field("context_missing", &self.0.context_missing)
             .field("stats", &self.stats())
             .finish_non_exhaustive()

@@ -8,13 +8,14 @@ use crate::cause::{Exception, panic_exception};
 use crate::context::peek;
 use crate::entity::{Handle, Segment};
 use crate::header::{SamplingFlag, TraceHeader};
-use crate::naming::Naming;
+use crate::http::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, parse_ip};
 use crate::recorder::Recorder;
 use crate::sampling::{SamplingRequest, Watched};
+use crate::url::without_user;
 use crate::w3c::{Propagation, TraceParent};
 
 use super::transfer::Transfer;
-use super::{HttpRequest, HttpResponse, Scheme, flags_of_grpc_status, flags_of_status, parse_ip, without_user};
+use super::{Naming, Scheme};
 
 /// What an adapter knows of a request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +52,11 @@ pub struct ServerRequestInfo<'a> {
 }
 
 impl<'a> ServerRequestInfo<'a> {
+    /// The host that the client asked for, without user info.
+    fn asked_host(&self) -> Option<&'a str> {
+        self.host.map(without_user).filter(|host| !host.is_empty())
+    }
+
     /// The header that counts: X-Ray's, or the W3C's where that is preferred or the only one with a trace.
     fn header(&self, propagation: Propagation) -> TraceHeader<'a> {
         let xray = self.trace_header.map(TraceHeader::parse).unwrap_or_default();
@@ -113,6 +119,12 @@ impl ServerOptions {
     /// Whether each response carries `X-Amzn-Trace-Id` (default: only when the caller asked by `Sampled=?`).
     pub fn set_respond_always(&mut self, always: bool) {
         self.always_respond = always;
+    }
+
+    /// The name of the segment of a request to `host`.
+    fn name<'a>(&'a self, recorder: &'a Recorder, host: Option<&'a str>) -> &'a str {
+        self.naming.check(recorder.diagnostics());
+        self.naming.resolve(host, recorder.tracing_name())
     }
 }
 
@@ -190,9 +202,7 @@ impl ServerRequest {
         options: &ServerOptions,
         request: &ServerRequestInfo<'_>,
     ) -> ServerRequest {
-        let host = request.host.map(without_user).filter(|host| !host.is_empty());
-        options.naming.check(recorder.diagnostics());
-        let name = options.naming.resolve(host, recorder.tracing_name());
+        let name = options.name(recorder, request.asked_host());
         let segment = Segment::begun(parent.begin_request(name, request.trace_header, request.traceparent));
         let respond = request.header(recorder.propagation()).sampled() == Some(SamplingFlag::Requested);
         ServerRequest::new(segment, options, request, respond, None)
@@ -200,9 +210,8 @@ impl ServerRequest {
 
     fn begin_segment(recorder: &Recorder, options: &ServerOptions, request: &ServerRequestInfo<'_>) -> ServerRequest {
         let header = request.header(recorder.propagation());
-        let host = request.host.map(without_user).filter(|host| !host.is_empty());
-        options.naming.check(recorder.diagnostics());
-        let name = options.naming.resolve(host, recorder.tracing_name());
+        let host = request.asked_host();
+        let name = options.name(recorder, host);
         let sampling = SamplingRequest {
             host,
             method: Some(request.method).filter(|method| !method.is_empty()),
@@ -454,7 +463,8 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
-    use crate::http::{ClientOptions, ClientRequest, ClientRequestInfo, HttpResponse};
+    use crate::adapter::{ClientOptions, ClientRequest, ClientRequestInfo};
+    use crate::http::HttpResponse;
 
     /// What a request by `method` records once `answer` has said its part and it is dropped.
     fn recorded(method: &'static str, answer: impl FnOnce(&mut ServerRequest)) -> serde_json::Value {

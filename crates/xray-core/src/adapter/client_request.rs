@@ -10,12 +10,13 @@ use crate::cause::{Exception, error_chain, is_time_limit, panic_exception};
 use crate::context::{current_for_call, try_current};
 use crate::entity::{Entity, Namespace, Subsegment};
 use crate::header::{SamplingFlag, TRACE_HEADER, TraceHeader};
+use crate::http::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status};
 use crate::id::TraceId;
 use crate::url::without_user;
 use crate::w3c::{TRACEPARENT, TRACESTATE, TraceParent};
 
+use super::BodyLength;
 use super::transfer::Transfer;
-use super::{BodyLength, HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status};
 
 /// The name of a call that has no host.
 const UNKNOWN: &str = "unknown";
@@ -432,7 +433,7 @@ fn is_refused(error: &(dyn Error + 'static)) -> bool {
 /// use std::io;
 ///
 /// let timeout = io::Error::new(io::ErrorKind::TimedOut, "no data for 30 s");
-/// let exception = xray_core::http::body_failure(&timeout);
+/// let exception = xray_core::adapter::body_failure(&timeout);
 /// assert_eq!(exception.message(), "no data for 30 s");
 /// ```
 pub fn body_failure(error: &(dyn Error + 'static)) -> Exception {
@@ -443,8 +444,8 @@ pub fn body_failure(error: &(dyn Error + 'static)) -> Exception {
 mod tests {
     use serde_json::json;
 
+    use crate::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
     use crate::emit::MemoryEmitter;
-    use crate::http::{ServerOptions, ServerRequest, ServerRequestInfo};
     use crate::recorder::Recorder;
     use crate::sampling::{Always, Never, TailSampler};
     use crate::w3c::Propagation;

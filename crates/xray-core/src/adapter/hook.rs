@@ -1,3 +1,5 @@
+//! Functions that the application gives to an adapter.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -6,7 +8,7 @@ use crate::user_code;
 /// What an adapter asks the application about a request: a function of the application's, which must not fail it.
 ///
 /// ```
-/// use xray_core::http::Hook;
+/// use xray_core::adapter::Hook;
 ///
 /// let is_health_check = Hook::new(|path: &&str| path.starts_with("/health"));
 /// assert_eq!(is_health_check.call(&"/health/db"), Some(true));
