@@ -1,12 +1,12 @@
-//! The flags of an entity.
+//! The flags of an entity: error, fault, throttle.
 
-/// A problem that the response shows as a flag.
+/// A kind of failure. X-Ray colors entities by their flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flag {
-    /// The caller's fault: HTTP 4xx.
+    /// The caller caused the failure: HTTP 4xx.
     Error,
-    /// This side's fault: HTTP 5xx, an exception, a panic.
+    /// This side failed: HTTP 5xx, an exception, a panic.
     Fault,
     /// The caller must slow down: HTTP 429.
     Throttle,

@@ -1,10 +1,11 @@
 //! AWS X-Ray for Rust: the core, for any framework.
 //!
-//! A service begins a *segment* for each request and *subsegments* for its parts and its calls to others; when
-//! the segment closes, it is sent to the X-Ray daemon as a JSON document in a UDP datagram. Adapters do that
-//! for a framework: `xray-axum`, `xray-actix`, `xray-lambda` for what is asked of a service, `xray-reqwest`,
-//! `xray-aws-sdk` for what it asks of others. This crate is what they share, and what an
-//! application records by.
+//! A service begins a *segment* for each request, and *subsegments* for parts of the work and for calls to other services.
+//! When the segment closes, the SDK sends it to the X-Ray daemon as a JSON document in a UDP datagram.
+//!
+//! Adapters do this for a framework: `xray-axum`, `xray-tower`, `xray-actix` and `xray-lambda` for requests that a service
+//! receives, `xray-reqwest` and `xray-aws-sdk` for requests that it makes. Adapters are built on this crate, and
+//! applications use it to annotate, to capture functions and to configure the recorder.
 //!
 //! ```
 //! # fn load(id: u64) -> Result<String, std::num::ParseIntError> { Ok(id.to_string()) }
@@ -27,37 +28,37 @@
 //!
 //! # The model in five words
 //!
-//! A [`Recorder`] *begins* a [`Segment`]; entities begin [`Subsegment`]s; *entering* makes one current; *closing*
-//! it, or dropping its last handle, finishes it. Handles are always safe to call: not sampled, disabled or
-//! closed, they do nothing.
+//! A [`Recorder`] *begins* a [`Segment`]; entities begin [`Subsegment`]s; *entering* an entity makes it current; *closing*
+//! it, or dropping its last handle, finishes it. Handles are always safe to call: if the trace is not sampled, the SDK is
+//! disabled or the entity is closed, calls do nothing.
 //!
 //! # Where things are
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | the root | recorder, entities, the capture functions, ids and header |
-//! | [`context`] | the current entity: guards, futures, what happens without one |
-//! | [`sampling`] | which requests are recorded: rules, or a sampler of your own |
+//! | [`context`] | the current entity: guards and futures that set it, what happens without one |
+//! | [`sampling`] | which requests are recorded: rules, or your own sampler |
 //! | [`http`] | the `http` block of an entity |
 //! | [`adapter`] | what adapters of servers and clients drive |
-//! | [`plugin`] | what the service runs on: EC2, ECS, EKS, Elastic Beanstalk |
-//! | [`emit`] | where documents go |
-//! | [`document`], [`diagnostics`], [`stats`], [`time`] | what is sent, what the SDK says, what it counts, its clock |
-//! | [`testing`] | your own tests of what is traced |
+//! | [`plugin`] | the platform that the service runs on: EC2, ECS, EKS, Elastic Beanstalk |
+//! | [`emit`] | where documents are sent |
+//! | [`document`], [`diagnostics`], [`stats`], [`time`] | sent documents, the SDK's log, its counters, its clock |
+//! | [`testing`] | recorded traces in your own tests |
 //!
 //! # Environment
 //!
-//! Read when a recorder is built; it wins over what is said in code.
+//! [`RecorderBuilder::build`] reads these variables. They override settings in code.
 //!
-//! | variable | what it does |
+//! | variable | what it sets |
 //! |---|---|
-//! | `AWS_XRAY_DAEMON_ADDRESS` | where the daemon listens: `host:port`, or `tcp:host:port udp:host:port` |
-//! | `AWS_XRAY_TRACING_NAME` | the name of segments, in the place of the layer's |
+//! | `AWS_XRAY_DAEMON_ADDRESS` | the daemon's address: `host:port`, or `tcp:host:port udp:host:port` |
+//! | `AWS_XRAY_TRACING_NAME` | the name of segments, instead of the layer's |
 //! | `AWS_XRAY_CONTEXT_MISSING` | `LOG_ERROR` (default), `RUNTIME_ERROR`, `IGNORE_ERROR` |
-//! | `AWS_XRAY_SDK_ENABLED`, `AWS_XRAY_SDK_DISABLED` | `false`, `true`: turns the SDK off |
-//! | `AWS_XRAY_DEBUG_MODE`, `AWS_XRAY_LOG_LEVEL` | the least level that the SDK prints, or passes to `on_diagnostic`: `debug`, `info`, `warn`, `error`, `silent` |
-//! | `AWS_XRAY_COLLECT_SQL_QUERIES` | records the text of queries, literals replaced |
-//! | `AWS_LOG_GROUP` | the group of CloudWatch logs that segments refer to, in the place of those that plugins find |
+//! | `AWS_XRAY_SDK_ENABLED`, `AWS_XRAY_SDK_DISABLED` | `false` and `true` turn the SDK off |
+//! | `AWS_XRAY_DEBUG_MODE`, `AWS_XRAY_LOG_LEVEL` | the lowest level that the SDK prints, or passes to `on_diagnostic`: `debug`, `info`, `warn`, `error`, `silent` |
+//! | `AWS_XRAY_COLLECT_SQL_QUERIES` | records the text of queries, with literals replaced |
+//! | `AWS_LOG_GROUP` | the CloudWatch log group that segments refer to, instead of those that plugins find |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -117,7 +118,7 @@ pub use to_exception::ToException;
 #[doc(hidden)]
 pub use to_exception::form;
 pub use w3c::{Propagation, TRACEPARENT, TRACESTATE, TraceParent};
-/// What metadata is serialised with: for crates that need no other use of serde.
+/// The serde versions that serialize metadata, for crates that need no other use of serde.
 pub use {serde, serde_json};
 
 /// Compiles the example of the README.

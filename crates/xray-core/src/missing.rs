@@ -1,4 +1,4 @@
-//! What happens when the current entity is asked for and there is none.
+//! The context-missing strategy: what happens when code needs a current entity and there is none.
 
 use std::fmt;
 use std::panic::Location;
@@ -8,25 +8,38 @@ use std::sync::Arc;
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::user_code;
 
-/// What to do when code asks for the current entity outside any traced request.
+/// What to do when code needs the current entity outside any traced request.
 ///
-/// Whatever is chosen, calls that carry a trace (HTTP, AWS, SQL) always go out, and nothing is recorded.
-/// `AWS_XRAY_CONTEXT_MISSING` overrides the choice made in code.
+/// With every strategy, instrumented calls (HTTP, AWS, SQL) are made, and nothing is recorded. The variable
+/// `AWS_XRAY_CONTEXT_MISSING` overrides the strategy set in code.
+///
+/// ```
+/// use std::sync::Arc;
+/// use xray_core::{ContextMissing, Recorder};
+///
+/// // In tests: fail where the context is lost.
+/// let strict = Recorder::builder().context_missing(ContextMissing::Panic).build()?;
+/// // In production: count.
+/// let counting = ContextMissing::Call(Arc::new(|missing| eprintln!("{missing}")));
+/// let recorder = Recorder::builder().context_missing(counting).build()?;
+/// # Ok::<(), xray_core::ConfigError>(())
+/// ```
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum ContextMissing {
-    /// Log an error, at most one in ten seconds (`LOG_ERROR`, the default).
+    /// Logs an error, at most once every ten seconds (`LOG_ERROR`, the default).
     #[default]
     Log,
-    /// Panic in the code that asked, at its line (`RUNTIME_ERROR`).
+    /// Panics at the line of the application that needed the entity (`RUNTIME_ERROR`). Instrumented calls log instead.
     Panic,
-    /// Do nothing (`IGNORE_ERROR`).
+    /// Does nothing (`IGNORE_ERROR`).
     Ignore,
-    /// Call this function.
+    /// Calls this function. If it panics, the SDK logs the missing context.
     Call(Arc<dyn Fn(&MissingContext<'_>) + Send + Sync>),
 }
 
-/// What a [`ContextMissing::Call`] function learns: what was asked for, where, and what mends it.
+/// A missing context, as a [`ContextMissing::Call`] function receives it. Its text names the operation, the line and
+/// the remedy.
 #[derive(Clone, Copy, Debug)]
 pub struct MissingContext<'a> {
     what: &'a str,
@@ -34,33 +47,33 @@ pub struct MissingContext<'a> {
     advice: &'static str,
 }
 
-/// Why code finds no current entity, and the way out.
+/// Why code finds no current entity, and the remedy.
 const CARRY: &str = "this code runs outside a traced request, or in a task or thread that does not have its context. \
                      Carry it there by `future.in_current()` or `in_current(|| ..)`";
 
 impl<'a> MissingContext<'a> {
-    /// Code asked at `location`.
+    /// For code at `location`.
     pub(crate) fn at(location: &'static Location<'static>, what: &'a str) -> MissingContext<'a> {
         MissingContext { what, location: Some(location), advice: CARRY }
     }
 
-    /// An instrumented call asked.
+    /// For an instrumented call.
     pub(crate) fn in_call(what: &'a str) -> MissingContext<'a> {
         MissingContext { what, location: None, advice: CARRY }
     }
 
-    /// A Lambda function was invoked without a trace.
+    /// For a Lambda function that is invoked without a trace.
     pub(crate) fn in_invocation() -> MissingContext<'a> {
         let advice = "it came without a trace header. Turn on active tracing of the function";
         MissingContext { what: "an invocation", location: None, advice }
     }
 
-    /// The operation that found no current entity: a subsegment's name, or what was to be recorded.
+    /// Returns the operation that found no current entity: the name of a subsegment, an annotation's key or a function.
     pub fn what(&self) -> &str {
         self.what
     }
 
-    /// The line of the application that asked. `None` for calls of instrumented clients.
+    /// Returns the line of the application. `None` for calls of instrumented clients.
     pub fn location(&self) -> Option<&'static Location<'static>> {
         self.location
     }
@@ -77,7 +90,7 @@ impl fmt::Display for MissingContext<'_> {
 }
 
 impl ContextMissing {
-    /// Does what was chosen.
+    /// Applies the strategy.
     #[track_caller]
     pub(crate) fn apply(&self, missing: &MissingContext<'_>, diagnostics: &Diagnostics) {
         match self {
@@ -88,7 +101,7 @@ impl ContextMissing {
         }
     }
 
-    /// Does what was chosen for a call that is made whatever happens: a panic is a log line.
+    /// Applies the strategy for an instrumented call, which must not fail: it logs instead of panicking.
     pub(crate) fn apply_in_call(&self, missing: &MissingContext<'_>, diagnostics: &Diagnostics) {
         match self {
             ContextMissing::Panic => ContextMissing::Log.apply(missing, diagnostics),
@@ -112,7 +125,7 @@ impl fmt::Debug for ContextMissing {
     }
 }
 
-/// The values of `AWS_XRAY_CONTEXT_MISSING`, in any case: `LOG_ERROR`, `RUNTIME_ERROR`, `IGNORE_ERROR`.
+/// Parses the values of `AWS_XRAY_CONTEXT_MISSING`, in any letter case: `LOG_ERROR`, `RUNTIME_ERROR`, `IGNORE_ERROR`.
 impl FromStr for ContextMissing {
     type Err = ParseContextMissingError;
 
@@ -126,7 +139,7 @@ impl FromStr for ContextMissing {
     }
 }
 
-/// The text names no context-missing strategy.
+/// The error of parsing a text that is not a context-missing strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseContextMissingError;
