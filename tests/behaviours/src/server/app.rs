@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, Stream, StreamExt};
-use xray_core::http::Scheme;
+use xray_core::adapter::Scheme;
 use xray_core::{Naming, Recorder};
 
 /// An application, and the options of the adapter in front of it.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
-use xray_core::http::Scheme;
+use xray_core::adapter::Scheme;
 use xray_core::sampling::{Decision, Never, Rate, Sampler, SamplingRequest};
 use xray_core::{Naming, Recorder, TraceParent};
 

@@ -1,6 +1,6 @@
 //! The scheme of recorded URLs on a server that knows that its connections are TLS.
 
-use xray_core::http::Scheme;
+use xray_core::adapter::Scheme;
 
 use super::App;
 use super::adapter::Adapter;
