@@ -132,7 +132,7 @@ fn each_document_that_is_held_back_or_dropped_is_logged_with_the_reason() {
     let lines_before_the_end = taken(&lines);
     let held = lines_before_the_end.last().unwrap();
     assert!(held.starts_with("document: holding back subsegment "), "{held}");
-    assert!(held.contains(&trace.to_string()) && held.ends_with(": until its segment closes"), "{held}");
+    assert!(held.contains(&trace.to_string()) && held.ends_with(" until its segment closes"), "{held}");
     segment.close();
     let dropped = format!("document: dropping trace {trace}: nothing in it failed, and it was not slow");
     assert_eq!(taken(&lines), [dropped]);

@@ -1,7 +1,11 @@
-//! The members of an open entity, as they are added.
+//! The members of an open entity, encoded as they are added.
 //!
-//! Values are encoded when they come and kept in one buffer, with a list of where each lies: most entities
-//! need one allocation for all they say. At the close the members are written in the order of documents.
+//! One buffer holds all encoded values, and [`Span`]s point into it, so that most entities need a single allocation. When
+//! the entity closes, its members are written in the order of documents.
+//!
+//! A new member that is encoded as one piece needs a variant of [`Member`], a setter and a line in
+//! [`write_segment`](Body::write_segment) or [`write_subsegment`](Body::write_subsegment). A new flag needs a field
+//! instead of the variant.
 
 use std::sync::Arc;
 
@@ -16,50 +20,75 @@ use crate::time::Timestamp;
 use super::failure::Cause;
 use super::value::{AnnotationValue, clean_key};
 
-/// Annotations of an entity that are kept: X-Ray indexes so many in a trace.
+/// The number of annotations that an entity keeps: X-Ray indexes this many per trace.
 const MAX_ANNOTATIONS: usize = 50;
 
-/// Bytes of all annotations that are kept: they are never trimmed, and must fit into a document alongside the
+/// The bytes of all annotations that an entity keeps: they are never trimmed, and must fit into a document alongside the
 /// members that always stay. Room for 50 texts of 1,000 letters.
 const MAX_ANNOTATED: usize = 52 * 1024;
 
-/// Metadata values of an entity that are kept.
+/// The number of metadata values that an entity keeps.
 const MAX_METADATA: usize = 1000;
 
-/// Bytes of all metadata that are kept, with their keys. A document has room for a quarter of that: when there is too
-/// much, the largest values are given up, and those are not always the last.
+/// The bytes of all metadata that an entity keeps, with their keys. A document has room for a quarter of that: if there is
+/// too much, the largest values are removed, which are not always the last ones.
 const MAX_METADATA_BYTES: usize = 256 * 1024;
 
-/// The namespace of what the SDK itself says, and what more of it is kept.
+/// The namespace of the SDK's own metadata, and the number and bytes of them that are kept in addition.
 const OWN_NAMESPACE: &str = "xray";
 const OWN_METADATA: (usize, usize) = (8, 2048);
 
-/// Precursors of an entity that are kept.
+/// The number of precursors that an entity keeps.
 const MAX_PRECURSORS: usize = 100;
 
-/// What kind of call a subsegment is.
+/// The kind of call that a subsegment records.
+///
+/// Set it with [`Subsegment::set_namespace`](crate::Subsegment::set_namespace). X-Ray draws the called service as a node of
+/// the service map, named by the subsegment.
+///
+/// ```
+/// # let (recorder, _traces) = xray_core::Recorder::in_memory();
+/// use xray_core::Namespace;
+///
+/// let segment = recorder.begin("shop");
+/// segment.subsegment("inventory.example.com").set_namespace(Namespace::Remote);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Namespace {
-    /// A call to an AWS service by an AWS SDK.
+    /// A call to an AWS service through an AWS SDK.
     Aws,
-    /// Any other call to another process: HTTP, SQL.
+    /// Any other call to another process, such as HTTP or SQL.
     Remote,
 }
 
-/// Namespace, key and value are encoded.
+/// The members that are kept encoded, each in one piece. Those of blocks are lists of members, each after a comma.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Member {
+    HttpRequest,
+    HttpResponse,
+    Sql,
+    Aws,
+    /// The last one: [`MEMBERS`] counts up to it.
+    User,
+}
+
+/// The number of [`Member`]s.
+const MEMBERS: usize = Member::User as usize + 1;
+
+/// One metadata value. Namespace, key and value are encoded.
 #[derive(Debug)]
 struct Metadata {
     namespace: Span,
     key: Span,
     value: Span,
-    /// Tells most keys apart without reading them.
+    /// Distinguishes most keys without reading them.
     mark: u64,
-    /// The first entry of the namespace.
+    /// The index of the first entry in the same namespace.
     group: usize,
 }
 
-/// See the module.
+/// The members of an open entity: see the [module](self).
 #[derive(Debug, Default)]
 pub(crate) struct Body {
     pub(super) text: Arena,
@@ -69,38 +98,38 @@ pub(crate) struct Body {
     metadata: Vec<Metadata>,
     /// Bytes of all metadata.
     metadata_bytes: usize,
-    // Of blocks, the members, each after a comma.
-    http_request: Span,
-    http_response: Span,
-    sql: Span,
-    aws: Span,
-    user: Span,
-    /// What few entities have, apart: bodies are made and dropped often.
+    /// By [`Member`].
+    members: [Span; MEMBERS],
+    /// What few entities have. Apart, because bodies are created and dropped often.
     rare: Option<Box<Rare>>,
     error: bool,
     fault: bool,
     throttle: bool,
     traced: bool,
     namespace: Option<Namespace>,
-    /// The central rule that had the segment recorded.
+    /// The central sampling rule because of which the segment is recorded.
     rule: Option<Arc<str>>,
 }
 
+/// The members that few entities have.
 #[derive(Debug, Default)]
 struct Rare {
     precursors: Vec<EntityId>,
     cause: Cause,
 }
 
-/// What became of an annotation.
+/// The outcome of adding an annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Annotated {
-    AsGiven,
+    Unchanged,
+    /// Its key had characters that X-Ray does not allow.
     Renamed,
+    /// The entity has no room.
     Dropped,
 }
 
 impl Body {
+    /// An empty body of a segment that `rule` sampled.
     pub(super) fn with_rule(rule: Option<Arc<str>>) -> Body {
         Body { rule, ..Body::default() }
     }
@@ -132,11 +161,11 @@ impl Body {
                 self.annotations.push((key, value));
             }
         }
-        if cleaned == key { Annotated::AsGiven } else { Annotated::Renamed }
+        if cleaned == key { Annotated::Unchanged } else { Annotated::Renamed }
     }
 
-    /// `json` is the encoded value. Returns whether it is kept: where bytes run out a marker is kept instead of the
-    /// value, and where that has no room nothing.
+    /// Adds the encoded value `json`. Returns whether it was kept. If there is no room for it, a marker is kept instead,
+    /// and if there is no room for that, nothing.
     pub(crate) fn metadata(&mut self, namespace: &str, key: &str, json: &[u8]) -> bool {
         let own = if namespace == OWN_NAMESPACE { OWN_METADATA } else { (0, 0) };
         let (most, most_bytes) = (MAX_METADATA + own.0, MAX_METADATA_BYTES + own.1);
@@ -177,7 +206,7 @@ impl Body {
         fits
     }
 
-    /// From the last bytes of both, where keys that are counted differ.
+    /// Computes the mark from the last bytes of both: numbered keys differ there.
     fn mark_of(&self, namespace: Span, key: Span) -> u64 {
         let [namespace, key] = [namespace, key].map(|span| {
             let text = self.text.get(span);
@@ -189,6 +218,7 @@ impl Body {
         namespace.rotate_left(29) ^ key
     }
 
+    /// Returns the cause, to add to it or to trim it.
     pub(super) fn cause(&mut self) -> &mut Cause {
         &mut self.rare.get_or_insert_default().cause
     }
@@ -202,23 +232,23 @@ impl Body {
     }
 
     pub(crate) fn set_user(&mut self, user: &str) {
-        self.set(|body| &mut body.user, |out| json::string(out, json::bounded(user, json::SHORT)));
+        self.set(Member::User, |out| json::string(out, json::bounded(user, json::SHORT)));
     }
 
     pub(crate) fn set_http_request(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.set(|body| &mut body.http_request, write);
+        self.set(Member::HttpRequest, write);
     }
 
     pub(crate) fn set_http_response(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.set(|body| &mut body.http_response, write);
+        self.set(Member::HttpResponse, write);
     }
 
     pub(crate) fn set_sql(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.set(|body| &mut body.sql, write);
+        self.set(Member::Sql, write);
     }
 
     pub(crate) fn set_aws(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.set(|body| &mut body.aws, write);
+        self.set(Member::Aws, write);
     }
 
     pub(crate) fn set_traced(&mut self, traced: bool) {
@@ -236,28 +266,32 @@ impl Body {
         }
     }
 
-    fn set(&mut self, field: impl Fn(&mut Body) -> &mut Span, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Sets a member to what `write` appends. Setting it again replaces it.
+    fn set(&mut self, member: Member, write: impl FnOnce(&mut Vec<u8>)) {
         let new = self.text.push_with(write);
-        let old = std::mem::replace(field(self), new);
+        let old = std::mem::replace(&mut self.members[member as usize], new);
         self.replaced(old);
     }
 
-    /// A value that is set again and again must not fill the memory with its old forms.
+    /// Returns the span of a member.
+    pub(super) fn member(&self, member: Member) -> Span {
+        self.members[member as usize]
+    }
+
+    /// Releases a replaced value, and compacts the buffer when old values take up most of it: a value that is set again
+    /// and again must not fill the memory.
     fn replaced(&mut self, old: Span) {
         self.text.release(old);
         if self.text.is_wasteful() {
-            // All fields by name: a span that is left out would point into what was moved.
+            // All fields by name, so that the compiler asks for a new one: a span that is not updated would point to
+            // bytes that have moved.
             let Body {
                 text,
                 annotations,
                 annotated: _,
                 metadata,
                 metadata_bytes: _,
-                http_request,
-                http_response,
-                sql,
-                aws,
-                user,
+                members,
                 rare: _,
                 error: _,
                 fault: _,
@@ -270,16 +304,16 @@ impl Body {
             let metadata = metadata
                 .iter_mut()
                 .flat_map(|Metadata { namespace, key, value, mark: _, group: _ }| [namespace, key, value]);
-            text.compact(annotations.chain(metadata).chain([http_request, http_response, sql, aws, user]));
+            text.compact(annotations.chain(metadata).chain(members));
         }
     }
 
-    /// The encoded size of each metadata value.
+    /// Returns the encoded size of each metadata value.
     pub(super) fn metadata_sizes(&self) -> impl Iterator<Item = usize> {
         self.metadata.iter().map(|entry| entry.value.len())
     }
 
-    /// Puts another encoded value in the place of one; returns its full key.
+    /// Replaces a metadata value by another encoded value. Returns its full key.
     pub(super) fn replace_metadata(&mut self, index: usize, json: &[u8]) -> String {
         self.metadata_bytes = self.metadata_bytes - self.metadata[index].value.len() + json.len();
         self.metadata[index].value = self.text.push(json);
@@ -292,34 +326,23 @@ impl Body {
         self.metadata_bytes = 0;
     }
 
-    /// The encoded members of `sql` or `aws`.
-    pub(super) fn block(&self, name: &str) -> Span {
-        if name == "sql" { self.sql } else { self.aws }
+    /// Replaces the encoded members of a block.
+    pub(super) fn replace_block(&mut self, block: Member, members: &[u8]) {
+        self.members[block as usize] = self.text.push(members);
     }
 
-    /// Puts other encoded members in a [`block`](Body::block).
-    pub(super) fn replace_block(&mut self, name: &str, members: &[u8]) {
-        let members = self.text.push(members);
-        if name == "sql" {
-            self.sql = members;
-        } else {
-            self.aws = members;
-        }
+    /// Removes a member.
+    pub(super) fn clear(&mut self, member: Member) {
+        self.members[member as usize] = Span::default();
     }
 
-    /// Removes `sql`, `aws` and the precursors.
-    pub(super) fn clear_blocks(&mut self) {
-        (self.sql, self.aws) = Default::default();
+    pub(super) fn clear_precursors(&mut self) {
         if let Some(rare) = &mut self.rare {
             rare.precursors.clear();
         }
     }
 
-    pub(super) fn clear_http(&mut self) {
-        (self.http_request, self.http_response) = Default::default();
-    }
-
-    /// Everything after the head, for the document of a subsegment.
+    /// Writes everything after the head of a subsegment. `end` is `None` while it is in progress.
     pub(crate) fn write_subsegment(&self, out: &mut Vec<u8>, end: Option<Timestamp>, service: &ServiceInfo) {
         write_end(out, end);
         self.write_flags(out);
@@ -335,12 +358,12 @@ impl Body {
             json::raw(out, ",\"precursor_ids\":");
             json::list(out, &rare.precursors, |out, id| json::id(out, *id));
         }
-        self.write_object(out, "aws", self.aws);
-        self.write_object(out, "sql", self.sql);
+        self.write_object(out, "aws", Member::Aws);
+        self.write_object(out, "sql", Member::Sql);
         self.write_rest(out, service);
     }
 
-    /// Everything after the head, for the document of a segment.
+    /// Writes everything after the head of a segment. `end` is `None` while it is in progress.
     pub(crate) fn write_segment(
         &self,
         out: &mut Vec<u8>,
@@ -358,9 +381,10 @@ impl Body {
             json::id(out, parent);
         }
         self.write_flags(out);
-        if !self.user.is_empty() {
+        let user = self.member(Member::User);
+        if !user.is_empty() {
             json::raw(out, ",\"user\":");
-            out.extend_from_slice(self.text.get(self.user));
+            out.extend_from_slice(self.text.get(user));
         }
         service.write(out, self.rule.as_deref());
         self.write_rest(out, service);
@@ -378,20 +402,22 @@ impl Body {
         }
     }
 
-    fn write_object(&self, out: &mut Vec<u8>, name: &'static str, members: Span) {
+    fn write_object(&self, out: &mut Vec<u8>, name: &'static str, block: Member) {
+        let members = self.block(block);
         if !members.is_empty() {
             json::member(out, name);
             out.push(b'{');
-            out.extend_from_slice(self.members(members));
+            out.extend_from_slice(members);
             out.push(b'}');
         }
     }
 
-    /// Members of a block, each but the first after a comma.
-    fn members(&self, span: Span) -> &[u8] {
-        self.text.get(span).get(1..).unwrap_or_default()
+    /// Returns the encoded members of a block, without the first comma.
+    pub(super) fn block(&self, block: Member) -> &[u8] {
+        self.text.get(self.member(block)).get(1..).unwrap_or_default()
     }
 
+    /// Writes what the documents of segments and subsegments have in common.
     fn write_rest(&self, out: &mut Vec<u8>, service: &ServiceInfo) {
         self.write_http(out);
         if !self.annotations.is_empty() {
@@ -411,7 +437,7 @@ impl Body {
     }
 
     fn write_http(&self, out: &mut Vec<u8>) {
-        let (request, response) = (self.members(self.http_request), self.members(self.http_response));
+        let (request, response) = (self.block(Member::HttpRequest), self.block(Member::HttpResponse));
         if !request.is_empty() {
             json::raw(out, ",\"http\":{\"request\":{");
             out.extend_from_slice(request);
@@ -428,7 +454,7 @@ impl Body {
         json::raw(out, "}}");
     }
 
-    /// One object for each namespace, in the order of their first use.
+    /// Writes one object for each namespace, in the order of their first use.
     fn write_metadata(&self, out: &mut Vec<u8>) {
         for (index, first) in self.metadata.iter().enumerate().filter(|(index, entry)| entry.group == *index) {
             json::raw(out, if index == 0 { ",\"metadata\":{" } else { "}," });
@@ -448,12 +474,12 @@ impl Body {
     }
 }
 
-/// What is recorded instead of metadata that are too large, encoded.
+/// Returns the encoded marker that is recorded instead of a metadata value that is too large.
 pub(super) fn removed(bytes: usize) -> String {
     format!("\"removed: {bytes} bytes\"")
 }
 
-/// An entity that has not ended is in progress.
+/// Writes the end time, or that the entity is in progress.
 fn write_end(out: &mut Vec<u8>, end: Option<Timestamp>) {
     match end {
         Some(end) => {

@@ -1,16 +1,31 @@
 //! The segment of a Lambda function, which Lambda itself sends.
 
+use std::fmt;
+
 use super::either::Entity;
 use super::handle::Handle;
 use super::subsegment::Subsegment;
 use crate::header::TraceHeader;
 use crate::id::TraceId;
 
-/// Stands for a segment that another process records: subsegments can be begun below it, and that is all.
+/// A segment that another process sends: that of a Lambda function.
 ///
-/// It has no setters; through [`current`](crate::current) they are refused with a warning. It closes with
-/// nothing, and its subsegments leave at their own close.
-#[derive(Clone, Debug)]
+/// [`Recorder::facade`](crate::Recorder::facade) returns one for an invocation. Subsegments can be begun below it, and each
+/// is sent when it closes. The facade itself cannot be changed: it has no setters, and the SDK ignores writes through
+/// [`current`](crate::current) and logs a warning.
+///
+/// ```
+/// # let (recorder, traces) = xray_core::Recorder::in_memory();
+/// use xray_core::TraceHeader;
+///
+/// # let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+/// let facade = recorder.facade(&TraceHeader::parse(header)); // the header of the invocation
+/// let guard = facade.enter();
+/// xray_core::capture("load order", |_| ());
+/// # drop(guard);
+/// # assert_eq!(traces.take().single().tree(), "load order\n");
+/// ```
+#[derive(Clone)]
 pub struct Facade {
     handle: Handle,
 }
@@ -20,36 +35,37 @@ impl Facade {
         Facade { handle }
     }
 
-    /// The facade as an entity, to pass where either kind is taken.
+    /// Returns the facade as an [`Entity`], for functions that take one.
     pub fn entity(&self) -> Entity {
         Entity::new(self.handle.clone())
     }
 
-    /// Begins a subsegment below it.
+    /// Begins a subsegment below the segment of the function: see [`Entity::subsegment`].
     #[must_use = "a subsegment closes when its last handle is dropped"]
     pub fn subsegment(&self, name: impl AsRef<str>) -> Subsegment {
         self.entity().subsegment(name)
     }
 
-    /// The trace of the invocation. `None` when nothing is to be traced or sent on.
+    /// Returns the id of the invocation's trace. `None` if the invocation has no usable trace header or the SDK is disabled.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.handle.trace_id()
     }
 
-    /// What a call made here sends as `X-Amzn-Trace-Id`, if anything.
+    /// Returns the `X-Amzn-Trace-Id` of a call made here. `None` under the conditions of [`trace_id`](Self::trace_id).
     pub fn trace_header(&self) -> Option<TraceHeader<'_>> {
         self.handle.trace_header()
     }
 
-    /// Whether the trace is sampled: what is begun below it will be recorded.
+    /// Returns whether the trace is sampled, so that subsegments below are recorded.
     pub fn is_sampled(&self) -> bool {
         self.handle.recorded().is_some()
     }
 
-    /// Sends all subsegments that are open in this process, in progress: name, start and place, and nothing that
-    /// was added to them. What is sent at the close of one takes the place of that.
+    /// Sends all open subsegments of the trace, in progress.
     ///
-    /// For the moment before Lambda kills a function that takes too long.
+    /// Call it shortly before Lambda ends a function that takes too long, so that X-Ray shows what it was doing. The
+    /// documents have name, start and parent of each subsegment, and none of its annotations or other members. The
+    /// document that is sent when a subsegment closes replaces this one.
     ///
     /// ```
     /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -63,5 +79,12 @@ impl Facade {
         if let Some(node) = self.handle.recorded() {
             node.announce_open();
         }
+    }
+}
+
+/// Shows trace id, id and whether the trace is sampled. One outside any trace has no ids.
+impl fmt::Debug for Facade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.debug("Facade", f)
     }
 }

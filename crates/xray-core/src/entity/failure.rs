@@ -1,14 +1,14 @@
-//! The `cause` of an entity, and how one error that passes several entities is described once.
+//! The `cause` of an entity. An error that passes through several entities is described once.
 
 use crate::cause::{Exception, Frame, Identity};
 use crate::document::json;
 use crate::id::{EntityId, IdSource};
 use crate::service_info::ServiceInfo;
 
-/// Exceptions of one entity that are kept, so that a loop which fails again and again stays small.
+/// The number of exceptions that an entity keeps, so that a loop that fails again and again stays small.
 pub(super) const MAX_EXCEPTIONS: usize = 32;
 
-/// What a document says in `cause`.
+/// The member `cause` of a document.
 #[derive(Debug, Default)]
 pub(crate) enum Cause {
     #[default]
@@ -32,8 +32,9 @@ pub(crate) struct ExceptionRecord {
 }
 
 impl Cause {
-    /// Segments list the oldest exception first, subsegments the newest, as all X-Ray SDKs do. Returns whether
-    /// there was room.
+    /// Adds exceptions. Returns whether there was room.
+    ///
+    /// Segments list the oldest exception first, subsegments the newest, as all X-Ray SDKs do.
     pub(super) fn add(&mut self, described: Vec<ExceptionRecord>, newest_first: bool) -> bool {
         let mut all = match std::mem::take(self) {
             Cause::Exceptions(all) => all,
@@ -48,7 +49,7 @@ impl Cause {
         fits
     }
 
-    /// An exception of the entity's own says more than a reference.
+    /// Refers to an exception, unless the entity describes one itself, which is more than a reference.
     pub(super) fn refer(&mut self, id: EntityId) {
         if !matches!(self, Cause::Exceptions(_)) {
             *self = Cause::Reference(id);
@@ -74,7 +75,7 @@ impl Cause {
 }
 
 impl ExceptionRecord {
-    /// Leaves the ids, by which exceptions are referred to.
+    /// Removes all but the ids, to which other entities may refer.
     pub(super) fn clear_texts(&mut self) {
         self.kind.clear();
         self.message.clear();
@@ -108,7 +109,7 @@ impl ExceptionRecord {
     }
 }
 
-/// The failure that was recorded last in a trace. The memory is one deep, as in all X-Ray SDKs.
+/// The failure that was recorded last in a trace. As in all X-Ray SDKs, only the last one is remembered.
 #[derive(Debug)]
 pub(crate) struct LastFailure {
     identity: Identity,
@@ -121,11 +122,11 @@ pub(crate) struct LastFailure {
 pub(crate) enum CauseRef {
     Describe(Vec<ExceptionRecord>),
     Refer(EntityId),
-    /// It has described it already.
+    /// Not at all: it has described the failure already.
     Nothing,
 }
 
-/// Decides how the entity `id` under `parent` (none: a segment) describes `exception`, and remembers it.
+/// Decides how the entity `id` below `parent` (`None` for a segment) describes `exception`, and remembers the exception.
 pub(crate) fn describe_once(
     last: &mut Option<LastFailure>,
     exception: Exception,
@@ -133,8 +134,8 @@ pub(crate) fn describe_once(
     ids: &IdSource,
 ) -> CauseRef {
     let identity = exception.identity();
-    // An error that was recorded below and now passes here. Two errors made by the same code look alike:
-    // they count as one only from a child to its parent, or to the segment.
+    // Whether the last failure may be an error that was recorded further down and now passes through here. Two errors
+    // from the same code look alike: they count as one only from a child to its parent, or to the segment.
     let on_its_way = |last: &LastFailure| match last.identity {
         Identity::Made(_) => true,
         Identity::Alike(_) | Identity::Panic(_) | Identity::Unwinding => {
@@ -160,12 +161,12 @@ pub(crate) fn describe_once(
         cause: None,
     }];
     for source in exception.sources() {
-        let told = known.filter(|known| known.identity == Identity::alike(&source.message));
-        let source_id = told.map_or_else(|| ids.entity_id(), |known| known.exception);
+        let described_before = known.filter(|known| known.identity == Identity::alike(&source.message));
+        let source_id = described_before.map_or_else(|| ids.entity_id(), |known| known.exception);
         if let Some(caused) = described.last_mut() {
             caused.cause = Some(source_id);
         }
-        if told.is_some() {
+        if described_before.is_some() {
             break;
         }
         described.push(ExceptionRecord {

@@ -1,4 +1,4 @@
-//! An entity that is not recorded: it carries the trace on, and nothing else.
+//! An entity that is not recorded: it only propagates the trace.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use crate::pipeline::Pipeline;
 use crate::time::Clock;
 use crate::w3c::Propagation;
 
-/// Made without an allocation, unless the incoming header had fields to send on.
+/// An entity that is not recorded. Creating one allocates nothing, unless the incoming header has fields to pass through.
 #[derive(Clone, Debug)]
 pub(crate) struct NonRecording {
     trace_id: TraceId,
-    /// The trace began here, and its id still lacks the time.
+    /// The trace began here, and its id does not have the time yet.
     without_timestamp: bool,
     pub(super) id: EntityId,
     carried: Option<Arc<Passthrough>>,
@@ -23,7 +23,7 @@ pub(crate) struct NonRecording {
     serves: Serves,
 }
 
-/// What an entity that is not recorded, or one above it, was begun for.
+/// What an entity that is not recorded, or one above it, serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Serves {
     Other,
@@ -34,6 +34,7 @@ enum Serves {
 }
 
 impl NonRecording {
+    /// An entity of a trace that is not sampled.
     pub(crate) fn new(
         pipeline: &Pipeline,
         trace_id: TraceId,
@@ -53,7 +54,7 @@ impl NonRecording {
         }
     }
 
-    /// For a trace that Lambda passes through, of which nothing is decided.
+    /// An entity of a trace that Lambda passes through without a decision.
     pub(crate) fn passing_through(
         pipeline: &Pipeline,
         trace_id: TraceId,
@@ -63,12 +64,12 @@ impl NonRecording {
         NonRecording { passes_through: true, ..NonRecording::new(pipeline, trace_id, carried, received) }
     }
 
-    /// Returns this entity as the one that a server layer begins for a request.
+    /// Marks this entity as the one that a server layer begins for a request.
     pub(crate) fn serving_request(self) -> NonRecording {
         NonRecording { serves: Serves::Request, ..self }
     }
 
-    /// Returns this entity as the facade of an invocation.
+    /// Marks this entity as the facade of an invocation.
     pub(crate) fn serving_invocation(self) -> NonRecording {
         NonRecording { serves: Serves::Invocation, ..self }
     }
@@ -77,14 +78,15 @@ impl NonRecording {
         self.serves == Serves::Invocation
     }
 
-    /// Whether it serves a request with this trace header, so that a server layer inside adds nothing of its own.
-    /// Another header means another request, which code of this one makes in the same process.
+    /// Whether this entity serves a request with this trace header, so that an inner server layer adds nothing.
+    ///
+    /// Another header means another request, which code of this request makes in the same process.
     pub(crate) fn serves(&self, header: &TraceHeader<'_>) -> bool {
         let is_received = |id| id == self.trace_id() && header.received() == self.received;
         self.serves == Serves::Request && header.trace_id().is_none_or(is_received)
     }
 
-    /// For a trace that begins here and will mostly never be named: the clock is read when it is.
+    /// An entity of a trace that begins here. Its id is rarely needed, so the clock is read only when it is.
     pub(crate) fn without_timestamp(
         pipeline: &Pipeline,
         carried: Option<Arc<Passthrough>>,
@@ -101,16 +103,17 @@ impl NonRecording {
         }
     }
 
-    /// The passive entity of a call: it has an id of its own, as every call.
+    /// Returns the entity of a call made here, which has an id of its own, as every call does.
     pub(super) fn child(&self) -> NonRecording {
         NonRecording { id: crate::id::IdSource::Thread.entity_id(), ..self.clone() }
     }
 
-    /// The passive entity of a request with headers of its own.
+    /// Returns the entity of a request that has its own headers.
     pub(super) fn begin_request(&self, received: Received) -> NonRecording {
         NonRecording { received, ..self.child() }
     }
 
+    /// Returns the header that calls to other services carry.
     pub(super) fn trace_header(&self) -> TraceHeader<'_> {
         let header = TraceHeader::new(self.trace_id()).with_carried(self.carried.as_deref());
         if self.passes_through { header } else { header.with_parent(self.id).with_sampled(false) }

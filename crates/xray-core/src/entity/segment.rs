@@ -1,14 +1,15 @@
 //! Segments: what this service did for one request.
 
 use super::either::Entity;
-use super::handle::{Handle, Owner, Share, shared_methods};
+use super::handle::Handle;
+use super::methods::shared_methods;
+use super::owner::{Owner, Share};
 use crate::http::{HttpRequest, HttpResponse};
 
-/// What this service did for one request, or for one job.
+/// The work of this service for one request or one job.
 ///
-/// Clones are the same segment. The first [`close`](Segment::close) closes it, once; without one it closes
-/// when the last handle that came from [`Recorder::begin`](crate::Recorder::begin) is dropped. The handle got
-/// from [`current_segment`](crate::current_segment) or an extractor does not keep it open.
+/// A server layer begins one for each request; [`Recorder::begin`](crate::Recorder::begin) and its relatives begin one for
+/// anything else. When the segment closes, the SDK sends it with all subsegments that are complete.
 ///
 /// ```
 /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -18,7 +19,37 @@ use crate::http::{HttpRequest, HttpResponse};
 /// segment.close();
 /// # assert_eq!(traces.take().single().tree(), "nightly-import [files=12]\n  download\n");
 /// ```
-#[derive(Clone, Debug)]
+///
+/// # Handles
+///
+/// Clones refer to the same segment. The first [`close`](Segment::close) closes it, and further ones do nothing. Without
+/// a `close`, the segment closes when the last handle that came from a `begin`, and the last guard or future that such a
+/// handle made, is dropped. Handles from [`current_segment`](crate::current_segment), from an extractor or from
+/// [`downgrade`](Segment::downgrade) do not keep it open.
+///
+/// Every method is safe to call at any time: if the trace is not sampled, the SDK is disabled or the segment is closed,
+/// it does nothing. Writes to a closed segment are counted in
+/// [`Stats::late_writes`](crate::stats::Stats::late_writes).
+///
+/// # In the handler of a request
+///
+/// A handler that a server layer calls adds to the segment that the layer began:
+///
+/// ```
+/// # let (recorder, traces) = xray_core::Recorder::in_memory();
+/// fn handle(user: &str) {
+///     xray_core::current_segment().set_user(user).annotate("tier", "gold");
+///     xray_core::capture("price", |_| ());
+/// }
+///
+/// # let segment = recorder.begin("shop");
+/// # let guard = segment.enter();
+/// handle("john123");
+/// # drop(guard);
+/// # segment.close();
+/// # assert_eq!(traces.take().single().tree(), "shop [tier=gold]\n  price\n");
+/// ```
+#[derive(Clone)]
 pub struct Segment {
     owner: Owner,
 }
@@ -26,18 +57,22 @@ pub struct Segment {
 shared_methods!(Segment);
 
 impl Segment {
+    /// The handle of a segment that has just begun.
     pub(crate) fn begun(handle: Handle) -> Segment {
         Segment { owner: Owner::first(handle) }
     }
 
-    /// The same segment, which a server layer has begun for a request.
+    /// Marks the segment as the one that a server layer begins for a request.
     pub(crate) fn serving_request(self) -> Segment {
         match self.handle() {
-            Handle::NonRecording(passive) => Segment::begun(Handle::NonRecording(passive.clone().serving_request())),
+            Handle::NonRecording(non_recording) => {
+                Segment::begun(Handle::NonRecording(non_recording.clone().serving_request()))
+            }
             _ => self,
         }
     }
 
+    /// A handle that does not keep the segment open.
     pub(crate) fn borrowed(handle: Handle) -> Segment {
         Segment { owner: Owner::borrowed(handle) }
     }
@@ -50,51 +85,94 @@ impl Segment {
         self.owner.share()
     }
 
-    /// The same segment without a share in keeping it open.
+    /// Returns the segment as an [`Entity`], which does not keep it open.
     pub fn entity(&self) -> Entity {
         Entity::new(self.handle().clone())
     }
 
-    /// A handle to the same segment that does not keep it open: to hand out what others close.
+    /// Returns a handle to the same segment that does not keep it open.
+    ///
+    /// Code that receives it adds to the segment, and the owner of the segment closes it.
+    ///
+    /// ```
+    /// # let (recorder, traces) = xray_core::Recorder::in_memory();
+    /// let segment = recorder.begin("shop");
+    /// let for_workers = segment.downgrade();
+    /// drop(segment); // closes the segment
+    /// assert!(!for_workers.is_recording());
+    /// ```
     pub fn downgrade(&self) -> Segment {
         Segment::borrowed(self.handle().clone())
     }
 
-    /// Says for whom the request was made; 250 characters are kept.
+    /// Sets the user who made the request. X-Ray indexes it for search.
+    ///
+    /// 250 characters are kept. Calling this again replaces the user.
     pub fn set_user(&self, user: &str) -> &Segment {
         self.handle().edit(|body| body.set_user(user));
         self
     }
 
-    /// Describes the request that is served.
+    /// Sets the HTTP request that the segment is for.
+    ///
+    /// Server layers do this. Calling this again replaces the block.
+    ///
+    /// ```
+    /// # let (recorder, _traces) = xray_core::Recorder::in_memory();
+    /// use xray_core::http::{HttpRequest, HttpResponse};
+    ///
+    /// let segment = recorder.begin("shop");
+    /// segment
+    ///     .set_http_request(&HttpRequest::new("GET", "https://shop.example.com/cart").user_agent("curl/8"))
+    ///     .set_http_response(&HttpResponse::new(200).content_length(1_204));
+    /// ```
     pub fn set_http_request(&self, request: &HttpRequest<'_>) -> &Segment {
         self.handle().edit(|body| body.set_http_request(|out| request.write(out)));
         self
     }
 
-    /// Describes the response. Its flags are a matter of [`mark`](Segment::mark).
+    /// Sets the HTTP response.
+    ///
+    /// It sets no flags: use [`mark`](Segment::mark) with
+    /// [`flags_of_status`](crate::http::flags_of_status). Calling this again replaces the block.
     pub fn set_http_response(&self, response: &HttpResponse) -> &Segment {
         self.handle().edit(|body| body.set_http_response(|out| response.write(out)));
         self
     }
 
-    /// Forgets the whole trace as far as it was not sent: nothing of it is recorded any more, and calls to
-    /// other services carry `Sampled=0`.
+    /// Drops the whole trace, except for what was sent.
+    ///
+    /// From now on nothing in it is recorded, and calls to other services carry `Sampled=0`.
+    ///
+    /// ```
+    /// # let (recorder, traces) = xray_core::Recorder::in_memory();
+    /// let segment = recorder.begin("poll the queue");
+    /// # let messages: Vec<String> = vec![];
+    /// if messages.is_empty() {
+    ///     segment.discard();
+    /// }
+    /// segment.close();
+    /// assert!(traces.take().is_empty());
+    /// ```
     pub fn discard(&self) {
         if let Some(node) = self.handle().recorded() {
             node.discard();
         }
     }
 
-    /// Closes the segment and sends it. What is open below it is shown in progress and sends itself when it
-    /// closes. Closing again does nothing.
+    /// Closes the segment and sends it.
+    ///
+    /// Never waits for subsegments. Those that are open are sent as in progress, and again on their own when they close.
+    /// Closing a closed segment does nothing.
     pub fn close(&self) {
         if let Handle::Recorded(node) = self.handle() {
             node.close(None);
         }
     }
 
-    /// Closes the segment as of `end`, for work that is known to have ended earlier.
+    /// Closes the segment as of `end`, for work that ended earlier.
+    ///
+    /// An `end` before the start is replaced by the start. Closing a closed segment does nothing.
     pub fn close_at(&self, end: std::time::SystemTime) {
         if let Handle::Recorded(node) = self.handle() {
             node.close(Some(end.into()));

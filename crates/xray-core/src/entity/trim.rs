@@ -1,36 +1,45 @@
-//! Trims an entity that alone is too large for a datagram.
+//! Trims an entity that is too large for a datagram even without its children.
 //!
-//! Long lists of the parameters of AWS calls go first. Metadata follow, the largest value first, then stack frames, the
-//! ends of long texts, all metadata, the blocks `sql` and `aws`. Last come the texts of exceptions and `http`. Names, ids,
-//! times, flags and annotations always stay, and so do the ids of exceptions, to which other entities may refer.
+//! The steps of [`trim`] remove, in this order, until the rest fits:
+//!
+//! 1. the ends of long lists in the parameters of AWS calls,
+//! 2. metadata, the largest value first,
+//! 3. stack frames,
+//! 4. the ends of long texts in `sql` and `aws`, and of exception messages,
+//! 5. all metadata,
+//! 6. the blocks `sql` and `aws`,
+//! 7. the texts of exceptions,
+//! 8. `http`.
+//!
+//! Names, ids, times, flags and annotations always stay, and so do the ids of exceptions, to which other entities may
+//! refer.
 
 use serde_json::Value;
 
-use crate::arena::Span;
 use crate::document::{MAX_DOCUMENT, json};
 use crate::ledger::STANDALONE_MEMBERS;
 
-use super::body::{Body, removed};
+use super::body::{Body, Member, removed};
 use super::failure::{Cause, ExceptionRecord};
 
 /// Room for a name of 200 characters, the id and the start.
 const MAX_HEAD: usize = 1024;
-/// The longest tail that fits into a datagram with everything that must stand before it.
+/// The longest tail that fits into a datagram after everything that must precede it.
 pub(super) const MAX_TAIL: usize = MAX_DOCUMENT - STANDALONE_MEMBERS - MAX_HEAD;
-/// Room for the report of what was trimmed.
+/// Room for the report on what was removed.
 const MAX_REPORT: usize = 1024;
-/// Bytes of the report's text; escaped, it may take twice as many.
+/// Bytes of the report's text. Escaped, it may take twice as many.
 const MAX_REPORT_TEXT: usize = 400;
-/// Characters that are left of a long text.
+/// The number of characters that a long text keeps.
 const SHORTENED: usize = 200;
-/// Bytes that are left of a long list.
+/// The number of bytes that a long list keeps.
 const SHORTENED_LIST: usize = 2048;
 
-/// Removes something from a body that is this many bytes too long, and reports what.
+/// One step: removes something from a body that is this many bytes too long, and adds to the report.
 type Step = fn(&mut Body, usize, &mut Vec<String>);
 
-/// Removes parts of `body` until `write` makes a `tail` that fits, and says in the body's metadata and in the
-/// returned text what it removed.
+/// Removes parts of `body` until the `tail` that `write` produces fits. Returns a report on what was removed, which the
+/// body's metadata also has.
 pub(super) fn trim(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<u8>, &Body)) -> String {
     let mut report = Vec::new();
     let steps: [Step; 9] = [
@@ -63,6 +72,7 @@ pub(super) fn trim(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<
     text
 }
 
+/// Replaces the largest metadata values by markers.
 fn trim_metadata(body: &mut Body, mut excess: usize, report: &mut Vec<String>) {
     let mut sizes: Vec<(usize, usize)> = body.metadata_sizes().enumerate().map(|(index, size)| (size, index)).collect();
     sizes.sort_unstable();
@@ -76,6 +86,7 @@ fn trim_metadata(body: &mut Body, mut excess: usize, report: &mut Vec<String>) {
     }
 }
 
+/// Removes the stack frames of all exceptions.
 fn trim_stacks(body: &mut Body, _: usize, report: &mut Vec<String>) {
     let Cause::Exceptions(all) = body.cause() else { return };
     let frames: usize = all.iter().map(|exception| exception.stack.len()).sum();
@@ -88,10 +99,10 @@ fn trim_stacks(body: &mut Body, _: usize, report: &mut Vec<String>) {
     }
 }
 
-/// Keeps the beginnings of the lists and objects that an AWS call was made with.
+/// Removes the ends of long lists and objects in the parameters of an AWS call.
 fn trim_lists(body: &mut Body, _: usize, report: &mut Vec<String>) {
     let mut shortened = false;
-    change_block(body, "aws", |value| {
+    change_block(body, Member::Aws, |value| {
         shorten_lists(value, &mut shortened);
     });
     if shortened {
@@ -99,9 +110,9 @@ fn trim_lists(body: &mut Body, _: usize, report: &mut Vec<String>) {
     }
 }
 
-/// Returns the bytes that are left.
+/// Shortens all lists and objects in a value. Returns the bytes that are left.
 fn shorten_lists(value: &mut Value, shortened: &mut bool) -> usize {
-    // One item stays, however long: it is a text, which is cut later, or holds some.
+    // The first item always stays, however long: it is or contains a text, which a later step cuts.
     let mut fits = |total: &mut usize, bytes: usize| {
         let fits = *total == 0 || *total + bytes <= SHORTENED_LIST;
         *total += if fits { bytes } else { 0 };
@@ -132,10 +143,10 @@ fn shorten_lists(value: &mut Value, shortened: &mut bool) -> usize {
     total
 }
 
-/// Shortens the texts of SQL and of the parameters of AWS calls.
+/// Shortens long texts in the `sql` block and in the parameters of AWS calls.
 fn trim_texts(body: &mut Body, _: usize, report: &mut Vec<String>) {
-    for name in ["sql", "aws"] {
-        if change_block(body, name, shorten_texts) {
+    for (block, name) in [(Member::Sql, "sql"), (Member::Aws, "aws")] {
+        if change_block(body, block, shorten_texts) {
             report.push(format!("long texts of {name}"));
         }
     }
@@ -150,27 +161,28 @@ fn shorten_texts(value: &mut Value) {
     }
 }
 
-/// Changes each member of a block, if it is of a size that is worth it. Nothing stays of a block that is too deep to be
-/// read.
-fn change_block(body: &mut Body, name: &str, mut change: impl FnMut(&mut Value)) -> bool {
-    let span = body.block(name);
-    if span.len() <= SHORTENED {
+/// Changes each member of a block. Returns `false` if the block is too small to be worth it. A block that is nested too
+/// deeply to be parsed is removed.
+fn change_block(body: &mut Body, block: Member, mut change: impl FnMut(&mut Value)) -> bool {
+    let members = body.block(block);
+    if members.len() < SHORTENED {
         return false;
     }
-    let object = [b"{", body.text(span).get(1..).unwrap_or_default(), b"}"].concat();
+    let object = [b"{", members, b"}"].concat();
     let members = match serde_json::from_slice::<Value>(&object) {
         Ok(Value::Object(mut members)) => {
             members.values_mut().for_each(&mut change);
             let text = Value::Object(members).to_string();
-            // Each member stands after a comma.
+            // A comma precedes each member.
             text[..text.len() - 1].replacen('{', ",", 1)
         }
         _ => String::new(),
     };
-    body.replace_block(name, members.as_bytes());
+    body.replace_block(block, members.as_bytes());
     true
 }
 
+/// Shortens the messages of all exceptions.
 fn trim_messages(body: &mut Body, _: usize, report: &mut Vec<String>) {
     let Cause::Exceptions(all) = body.cause() else { return };
     for exception in all {
@@ -179,33 +191,31 @@ fn trim_messages(body: &mut Body, _: usize, report: &mut Vec<String>) {
     report.push("long exception messages".to_owned());
 }
 
-/// Removes all metadata: many small values, which markers would not make smaller.
+/// Removes all metadata: what is left are many small values, which markers would not shorten.
 fn remove_metadata(body: &mut Body, _: usize, report: &mut Vec<String>) {
     report.clear();
     report.push(format!("all metadata ({} values)", body.metadata_sizes().count()));
     body.clear_metadata();
 }
 
-/// Removes blocks of many short members.
+/// Removes `sql` and `aws`, whose many members are short by now, and the precursors.
 fn remove_blocks(body: &mut Body, _: usize, report: &mut Vec<String>) {
     report.push("the blocks sql and aws".to_owned());
-    body.clear_blocks();
+    body.clear(Member::Sql);
+    body.clear(Member::Aws);
+    body.clear_precursors();
 }
 
-/// Keeps the id of an exception, to which other entities may refer.
+/// Removes the texts of all exceptions. Their ids stay, to which other entities may refer.
 fn trim_exceptions(body: &mut Body, _: usize, report: &mut Vec<String>) {
     let Cause::Exceptions(all) = body.cause() else { return };
     report.push("texts of exceptions".to_owned());
     all.iter_mut().for_each(ExceptionRecord::clear_texts);
 }
 
+/// Removes the `http` block.
 fn remove_http(body: &mut Body, _: usize, report: &mut Vec<String>) {
     report.push("http".to_owned());
-    body.clear_http();
-}
-
-impl Body {
-    fn text(&self, span: Span) -> &[u8] {
-        self.text.get(span)
-    }
+    body.clear(Member::HttpRequest);
+    body.clear(Member::HttpResponse);
 }

@@ -1,4 +1,4 @@
-//! A trace that is recorded before it is known whether it is worth it.
+//! Tail sampling: the state of a trace that is recorded before the decision to keep it.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,41 +6,41 @@ use std::time::Duration;
 
 use crate::document::Document;
 
-/// Bytes of documents that wait for the verdict. A trace that holds more is kept: memory is bounded, and it is
-/// not a usual one.
+/// The bytes of documents that may wait for the verdict. A trace that exceeds them is kept: memory is bounded, and such a
+/// trace is unusual enough.
 const MAX_WAITING: usize = 256 * 1024;
 
-/// What is known of the trace until its segment closes. The verdict is given once.
+/// The state of a trace until its segment closes. The verdict is given once.
 pub(super) struct Undecided {
-    /// A segment that takes at least this long is worth it.
+    /// A trace whose segment takes at least this long is kept.
     slower_than: Duration,
-    /// So is one in whose trace something failed.
+    /// Something failed in the trace, which is kept therefore.
     failed: AtomicBool,
     state: Mutex<State>,
 }
 
-/// The verdict and what depends on it, behind one lock: no document is sent or dropped against it.
+/// The verdict and what depends on it, behind one lock, so that every document is sent or dropped by it.
 enum State {
-    /// Documents that would have been sent, and their bytes.
+    /// Documents that would have been sent, and the sum of their bytes.
     Waiting(Vec<Document>, usize),
     Kept,
     Dropped,
 }
 
-/// How a trace was decided.
+/// The decision on a trace.
 pub(super) enum Verdict {
-    /// Sends these, which have waited for it.
+    /// The trace is kept. These documents waited, and must be sent now.
     Kept(Vec<Document>),
     Dropped,
 }
 
-/// What happens to a document of a trace that was undecided.
+/// What happens to a document of a trace under tail sampling.
 pub(super) enum Held {
-    /// It waits for the verdict.
+    /// The document waits for the verdict.
     Waiting,
-    /// The verdict was against the trace.
+    /// The trace is not kept.
     Dropped,
-    /// These are to be sent now.
+    /// These documents must be sent now.
     Released(Vec<Document>),
 }
 
@@ -50,18 +50,20 @@ impl Undecided {
         Undecided { slower_than, failed: AtomicBool::new(false), state }
     }
 
-    /// Something has failed in the trace.
+    /// Notes that something failed in the trace.
     pub(super) fn fail(&self) {
         self.failed.store(true, Relaxed);
     }
 
-    /// Whether calls to other services leave the decision to them.
+    /// Whether the trace is not known to be kept, so that called services decide for themselves.
     pub(super) fn is_pending(&self) -> bool {
         !matches!(*self.lock(), State::Kept)
     }
 
-    /// Keeps a document until the verdict. Releases the document after the verdict, or all that wait when they exceed
-    /// [`MAX_WAITING`], which is a verdict as well.
+    /// Holds a document until the verdict.
+    ///
+    /// After the verdict the document is released or dropped. If the waiting documents exceed [`MAX_WAITING`], the trace
+    /// is kept, and all of them are released.
     pub(super) fn hold(&self, document: Document) -> Held {
         let mut state = self.lock();
         match &mut *state {
@@ -80,7 +82,7 @@ impl Undecided {
         }
     }
 
-    /// Decides on the trace of a segment that took this long. `None`: the verdict was given before.
+    /// Decides on a trace whose segment took this long. `None` if the verdict was given before.
     pub(super) fn decide(&self, took: Duration) -> Option<Verdict> {
         let mut state = self.lock();
         let State::Waiting(documents, _) = &mut *state else { return None };

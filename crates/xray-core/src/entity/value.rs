@@ -1,17 +1,20 @@
-//! What an annotation may hold.
+//! The values of annotations.
 
 use std::borrow::Cow;
 
 use crate::document::json;
 
-/// Characters of a text annotation that are kept: the limit of X-Ray's document schema.
+/// The number of characters that a text annotation keeps: the limit of X-Ray's document schema.
 const MAX_TEXT: usize = 1000;
 
 /// The value of an annotation: a text, a boolean or a number.
 ///
-/// Made from values and from references to them. An `Option` is what it holds; `None` records nothing.
+/// [`annotate`](crate::Segment::annotate) converts its argument into one. Conversions exist from `str`, `String`, `Cow<str>`,
+/// `bool`, all integers of up to 64 bits and floats, from references to them, and from an `Option` of them. `None` records
+/// nothing.
 ///
-/// JSON knows no infinity: a number that is not finite is written as text (`NaN`, `Infinity`, `-Infinity`).
+/// A text keeps 1,000 characters. JSON has no infinity: a number that is not finite is written as a text (`NaN`,
+/// `Infinity`, `-Infinity`).
 ///
 /// ```
 /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -20,6 +23,33 @@ const MAX_TEXT: usize = 1000;
 /// segment.annotate("count", count).annotate("coupon", coupon);
 /// # segment.close();
 /// # assert_eq!(traces.take().single().tree(), "shop [count=7]\n");
+/// ```
+///
+/// A type of your own can convert itself:
+///
+/// ```
+/// use xray_core::AnnotationValue;
+///
+/// enum Tier {
+///     Free,
+///     Gold,
+/// }
+///
+/// impl From<Tier> for AnnotationValue<'static> {
+///     fn from(tier: Tier) -> Self {
+///         AnnotationValue::from(match tier {
+///             Tier::Free => "free",
+///             Tier::Gold => "gold",
+///         })
+///     }
+/// }
+///
+/// # let (recorder, traces) = xray_core::Recorder::in_memory();
+/// # let segment = recorder.begin("shop");
+/// segment.annotate("tier", Tier::Gold);
+/// # segment.close();
+/// # let _ = Tier::Free;
+/// # assert_eq!(traces.take().single().tree(), "shop [tier=gold]\n");
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnotationValue<'a>(Value<'a>);
@@ -91,8 +121,8 @@ impl<'a> AnnotationValue<'a> {
     }
 }
 
-/// References to values that are copied. Options are spelled out for each type: a rule for all of them would have
-/// no end, and the compiler would follow it.
+/// Conversions from references to `Copy` values. Options are spelled out for each type: a blanket implementation for
+/// `Option<T>` would apply to `Option<Option<T>>` and so on, and the compiler would recurse.
 macro_rules! from_copied {
     ($($type:ty),*) => {
         $(impl<'a> From<&$type> for AnnotationValue<'a> {
@@ -139,7 +169,7 @@ macro_rules! from_option_reference {
 }
 from_option_reference!(&str, String, Cow<'_, str>);
 
-/// The key as X-Ray takes it: characters outside `[A-Za-z0-9_]` become `_`, 500 are kept.
+/// Returns the key as X-Ray accepts it: characters outside `[A-Za-z0-9_]` become `_`, and 500 are kept.
 pub(crate) fn clean_key(key: &str) -> Cow<'_, str> {
     const LIMIT: usize = 500;
     let usual = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
