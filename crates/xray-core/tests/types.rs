@@ -62,16 +62,51 @@ fn public_types_cross_threads_and_can_be_formatted() {
 }
 
 #[test]
-fn formatting_a_handle_shows_ids_and_no_content() {
+fn formatting_a_handle_shows_ids_and_state_and_no_content() {
     let (recorder, _traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
     segment.set_user("secret").annotate("card", "secret");
     let subsegment = segment.subsegment("pay");
-    for text in
-        [format!("{segment:?}"), format!("{subsegment:?}"), format!("{:?}", segment.entity()), format!("{recorder:?}")]
-    {
-        assert!(!text.contains("secret"), "{text}");
-    }
-    assert!(format!("{subsegment:?}").contains(&subsegment.id().unwrap().to_string()));
-    assert!(format!("{:?}", Recorder::disabled().begin("shop")).contains("no trace"));
+    let trace_id = segment.trace_id().unwrap();
+    let ids = |id: Option<EntityId>| format!("trace_id: {trace_id}, id: {}, sampled: true", id.unwrap());
+    let (of_segment, of_subsegment) = (ids(segment.id()), ids(subsegment.id()));
+    assert_eq!(format!("{segment:?}"), format!("Segment {{ {of_segment}, open: true }}"));
+    assert_eq!(format!("{:?}", segment.entity()), format!("Entity {{ {of_segment}, open: true }}"));
+    assert_eq!(format!("{subsegment:?}"), format!("Subsegment {{ {of_subsegment}, open: true }}"));
+
+    let guard = subsegment.enter();
+    let current = format!("Some(Entity {{ {of_subsegment}, open: true }})");
+    assert_eq!(format!("{guard:?}"), format!("Entered {{ current: {current}, restores: None }}"));
+    drop(guard);
+    segment.close();
+    assert_eq!(format!("{segment:?}"), format!("Segment {{ {of_segment}, open: false }}"));
+}
+
+#[test]
+fn formatting_a_handle_without_a_recorded_entity_shows_what_there_is() {
+    let (recorder, _traces) = Recorder::in_memory();
+    let (root, parent) = ("1-5759e988-bd862e3fe1be46a994272793", "53995c3f42cd8ad8");
+    let header = |sampled| format!("Root={root};Parent={parent};Sampled={sampled}");
+    let unsampled = recorder.begin_from("shop", &TraceHeader::parse(&header(0)));
+    let id = unsampled.id().unwrap();
+    assert_eq!(format!("{unsampled:?}"), format!("Segment {{ trace_id: {root}, id: {id}, sampled: false }}"));
+    let facade = recorder.facade(&TraceHeader::parse(&header(1)));
+    assert_eq!(format!("{facade:?}"), format!("Facade {{ trace_id: {root}, id: {parent}, sampled: true }}"));
+    assert_eq!(format!("{:?}", Recorder::disabled().begin("shop")), "Segment { sampled: false }");
+    assert_eq!(format!("{:?}", Entity::default()), "Entity { sampled: false }");
+}
+
+#[test]
+fn formatting_a_recorder_shows_settings_and_counts() {
+    let disabled = format!("{:?}", Recorder::disabled());
+    assert!(
+        disabled.starts_with("Recorder { enabled: false, streaming_threshold: 100, context_missing: Log, "),
+        "{disabled}"
+    );
+    let (recorder, _traces) = Recorder::in_memory();
+    let segment = recorder.begin("shop");
+    segment.annotate("card", "secret").close();
+    segment.annotate("card", "secret");
+    let text = format!("{recorder:?}");
+    assert!(text.contains("enabled: true") && text.contains("late_writes: 1") && !text.contains("secret"), "{text}");
 }

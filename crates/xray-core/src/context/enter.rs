@@ -1,4 +1,4 @@
-//! The methods of entities that make them current.
+//! `enter` and `scope`: the methods of entities that make them current.
 
 use super::{Entered, InEntity, guard};
 use crate::entity::{Entity, Facade, Segment, Subsegment};
@@ -50,9 +50,28 @@ macro_rules! entering_methods {
                 guard::enter(self.handle().clone(), self.share())
             }
 
-            /// Runs `future` with this as the current entity, at each poll. The entity stays open afterwards.
+            /// Makes this the current entity of a future, at each of its polls.
             ///
             $(#[doc = $keeps])+
+            ///
+            /// ```
+            /// # async fn load(id: u32) -> u32 { xray_core::annotate("id", id); id }
+            /// # async fn job(recorder: xray_core::Recorder) {
+            /// let segment = recorder.begin("nightly import");
+            /// let row = segment.scope(load(7)).await; // `load` records on the segment
+            /// segment.annotate("row", row).close();
+            /// # }
+            /// ```
+            ///
+            /// The future may run on any executor, and move between threads. A scoped future can be spawned; tasks that
+            /// it spawns itself need [`in_current`](crate::FutureExt::in_current):
+            ///
+            /// ```no_run
+            /// # async fn import() {}
+            /// # async fn job(recorder: xray_core::Recorder) {
+            /// tokio::spawn(recorder.begin("nightly import").scope(import()));
+            /// # }
+            /// ```
             pub fn scope<F: Future>(&self, future: F) -> InEntity<F> {
                 InEntity::new(self.handle().clone(), self.share(), future)
             }
@@ -62,28 +81,28 @@ macro_rules! entering_methods {
 
 entering_methods!(
     Segment,
-    /// What it returns is a handle as well, and keeps the segment open: it may be made from a temporary, and the
-    /// segment closes when that is dropped.
+    /// The result keeps the segment open, as a handle does: the segment may be a temporary, and closes when the result is
+    /// dropped.
 );
 
 entering_methods!(
     Subsegment,
-    /// What it returns is a handle as well, and keeps the subsegment open: it may be made from a temporary, and the
-    /// subsegment closes when that is dropped.
+    /// The result keeps the subsegment open, as a handle does: the subsegment may be a temporary, and closes when the
+    /// result is dropped.
 );
 
 entering_methods!(
     Entity,
-    /// It does not keep the entity open.
+    /// The result does not keep the entity open.
 );
 
 impl Facade {
-    /// Makes it current until the guard is dropped: see [`Entity::enter`].
+    /// Makes the segment of the function current until the guard is dropped: see [`Entity::enter`].
     pub fn enter(&self) -> Entered {
         self.entity().enter()
     }
 
-    /// Runs `future` with it as the current entity: see [`Entity::scope`].
+    /// Makes the segment of the function the current entity of a future: see [`Entity::scope`].
     pub fn scope<F: Future>(&self, future: F) -> InEntity<F> {
         self.entity().scope(future)
     }

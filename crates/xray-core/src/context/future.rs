@@ -1,4 +1,4 @@
-//! Futures that have a current entity of their own.
+//! Futures with a current entity of their own.
 
 use std::any::Any;
 use std::fmt;
@@ -16,16 +16,13 @@ use crate::to_exception::{ToException, form};
 
 use super::{Parent, peek, swap};
 
-/// Gives any future a subsegment or a context.
+/// Extends every future with methods that record it or carry the context to it.
 pub trait FutureExt: Future + Sized {
-    /// Records the future as a subsegment, current while it runs.
+    /// Records the future as a subsegment, which is current while the future runs.
     ///
-    /// The parent is the entity that is current *now*: futures made one after another and run together by
-    /// `join_all` are siblings. If none is, it is the one that is current at the first poll, as in
-    /// `segment.scope(future.in_subsegment("step"))`; the context-missing strategy applies if there is none either. The
-    /// subsegment begins with the first poll and closes when the future is ready;
-    /// dropped before, it closes with metadata `cancelled: true` in the namespace `xray`; a panic is recorded
-    /// as a fault and goes on.
+    /// The subsegment begins with the first poll and closes when the future is ready. If the future is dropped before, the
+    /// subsegment closes with the metadata `cancelled: true` in the namespace `xray`. A panic is recorded as a fault and
+    /// propagates.
     ///
     /// ```
     /// use xray_core::FutureExt;
@@ -35,13 +32,49 @@ pub trait FutureExt: Future + Sized {
     /// let row = fetch(7).in_subsegment("fetch row").await;
     /// # }
     /// ```
+    ///
+    /// The parent is the entity that is current *now*, when this method is called. Futures that are created one after
+    /// another and run together are therefore siblings:
+    ///
+    /// ```
+    /// use xray_core::FutureExt;
+    ///
+    /// # async fn fetch(id: u32) -> u32 { id }
+    /// # async fn handler() {
+    /// let (row, next) = tokio::join!(
+    ///     fetch(7).in_subsegment("fetch row"),
+    ///     fetch(8).in_subsegment("fetch next row"),
+    /// );
+    /// # }
+    /// ```
+    ///
+    /// If no entity is current now, the parent is the one that is current at the first poll, as in
+    /// `segment.scope(future.in_subsegment("step"))`. If there is none either, the
+    /// [context-missing strategy](crate::ContextMissing) applies, and nothing is recorded.
+    ///
+    /// # Panics
+    ///
+    /// The future panics at its first poll with [`ContextMissing::Panic`](crate::ContextMissing::Panic) if there is no
+    /// current entity.
     #[track_caller]
     fn in_subsegment(self, name: impl Into<String>) -> InSubsegment<Self> {
         InSubsegment::new(Parent::here(), name.into(), self)
     }
 
-    /// As [`in_subsegment`](FutureExt::in_subsegment), and an `Err` is recorded as a fault with its `source()`
-    /// chain before it is returned. The error may be anything that [`fault`](Subsegment::fault) takes.
+    /// Records the future as [`in_subsegment`](FutureExt::in_subsegment) does, and an `Err` as a fault.
+    ///
+    /// The exception has the error's `source()` chain. The error may be anything that [`fault`](Subsegment::fault) takes,
+    /// and is returned unchanged.
+    ///
+    /// ```
+    /// use xray_core::FutureExt;
+    ///
+    /// # async fn fetch(id: &str) -> Result<u32, std::num::ParseIntError> { id.parse() }
+    /// # async fn handler() -> Result<(), std::num::ParseIntError> {
+    /// let row = fetch("7").try_in_subsegment("fetch row").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     fn try_in_subsegment<T, E, M>(self, name: impl Into<String>) -> TryInSubsegment<Self, M>
     where
@@ -51,8 +84,10 @@ pub trait FutureExt: Future + Sized {
         TryInSubsegment { inner: self.in_subsegment(name), flag: Flag::Fault, form: PhantomData }
     }
 
-    /// As [`try_in_subsegment`](FutureExt::try_in_subsegment), for failures that the caller has to answer for: an
-    /// `Err` sets the error flag instead of the fault flag.
+    /// Records the future as [`try_in_subsegment`](FutureExt::try_in_subsegment) does, with the error flag instead of the
+    /// fault flag.
+    ///
+    /// For failures that the caller caused, such as bad input.
     #[track_caller]
     fn try_in_subsegment_error<T, E, M>(self, name: impl Into<String>) -> TryInSubsegment<Self, M>
     where
@@ -62,7 +97,9 @@ pub trait FutureExt: Future + Sized {
         TryInSubsegment { inner: self.in_subsegment(name), flag: Flag::Error, form: PhantomData }
     }
 
-    /// Carries the current entity along, to a task that is spawned for example.
+    /// Carries the current entity to the place where the future runs, such as a spawned task.
+    ///
+    /// If there is no current entity now, there is none in the future.
     ///
     /// ```no_run
     /// use xray_core::FutureExt;
@@ -70,6 +107,18 @@ pub trait FutureExt: Future + Sized {
     /// # async fn work() {}
     /// tokio::spawn(work().in_current());
     /// ```
+    ///
+    /// The future does not keep the entity open. A task that outlives its request should be recorded as a subsegment, which
+    /// is sent on its own when it closes after its segment:
+    ///
+    /// ```no_run
+    /// use xray_core::FutureExt;
+    ///
+    /// # async fn send_mail() {}
+    /// tokio::spawn(send_mail().in_subsegment("send mail"));
+    /// ```
+    ///
+    /// For functions, use [`in_current`](crate::in_current).
     fn in_current(self) -> InEntity<Self> {
         InEntity { inner: Some(self), slot: peek(), owner: None }
     }
@@ -78,22 +127,23 @@ pub trait FutureExt: Future + Sized {
 impl<F: Future> FutureExt for F {}
 
 pin_project! {
-    /// A future with an entity as its context: see [`Entity::scope`](crate::Entity::scope).
+    /// A future with a current entity of its own: see [`Entity::scope`](crate::Entity::scope) and
+    /// [`FutureExt::in_current`].
     #[must_use = "futures do nothing unless polled"]
     pub struct InEntity<F> {
-        // An option, so that it can be dropped in its context as well.
+        // An option, so that the future can also be dropped in its context.
         #[pin]
         inner: Option<F>,
-        // The context of this future while it is not polled, that of the thread while it is.
+        // The context of this future while it is not polled, and that of the thread while it is.
         slot: Option<Handle>,
-        // Keeps the entity open, where the future was made by a handle that does.
+        // Keeps the entity open, if the handle that made this future does.
         owner: Option<Share>,
     }
 
     impl<F> PinnedDrop for InEntity<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let _exchanged = ContextSwap::new(this.slot);
+            let _swap = ContextSwap::new(this.slot);
             this.inner.set(None);
         }
     }
@@ -105,11 +155,11 @@ impl<F> InEntity<F> {
     }
 }
 
-/// Exchanges two contexts, and back when it is dropped: also when the poll panics, or the segment of a
-/// panicked request would stay current for all that follows on the thread.
+/// Exchanges two contexts, and exchanges them back when it is dropped.
 ///
-/// The whole slot is exchanged, so whatever a poll leaves in it (a guard held across an await) stays with its
-/// own future.
+/// That includes a drop by a panic of the poll. Otherwise, the segment of a request that panicked would stay current on the
+/// thread. The whole slot is exchanged, so what a poll leaves in it (a guard held across an await) stays with its own
+/// future.
 pub(crate) struct ContextSwap<'a>(&'a mut Option<Handle>);
 
 impl<'a> ContextSwap<'a> {
@@ -136,17 +186,17 @@ impl<F: Future> Future for InEntity<F> {
     }
 }
 
-/// Polls a future, which is there until it is dropped, in the context of `slot`.
+/// Polls a future in the context of `slot`. `inner` is `Some` until the future is dropped.
 fn poll_in<F: Future>(slot: &mut Option<Handle>, inner: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    let _exchanged = ContextSwap::new(slot);
+    let _swap = ContextSwap::new(slot);
     inner.as_pin_mut().map_or(Poll::Pending, |inner| inner.poll(cx))
 }
 
 pin_project! {
-    /// A future recorded as a subsegment: see [`FutureExt::in_subsegment`].
+    /// A future that is recorded as a subsegment: see [`FutureExt::in_subsegment`].
     #[must_use = "futures do nothing unless polled"]
     pub struct InSubsegment<F> {
-        // As in `InEntity`.
+        // An option, as in `InEntity`.
         #[pin]
         inner: Option<F>,
         stage: Stage,
@@ -159,7 +209,7 @@ pin_project! {
             if let Stage::Running(subsegment) = this.stage {
                 subsegment.metadata_in("xray", "cancelled", &true);
                 {
-                    let _exchanged = ContextSwap::new(this.slot);
+                    let _swap = ContextSwap::new(this.slot);
                     this.inner.set(None);
                 }
                 subsegment.handle().finish();
@@ -168,8 +218,9 @@ pin_project! {
     }
 }
 
+/// How far a recorded future is.
 enum Stage {
-    /// To begin below this parent.
+    /// Not polled yet: the subsegment begins below this parent, with this name.
     Waiting(Parent, String),
     Running(Subsegment),
     Done,
@@ -180,14 +231,14 @@ impl<F> InSubsegment<F> {
         InSubsegment { inner: Some(inner), stage: Stage::Waiting(parent, name), slot: None }
     }
 
-    /// As `new`, for a subsegment that has begun.
+    /// A future whose subsegment has begun.
     pub(crate) fn running(subsegment: Subsegment, inner: F) -> InSubsegment<F> {
         InSubsegment { inner: Some(inner), slot: Some(subsegment.handle().clone()), stage: Stage::Running(subsegment) }
     }
 }
 
 impl<F: Future> InSubsegment<F> {
-    /// Polls, and on completion hands out the subsegment, still open.
+    /// Polls the future. When it is ready, also returns the subsegment, which is still open.
     fn poll_running(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(F::Output, Option<Subsegment>)> {
         let this = self.project();
         if let Stage::Waiting(parent, name) = this.stage {
@@ -195,7 +246,7 @@ impl<F: Future> InSubsegment<F> {
             *this.slot = Some(subsegment.handle().clone());
             *this.stage = Stage::Running(subsegment);
         }
-        // Caught only to learn the panic's message: it goes on below.
+        // Caught only to record the panic's message: it resumes below.
         let polled = catch_unwind(AssertUnwindSafe(|| poll_in(this.slot, this.inner, cx)));
         let output = match polled {
             Ok(polled) => ready!(polled),
@@ -213,6 +264,7 @@ impl<F: Future> InSubsegment<F> {
     }
 }
 
+/// Records a panic and closes the subsegment.
 fn panicked(stage: &mut Stage, payload: &(dyn Any + Send)) {
     if let Stage::Running(subsegment) = stage {
         subsegment.fault(panic_exception(payload)).close();
@@ -233,7 +285,7 @@ impl<F: Future> Future for InSubsegment<F> {
 }
 
 pin_project! {
-    /// A fallible future recorded as a subsegment: see [`FutureExt::try_in_subsegment`].
+    /// A fallible future that is recorded as a subsegment: see [`FutureExt::try_in_subsegment`].
     #[must_use = "futures do nothing unless polled"]
     pub struct TryInSubsegment<F, M = form::Typed> {
         #[pin]

@@ -5,13 +5,14 @@ use std::marker::PhantomData;
 
 use crate::entity::{Handle, Share, Subsegment};
 
-use super::{is_recorded, swap};
+use super::{is_recorded, peek, swap};
 
-/// Keeps an entity current on this thread until it is dropped; then what was current before is so again. Guards
-/// are dropped in the opposite order of their making, as local variables are.
+/// Keeps an entity current on this thread until it is dropped. Then it restores the entity that was current before.
 ///
-/// Made from a segment or a subsegment, it is a handle as well: the entity closes when the guard is dropped, unless
-/// another handle keeps it open.
+/// Guards must be dropped in the reverse order of their creation, as local variables are.
+///
+/// A guard from a segment or a subsegment keeps the entity open. The entity closes when the guard is dropped, unless
+/// another handle keeps it open:
 ///
 /// ```
 /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -22,8 +23,8 @@ use super::{is_recorded, swap};
 /// # assert_eq!(traces.take().single().tree(), "nightly import [files=12]\n");
 /// ```
 ///
-/// It cannot go to another thread. Do not hold it across an `.await`: other tasks of the thread would run with
-/// it. Futures have [`scope`](crate::Entity::scope) and [`FutureExt`](super::FutureExt).
+/// Do not hold a guard across an `.await`: other tasks of the thread would record into its entity. For futures, use
+/// [`scope`](crate::Entity::scope) or [`FutureExt`](super::FutureExt). A guard cannot move to another thread:
 ///
 /// ```compile_fail
 /// fn is_send<T: Send>(_: T) {}
@@ -31,52 +32,53 @@ use super::{is_recorded, swap};
 /// ```
 #[must_use = "the entity is current as long as the guard lives"]
 pub struct Entered {
-    // First the context is put back.
-    _restores: Restores,
-    /// Keeps the entity open, where it was entered by a handle that does.
+    // Dropped first: the context is restored before the entity closes.
+    restore: Restore,
+    /// Keeps the entity open, if the handle that entered it does.
     _share: Option<Share>,
 }
 
-/// Puts back what was current before, when it is dropped.
-pub(crate) struct Restores {
+/// Restore the context that was current before when it is dropped.
+pub(crate) struct Restore {
     previous: Option<Handle>,
     thread_bound: PhantomData<*const ()>,
 }
 
-/// Makes that the thread's context, also when it is none.
-pub(crate) fn replace(mut slot: Option<Handle>) -> Restores {
+/// Makes `slot` the context of the thread. `None` makes nothing current.
+pub(crate) fn replace(mut slot: Option<Handle>) -> Restore {
     swap(&mut slot);
-    Restores { previous: slot, thread_bound: PhantomData }
+    Restore { previous: slot, thread_bound: PhantomData }
 }
 
-/// Makes `handle` the thread's context; the guard holds `share`.
+/// Makes `handle` the context of the thread. The guard holds `share`.
 pub(super) fn enter(handle: Handle, share: Option<Share>) -> Entered {
-    Entered { _restores: replace(Some(handle)), _share: share }
+    Entered { restore: replace(Some(handle)), _share: share }
 }
 
-/// Begins a subsegment of the current entity, if that is recorded, and enters it.
+/// Begins a subsegment of the current entity and enters it, if that entity is recorded.
 ///
-/// The parent waits in the guard meanwhile, so that its handle need not be cloned.
-pub(crate) fn enter_recorded_child(name: &str) -> Option<(Subsegment, Restores)> {
+/// The guard holds the parent meanwhile, so its handle need not be cloned.
+pub(crate) fn enter_recorded_child(name: &str) -> Option<(Subsegment, Restore)> {
     if !is_recorded() {
         return None;
     }
-    let restores = replace(None);
-    let subsegment = Subsegment::begun(restores.previous.as_ref()?.begin_child(name));
+    let restore = replace(None);
+    let subsegment = Subsegment::begun(restore.previous.as_ref()?.begin_child(name));
     let mut slot = Some(subsegment.handle().clone());
     swap(&mut slot);
-    Some((subsegment, restores))
+    Some((subsegment, restore))
 }
 
-impl Drop for Restores {
+impl Drop for Restore {
     fn drop(&mut self) {
-        // What was current is dropped with the guard, after the exchange.
+        // The entity that was current is dropped with the guard, after the exchange.
         swap(&mut self.previous);
     }
 }
 
+/// Shows the current entity of the thread, and the one that the guard restores.
 impl fmt::Debug for Entered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Entered")
+        f.debug_struct("Entered").field("current", &peek()).field("restores", &self.restore.previous).finish()
     }
 }
