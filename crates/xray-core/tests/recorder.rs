@@ -51,7 +51,7 @@ fn the_first_installation_wins_and_later_ones_are_reported() {
         let file = file!();
         assert!(line.starts_with(&format!("second: `install()` at {file}:")), "{line}");
         assert!(line.contains(&format!("the process already has a recorder, installed at {file}:")), "{line}");
-        assert!(line.contains("rules, the daemon's address and all else of this one are not used"), "{line}");
+        assert!(line.contains("rules, the daemon's address and all other options of this one are not used"), "{line}");
     }
     Recorder::global().begin("shop").close();
     assert_eq!((first.1.take().len(), second.1.take().len()), (1, 0));
@@ -214,6 +214,6 @@ fn a_late_installation_names_the_place_of_the_first_use() {
     let sink = told.clone();
     let builder = Recorder::builder().on_diagnostic(move |diagnostic| *sink.lock().unwrap() = diagnostic.to_string());
     let _late = builder.build().unwrap().install();
-    let want = format!("made with the default configuration by the first use at {}:{line}:5", file!());
+    let want = format!("built with the default configuration by the first use at {}:{line}:5", file!());
     assert!(told.lock().unwrap().contains(&want), "{}", told.lock().unwrap());
 }

@@ -1,4 +1,4 @@
-//! The configuration of a recorder.
+//! The builder: all configuration of a recorder.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,14 +18,48 @@ use crate::time::Clock;
 use crate::user_code;
 use crate::w3c::Propagation;
 
-/// Subsegments that a trace holds before complete ones are sent ahead of their segment.
+/// The default of [`RecorderBuilder::streaming_threshold`].
 const STREAMING_THRESHOLD: usize = 100;
 
-/// Configures a [`Recorder`]. Everything has a default; the environment, read by [`build`](RecorderBuilder::build)
-/// or [given](RecorderBuilder::environment), wins over what is said here.
+/// Configures a [`Recorder`].
+///
+/// Every option has a default. Variables of the environment override options in code:
+///
+/// | option | default | variable that overrides it |
+/// |---|---|---|
+/// | [`enabled`](Self::enabled) | on | `AWS_XRAY_SDK_ENABLED`, `AWS_XRAY_SDK_DISABLED` |
+/// | [`service`](Self::service), [`service_version`](Self::service_version) | none | |
+/// | [`daemon`](Self::daemon) | `127.0.0.1:2000` | `AWS_XRAY_DAEMON_ADDRESS` |
+/// | [`sampling`](Self::sampling) | [`Central`], and local rules without the X-Ray service | |
+/// | [`streaming_threshold`](Self::streaming_threshold) | 100, on Lambda 0 | |
+/// | [`propagation`](Self::propagation) | [`Propagation::default`] | |
+/// | [`context_missing`](Self::context_missing) | [`ContextMissing::Log`] | `AWS_XRAY_CONTEXT_MISSING` |
+/// | [`capture_backtraces`](Self::capture_backtraces) | off | |
+/// | [`emitter`](Self::emitter) | UDP to the daemon | |
+/// | [`on_diagnostic`](Self::on_diagnostic) | the `log` crate, or standard error | |
+/// | [`diagnostic_level`](Self::diagnostic_level) | see there | `AWS_XRAY_LOG_LEVEL`, `AWS_XRAY_DEBUG_MODE` |
+/// | [`plugin`](Self::plugin) | none | |
+///
+/// [`build`](Self::build) reads the variables, from the process or from the function given to
+/// [`environment`](Self::environment). `AWS_XRAY_TRACING_NAME`, `AWS_XRAY_COLLECT_SQL_QUERIES` and `AWS_LOG_GROUP` have no
+/// option here: see the [crate documentation](crate#environment).
+///
+/// ```
+/// use xray_core::Recorder;
+/// use xray_core::sampling::{FixedTarget, Rate, Rules};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let recorder = Recorder::builder()
+///     .service("shop")
+///     .daemon("xray-daemon.internal:2000".parse()?)
+///     .sampling(Rules::new(FixedTarget(1), Rate(0.05)))
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a builder does nothing until it is built"]
 pub struct RecorderBuilder {
-    /// `None`: that of the process.
+    /// `None` for the environment of the process.
     environment: Option<Environment>,
     enabled: bool,
     service: Option<String>,
@@ -66,13 +100,15 @@ impl RecorderBuilder {
         }
     }
 
-    /// A builder that reads no environment.
+    /// A builder that ignores the environment.
     pub(super) fn isolated() -> RecorderBuilder {
         RecorderBuilder { environment: Some(Environment::default()), ..RecorderBuilder::new() }
     }
 
-    /// Takes the variables from `lookup` instead of the process: from a configuration that has them, or from
-    /// nowhere, so that what is set on a machine does not decide a test.
+    /// Reads the variables of the environment with `lookup` (default: from the process).
+    ///
+    /// For variables that come from a configuration file, and for tests, which must not depend on what is set on a machine.
+    /// `lookup` is called now, once for each variable. Calling this again replaces all of them.
     ///
     /// ```
     /// use xray_core::Recorder;
@@ -87,81 +123,155 @@ impl RecorderBuilder {
         self
     }
 
-    /// Turns recording off: nothing is sent, and calls carry no header (default: on). `AWS_XRAY_SDK_ENABLED=false`
-    /// and `AWS_XRAY_SDK_DISABLED=true` turn it off in any case.
+    /// Sets whether the recorder records at all (default: on).
+    ///
+    /// A disabled recorder sends nothing, starts no thread, and calls carry no trace header. `AWS_XRAY_SDK_ENABLED=false`
+    /// and `AWS_XRAY_SDK_DISABLED=true` disable it in any case. Calling this again replaces the value.
+    ///
+    /// ```
+    /// # use xray_core::Recorder;
+    /// # let on_call = false;
+    /// let recorder = Recorder::builder().enabled(on_call).build()?;
+    /// assert!(!recorder.is_enabled() && !recorder.begin("shop").is_recording());
+    /// # Ok::<(), xray_core::ConfigError>(())
+    /// ```
     pub fn enabled(mut self, enabled: bool) -> RecorderBuilder {
         self.enabled = enabled;
         self
     }
 
-    /// The application's name, `service.name` in segments; 200 characters are kept. Segments themselves are named by
-    /// their layer.
+    /// Sets the application's name, `service.name` in segments (default: none).
+    ///
+    /// 200 characters are kept. It does not name the segments: server layers do, as [`Recorder::begin`] does. Calling this
+    /// again replaces the name.
     pub fn service(mut self, name: impl Into<String>) -> RecorderBuilder {
         self.service = Some(name.into());
         self
     }
 
-    /// The application's version, `service.version` in segments: usually `env!("CARGO_PKG_VERSION")`. 200 characters are
-    /// kept.
+    /// Sets the application's version, `service.version` in segments (default: none).
+    ///
+    /// Usually `env!("CARGO_PKG_VERSION")`. 200 characters are kept. Calling this again replaces the version.
     pub fn service_version(mut self, version: impl Into<String>) -> RecorderBuilder {
         self.service_version = Some(version.into());
         self
     }
 
-    /// Where the X-Ray daemon listens (default: `127.0.0.1:2000`). `AWS_XRAY_DAEMON_ADDRESS` overrides it.
+    /// Sets the address of the X-Ray daemon (default: `127.0.0.1:2000`).
+    ///
+    /// The daemon receives documents by UDP, and answers requests for sampling rules by TCP. `AWS_XRAY_DAEMON_ADDRESS`
+    /// overrides the address. A host name is resolved again when the daemon moves. Calling this again replaces the address.
+    ///
+    /// ```
+    /// # use xray_core::Recorder;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let recorder = Recorder::builder().daemon("xray-daemon.internal:2000".parse()?).build()?;
+    /// // With different addresses for UDP and TCP:
+    /// let recorder = Recorder::builder().daemon("tcp:10.0.0.7:2001 udp:10.0.0.7:2000".parse()?).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn daemon(mut self, address: DaemonAddress) -> RecorderBuilder {
         self.daemon = address;
         self
     }
 
-    /// Who decides which requests are recorded when their caller has not (default: [`Central`], the rules of the
-    /// X-Ray service, and [`Rules::default`] without them: one request each second and 5 % of the others). With
-    /// `sampling(Rules::default())` nobody is asked.
+    /// Sets the sampler, which decides about requests whose caller has not decided.
+    ///
+    /// The default is [`Central`]: the rules of the X-Ray service, which the SDK fetches through the daemon. Without them,
+    /// [`Rules::default`] applies: one request per second and 5 % of the others. With `sampling(Rules::default())` the SDK
+    /// uses local rules only and contacts no service. Calling this again replaces the sampler.
+    ///
+    /// ```
+    /// # use xray_core::Recorder;
+    /// use xray_core::sampling::{Always, FixedTarget, Rate, Rule, Rules};
+    ///
+    /// // In development: everything.
+    /// let recorder = Recorder::builder().sampling(Always).build()?;
+    /// // Local rules: two requests per second and 10 % of the others, and no health checks.
+    /// let rules = Rules::new(FixedTarget(2), Rate(0.1)).rule(Rule::new(FixedTarget(0), Rate(0.0)).path("/health"));
+    /// let recorder = Recorder::builder().sampling(rules).build()?;
+    /// # Ok::<(), xray_core::ConfigError>(())
+    /// ```
+    ///
+    /// On Lambda the decision comes with each invocation, and the SDK does not fetch rules.
     pub fn sampling(mut self, sampler: impl Sampler) -> RecorderBuilder {
         self.sampler = Some(Arc::new(sampler));
         self
     }
 
-    /// How many subsegments a trace holds before those that are complete are sent ahead of their segment
-    /// (default: 100; on Lambda 0). With 0 each subsegment leaves when it closes.
+    /// Sets how many subsegments a trace holds before it sends complete ones ahead of its segment (default: 100, on Lambda
+    /// 0).
+    ///
+    /// With 0, each subsegment is sent when it closes. A low threshold shows long requests early and bounds their memory; a
+    /// high one needs fewer documents. Calling this again replaces the threshold.
     pub fn streaming_threshold(mut self, subsegments: usize) -> RecorderBuilder {
         self.threshold = Some(subsegments);
         self
     }
 
-    /// Which headers join services (default: `traceparent` is read where X-Ray's header is absent, and sent on
-    /// where it came).
+    /// Sets which trace headers are read and sent (default: [`Propagation::default`]).
+    ///
+    /// By default, `traceparent` is read if `X-Amzn-Trace-Id` is absent, and sent in the traces that it started.
+    /// Calling this again replaces the value.
     pub fn propagation(mut self, propagation: Propagation) -> RecorderBuilder {
         self.propagation = propagation;
         self
     }
 
-    /// What to do when code asks for the current entity and there is none (default: log an error).
-    /// `AWS_XRAY_CONTEXT_MISSING` overrides it.
+    /// Sets what happens when code needs a current entity and there is none (default: [`ContextMissing::Log`]).
+    ///
+    /// `AWS_XRAY_CONTEXT_MISSING` overrides it. Calling this again replaces the strategy.
+    ///
+    /// ```
+    /// # use xray_core::Recorder;
+    /// use xray_core::ContextMissing;
+    ///
+    /// // In tests: fail where the context is lost.
+    /// let recorder = Recorder::builder().context_missing(ContextMissing::Panic).build()?;
+    /// # Ok::<(), xray_core::ConfigError>(())
+    /// ```
     pub fn context_missing(mut self, strategy: ContextMissing) -> RecorderBuilder {
         self.context_missing = strategy;
         self
     }
 
-    /// Whether each exception gets the stack of the place where it is recorded (default: no, since capturing
-    /// one costs many microseconds).
+    /// Sets whether each exception has the stack of the place where it is recorded (default: no).
+    ///
+    /// Capturing a stack takes many microseconds. Calling this again replaces the value.
     pub fn capture_backtraces(mut self, capture: bool) -> RecorderBuilder {
         self.backtraces = capture;
         self
     }
 
-    /// Where finished documents go (default: to the daemon by UDP, from a thread of its own; on Lambda from the
-    /// thread that finishes them).
+    /// Sets the emitter, which sends finished documents.
+    ///
+    /// The default sends them to the daemon by UDP, from a thread of its own; on Lambda, from the thread that finishes a
+    /// document. Calling this again replaces the emitter.
+    ///
+    /// ```
+    /// # use xray_core::Recorder;
+    /// use xray_core::emit::MemoryEmitter;
+    /// use xray_core::sampling::Always;
+    ///
+    /// let memory = MemoryEmitter::new();
+    /// let recorder = Recorder::builder().sampling(Always).emitter(memory.clone()).build()?;
+    /// recorder.begin("shop").close();
+    /// # Ok::<(), xray_core::ConfigError>(())
+    /// ```
     pub fn emitter(mut self, emitter: impl Emitter) -> RecorderBuilder {
         self.emitter = Some(Arc::new(emitter));
         self
     }
 
-    /// Calls `logger` with the messages of the SDK about itself (default: the `log` facade under the target `xray`,
-    /// or standard error when the application has installed no logger). Calling this again replaces the function.
+    /// Sets a function that receives the SDK's messages about itself.
     ///
-    /// It receives warnings and errors, at most one of each [cause](crate::diagnostics::Cause) every ten seconds;
-    /// [`diagnostic_level`](RecorderBuilder::diagnostic_level) adds the lower levels.
+    /// The default is the `log` crate with the target `xray`, or standard error if the application has not installed a
+    /// logger. Calling this again replaces the function.
+    ///
+    /// The function receives warnings and errors, at most one of each [cause](crate::diagnostics::Cause) every ten seconds;
+    /// [`diagnostic_level`](RecorderBuilder::diagnostic_level) adds the lower levels. If it panics, the SDK catches the
+    /// panic.
     ///
     /// ```
     /// # use xray_core::Recorder;
@@ -175,41 +285,75 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets the least level of messages (default: `Warn` for a function given to
-    /// [`on_diagnostic`](RecorderBuilder::on_diagnostic), which receives warnings and errors in any case, and
-    /// `Error` for standard error). An application's own logger decides by its own level.
-    /// `AWS_XRAY_LOG_LEVEL` and `AWS_XRAY_DEBUG_MODE` override it.
+    /// Sets the lowest level of the SDK's messages.
     ///
-    /// At `Debug` there are several lines for each request: see [`diagnostics`](crate::diagnostics).
+    /// The default is `Warn` for a function given to [`on_diagnostic`](RecorderBuilder::on_diagnostic), which receives
+    /// warnings and errors in any case, and `Error` for standard error. A logger of the `log` crate filters by its own
+    /// level. `AWS_XRAY_LOG_LEVEL` and `AWS_XRAY_DEBUG_MODE` override it. Calling this again replaces the level.
+    ///
+    /// At `Debug` there are several messages per request: see [`diagnostics`](crate::diagnostics).
     pub fn diagnostic_level(mut self, level: Level) -> RecorderBuilder {
         self.level = Some(level);
         self
     }
 
-    /// Adds a plugin, which finds out what the service runs on, once, on a thread that starts with the recorder.
-    /// Nothing waits for it: segments that close before its answer lack the block. See [`plugin`](crate::plugin).
+    /// Adds a plugin, which detects the platform that the service runs on (default: none).
+    ///
+    /// Plugins run once, on a thread that starts with the recorder, and nothing waits for them: segments that close earlier
+    /// lack the platform's block. They do not run on Lambda, nor in a disabled recorder. Calling this again adds another
+    /// plugin. See [`plugin`](crate::plugin).
+    ///
+    /// ```no_run
+    /// # use xray_core::Recorder;
+    /// use xray_core::plugin::{Ec2, Ecs};
+    ///
+    /// let recorder = Recorder::builder().plugin(Ec2::new()).plugin(Ecs::new()).build()?;
+    /// # Ok::<(), xray_core::ConfigError>(())
+    /// ```
     pub fn plugin(mut self, plugin: impl Plugin) -> RecorderBuilder {
         self.plugins.push(Box::new(plugin));
         self
     }
 
-    /// Where times come from, for tests (default: the system's clocks).
+    /// Sets the clock, for tests (default: the clocks of the system).
+    ///
+    /// Calling this again replaces the clock.
+    ///
+    /// ```
+    /// # use xray_core::Recorder;
+    /// use std::time::Duration;
+    /// use xray_core::time::{Clock, Timestamp};
+    ///
+    /// let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
+    /// let recorder = Recorder::builder().clock(clock.clone()).build()?;
+    /// let segment = recorder.begin("shop");
+    /// clock.advance(Duration::from_millis(25));
+    /// segment.close(); // took 25 ms
+    /// # Ok::<(), xray_core::ConfigError>(())
+    /// ```
     pub fn clock(mut self, clock: Clock) -> RecorderBuilder {
         self.clock = clock;
         self
     }
 
-    /// Makes the same ids in each run, for tests.
+    /// Seeds the generator of ids, so that each run produces the same ids. For tests (default: a random seed).
+    ///
+    /// Calling this again replaces the seed.
     pub fn seed(mut self, seed: u64) -> RecorderBuilder {
         self.ids = IdSource::seeded(seed);
         self
     }
 
-    /// Reads the environment and makes the recorder. No thread is started and no socket opened before the first
-    /// document, but for plugins, and for the thread of [`Central`](crate::sampling::Central) with the first decision.
+    /// Reads the environment and builds the recorder.
+    ///
+    /// This starts a thread only for plugins. The emitter starts its thread and opens its socket with the first document, and
+    /// [`Central`](crate::sampling::Central) starts its thread with the first decision.
+    ///
+    /// A variable that cannot be understood is not an error: the SDK logs it and uses the value set in code.
     ///
     /// # Errors
-    /// When something said in code makes no sense. A bad environment variable is logged, and ignored.
+    ///
+    /// Returns an error if an option has an invalid value, such as a sampling rate above 1.
     pub fn build(self) -> Result<Recorder, ConfigError> {
         if let Some(sampler) = &self.sampler {
             user_code::call(|| sampler.validate()).unwrap_or(Ok(())).map_err(ConfigError::Sampling)?;
@@ -217,6 +361,7 @@ impl RecorderBuilder {
         Ok(self.build_valid())
     }
 
+    /// Builds the recorder from options that were validated.
     pub(super) fn build_valid(self) -> Recorder {
         let environment = self.environment.unwrap_or_else(Environment::read);
         let diagnostics = Diagnostics::new(self.logger, environment.stderr(self.level));
@@ -228,7 +373,7 @@ impl RecorderBuilder {
                 "AWS_XRAY_CONTEXT_MISSING" => format!("{problem}: the strategy is {context_missing:?}"),
                 _ => format!("{problem}: it is ignored"),
             });
-            // In one message: a second one of the same cause would be held back.
+            // In one message, because the rate limit would suppress a second one of the same cause.
             let problems: Vec<_> = problems.collect();
             diagnostics.error(Cause::Environment, format_args!("{}", problems.join("; ")));
         }
@@ -258,7 +403,8 @@ impl RecorderBuilder {
             diagnostics: diagnostics.clone(),
         };
         if user_code::call(|| sampler.start(&context)).is_none() {
-            diagnostics.error(Cause::SamplerPanicked, format_args!("the sampler panicked when it was started"));
+            diagnostics
+                .error(Cause::SamplerPanicked, format_args!("the sampler panicked in `start`: the SDK still uses it"));
         }
         let default_threshold = if environment.lambda { 0 } else { STREAMING_THRESHOLD };
         Recorder(Arc::new(Inner {
@@ -288,11 +434,19 @@ impl fmt::Debug for RecorderBuilder {
     }
 }
 
-/// Something that was said in code and makes no sense. The text names the field and what it accepts.
+/// An option of the builder has an invalid value. The message names the field and the values that it accepts.
+///
+/// ```
+/// use xray_core::Recorder;
+/// use xray_core::sampling::{FixedTarget, Rate, Rules};
+///
+/// let error = Recorder::builder().sampling(Rules::new(FixedTarget(1), Rate(5.0))).build().unwrap_err();
+/// assert!(error.to_string().starts_with("sampling: "), "{error}");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A sampling rule is out of range.
+    /// A sampling rule has a value that is out of range.
     Sampling(ParseRulesError),
 }
 
@@ -320,18 +474,18 @@ mod tests {
 
     #[test]
     fn all_bad_variables_are_reported_with_what_is_used_instead() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let sink = told.clone();
+        let messages = Arc::new(Mutex::new(Vec::new()));
+        let sink = messages.clone();
         let logger = move |diagnostic: &Diagnostic<'_>| sink.lock().unwrap().push(diagnostic.to_string());
         let bad = |name: &str| name.starts_with("AWS_XRAY_").then(|| "nonsense".to_owned());
         let recorder = Recorder::builder().environment(bad).on_diagnostic(logger).build().unwrap();
         assert_eq!(recorder.tracing_name(), Some("nonsense"));
-        let told = told.lock().unwrap().concat();
-        assert!(told.contains("AWS_XRAY_SDK_DISABLED=\"nonsense\""), "{told}");
-        assert!(told.contains(": documents are sent to 127.0.0.1:2000"), "{told}");
-        assert!(told.contains(": the strategy is Log"), "{told}");
+        let messages = messages.lock().unwrap().concat();
+        assert!(messages.contains("AWS_XRAY_SDK_DISABLED=\"nonsense\""), "{messages}");
+        assert!(messages.contains(": documents are sent to 127.0.0.1:2000"), "{messages}");
+        assert!(messages.contains(": the strategy is Log"), "{messages}");
         for name in ["AWS_XRAY_DAEMON_ADDRESS", "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_LOG_LEVEL"] {
-            assert!(told.contains(name), "{name}: {told}");
+            assert!(messages.contains(name), "{name}: {messages}");
         }
     }
 }

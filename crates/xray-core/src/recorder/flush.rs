@@ -1,11 +1,11 @@
-//! Waiting for a flush without blocking a thread.
+//! A future for flushing without blocking a thread.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Ready when the documents have left: see [`Recorder::flushed`](crate::Recorder::flushed).
+/// A future that is ready when the documents are sent: see [`Recorder::flushed`](crate::Recorder::flushed).
 #[must_use = "futures do nothing unless polled"]
 pub struct FlushedFuture {
     state: Arc<Mutex<State>>,
@@ -17,8 +17,9 @@ enum State {
 }
 
 impl FlushedFuture {
-    /// The future, and what an emitter calls to complete it. Dropping that completes it as well: nobody waits for
-    /// an emitter that forgets or panics.
+    /// Returns the future and the function that completes it, which the emitter calls.
+    ///
+    /// Dropping the function completes the future too, so that an emitter that forgets it or panics keeps no one waiting.
     pub(super) fn new() -> (FlushedFuture, Box<dyn FnOnce() + Send>) {
         let state = Arc::new(Mutex::new(State::Waiting(None)));
         let completion = Completion(state.clone());

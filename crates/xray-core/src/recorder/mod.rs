@@ -1,4 +1,4 @@
-//! The recorder: all configuration in one place, and the way from a request to its segment.
+//! The recorder: it holds the configuration and begins segments.
 
 mod builder;
 mod flush;
@@ -27,37 +27,40 @@ use crate::time::{Anchor, Clock};
 use crate::user_code;
 use crate::w3c::Propagation;
 
-/// The recorder of the process, once there is one.
+/// The recorder of the process. Set by the first installation or the first use.
 static GLOBAL: OnceLock<Global> = OnceLock::new();
 
-/// The recorder of the process, and which line made it so.
+/// The recorder of the process, and the line that set it.
 struct Global {
     recorder: Recorder,
-    made: Made,
+    origin: Origin,
 }
 
-enum Made {
+/// How the process got its recorder.
+enum Origin {
     Installed(&'static Location<'static>),
-    /// Something asked for it before any was installed.
+    /// Code needed a recorder before any was installed.
     FirstUse(&'static Location<'static>),
 }
 
-impl fmt::Display for Made {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Made::Installed(location) => write!(f, "installed at {location}"),
-            Made::FirstUse(location) => write!(f, "made with the default configuration by the first use at {location}"),
+            Origin::Installed(location) => write!(f, "installed at {location}"),
+            Origin::FirstUse(location) => {
+                write!(f, "built with the default configuration by the first use at {location}")
+            }
         }
     }
 }
 
-/// How long the guard of [`Recorder::install`] waits for documents to leave.
+/// How long the guard of [`Recorder::install`] waits until documents are sent.
 const FLUSH_AT_EXIT: Duration = Duration::from_secs(1);
 
-/// Begins segments, and sends what they record: configured once, then immutable, and cheap to clone.
+/// Begins segments and sends what they record. Configured once, immutable and cheap to clone.
 ///
-/// Most programs need one at most: [`Recorder::builder`] makes it, [`install`](Recorder::install) makes it the
-/// process's. Without it [`Recorder::global`] builds itself from the environment.
+/// Most programs need one at most: [`Recorder::builder`] configures it, and [`install`](Recorder::install) makes it the
+/// recorder of the process. Server layers and clients use that one unless they are given another.
 ///
 /// ```
 /// use xray_core::Recorder;
@@ -74,33 +77,45 @@ const FLUSH_AT_EXIT: Duration = Duration::from_secs(1);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A program that installs none uses [`Recorder::global`], which the environment alone configures. Tests use
+/// [`Recorder::in_memory`]:
+///
+/// ```
+/// use xray_core::Recorder;
+///
+/// let (recorder, traces) = Recorder::in_memory();
+/// recorder.begin("shop").annotate("order_id", 7).close();
+/// assert_eq!(traces.take().single().tree(), "shop [order_id=7]\n");
+/// ```
 #[derive(Clone)]
 pub struct Recorder(Arc<Inner>);
 
+/// What all clones of a recorder share.
 struct Inner {
     enabled: bool,
     tracing_name: Option<String>,
     context_missing: ContextMissing,
     sampler: Arc<dyn Sampler>,
-    /// Everything that outlives the beginning of a trace.
+    /// What open traces need.
     pipeline: Arc<Pipeline>,
 }
 
-/// What stands in while there is no recorder: the environment alone, read once. Asking for it makes no recorder, so that
-/// one can still be installed.
-struct Unclaimed {
+/// The log and the context-missing strategy of a process without a recorder, from the environment alone, read once. Using
+/// them builds no recorder, so that one can still be installed.
+struct Uninstalled {
     diagnostics: Diagnostics,
     /// `None` when the SDK is disabled.
     context_missing: Option<ContextMissing>,
 }
 
-impl Unclaimed {
-    fn get() -> &'static Unclaimed {
-        static UNCLAIMED: OnceLock<Unclaimed> = OnceLock::new();
-        UNCLAIMED.get_or_init(|| {
+impl Uninstalled {
+    fn get() -> &'static Uninstalled {
+        static UNINSTALLED: OnceLock<Uninstalled> = OnceLock::new();
+        UNINSTALLED.get_or_init(|| {
             let environment = Environment::read();
             let context_missing = environment.context_missing.clone().unwrap_or_default();
-            Unclaimed {
+            Uninstalled {
                 diagnostics: Diagnostics::new(None, environment.stderr(None)),
                 context_missing: (!environment.disabled).then_some(context_missing),
             }
@@ -108,50 +123,79 @@ impl Unclaimed {
     }
 }
 
-/// Where to report what no recorder has to do with: to the process's one, or as one does that is configured by the
-/// environment alone.
+/// Returns the log for messages that do not concern a particular recorder: that of the process's recorder, or one that the
+/// environment alone configures.
 pub(crate) fn diagnostics_of_process() -> Diagnostics {
     match GLOBAL.get() {
         Some(global) => global.recorder.diagnostics().clone(),
-        None => Unclaimed::get().diagnostics.clone(),
+        None => Uninstalled::get().diagnostics.clone(),
     }
 }
 
-/// What to do about a missing context. `None` where nothing is recorded anyway.
+/// Returns the context-missing strategy of the process. `None` if the SDK is disabled.
 pub(crate) fn strategy_of_process() -> Option<(&'static ContextMissing, Diagnostics)> {
     let strategy = match GLOBAL.get() {
         Some(Global { recorder: Recorder(inner), .. }) => inner.enabled.then_some(&inner.context_missing),
-        None => Unclaimed::get().context_missing.as_ref(),
+        None => Uninstalled::get().context_missing.as_ref(),
     };
     Some((strategy?, diagnostics_of_process()))
 }
 
 impl Recorder {
-    /// Starts the configuration of a recorder.
+    /// Returns a builder, which configures a recorder.
+    ///
+    /// ```
+    /// use xray_core::Recorder;
+    ///
+    /// let recorder = Recorder::builder().service("shop").build()?;
+    /// # Ok::<(), xray_core::ConfigError>(())
+    /// ```
     pub fn builder() -> RecorderBuilder {
         RecorderBuilder::new()
     }
 
-    /// The recorder of the process: the one [installed](Recorder::install), else one that is configured by the
-    /// environment alone, made now.
+    /// Returns the recorder of the process.
+    ///
+    /// This is the [installed](Recorder::install) one. If none is installed, the first call builds one that the environment
+    /// alone configures, and a later installation has no effect.
+    ///
+    /// ```
+    /// # use xray_core::Recorder;
+    /// # let _installed = Recorder::disabled().install();
+    /// let segment = Recorder::global().begin("nightly import");
+    /// ```
     #[track_caller]
     pub fn global() -> &'static Recorder {
         if let Some(global) = GLOBAL.get() {
             return &global.recorder;
         }
-        let made = Made::FirstUse(Location::caller());
-        // Made before the lock is taken: it may log, and the application's logger may use the SDK.
+        let origin = Origin::FirstUse(Location::caller());
+        // Built before the lock is taken: this may log, and the application's logger may use the SDK.
         let recorder = Recorder::builder().build().unwrap_or_else(|_| Recorder::disabled());
-        &GLOBAL.get_or_init(|| Global { recorder, made }).recorder
+        &GLOBAL.get_or_init(|| Global { recorder, origin }).recorder
     }
 
-    /// A recorder that does nothing: no thread, no socket, no header, as under `AWS_XRAY_SDK_ENABLED=false`.
+    /// Returns a recorder that does nothing, as with `AWS_XRAY_SDK_ENABLED=false`.
+    ///
+    /// It starts no thread, opens no socket and adds no header to calls.
     pub fn disabled() -> Recorder {
         RecorderBuilder::isolated().enabled(false).build_valid()
     }
 
-    /// A recorder for tests that samples everything and keeps it in memory, and what it has kept. It reads no
-    /// environment.
+    /// Returns a recorder for tests, which samples everything and keeps it in memory, and access to what it has kept.
+    ///
+    /// It ignores the environment.
+    ///
+    /// ```
+    /// use xray_core::Recorder;
+    ///
+    /// let (recorder, traces) = Recorder::in_memory();
+    /// {
+    ///     let _in = recorder.begin("shop").enter();
+    ///     xray_core::capture("price", |_| ());
+    /// }
+    /// assert_eq!(traces.take().single().tree(), "shop\n  price\n");
+    /// ```
     pub fn in_memory() -> (Recorder, Traces) {
         let emitter = MemoryEmitter::new();
         let recorder =
@@ -159,13 +203,15 @@ impl Recorder {
         (recorder, Traces::new(emitter))
     }
 
-    /// Makes this the recorder of the process, for all layers and clients that were not given one. The first
-    /// installation counts; so does the first use of [`Recorder::global`]: install at the start of `main`. Code that
-    /// asks for the current entity is no such use. [`Installed::is_active`] says whether it counted.
+    /// Makes this the recorder of the process, which layers and clients use unless they are given another.
     ///
-    /// The guard flushes when it is dropped: hold it until `main` ends, and outside of an asynchronous runtime. A
-    /// runtime that ends drops its tasks, which closes what they record; within `#[tokio::main]` the guard would be
-    /// dropped before that.
+    /// Install at the start of `main`: the first installation or the first use of [`Recorder::global`] decides, and later
+    /// installations have no effect except for an error in the log, with both lines. Code that only needs the current
+    /// entity does not count as a use. [`Installed::is_active`] returns whether this installation took effect.
+    ///
+    /// The returned guard flushes when it is dropped, for one second at most. Hold it until `main` ends, and outside of an
+    /// asynchronous runtime: a runtime that ends drops its tasks, which closes what they record. Within `#[tokio::main]` the
+    /// guard would be dropped before that.
     ///
     /// ```no_run
     /// # use xray_core::Recorder;
@@ -176,35 +222,73 @@ impl Recorder {
     /// # fn serve() -> Result<(), Box<dyn std::error::Error>> { Ok(()) }
     /// ```
     ///
-    /// The guard of an installation that came too late flushes the process's recorder as well.
+    /// `let _ = recorder.install()` drops the guard at once, so nothing is flushed at the end:
+    ///
+    /// ```no_run
+    /// # use xray_core::Recorder;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let _ = Recorder::builder().build()?.install(); // wrong: flushes now
+    /// let _guard = Recorder::builder().build()?.install(); // right: flushes when `main` ends
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The guard of an installation without effect also flushes the recorder of the process.
     #[track_caller]
     pub fn install(self) -> Installed {
-        let made = Made::Installed(Location::caller());
-        if GLOBAL.set(Global { recorder: self.clone(), made }).is_err() {
+        let origin = Origin::Installed(Location::caller());
+        if GLOBAL.set(Global { recorder: self.clone(), origin }).is_err() {
             self.report_late_install(Location::caller());
         }
         Installed { recorder: self }
     }
 
+    /// Logs that the process already has a recorder.
     fn report_late_install(&self, location: &Location<'_>) {
-        let Some(Global { made, .. }) = GLOBAL.get() else { return };
+        let Some(Global { origin, .. }) = GLOBAL.get() else { return };
         self.diagnostics().error(
             Cause::LateInstall,
             format_args!(
-                "`install()` at {location} comes too late: the process already has a recorder, {made}. The sampling \
-                 rules, the daemon's address and all else of this one are not used. Install it first in `main`"
+                "`install()` at {location} comes too late: the process already has a recorder, {origin}. The sampling \
+                 rules, the daemon's address and all other options of this one are not used. Install it first in `main`"
             ),
         );
     }
 
-    /// Begins a segment of a new trace, if it is sampled.
+    /// Begins a segment, the first of a new trace. The sampler decides whether it is recorded.
+    ///
+    /// For jobs, schedules and everything else that no server layer begins. The segment is not current until it is entered.
+    ///
+    /// ```
+    /// # let (recorder, traces) = xray_core::Recorder::in_memory();
+    /// let segment = recorder.begin("nightly import");
+    /// let guard = segment.enter();
+    /// xray_core::capture("download", |_| ());
+    /// drop(guard);
+    /// segment.close();
+    /// # assert_eq!(traces.take().single().tree(), "nightly import\n  download\n");
+    /// ```
+    ///
+    /// For async code, pass the future to [`scope`](Segment::scope), which also keeps the segment open until then:
+    ///
+    /// ```
+    /// # async fn import() {}
+    /// # async fn job(recorder: xray_core::Recorder) {
+    /// recorder.begin("nightly import").scope(import()).await;
+    /// # }
+    /// ```
+    ///
+    /// Names keep 200 characters, of those that X-Ray accepts: see [`clean_name`](crate::clean_name).
     #[must_use = "a segment closes when its last handle is dropped"]
     pub fn begin(&self, name: impl AsRef<str>) -> Segment {
         self.begin_from(name, &TraceHeader::default())
     }
 
-    /// Begins a segment that continues the trace of a header: from a message's attribute, or from a protocol
-    /// that no adapter knows. A header without a decision leaves it to the sampler.
+    /// Begins a segment that continues the trace of a header.
+    ///
+    /// For headers from the attributes of a message, or from a protocol that no adapter knows. The segment follows the
+    /// decision in the header. If there is none, the sampler decides; if there is no trace id, the segment starts a new
+    /// trace.
     ///
     /// ```
     /// # let (recorder, _) = xray_core::Recorder::in_memory();
@@ -213,13 +297,29 @@ impl Recorder {
     ///
     /// let segment = recorder.begin_from("worker", &TraceHeader::parse(attribute));
     /// ```
+    ///
+    /// The sender puts the header into the message, from [`trace_header`](Segment::trace_header):
+    ///
+    /// ```
+    /// # let (recorder, traces) = xray_core::Recorder::in_memory();
+    /// use xray_core::TraceHeader;
+    ///
+    /// let send = recorder.begin("shop").subsegment("queue");
+    /// let attribute = send.trace_header().map(|header| header.to_string()).unwrap_or_default();
+    ///
+    /// // In the service that receives the message:
+    /// let worker = recorder.begin_from("worker", &TraceHeader::parse(&attribute));
+    /// assert_eq!(worker.trace_id(), send.trace_id());
+    /// ```
     #[must_use = "a segment closes when its last handle is dropped"]
     pub fn begin_from(&self, name: impl AsRef<str>, header: &TraceHeader<'_>) -> Segment {
         self.begin_request(&SamplingRequest::new(name.as_ref()), header)
     }
 
-    /// As [`begin_from`](Recorder::begin_from), with more for sampling rules to go by: where the request was sent,
-    /// and what the application knows of it. The segment has the name of the service.
+    /// Begins a segment as [`begin_from`](Recorder::begin_from) does, with more for sampling rules to match: host, method
+    /// and path of the request, and attributes that the application knows.
+    ///
+    /// The segment has the name [`SamplingRequest::service`](SamplingRequest::new).
     ///
     /// ```
     /// # let (recorder, _) = xray_core::Recorder::in_memory();
@@ -235,8 +335,9 @@ impl Recorder {
         self.begin_watched(request, header).0
     }
 
-    /// Begins a segment; the sampler decides if the header does not. Its decision may want the end of the request
-    /// to be watched.
+    /// Begins a segment. If the header has no decision, the sampler decides.
+    ///
+    /// The returned [`Watch`], if any, must observe the end of the request, for adaptive sampling.
     pub(crate) fn begin_watched(
         &self,
         request: &SamplingRequest<'_>,
@@ -261,13 +362,25 @@ impl Recorder {
         (segment, watch)
     }
 
-    /// The facade of a Lambda invocation whose header is given: subsegments begun below it belong to the
-    /// segment that Lambda sends.
+    /// Returns the facade of a Lambda invocation with this trace header.
     ///
-    /// A header with `Root`, `Parent` and `Sampled` is followed. With `Root` alone Lambda passes a trace
-    /// through: then nothing is recorded, and calls carry what was received, `Lineage` included. A header that lacks
-    /// more or cannot be read is logged as an error, and without any the [context-missing strategy](ContextMissing)
-    /// applies, though it never panics here; in both cases nothing is recorded and calls carry no header.
+    /// Subsegments below the facade belong to the segment that Lambda sends. The header decides:
+    ///
+    /// - With `Root`, `Parent` and `Sampled`, the facade follows them.
+    /// - With `Root` alone, Lambda passes a trace through: nothing is recorded, and calls carry what was received,
+    ///   including `Lineage`.
+    /// - Without any of them, the [context-missing strategy](ContextMissing) applies, although it never panics here. Nothing
+    ///   is recorded, and calls carry no header.
+    /// - Any other header is logged as an error. Nothing is recorded, and calls carry no header.
+    ///
+    /// ```
+    /// # let (recorder, _traces) = xray_core::Recorder::in_memory();
+    /// use xray_core::TraceHeader;
+    ///
+    /// let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    /// let facade = recorder.facade(&TraceHeader::parse(header));
+    /// assert!(facade.is_sampled());
+    /// ```
     pub fn facade(&self, header: &TraceHeader<'_>) -> Facade {
         if !self.0.enabled {
             return Facade::new(Handle::Noop);
@@ -276,11 +389,11 @@ impl Recorder {
             (Some(trace_id), Some(_), Some(sampled)) => {
                 let sampled = sampled == SamplingFlag::Sampled;
                 let decision = if sampled { Decision::sampled() } else { Decision::not_sampled() };
-                let said = if sampled { "sampled" } else { "not sampled" };
-                let message = format_args!("trace {trace_id}: an invocation of this function: {said} by Lambda");
+                let decided = if sampled { "sampled" } else { "not sampled" };
+                let message = format_args!("trace {trace_id}: an invocation of this function: {decided} by Lambda");
                 self.diagnostics().debug(Cause::Decision, message);
                 match self.begin_decided(Kind::Facade, "facade", header, &decision) {
-                    Handle::NonRecording(passive) => Handle::NonRecording(passive.serving_invocation()),
+                    Handle::NonRecording(non_recording) => Handle::NonRecording(non_recording.serving_invocation()),
                     facade => facade,
                 }
             }
@@ -304,6 +417,7 @@ impl Recorder {
         })
     }
 
+    /// Begins the segment or facade of a trace that was decided on.
     fn begin_decided(&self, kind: Kind, name: &str, header: &TraceHeader<'_>, decision: &Decision) -> Handle {
         let (carried, received) = (header.carried(), header.received());
         if !decision.is_sampled() {
@@ -316,16 +430,16 @@ impl Recorder {
         self.pipeline().ids.reseed(anchor.entropy());
         let (trace_id, parent) = match header.trace_id() {
             Some(trace_id) => (trace_id, header.parent()),
-            // A parent without its trace cannot be found.
+            // A parent without its trace id is useless.
             None => (self.pipeline().ids.trace_id(anchor.start()), None),
         };
-        let beginning = SegmentStart { kind, name, trace_id, parent, carried, received, anchor, decision };
-        Handle::Recorded(Node::begin(self.pipeline(), beginning))
+        let start = SegmentStart { kind, name, trace_id, parent, carried, received, anchor, decision };
+        Handle::Recorded(Node::begin(self.pipeline(), start))
     }
 
-    /// Decides, and explains it when someone wants to know.
+    /// Calls the sampler. Also returns an explanation, if the log shows decisions.
     fn decide(&self, request: &SamplingRequest<'_>) -> (Decision, Option<Explanation>) {
-        // Before it counts the request.
+        // Before the decision, which counts the request.
         let explanation = self.diagnostics().enabled(Level::Debug).then(|| self.explanation(request));
         let decision = user_code::call(|| self.0.sampler.decide(request)).unwrap_or_else(|| {
             self.diagnostics()
@@ -336,7 +450,7 @@ impl Recorder {
         (decision, explanation)
     }
 
-    /// Logs a decision; without an explanation it is the caller's.
+    /// Logs a decision. Without an explanation, the caller made it.
     fn report_decision(
         &self,
         trace_id: Option<TraceId>,
@@ -354,7 +468,9 @@ impl Recorder {
         }
     }
 
-    /// What the sampler would decide on a request now, by which rule and why. The request is not counted.
+    /// Explains what the sampler would decide about a request now: the decision, the rule and the reason.
+    ///
+    /// The request is not counted by the rule. A decision that the caller has made comes first, and needs no sampler.
     ///
     /// ```
     /// use xray_core::Recorder;
@@ -366,8 +482,6 @@ impl Recorder {
     /// assert_eq!(recorder.explain(&request).to_string(), "not sampled by the local rule 0: by its rate alone");
     /// # Ok::<(), xray_core::ConfigError>(())
     /// ```
-    ///
-    /// A caller's own decision comes before that: it is followed unasked.
     pub fn explain(&self, request: &SamplingRequest<'_>) -> Explanation {
         if !self.0.enabled {
             return Explanation::new(Outcome::NotSampled);
@@ -380,42 +494,78 @@ impl Recorder {
         user_code::call(|| self.0.sampler.explain(request)).unwrap_or(Explanation::UNKNOWN)
     }
 
-    /// Waits until all documents that are finished now have been handed to the kernel, `timeout` at most.
+    /// Waits until all documents that are finished now are sent, for `timeout` at most.
     ///
-    /// It blocks the thread, but no runtime: the documents leave by a thread of their own. Async code awaits
-    /// [`flushed`](Recorder::flushed) instead.
+    /// It blocks the calling thread; a thread of the emitter sends the documents, so it works within a runtime too. In async
+    /// code, await [`flushed`](Recorder::flushed) instead. UDP confirms nothing: a document counts as sent when the kernel
+    /// has accepted it.
+    ///
+    /// ```
+    /// # let (recorder, _traces) = xray_core::Recorder::in_memory();
+    /// use std::time::Duration;
+    /// use xray_core::emit::Flushed;
+    ///
+    /// recorder.begin("shop").close();
+    /// if let Flushed::TimedOut { left } = recorder.flush(Duration::from_secs(2)) {
+    ///     eprintln!("{left} documents were not sent");
+    /// }
+    /// ```
     pub fn flush(&self, timeout: Duration) -> Flushed {
         self.pipeline().call_emitter(|emitter| emitter.flush(timeout)).unwrap_or(Flushed::TimedOut { left: 0 })
     }
 
-    /// As [`flush`](Recorder::flush), and reports what is left.
+    /// Flushes like [`flush`](Recorder::flush), and logs how many documents are left.
     fn flush_at_exit(&self, timeout: Duration) {
         if let Flushed::TimedOut { left: left @ 1.. } = self.flush(timeout) {
             let message = format_args!(
-                "{left} documents were not sent in the second that the guard of `install()` waits for; they are lost if \
-                 the process ends now. Call `flush` with more time before the guard is dropped"
+                "{left} documents were not sent within the second that the guard of `install()` waits; they are lost if \
+                 the process ends now. Call `flush` with a longer timeout before the guard is dropped"
             );
             self.diagnostics().error(Cause::Unsent, message);
         }
     }
 
-    /// Is ready when all documents that are finished now have been handed to the kernel.
+    /// Returns a future that is ready when all documents that are finished now are sent.
+    ///
+    /// It blocks no thread and has no timeout: combine it with the timeout of your runtime.
+    ///
+    /// ```
+    /// # async fn shutdown(recorder: xray_core::Recorder) {
+    /// use std::time::Duration;
+    ///
+    /// if tokio::time::timeout(Duration::from_secs(2), recorder.flushed()).await.is_err() {
+    ///     eprintln!("some documents were not sent");
+    /// }
+    /// # }
+    /// ```
     pub fn flushed(&self) -> FlushedFuture {
         let (future, then) = FlushedFuture::new();
         self.pipeline().call_emitter(|emitter| emitter.when_flushed(then));
         future
     }
 
-    /// What became of everything so far.
+    /// Returns the counts of what this recorder has sent, lost and repaired so far.
+    ///
+    /// For health checks and dashboards:
+    ///
+    /// ```
+    /// # let (recorder, _traces) = xray_core::Recorder::in_memory();
+    /// let stats = recorder.stats();
+    /// let lost = stats.dropped_queue_full + stats.dropped_unsent + stats.dropped_oversize;
+    /// assert_eq!(lost, 0);
+    /// ```
     pub fn stats(&self) -> Stats {
         self.pipeline().counters.snapshot()
     }
 
-    /// Whether the recorder records at all. The environment can turn it off.
+    /// Returns whether the recorder records at all.
+    ///
+    /// [`RecorderBuilder::enabled`], `AWS_XRAY_SDK_ENABLED` and `AWS_XRAY_SDK_DISABLED` can disable it.
     pub fn is_enabled(&self) -> bool {
         self.0.enabled
     }
 
+    /// Returns the name of all segments from `AWS_XRAY_TRACING_NAME`.
     pub(crate) fn tracing_name(&self) -> Option<&str> {
         self.0.tracing_name.as_deref()
     }
@@ -437,18 +587,23 @@ impl Recorder {
     }
 }
 
+/// Shows the main settings and the counts.
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder")
             .field("enabled", &self.0.enabled)
             .field("streaming_threshold", &self.pipeline().streaming_threshold)
             .field("context_missing", &self.0.context_missing)
+            .field("propagation", &self.pipeline().propagation)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
 }
 
-/// Flushes the recorder it came from, and that of the process, when it is dropped, for a second at most.
+/// The guard of [`Recorder::install`]: flushes when it is dropped, for one second at most.
+///
+/// It dereferences to its [`Recorder`]. If the installation had no effect, it flushes the recorder of the process too. What
+/// was not sent within the second is logged as an error.
 #[derive(Debug)]
 #[must_use = "dropping the guard at once flushes nothing that is recorded later"]
 pub struct Installed {
@@ -456,8 +611,10 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// Whether this recorder is the process's: `false` when another one was installed before, or the default one used,
-    /// so that layers and clients do not use this one. An error is logged then, with the line that was first.
+    /// Returns whether this recorder is the recorder of the process.
+    ///
+    /// `false` if another one was installed before, or [`Recorder::global`] was used before. Layers and clients do not use
+    /// this one then, and [`install`](Recorder::install) has logged an error.
     ///
     /// ```
     /// use xray_core::Recorder;
@@ -485,7 +642,7 @@ impl Drop for Installed {
         if let Some(global) = GLOBAL.get()
             && !Arc::ptr_eq(&global.recorder.0, &self.recorder.0)
         {
-            // This one came too late: what the program has recorded is mostly there.
+            // This one was installed too late: most of what the program recorded went to the other one.
             global.recorder.flush_at_exit(FLUSH_AT_EXIT);
         }
         self.recorder.flush_at_exit(FLUSH_AT_EXIT.saturating_sub(start.elapsed()));
