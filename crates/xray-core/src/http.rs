@@ -1,4 +1,7 @@
-//! The `http` block: what was asked and what was answered.
+//! The `http` block of an entity: request and response.
+//!
+//! Adapters fill it in. Code that records calls of its own passes [`HttpRequest`] and [`HttpResponse`] to the setters of
+//! [`Segment`](crate::Segment::set_http_request) and [`Subsegment`](crate::Subsegment::set_http_request).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,7 +11,22 @@ use crate::document::json;
 use crate::flag::Flag;
 use crate::url::{split, without_user};
 
-/// The flags that a response's status puts on its entity: 4xx error, 429 error and throttle, 5xx fault.
+/// Returns the flags for the status of a response.
+///
+/// | status | flags |
+/// |---|---|
+/// | 429 | error, throttle |
+/// | other 4xx | error |
+/// | 5xx | fault |
+/// | all others | none |
+///
+/// ```
+/// use xray_core::Flag;
+/// use xray_core::http::flags_of_status;
+///
+/// assert_eq!(flags_of_status(404), [Flag::Error]);
+/// assert_eq!(flags_of_status(503), [Flag::Fault]);
+/// ```
 pub fn flags_of_status(status: u16) -> &'static [Flag] {
     match status {
         429 => &[Flag::Error, Flag::Throttle],
@@ -18,8 +36,14 @@ pub fn flags_of_status(status: u16) -> &'static [Flag] {
     }
 }
 
-/// The flags that a `grpc-status` puts on its entity: what the caller has to answer for error, exhausted
-/// resources error and throttle, all else but 0 fault. A text that is no status says nothing.
+/// Returns the flags for the value of a `grpc-status` header.
+///
+/// | status | flags |
+/// |---|---|
+/// | 0, or a text that is not a number | none |
+/// | 8 (resource exhausted) | error, throttle |
+/// | 1, 3, 5, 6, 7, 9, 10, 11, 16 (caused by the caller) | error |
+/// | all others | fault |
 pub fn flags_of_grpc_status(status: &[u8]) -> &'static [Flag] {
     let status = std::str::from_utf8(status).ok().and_then(|text| text.parse::<u32>().ok());
     match status {
@@ -34,13 +58,29 @@ pub fn flags_of_grpc_status(status: &[u8]) -> &'static [Flag] {
 
 /// The `http.request` block of a segment or subsegment.
 ///
-/// User info and fragment of a url never reach a document, its query string only on request; url, method,
-/// user agent and address are cut at 250 characters, X-Ray's limit. What is absent is left out.
+/// User info and fragment of the URL are never recorded, its query string only with
+/// [`keep_query`](HttpRequest::keep_query). URL, method and user agent keep 250 characters, X-Ray's limit. Absent values are
+/// left out.
 ///
 /// ```
 /// use xray_core::http::HttpRequest;
 ///
 /// let request = HttpRequest::new("POST", "https://inventory.example.com/reserve?token=secret").traced(true);
+/// ```
+///
+/// On a server:
+///
+/// ```
+/// # let (recorder, _traces) = xray_core::Recorder::in_memory();
+/// use xray_core::http::HttpRequest;
+///
+/// let segment = recorder.begin("shop");
+/// segment.set_http_request(
+///     &HttpRequest::to_host("GET", "https", "shop.example.com", "/cart?page=2")
+///         .user_agent("curl/8")
+///         .client_ip("203.0.113.7")
+///         .forwarded(true),
+/// );
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HttpRequest<'a> {
@@ -53,14 +93,14 @@ pub struct HttpRequest<'a> {
     keep_query: bool,
 }
 
-/// A url in one piece, or as a server knows it.
+/// A URL in one piece, or in the parts that a server knows.
 #[derive(Clone, Copy, Debug)]
 enum Url<'a> {
     Whole(&'a str),
     Parts { scheme: &'a str, host: &'a str, target: &'a str },
 }
 
-/// The client's address. A text is read when it is written: most requests are not recorded.
+/// The client's address. A text is parsed only when it is written, because most requests are not recorded.
 #[derive(Clone, Copy, Debug)]
 enum Address<'a> {
     Text(&'a str),
@@ -74,61 +114,67 @@ impl Default for Url<'_> {
 }
 
 impl<'a> HttpRequest<'a> {
-    /// A request for `url`, which is absolute.
+    /// Creates a request for an absolute URL.
     pub fn new(method: &'a str, url: &'a str) -> HttpRequest<'a> {
         HttpRequest { method, url: Url::Whole(url), ..HttpRequest::default() }
     }
 
-    /// A request as a server sees it: the scheme, the host asked for, and the target of the request line. Without a
-    /// host the block has no url.
+    /// Creates a request as a server sees it: scheme, requested host and the target of the request line.
+    ///
+    /// If `host` is empty, the block has no URL.
     pub fn to_host(method: &'a str, scheme: &'a str, host: &'a str, target: &'a str) -> HttpRequest<'a> {
         HttpRequest { method, url: Url::Parts { scheme, host, target }, ..HttpRequest::default() }
     }
 
-    /// The client's `User-Agent`.
+    /// Sets the client's `User-Agent` (default: none).
     #[must_use]
     pub fn user_agent(mut self, user_agent: &'a str) -> HttpRequest<'a> {
         self.user_agent = Some(user_agent);
         self
     }
 
-    /// Sets the client's address from a text, as in `X-Forwarded-For`: `192.0.2.1`, `192.0.2.1:51234`,
-    /// `[2001:db8::1]:443`. Port, brackets and zone are cut off. Any other text leaves the address out.
+    /// Sets the client's address from a text, as in `X-Forwarded-For` (default: none).
+    ///
+    /// Reads `192.0.2.1`, `192.0.2.1:51234` and `[2001:db8::1]:443`; port, brackets and zone are removed. Any other text
+    /// leaves the address out. Calling this or [`peer`](HttpRequest::peer) again replaces the address.
     #[must_use]
     pub fn client_ip(mut self, address: &'a str) -> HttpRequest<'a> {
         self.client_ip = Some(Address::Text(address));
         self
     }
 
-    /// Sets the client's address as the socket knows it. An IPv4 address in IPv6 form is written as IPv4.
+    /// Sets the client's address from its socket (default: none).
+    ///
+    /// An IPv4 address in IPv6 form is written as IPv4. Calling this or [`client_ip`](HttpRequest::client_ip) again replaces
+    /// the address.
     #[must_use]
     pub fn peer(mut self, address: IpAddr) -> HttpRequest<'a> {
         self.client_ip = Some(Address::Ip(address.to_canonical()));
         self
     }
 
-    /// Says that the client's address came from `X-Forwarded-For`, which anybody can write.
+    /// Sets whether the client's address came from `X-Forwarded-For`, which any client can send (default: no).
     #[must_use]
     pub fn forwarded(mut self, forwarded: bool) -> HttpRequest<'a> {
         self.forwarded = forwarded;
         self
     }
 
-    /// Says that the called service sends a segment of its own. For subsegments.
+    /// Sets whether the called service sends a segment of its own (default: no). For subsegments.
     #[must_use]
     pub fn traced(mut self, traced: bool) -> HttpRequest<'a> {
         self.traced = traced;
         self
     }
 
-    /// Keeps the url's query string, which may hold secrets.
+    /// Sets whether the URL's query string is recorded, which may contain secrets (default: no).
     #[must_use]
     pub fn keep_query(mut self, keep: bool) -> HttpRequest<'a> {
         self.keep_query = keep;
         self
     }
 
-    /// The members, each after a comma.
+    /// Writes the members, each after a comma.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         if !self.method.is_empty() {
             json::text_after(out, ",\"method\":\"", json::cut(self.method, json::SHORT));
@@ -160,7 +206,7 @@ impl<'a> HttpRequest<'a> {
             (None, Url::Whole("")) => return,
             // `http:///path` would name no host.
             (None, Url::Parts { host, .. }) if without_user(host).is_empty() => return,
-            // A target in absolute form (to a proxy) says all by itself.
+            // A target in absolute form, as proxies receive it, has scheme and host.
             (Some([scheme, authority, target]), _) => (scheme, "", authority, target),
             (None, Url::Whole(_)) => ("", "", "", target),
             (None, Url::Parts { scheme, host, .. }) => match without_user(host) {
@@ -175,14 +221,14 @@ impl<'a> HttpRequest<'a> {
         for part in [scheme, separator, authority, target] {
             let part = json::cut(part, left);
             json::escaped(out, part);
-            // At most `left` characters: a shorter text in bytes cannot use it up.
+            // A text of fewer than `left` bytes has fewer characters, too, and leaves room.
             left -= if part.len() < left { part.len() } else { part.chars().count() };
         }
         out.push(b'"');
     }
 }
 
-/// Reads an address from a text of the world, which may have a port, brackets, quotes or a zone.
+/// Parses an address from an untrusted text, which may have a port, brackets, quotes or a zone.
 pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
     let text = text.trim().trim_matches('"');
     let address = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -192,7 +238,7 @@ pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
         }
         None => match text.parse::<SocketAddr>() {
             Ok(address) => address.ip(),
-            // Only IPv6 knows zones.
+            // Only IPv6 has zones.
             Err(_) => match text.split_once('%') {
                 Some((address, _zone)) => address.parse::<std::net::Ipv6Addr>().ok()?.into(),
                 None => text.parse::<IpAddr>().ok()?,
@@ -203,6 +249,13 @@ pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
 }
 
 /// The `http.response` block of a segment or subsegment.
+///
+/// ```
+/// use xray_core::http::HttpResponse;
+///
+/// let response = HttpResponse::new(200).content_length(1_204);
+/// assert_eq!(response.status(), 200);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpResponse {
     status: u16,
@@ -210,24 +263,24 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// A response with this status.
+    /// Creates a response with this status. A status outside 100 to 999 is left out of the document.
     pub fn new(status: u16) -> HttpResponse {
         HttpResponse { status, content_length: None }
     }
 
-    /// The length of the body in bytes, when it is known.
+    /// Sets the length of the body in bytes (default: none). `None` if it is not known.
     #[must_use]
     pub fn content_length(mut self, bytes: impl Into<Option<u64>>) -> HttpResponse {
         self.content_length = bytes.into();
         self
     }
 
-    /// The status code.
+    /// Returns the status code.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The members, each after a comma.
+    /// Writes the members, each after a comma.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         if (100..=999).contains(&self.status) {
             json::raw(out, ",\"status\":");

@@ -1,4 +1,4 @@
-//! The pipeline: what a trace needs from its recorder while it lives.
+//! The pipeline: what a trace needs from its recorder while it is open.
 
 use std::sync::Arc;
 
@@ -12,12 +12,15 @@ use crate::time::Clock;
 use crate::user_code;
 use crate::w3c::Propagation;
 
-/// A recorder and all of its traces share one. Immutable.
+/// What a trace needs from its recorder. The recorder and all of its traces share one, which is immutable.
 pub(crate) struct Pipeline {
     pub(crate) service_info: ServiceInfo,
     pub(crate) propagation: Propagation,
+    /// The number of subsegments that a trace holds before it sends complete ones ahead of its segment.
     pub(crate) streaming_threshold: usize,
+    /// Whether each exception has the stack of the place where it is recorded.
     pub(crate) captures_backtraces: bool,
+    /// Whether the texts of queries are recorded: `AWS_XRAY_COLLECT_SQL_QUERIES`.
     pub(crate) collects_sql: bool,
     pub(crate) emitter: Arc<dyn Emitter>,
     pub(crate) clock: Clock,
@@ -27,7 +30,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Hands a finished document to the emitter.
+    /// Passes a finished document to the emitter, unless it is too large.
     pub(crate) fn emit(&self, document: Document) {
         #[cfg(feature = "planted-secrets")]
         crate::redact::end_on_planted_secret(document.json());
@@ -40,8 +43,10 @@ impl Pipeline {
         self.call_emitter(|emitter| emitter.emit(document));
     }
 
-    /// Calls the emitter. It may be the user's code and must not fail the caller, which may be dropping its last handle
-    /// during a panic. Returns `None` if the emitter panics.
+    /// Calls the emitter. Returns `None` if it panics.
+    ///
+    /// The emitter may be code of the application. Its panic must not reach the caller, which may be dropping its last handle
+    /// during another panic.
     pub(crate) fn call_emitter<T>(&self, call: impl FnOnce(&dyn Emitter) -> T) -> Option<T> {
         let called = user_code::call(|| call(&*self.emitter));
         if called.is_none() {

@@ -1,27 +1,28 @@
-//! What every segment says about the process that sends it: SDK, service, host.
+//! The members of each segment that describe its process: SDK, service, platform.
 
 use std::sync::{Arc, OnceLock};
 
 use crate::document::json;
 use crate::plugin::{Platform, write_log_groups};
 
-/// Characters that are kept of the names of the service, its version and the sampling rule. Each segment has them, and
-/// none of them can be shed.
+/// The number of characters that the names of the service, its version and the sampling rule keep. Each segment has them,
+/// and none of them can be trimmed.
 const MAX_NAME: usize = 200;
 
-/// The blocks `aws` and `service`, and the working directory of exceptions, encoded once.
+/// The blocks `aws` and `service`, and the working directory for exceptions, encoded once per recorder.
 #[derive(Debug)]
 pub(crate) struct ServiceInfo {
     sdk: Vec<u8>,
     service: Vec<u8>,
     working_directory: Vec<u8>,
-    /// Comes later, when plugins have found anything.
+    /// Set later, when plugins have detected the platform.
     platform: Arc<OnceLock<Platform>>,
-    /// The member of `aws` that names the log group of the platform.
+    /// The member of `aws` that names the log group from `AWS_LOG_GROUP`.
     log_groups: Vec<u8>,
 }
 
 impl ServiceInfo {
+    /// Encodes the members. `name` and `version` are those of the application.
     pub(crate) fn new(name: Option<&str>, version: Option<&str>, log_group: Option<&str>) -> ServiceInfo {
         let mut sdk = Vec::new();
         json::text_member(&mut sdk, "sdk", "X-Ray for Rust");
@@ -45,7 +46,7 @@ impl ServiceInfo {
         ServiceInfo { sdk, service, working_directory, platform: Arc::default(), log_groups }
     }
 
-    /// The members of a segment, `rule` being the central sampling rule that had it recorded.
+    /// Writes the members of a segment. `rule` is the central sampling rule because of which it is recorded.
     pub(crate) fn write(&self, out: &mut Vec<u8>, rule: Option<&str>) {
         let platform = self.platform.get();
         if let Some(platform) = platform {
@@ -67,17 +68,17 @@ impl ServiceInfo {
         out.push(b'}');
     }
 
-    /// Where the plugins put what they find.
+    /// Returns the place for the platform that plugins detect.
     pub(crate) fn platform(&self) -> &Arc<OnceLock<Platform>> {
         &self.platform
     }
 
-    /// What the service runs on, as soon as a plugin has found out.
+    /// Returns the kind of platform, such as `AWS::EC2::Instance`, if a plugin has detected it.
     pub(crate) fn origin(&self) -> Option<&str> {
         self.platform.get()?.origin()
     }
 
-    /// As a JSON string.
+    /// Returns the working directory as a JSON string.
     pub(crate) fn working_directory(&self) -> &[u8] {
         &self.working_directory
     }

@@ -411,8 +411,8 @@ impl Around {
                 _ => Around::Request(segment.handle().clone()),
             },
             (Some(handle), None) if handle.is_below_facade() => Around::Function(handle),
-            (Some(Handle::NonRecording(passive)), None) if passive.serves(&request.header(propagation)) => {
-                Around::Request(Handle::NonRecording(passive))
+            (Some(Handle::NonRecording(non_recording)), None) if non_recording.serves(&request.header(propagation)) => {
+                Around::Request(Handle::NonRecording(non_recording))
             }
             (_, None) => Around::Nothing,
         }
