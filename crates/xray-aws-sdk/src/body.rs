@@ -1,4 +1,4 @@
-//! The body of an answer, watched until its end.
+//! Tracks a response body until it ends.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,19 +10,19 @@ use http_body::{Body, Frame, SizeHint};
 use xray_core::adapter::body_failure;
 use xray_core::{Exception, Subsegment};
 
-/// Has `body` tell how it ends.
+/// Wraps `body` to report how it ends.
 ///
-/// All bodies are watched, because whether the SDK streams one to the application is known only afterwards.
-pub(crate) fn watch(body: &mut SdkBody, subsegment: &Subsegment) -> Arc<Watch> {
-    let watch = Arc::new(Watch { subsegment: subsegment.clone(), stage: Mutex::new(Stage::OfTheSdk) });
+/// Every body is tracked, because only later is it known whether the SDK streams it to the application.
+pub(crate) fn track(body: &mut SdkBody, subsegment: &Subsegment) -> Arc<BodyTracker> {
+    let tracker = Arc::new(BodyTracker { subsegment: subsegment.clone(), stage: Mutex::new(Stage::WithSdk) });
     let inner = std::mem::replace(body, SdkBody::taken());
-    *body = SdkBody::from_body_1_x(WatchedBody { inner, is_read: false, watch: Some(watch.clone()) });
-    watch
+    *body = SdkBody::from_body_1_x(TrackedBody { inner, is_read: false, tracker: Some(tracker.clone()) });
+    tracker
 }
 
-/// How far a body is, and who closes the call's subsegment.
+/// Knows how far a body is, and closes the call's subsegment when a streamed one ends.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct BodyTracker {
     subsegment: Subsegment,
     stage: Mutex<Stage>,
 }
@@ -30,11 +30,11 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 enum Stage {
     /// The SDK reads the body itself, or has not yet handed it over.
-    OfTheSdk,
-    /// It ended before it was handed over.
-    Over(End),
-    /// The application reads it: its end is the call's.
-    OfTheApplication,
+    WithSdk,
+    /// The body ended before the SDK handed it over.
+    Ended(End),
+    /// The application reads the body; its end is the end of the call.
+    WithApplication,
 }
 
 #[derive(Debug)]
@@ -44,26 +44,26 @@ enum End {
     Dropped,
 }
 
-impl Watch {
-    /// From now on the end of the body closes the subsegment.
-    pub(crate) fn take_over(&self) {
-        if let Stage::Over(end) = self.turn(Stage::OfTheApplication) {
+impl BodyTracker {
+    /// Makes the end of the body close the subsegment, at once if the body has already ended.
+    pub(crate) fn hand_over(&self) {
+        if let Stage::Ended(end) = self.replace_stage(Stage::WithApplication) {
             self.close(end);
         }
     }
 
     fn ended(&self, end: End) {
-        // Decided under the lock, recorded outside of it.
+        // Decides under the lock, and records after releasing it.
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*stage, Stage::OfTheApplication) {
+        if matches!(*stage, Stage::WithApplication) {
             drop(stage);
             self.close(end);
         } else {
-            *stage = Stage::Over(end);
+            *stage = Stage::Ended(end);
         }
     }
 
-    fn turn(&self, next: Stage) -> Stage {
+    fn replace_stage(&self, next: Stage) -> Stage {
         std::mem::replace(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner), next)
     }
 
@@ -81,22 +81,22 @@ impl Watch {
     }
 }
 
-struct WatchedBody {
+struct TrackedBody {
     inner: SdkBody,
     is_read: bool,
-    /// Taken when the end was told.
-    watch: Option<Arc<Watch>>,
+    /// Taken when the end is reported.
+    tracker: Option<Arc<BodyTracker>>,
 }
 
-impl WatchedBody {
-    fn tell(&mut self, end: impl FnOnce() -> End) {
-        if let Some(watch) = self.watch.take() {
-            watch.ended(end());
+impl TrackedBody {
+    fn report(&mut self, end: impl FnOnce() -> End) {
+        if let Some(tracker) = self.tracker.take() {
+            tracker.ended(end());
         }
     }
 }
 
-impl Body for WatchedBody {
+impl Body for TrackedBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -105,8 +105,8 @@ impl Body for WatchedBody {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         match &frame {
             Some(Ok(_)) if !Body::is_end_stream(&self.inner) => {}
-            Some(Ok(_)) | None => self.tell(|| End::Complete),
-            Some(Err(error)) => self.tell(|| End::Failed(body_failure(&**error))),
+            Some(Ok(_)) | None => self.report(|| End::Complete),
+            Some(Err(error)) => self.report(|| End::Failed(body_failure(&**error))),
         }
         Poll::Ready(frame)
     }
@@ -120,11 +120,11 @@ impl Body for WatchedBody {
     }
 }
 
-impl Drop for WatchedBody {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
-        // What was never read was not cut.
+        // A body that was dropped unread counts as complete.
         let is_complete =
             !self.is_read || Body::is_end_stream(&self.inner) || Body::size_hint(&self.inner).exact() == Some(0);
-        self.tell(|| if is_complete { End::Complete } else { End::Dropped });
+        self.report(|| if is_complete { End::Complete } else { End::Dropped });
     }
 }

@@ -1,4 +1,4 @@
-//! One operation, from its input to its outcome, over all attempts.
+//! One operation, from its input to its outcome, across all attempts.
 
 use std::sync::Arc;
 
@@ -14,37 +14,38 @@ use xray_core::http::{HttpResponse as ResponseBlock, flags_of_status};
 use xray_core::{Aws, Entity, Exception, Flag, Namespace, Subsegment};
 
 use crate::allowlist::{Allowlist, Parameters};
-use crate::body::{Watch, watch};
-use crate::failure::Failure;
+use crate::body::{BodyTracker, track};
+use crate::failure::CallFailure;
 use crate::members::{self, Form};
 
 pub(crate) const TRACE_HEADER: &str = "x-amzn-trace-id";
 
-/// What the SDK keeps for us while it performs an operation. It drops it when the call is dropped.
+/// The state of an operation, kept in the SDK's configuration bag. The SDK drops it together with the call.
 #[derive(Debug)]
 pub(crate) struct Call {
     subsegment: Subsegment,
-    /// What is to be recorded. Taken at the end, and never there if the trace is not sampled.
+    /// Taken when the operation ends; `None` from the start if the trace is not sampled.
     record: Option<Record>,
 }
 
+/// What is to be recorded.
 #[derive(Debug)]
 pub(crate) struct Record {
     operation: Metadata,
-    /// What is known so far.
+    /// The `aws` block so far.
     aws: Aws,
     parameters: Option<Arc<Parameters>>,
-    /// How the request was written.
+    /// The encoding of the request.
     form: Form,
-    /// The body of the last attempt's answer.
-    answer: Option<Arc<Watch>>,
+    /// The response body of the last attempt.
+    body: Option<Arc<BodyTracker>>,
 }
 
 impl Record {
-    /// Adds the request's parameters that the allowlist names. The operation may have told some of them.
-    pub(crate) fn with_request(self, request: &HttpRequest, told: Option<&CapturedTelemetryAttributes>) -> Record {
+    /// Adds the request parameters that the allowlist names. The SDK may have `captured` some of them.
+    pub(crate) fn with_request(self, request: &HttpRequest, captured: Option<&CapturedTelemetryAttributes>) -> Record {
         let Some(parameters) = &self.parameters else { return self };
-        let (found, form) = members::of_request(parameters, &self.operation, told, request);
+        let (found, form) = members::of_request(parameters, &self.operation, captured, request);
         Record { aws: members::record(found, self.aws), form, ..self }
     }
 }
@@ -54,7 +55,7 @@ impl Storable for Call {
 }
 
 impl Call {
-    /// A call below an entity that is not sampled.
+    /// A call within a trace that is not sampled.
     pub(crate) fn unsampled(parent: &Entity) -> Call {
         Call { subsegment: parent.subsegment(""), record: None }
     }
@@ -70,10 +71,10 @@ impl Call {
             None => aws,
         };
         let parameters = allowlist.find(operation.service(), operation.name()).cloned();
-        Call { subsegment, record: Some(Record { operation, aws, parameters, form: Form::Unread, answer: None }) }
+        Call { subsegment, record: Some(Record { operation, aws, parameters, form: Form::Unread, body: None }) }
     }
 
-    /// Hands out what is to be recorded, for something to be added: the SDK keeps much that is borrowed meanwhile.
+    /// Takes the record out so that it can be extended while other parts of the configuration bag are borrowed.
     pub(crate) fn take_record(&mut self) -> Option<Record> {
         self.record.take()
     }
@@ -82,36 +83,36 @@ impl Call {
         self.record = Some(record);
     }
 
-    /// Gives the request the header that carries the trace on, unless the call is to have none.
-    pub(crate) fn carry_on(&self, request: &mut HttpRequest, without_header: bool) {
+    /// Inserts the trace header into the request, unless the call is `without_header`.
+    pub(crate) fn add_header(&self, request: &mut HttpRequest, without_header: bool) {
         if !without_header {
-            carry(&self.subsegment, request);
+            insert_trace_header(&self.subsegment, request);
         }
         if self.record.is_some() {
             request.add_extension(SeenByInterceptor);
         }
     }
 
-    /// What is presigned is not sent, and has nothing to carry.
-    pub(crate) fn take_off(&self, request: &mut HttpRequest) {
+    /// Removes the trace header from a request that was presigned and is not sent.
+    pub(crate) fn remove_header(&self, request: &mut HttpRequest) {
         request.headers_mut().remove(TRACE_HEADER);
     }
 
-    /// An attempt was answered.
-    pub(crate) fn watch(&mut self, response: &mut HttpResponse) {
+    /// Tracks the response body of an attempt.
+    pub(crate) fn track_body(&mut self, response: &mut HttpResponse) {
         if let Some(record) = &mut self.record {
-            record.answer = Some(watch(response.body_mut(), &self.subsegment));
+            record.body = Some(track(response.body_mut(), &self.subsegment));
         }
     }
 
-    /// The SDK is done with the operation; its answer's body may still be on the way.
+    /// Records the outcome when the SDK has finished the operation. A streamed body may still be in flight.
     pub(crate) fn end(&mut self, context: &InterceptorContext, components: &RuntimeComponents, attempts: u32) {
         let Some(record) = self.record.take() else { return };
-        let Record { operation, aws, parameters, form, answer } = record;
+        let Record { operation, aws, parameters, form, body } = record;
         let mut aws = aws.retries(attempts.saturating_sub(1));
         let response = context.response();
         if let Some(response) = response {
-            aws = self.note_response(response, &operation, aws);
+            aws = self.record_response(response, &operation, aws);
             if let Some(parameters) = parameters {
                 aws = members::record(members::of_response(&parameters, &operation, form, response), aws);
             }
@@ -119,19 +120,19 @@ impl Call {
         let is_streamed = match context.output_or_error() {
             Some(Ok(_)) => response.is_some_and(|response| response.body().bytes().is_none()),
             Some(Err(error)) => {
-                self.note_failure(Failure::of(error, context, components));
+                self.record_failure(CallFailure::of(error, context, components));
                 false
             }
             None => false,
         };
         self.subsegment.set_aws(&aws);
-        match answer.filter(|_| is_streamed) {
-            Some(answer) => answer.take_over(),
+        match body.filter(|_| is_streamed) {
+            Some(body) => body.hand_over(),
             None => self.subsegment.close(),
         }
     }
 
-    fn note_response(&self, response: &HttpResponse, operation: &Metadata, mut aws: Aws) -> Aws {
+    fn record_response(&self, response: &HttpResponse, operation: &Metadata, mut aws: Aws) -> Aws {
         let (status, headers) = (response.status().as_u16(), response.headers());
         let length = headers.get("content-length").and_then(|length| length.parse::<u64>().ok());
         self.subsegment.set_http_response(&ResponseBlock::new(status).content_length(length));
@@ -147,11 +148,11 @@ impl Call {
         }
     }
 
-    fn note_failure(&self, failure: Failure) {
+    fn record_failure(&self, failure: CallFailure) {
         if failure.is_throttling {
             self.subsegment.mark(Flag::Throttle);
         }
-        match failure.is_of_caller {
+        match failure.is_client_error {
             true => self.subsegment.error(failure.exception),
             false => self.subsegment.fault(failure.exception),
         };
@@ -162,7 +163,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         let Some(Record { aws, .. }) = self.record.take() else { return };
         self.subsegment.set_aws(&aws);
-        // A panic is noted by the subsegment itself, when its last handle goes.
+        // During a panic, the subsegment records the panic itself when its last handle is dropped.
         if !std::thread::panicking() {
             self.subsegment.fault(Exception::new("Cancelled", "the call was dropped before its response"));
             self.subsegment.close();
@@ -170,14 +171,14 @@ impl Drop for Call {
     }
 }
 
-/// An HTTP client of ours leaves a request with this mark alone.
+/// Marks a request that [`XRayHttpClient`](crate::XRayHttpClient) passes through.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeenByInterceptor;
 
-/// Gives the request the header by which the service joins the trace.
-pub(crate) fn carry(subsegment: &Subsegment, request: &mut HttpRequest) {
+/// Inserts the header by which the service joins the trace.
+pub(crate) fn insert_trace_header(subsegment: &Subsegment, request: &mut HttpRequest) {
     if let Some(header) = subsegment.trace_header() {
-        // A value that cannot be sent is left out.
+        // A value that is not valid in a header is left out.
         let _ = request.headers_mut().try_insert(TRACE_HEADER, header_value(&header));
     }
 }

@@ -1,7 +1,7 @@
-//! The macro that makes clients.
+//! The macro that creates clients.
 
-/// Makes a client of a service's crate from the application's shared configuration, with an
-/// [`XRayInterceptor`](crate::XRayInterceptor): the default one, or one that is given.
+/// Creates a client of a service crate from the application's shared configuration, with an
+/// [`XRayInterceptor`](crate::XRayInterceptor): the default one, or the one passed as the third argument.
 ///
 /// ```
 /// use xray_aws_sdk::{XRayInterceptor, client};
@@ -12,7 +12,7 @@
 /// let dynamodb = client!(aws_sdk_dynamodb, &config, XRayInterceptor::new().end_at_headers(true));
 /// ```
 ///
-/// The shared configuration has no place for interceptors, so each client is to be told.
+/// The shared configuration cannot hold interceptors, so every client needs its own.
 #[macro_export]
 macro_rules! client {
     ($($service:ident)::+, $config:expr $(,)?) => {

@@ -1,4 +1,4 @@
-//! Why an operation failed: what the service said, or what happened on the way to it.
+//! Why an operation failed: the error of the service, or of the transport.
 
 use std::error::Error as _;
 
@@ -11,10 +11,10 @@ use aws_smithy_types::retry::ErrorKind;
 use serde_json::Value;
 use xray_core::Exception;
 
-/// Larger answers are no errors of AWS.
+/// Larger bodies are not parsed; no error document of AWS reaches this size.
 const MAX_BODY: usize = 64 * 1024;
 
-/// The codes that all of AWS uses for "slow down", for clients whose own classification is turned off.
+/// The throttling codes common to all AWS services, for clients whose own retry classification is turned off.
 const THROTTLING: [&str; 14] = [
     "BandwidthLimitExceeded",
     "EC2ThrottledException",
@@ -32,44 +32,45 @@ const THROTTLING: [&str; 14] = [
     "TransactionInProgressException",
 ];
 
-pub(crate) struct Failure {
+pub(crate) struct CallFailure {
     pub(crate) exception: Exception,
     pub(crate) is_throttling: bool,
-    /// The service said so with a status of 4xx.
-    pub(crate) is_of_caller: bool,
+    /// Whether the service responded with a 4xx status.
+    pub(crate) is_client_error: bool,
 }
 
-impl Failure {
+impl CallFailure {
     pub(crate) fn of(
         error: &OrchestratorError<Error>,
         context: &InterceptorContext,
         components: &RuntimeComponents,
-    ) -> Failure {
+    ) -> CallFailure {
         let response = context.response();
         let (Some(of_service), Some(response)) = (error.as_operation_error(), response) else {
-            return Failure::of_transport(error, response.is_some());
+            return CallFailure::of_transport(error, response.is_some());
         };
-        let ServiceError { code, message } = ServiceError::by(of_service, response);
-        Failure {
+        let ServiceError { code, message } = ServiceError::from_response(of_service, response);
+        CallFailure {
             is_throttling: THROTTLING.contains(&&*code) || is_throttling(context, components),
-            is_of_caller: response.status().is_client_error(),
+            is_client_error: response.status().is_client_error(),
             exception: Exception::new(code, message).remote(true),
         }
     }
 
-    /// A time-out is this side's own decision, also in the middle of an answer.
-    fn of_transport(error: &OrchestratorError<Error>, is_answered: bool) -> Failure {
+    /// A failure without an error document of the service. It is remote if there `is_response`, unless it is a
+    /// timeout: that is a local decision, even in the middle of a response.
+    fn of_transport(error: &OrchestratorError<Error>, is_response: bool) -> CallFailure {
         let source = error.source();
         let exception = match source {
             Some(source) if error.is_timeout_error() => Exception::new("TimeoutError", source.to_string()),
-            Some(source) => Exception::from(source).remote(is_answered),
-            None => Exception::from_dyn(error).remote(is_answered),
+            Some(source) => Exception::from(source).remote(is_response),
+            None => Exception::from_dyn(error).remote(is_response),
         };
-        Failure { exception, is_throttling: false, is_of_caller: false }
+        CallFailure { exception, is_throttling: false, is_client_error: false }
     }
 }
 
-/// What the SDK itself takes the failure for, to retry it.
+/// Whether the SDK's retry classifiers take the failure for throttling.
 fn is_throttling(context: &InterceptorContext, components: &RuntimeComponents) -> bool {
     components.retry_classifiers().any(|classifier| match classifier.classify_retry(context) {
         RetryAction::RetryIndicated(RetryReason::RetryableError { kind, .. }) => kind == ErrorKind::ThrottlingError,
@@ -77,7 +78,7 @@ fn is_throttling(context: &InterceptorContext, components: &RuntimeComponents) -
     })
 }
 
-/// A service's error as it names it.
+/// Code and message of a service's error.
 #[derive(Debug, PartialEq)]
 struct ServiceError {
     code: String,
@@ -85,9 +86,9 @@ struct ServiceError {
 }
 
 impl ServiceError {
-    /// The error's type is generated and not known here. What it was made of is in the answer, in one of three
-    /// forms; of an answer without a body there is what the type says of itself: `Code: message`.
-    fn by(error: &Error, response: &HttpResponse) -> ServiceError {
+    /// Reads the error from the response, since its generated type is unknown here. If the response has no body, the
+    /// type's own text is used: `Code: message`.
+    fn from_response(error: &Error, response: &HttpResponse) -> ServiceError {
         let body = response.body().bytes().filter(|body| body.len() <= MAX_BODY).unwrap_or_default();
         let (code, message) = read(response.headers().get("x-amzn-errortype"), body);
         let shown = match error.source() {
@@ -108,7 +109,7 @@ impl ServiceError {
     }
 }
 
-/// Code and message of an error's answer.
+/// Returns code and message from the header and body of an error response.
 fn read(header: Option<&str>, body: &[u8]) -> (Option<String>, Option<String>) {
     if body.trim_ascii_start().starts_with(b"{") {
         let document: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -122,14 +123,14 @@ fn read(header: Option<&str>, body: &[u8]) -> (Option<String>, Option<String>) {
     }
 }
 
-/// `Code` of `namespace#Code` and of `Code:http://where/it/is/defined/`.
+/// Returns the bare code from `namespace#Code` or `Code:http://where/it/is/defined/`.
 fn bare(code: &str) -> String {
     let code = code.split(':').next().unwrap_or_default();
     code.rsplit('#').next().unwrap_or_default().trim().to_owned()
 }
 
-/// The text of the first such element. Errors in XML have each but once, and no attributes: nothing else of XML is
-/// understood here, so that nothing of it can do harm.
+/// Returns the text of the first element with this name. Error documents have each element once and without attributes.
+/// No other part of XML is interpreted, so hostile documents have no effect.
 fn element(text: &str, name: &str) -> Option<String> {
     let begin = text.find(&format!("<{name}>"))? + name.len() + 2;
     let length = text[begin..].find(&format!("</{name}>"))?;
@@ -145,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_read_in_the_forms_of_all_protocols() {
+    fn errors_of_all_protocols_are_parsed() {
         for (header, body, code, message) in [
             (None, r#"{"__type":"com.amazonaws.dynamodb#NoTable","message":"no"}"#, Some("NoTable"), Some("no")),
             (None, r#"{"__type":"NoTable","Message":"no"}"#, Some("NoTable"), Some("no")),
@@ -178,12 +179,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_answer_is_read(header in proptest::option::of(".{0,20}"), body in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn any_response_is_parsed_without_a_panic(header in proptest::option::of(".{0,20}"), body in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = read(header.as_deref(), &body);
         }
 
         #[test]
-        fn any_element_is_read(body in "(<|>|/|Code|Message|&amp;|é| ){0,24}") {
+        fn any_element_is_parsed_without_a_panic(body in "(<|>|/|Code|Message|&amp;|é| ){0,24}") {
             let _ = read(None, body.as_bytes());
         }
     }

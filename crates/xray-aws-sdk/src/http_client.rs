@@ -1,4 +1,4 @@
-//! What is left to do where clients cannot be told: an HTTP client for all of them.
+//! An HTTP client for the shared configuration, which traces clients that have no interceptor.
 
 use std::fmt;
 
@@ -15,10 +15,10 @@ use xray_core::context::current_for_call;
 use xray_core::http::{HttpResponse, flags_of_status};
 use xray_core::{Aws, Exception, Namespace, Subsegment};
 
-use crate::call::{SeenByInterceptor, carry};
+use crate::call::{SeenByInterceptor, insert_trace_header};
 use crate::opt_out::NoHeader;
 
-/// How the service map calls services that requests name otherwise.
+/// The names of crates, as requests have them, and the names of their services in the service map.
 const NAMES: [(&str, &str); 10] = [
     ("dynamodb", "DynamoDB"),
     ("eventbridge", "EventBridge"),
@@ -32,8 +32,8 @@ const NAMES: [(&str, &str); 10] = [
     ("sqs", "SQS"),
 ];
 
-/// Records the calls of clients that have no [`XRayInterceptor`](crate::XRayInterceptor), from below: all that use
-/// the application's shared configuration.
+/// Records the calls of clients that have no [`XRayInterceptor`](crate::XRayInterceptor), at the level of HTTP. It
+/// covers every client that uses the application's shared configuration.
 ///
 /// ```no_run
 /// use xray_aws_sdk::XRayHttpClient;
@@ -46,25 +46,28 @@ const NAMES: [(&str, &str); 10] = [
 /// # }
 /// ```
 ///
-/// This is a fallback, for clients that libraries make. Down here calls are HTTP requests:
+/// This is a fallback for clients that libraries create. At this level calls are HTTP requests, so it records less:
 ///
-/// - Each *attempt* is a subsegment, up to the head of its answer; its `retries` tell which one it is.
-/// - Services have the names of their crates, but for the most common ones. The operation is that of JSON and S3;
-///   for others the HTTP method stands in its place.
-/// - There are no parameters, and of an error there is its status alone.
+/// - Each *attempt* is a subsegment, which ends with the response headers; `retries` is the number of the attempt.
+/// - Services have the names of their crates, except the most common ones. The operation is known for services that
+///   speak AWS JSON, and for S3; for others, the HTTP method is recorded instead.
+/// - There are no parameters, and errors have only their status.
 ///
-/// Requests of clients with an interceptor pass as they are, and so do those to no service of AWS. So do those by which
-/// credential providers get credentials, also where this client is given to the loader of `aws-config`: all of IMDS, of
-/// container credentials, of the OIDC part of SSO and of sign-in, `GetRoleCredentials` of SSO, and the `AssumeRole`
-/// operations of STS. An application that assumes roles itself, and wants to see that, needs a client with an
-/// interceptor.
+/// It passes these requests through unchanged:
+///
+/// - requests of clients with an interceptor;
+/// - requests to anything but AWS services;
+/// - requests by which credential providers obtain credentials, also if this client is given to the loader of
+///   `aws-config`: all requests to IMDS, to container credentials, to SSO OIDC and to sign-in, `GetRoleCredentials` of
+///   SSO, and the `AssumeRole` operations of STS. To trace an application's own calls of `AssumeRole`, use a client
+///   with an interceptor.
 #[derive(Clone, Debug)]
 pub struct XRayHttpClient {
     inner: SharedHttpClient,
 }
 
 impl XRayHttpClient {
-    /// Records the requests of `inner`.
+    /// Wraps `inner` and records its requests.
     pub fn new(inner: impl IntoShared<SharedHttpClient>) -> XRayHttpClient {
         XRayHttpClient { inner: inner.into_shared() }
     }
@@ -117,17 +120,17 @@ impl HttpConnector for Connector {
         }
         // The signature does not cover this header.
         if request.extension::<NoHeader>().is_none() {
-            carry(&subsegment, &mut request);
+            insert_trace_header(&subsegment, &mut request);
         }
-        let attempt = Attempt { subsegment, is_over: false };
-        let answer = self.inner.call(request);
+        let attempt = Attempt { subsegment, is_finished: false };
+        let response = self.inner.call(request);
         if !attempt.subsegment.is_recording() {
-            return answer;
+            return response;
         }
         HttpConnectorFuture::new(async move {
             let mut attempt = attempt;
-            let result = answer.await;
-            attempt.is_over = true;
+            let result = response.await;
+            attempt.is_finished = true;
             let subsegment = &attempt.subsegment;
             match &result {
                 Ok(response) => {
@@ -147,35 +150,36 @@ impl HttpConnector for Connector {
     }
 }
 
-/// Closes when it is dropped; before the answer that is a cancellation.
+/// Closes the subsegment when dropped. An attempt dropped before its response is recorded as cancelled.
 struct Attempt {
     subsegment: Subsegment,
-    is_over: bool,
+    is_finished: bool,
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if !self.is_over && self.subsegment.is_recording() && !std::thread::panicking() {
+        if !self.is_finished && self.subsegment.is_recording() && !std::thread::panicking() {
             self.subsegment.fault(Exception::new("Cancelled", "the call was dropped before its response"));
         }
     }
 }
 
-/// The service that is called, unless a credential provider calls it.
+/// Returns the name of the called service, or `None` for requests that are not traced.
 fn service(request: &HttpRequest) -> Option<&str> {
     let api = api(request).filter(|api| !is_of_credentials(api, request))?;
     Some(NAMES.iter().find(|(of_crate, _)| *of_crate == api).map_or(api, |(_, name)| name))
 }
 
-/// From `api/dynamodb/1.136.0` of the user agent. The client of the containers' credentials has none.
+/// Returns the service's crate name, from `api/dynamodb/1.136.0` in the user agent. The client for container
+/// credentials sends none.
 fn api(request: &HttpRequest) -> Option<&str> {
     let agent = request.headers().get("user-agent")?;
     let api = agent.split(' ').find_map(|product| product.strip_prefix("api/"))?;
     api.split(['/', '#']).next()
 }
 
-/// Whether the request is one by which credential providers get credentials. The SDK makes them with the HTTP client of
-/// the configuration while a call waits for its signature. Nothing else tells them from calls of the application.
+/// Whether a credential provider makes this request. The SDK sends such requests through the configured HTTP client
+/// while a call waits to be signed, and nothing else distinguishes them from calls of the application.
 fn is_of_credentials(api: &str, request: &HttpRequest) -> bool {
     match api {
         "imds" | "signin" | "ssooidc" => true,
@@ -199,7 +203,7 @@ fn aws(request: &HttpRequest) -> Aws {
         Some(region) => aws.region(region),
         None => aws,
     };
-    let attempt = headers.get("amz-sdk-request").and_then(|told| told.strip_prefix("attempt="));
-    let attempt = attempt.and_then(|told| told.split(';').next()?.parse::<u32>().ok());
+    let attempt = headers.get("amz-sdk-request").and_then(|value| value.strip_prefix("attempt="));
+    let attempt = attempt.and_then(|value| value.split(';').next()?.parse::<u32>().ok());
     aws.retries(attempt.unwrap_or(1).saturating_sub(1))
 }

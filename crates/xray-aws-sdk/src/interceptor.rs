@@ -1,4 +1,4 @@
-//! The interceptor: which hook of the SDK does what.
+//! The interceptor, and what it does in each of the SDK's hooks.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,34 +21,61 @@ use crate::allowlist::Allowlist;
 use crate::call::Call;
 use crate::opt_out::OptOut;
 
-/// What the SDK calls the interceptor that turns an operation into a presigned url. Nothing else tells of it.
+/// The name of the SDK's interceptor that turns an operation into a presigned URL. There is no other sign of presigning.
 const PRESIGNING: &str = "SigV4PresigningInterceptor";
 
-/// Records a subsegment for each operation of an AWS client: see the [crate's documentation](crate).
+/// Records a subsegment for each operation of an AWS client. The [crate's documentation](crate) lists what it records.
 ///
 /// ```no_run
 /// use xray_aws_sdk::XRayInterceptor;
 ///
-/// # fn of(shared: &aws_types::SdkConfig) {
+/// # fn clients(shared: &aws_types::SdkConfig) {
 /// let config = aws_sdk_dynamodb::config::Builder::from(shared).interceptor(XRayInterceptor::new()).build();
 /// let dynamodb = aws_sdk_dynamodb::Client::from_conf(config);
-/// // In short:
+/// // The macro does the same:
 /// let dynamodb = xray_aws_sdk::client!(aws_sdk_dynamodb, shared);
 /// # }
 /// ```
 ///
-/// Clones share the allowlist: one interceptor serves any number of clients.
+/// One interceptor serves any number of clients, since clones share the allowlist. Here, two clients also record the
+/// names of secrets, and the resources of `ListTags`:
+///
+/// ```no_run
+/// use xray_aws_sdk::{Allowlist, Parameters, XRayInterceptor, client};
+///
+/// # fn clients(shared: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let allowlist = Allowlist::default()
+///     .operation("Secrets Manager", "GetSecretValue", Parameters::new().request("SecretId"))?
+///     .operation("Lambda", "ListTags", Parameters::new().request("Resource"))?;
+/// let interceptor = XRayInterceptor::new().allowlist(allowlist);
+/// let secrets = client!(aws_sdk_secretsmanager, shared, interceptor.clone());
+/// let lambda = client!(aws_sdk_lambda, shared, interceptor);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// An interceptor can also be attached to a single call:
+///
+/// ```no_run
+/// # use xray_aws_sdk::XRayInterceptor;
+/// # async fn call(dynamodb: aws_sdk_dynamodb::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let tables = dynamodb.list_tables().customize().interceptor(XRayInterceptor::new()).send().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// If a client and one of its calls both have an interceptor, the call is recorded once, by the client's interceptor.
 #[derive(Clone)]
 #[must_use = "an interceptor does nothing until a client is built with it"]
 pub struct XRayInterceptor {
     allowlist: Arc<Allowlist>,
-    /// Asks the SDK to tell the members of inputs that the allowlist names.
-    asked: FrozenLayer,
+    /// Requests the input members that the allowlist names from the SDK.
+    requested_members: FrozenLayer,
     end_at_headers: bool,
 }
 
 impl XRayInterceptor {
-    /// An interceptor with the default [allowlist](Allowlist).
+    /// Creates an interceptor with the default [allowlist](Allowlist).
     pub fn new() -> XRayInterceptor {
         XRayInterceptor { end_at_headers: false, ..XRayInterceptor::with(Allowlist::default()) }
     }
@@ -59,28 +86,29 @@ impl XRayInterceptor {
         requested.capture_only(members);
         let mut layer = Layer::new("X-Ray");
         layer.store_put(requested);
-        XRayInterceptor { asked: layer.freeze(), allowlist: Arc::new(allowlist), end_at_headers: false }
+        XRayInterceptor { requested_members: layer.freeze(), allowlist: Arc::new(allowlist), end_at_headers: false }
     }
 
-    /// Records the parameters of this list, in the place of the default: `Allowlist::default()` extended, or one
-    /// of your own.
+    /// Records the parameters that this list names (default: [`Allowlist::default`]). To add operations, extend the
+    /// default; [`Allowlist::empty`] records no parameters. Calling this again replaces the list.
     pub fn allowlist(self, allowlist: Allowlist) -> XRayInterceptor {
         XRayInterceptor { end_at_headers: self.end_at_headers, ..XRayInterceptor::with(allowlist) }
     }
 
-    /// Whether an operation with a streamed answer, such as S3's `GetObject`, ends for X-Ray with the head of the
-    /// answer (default: with its body, or when that is dropped).
+    /// Whether the subsegment of an operation with a streamed response, such as S3's `GetObject`, ends with the
+    /// response headers (default: `false`). By default it ends with the body, or when the body is dropped. Calling
+    /// this again replaces the value.
     pub fn end_at_headers(mut self, end_at_headers: bool) -> XRayInterceptor {
         self.end_at_headers = end_at_headers;
         self
     }
 
-    /// Has the operation tell its input's members, beside those that the application wants for its own metrics.
-    fn ask(&self, cfg: &mut ConfigBag) {
+    /// Has the SDK capture the input members, in addition to those that the application captures for its own metrics.
+    fn request_members(&self, cfg: &mut ConfigBag) {
         let of_application = cfg.load::<RequestedTelemetryAttributes>().filter(|requested| !requested.is_empty());
         match of_application.cloned() {
             None => {
-                cfg.push_shared_layer(self.asked.clone());
+                cfg.push_shared_layer(self.requested_members.clone());
             }
             Some(mut requested) => {
                 requested.capture_only(self.allowlist.request_members());
@@ -102,7 +130,7 @@ impl fmt::Debug for XRayInterceptor {
     }
 }
 
-/// Below which entity the operation belongs.
+/// The entity that becomes the parent of the operation's subsegment.
 #[derive(Debug)]
 struct Parent(Entity);
 
@@ -110,8 +138,8 @@ impl Storable for Parent {
     type Storer = StoreReplace<Parent>;
 }
 
-// No hook returns an error, since that would fail the call. The hint tells the SDK to leave out the hooks that are not
-// here, before it looks for each whether the interceptor is enabled.
+// No hook returns an error, since that would fail the call. With the hint, the SDK skips the hooks that are not
+// implemented here without first checking for each whether the interceptor is enabled.
 #[dyn_dispatch_hint]
 impl Intercept for XRayInterceptor {
     fn name(&self) -> &'static str {
@@ -123,10 +151,10 @@ impl Intercept for XRayInterceptor {
         _: &BeforeSerializationInterceptorContextRef<'_>,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // If there is none, that is reported once it is known that the call is to be traced.
+        // A missing context is reported later, once it is known whether the call opted out.
         let parent = try_current().unwrap_or_default();
         if parent.is_sampled() {
-            self.ask(cfg);
+            self.request_members(cfg);
             cfg.interceptor_state().store_put(Parent(parent));
         } else if parent.trace_id().is_some() {
             cfg.interceptor_state().store_put(Call::unsampled(&parent));
@@ -134,7 +162,7 @@ impl Intercept for XRayInterceptor {
         Ok(())
     }
 
-    // Before this hook the operation is not known.
+    // The first hook that knows the operation.
     fn read_before_serialization(
         &self,
         _: &BeforeSerializationInterceptorContextRef<'_>,
@@ -148,7 +176,7 @@ impl Intercept for XRayInterceptor {
         if try_current().is_none() {
             current_for_call("an AWS call");
         }
-        // A client and one of its calls may both have an interceptor: the first counts.
+        // A client and one of its calls may both have an interceptor; the first one records the call.
         if let Some(Parent(parent)) = cfg.load::<Parent>().filter(|_| cfg.load::<Call>().is_none()) {
             if components.interceptors().any(|interceptor| interceptor.name() == PRESIGNING) {
                 cfg.interceptor_state().unset::<Parent>();
@@ -175,8 +203,8 @@ impl Intercept for XRayInterceptor {
         Ok(())
     }
 
-    // On each attempt: the SDK begins each with the request as it was before the first. In Lambda its own
-    // interceptor has put the function's header there before.
+    // Runs for each attempt, since each starts from the original request. In Lambda, the SDK's own interceptor has
+    // already inserted the header of the invocation.
     fn modify_before_signing(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
@@ -184,7 +212,7 @@ impl Intercept for XRayInterceptor {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(call) = cfg.load::<Call>() {
-            call.carry_on(context.request_mut(), OptOut::of(cfg).is_without_header);
+            call.add_header(context.request_mut(), OptOut::of(cfg).is_without_header);
         }
         Ok(())
     }
@@ -198,12 +226,12 @@ impl Intercept for XRayInterceptor {
         if !self.end_at_headers
             && let Some(call) = cfg.get_mut_from_interceptor_state::<Call>()
         {
-            call.watch(context.response_mut());
+            call.track_body(context.response_mut());
         }
         Ok(())
     }
 
-    // Of the two hooks at the end the one that may change something.
+    // Of the two final hooks, the one with mutable access.
     fn modify_before_completion(
         &self,
         context: &mut FinalizerInterceptorContextMut<'_>,
@@ -214,18 +242,18 @@ impl Intercept for XRayInterceptor {
             && let Some(Parent(parent)) = cfg.load::<Parent>()
             && !OptOut::of(cfg).is_untraced
         {
-            // Refused before its input was looked at.
+            // The SDK rejected the input before `read_before_serialization`.
             let call = Call::begin(parent, cfg, &self.allowlist);
             cfg.interceptor_state().store_put(call);
         }
         let attempts = cfg.load::<RequestAttempts>().map_or(0, RequestAttempts::attempts);
         if let Some(call) = cfg.get_mut_from_interceptor_state::<Call>() {
             call.end(context.inner(), components, attempts);
-            // A request that has come to no end was made to be presigned.
+            // A request without an outcome was created for presigning.
             if context.output_or_error().is_none()
                 && let Some(request) = context.request_mut()
             {
-                call.take_off(request);
+                call.remove_header(request);
             }
         }
         Ok(())

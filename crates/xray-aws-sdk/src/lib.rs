@@ -1,4 +1,4 @@
-//! AWS X-Ray for the AWS SDK for Rust: every call is a subsegment of the current entity.
+//! AWS X-Ray for the AWS SDK for Rust: every call becomes a subsegment of the current entity.
 //!
 //! ```no_run
 //! use xray_aws_sdk::client;
@@ -10,75 +10,80 @@
 //! # }
 //! ```
 //!
-//! # Which clients
+//! # Enabling it
 //!
-//! The SDK's shared configuration has no place for interceptors, so each client is told, in one of these ways:
+//! The SDK's shared configuration cannot hold interceptors, so each client needs its own:
 //!
-//! | what | how |
+//! | Clients | How to trace them |
 //! |---|---|
-//! | a client from the shared configuration | [`client!`]`(aws_sdk_sqs, &shared)` |
-//! | a client from its own configuration | `.interceptor(XRayInterceptor::new())` on its builder |
-//! | one call | `.customize().interceptor(XRayInterceptor::new())` before `.send()`; texts in urls are not recorded then |
-//! | clients that are made elsewhere, by a library | [`XRayHttpClient`] in the shared configuration: less is recorded |
+//! | a client built from the shared configuration | [`client!`]`(aws_sdk_sqs, &shared)` |
+//! | a client built from its own configuration | `.interceptor(XRayInterceptor::new())` on its builder |
+//! | a single call | `.customize().interceptor(XRayInterceptor::new())` before `.send()`; strings that travel in the URL are not recorded |
+//! | clients that a library creates | [`XRayHttpClient`] in the shared configuration; it records less |
 //!
 //! # What is recorded
 //!
-//! One subsegment for an operation, however often it is tried. It has the name of the service, `DynamoDB` or
-//! `SecretsManager`, and ends with the answer; where that is streamed to the application, as that of S3's `GetObject`,
-//! with the end of the stream.
+//! Each operation is one subsegment, however many attempts it takes. The subsegment has the name of the service, such
+//! as `DynamoDB` or `SecretsManager`, and ends with the response. If the response is streamed to the application, as
+//! for S3's `GetObject`, the subsegment ends with the stream.
 //!
-//! | what happens | what is recorded |
+//! | Event | Recorded |
 //! |---|---|
-//! | an answer | operation, region, request id, retries, status, content length, for S3 its second id; parameters |
-//! | an error of the service | its code and message as an exception, `remote`; 4xx error, 5xx fault |
-//! | throttling: 429, or what the SDK or its code say, also with 400 | throttle beside it |
-//! | time-out, refused connection, no credentials, an input that is refused | fault, with the error and its `source()` chain, no response |
-//! | an answer that cannot be read | fault, with the error as `remote` |
+//! | the service responds | operation, region, request ID, retries, status, content length, the second ID of S3, parameters |
+//! | the service reports an error | its code and message as a `remote` exception; error for 4xx, fault for 5xx |
+//! | the service throttles: status 429, or an error code that the SDK or this crate knows, also with status 400 | additionally throttle |
+//! | timeout, refused connection, missing credentials, invalid input | fault, with the error and its `source()` chain, and no response |
+//! | the response cannot be parsed | fault, with the error as `remote` |
 //! | the call is dropped | fault, with an exception of type `Cancelled` |
-//! | a streamed answer fails | fault, with the error as `remote`, unless a time limit of this side ended it |
-//! | a streamed answer is dropped while it is read | metadata `aborted` in the namespace `xray` |
-//! | a streamed answer is dropped unread | as an answer |
-//! | a credential provider calls IMDS, STS or SSO | nothing, and no header |
-//! | a presigned url is made | nothing: no request is sent, and the url is as it is without tracing |
+//! | a streamed response fails | fault, with the error; `remote` unless a local timeout ended it |
+//! | a streamed response is dropped half-read | metadata `aborted` in the namespace `xray` |
+//! | a streamed response is dropped unread | the same as for a complete response |
+//! | a credential provider calls IMDS, STS or SSO | nothing, and no header is sent |
+//! | a URL is presigned | nothing: no request is sent, and the URL is the same as without tracing |
 //!
-//! [`Untraced`] keeps a call or a client out of the trace; [`WithoutHeader`] records it and sends no header.
+//! [`Untraced`] keeps a call or a client out of the trace. [`WithoutHeader`] records calls without sending the header.
 //!
 //! # Propagation
 //!
-//! Each attempt carries `X-Amzn-Trace-Id`. The services take it from there: SQS hands it to the consumer as the
-//! message's attribute `AWSTraceHeader`, Lambda to the function it invokes, and so do SNS, EventBridge and Step
-//! Functions. The header is set before the request is signed, in the place of the one that the SDK itself sends in
-//! Lambda. The signature does not cover it.
+//! Each attempt carries `X-Amzn-Trace-Id`, and the services pass it on: SQS to the consumer, as the message attribute
+//! `AWSTraceHeader`; Lambda to the function it invokes; likewise SNS, EventBridge and Step Functions. The interceptor
+//! sets the header before the request is signed, and replaces the one that the SDK itself sends in Lambda. The
+//! signature does not cover it.
 //!
-//! A trace that is not sampled goes on as `Sampled=0`, and nothing is recorded. Outside any trace calls leave as they
-//! are; the [context-missing strategy](xray_core::ContextMissing) speaks then, and never panics.
+//! In a trace that is not sampled, calls send `Sampled=0` and nothing is recorded. Outside any trace, calls are sent
+//! unchanged. The [context-missing strategy](xray_core::ContextMissing) applies, but never panics here.
 //!
 //! # Parameters
 //!
-//! The [`Allowlist`] says which members of requests and responses are recorded; [its default](Allowlist::default) is
-//! that of all X-Ray SDKs. No service's crate is needed for it. Members are found in this order:
+//! The [`Allowlist`] decides which members of requests and responses are recorded. [Its default](Allowlist::default) is
+//! the one that all X-Ray SDKs share. It works without the services' crates, by looking for members in this order:
 //!
-//! 1. Texts of the input, which the SDK tells by name, also those that travel in urls; none that the API marks
-//!    sensitive. Old versions of service crates tell none.
-//! 2. What the allowlist says is in a header, or the status.
-//! 3. Request and response bodies in JSON, and requests in the form encoding of SNS and older services.
+//! 1. String members of the input, which the SDK captures by name, including those that travel in the URL. The SDK
+//!    leaves out members that the API marks as sensitive. Old versions of service crates capture nothing.
+//! 2. Headers and the status code, for members that the allowlist places there.
+//! 3. Request and response bodies in JSON, and request bodies in the form encoding of SNS and older services.
 //!
-//! Out of reach are numbers, booleans and enumerations that travel in urls, all but texts of services that speak XML
-//! or CBOR, members of responses in XML or CBOR, members of members, and whatever stands in a body that is streamed,
-//! compressed or larger than 64 KiB. Texts and lists are cut at 2 KiB, larger objects left out. Data that
-//! the application stores or sends is never parsed: objects of S3, payloads of functions and models.
+//! These members cannot be recorded:
 //!
-//! What the allowlist names is recorded as it is; a member that the API calls sensitive, and that stands in a body,
-//! too. Keep secrets off it.
+//! - numbers, booleans and enumerations that travel in the URL;
+//! - everything except strings in requests of services that speak XML or CBOR, and all members of their responses;
+//! - nested members;
+//! - members of a body that is streamed, compressed or larger than 64 KiB.
+//!
+//! Strings and lists are cut at 2 KiB; larger objects are left out. Data that the application stores or sends is never
+//! parsed: objects in S3, payloads of functions and models.
+//!
+//! Values are recorded as they are, without redaction. This includes members of a body that the API marks as
+//! sensitive, so keep secrets off the allowlist.
 //!
 //! # What the caller sees
 //!
-//! The same results, errors and requests, but for the header.
+//! Results, errors and requests are the same as without the interceptor, except for the header.
 //!
 //! # With `tracing`
 //!
-//! The SDK opens `tracing` spans of its own for each call, with targets that begin with `aws_`: leave them out of
-//! what is bridged to X-Ray, lest each call appear twice.
+//! The SDK opens `tracing` spans of its own for each call, with targets that begin with `aws_`. Exclude them from what
+//! you bridge to X-Ray, or each call appears twice.
 
 mod allowlist;
 mod body;

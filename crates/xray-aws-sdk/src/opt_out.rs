@@ -1,4 +1,4 @@
-//! How one call, or one client, stays out of the trace.
+//! Interceptors that keep a call or a client out of the trace.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -10,7 +10,8 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
 use crate::call::{SeenByInterceptor, TRACE_HEADER};
 
-/// Keeps calls out of the trace: no subsegment, and no header of ours. An interceptor, of one call or of a client.
+/// An interceptor that keeps calls out of the trace: no subsegment, and no trace header. Attach it to a single call or
+/// to a client.
 ///
 /// ```no_run
 /// use xray_aws_sdk::Untraced;
@@ -21,20 +22,20 @@ use crate::call::{SeenByInterceptor, TRACE_HEADER};
 /// # }
 /// ```
 ///
-/// It counts for a client's [`XRayInterceptor`](crate::XRayInterceptor) and for
-/// [`XRayHttpClient`](crate::XRayHttpClient). The header that the SDK itself sends in Lambda stays: AWS stops endless
-/// recursion by it.
+/// It applies to a client's [`XRayInterceptor`](crate::XRayInterceptor) and to
+/// [`XRayHttpClient`](crate::XRayHttpClient). The header that the SDK itself sends in Lambda is kept, because AWS
+/// detects recursive invocations by it.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "a marker that users write down")]
 pub struct Untraced;
 
-/// Records calls without telling the other side: a subsegment, but no header. For stores of third parties that speak
-/// the protocol of S3, which must not see ids. An interceptor, of one call or of a client.
+/// An interceptor that records calls but sends no trace header, for example to third-party stores that speak the
+/// protocol of S3 and must not see trace IDs. Attach it to a single call or to a client.
 ///
 /// ```no_run
 /// use xray_aws_sdk::WithoutHeader;
 ///
-/// # fn of(shared: &aws_types::SdkConfig) {
+/// # fn configure(shared: &aws_types::SdkConfig) {
 /// let config = aws_sdk_s3::config::Builder::from(shared).interceptor(WithoutHeader).build();
 /// # }
 /// ```
@@ -44,7 +45,7 @@ pub struct Untraced;
 #[allow(clippy::exhaustive_structs, reason = "a marker that users write down")]
 pub struct WithoutHeader;
 
-/// What was said of a call.
+/// How a call opts out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OptOut {
     pub(crate) is_untraced: bool,
@@ -61,7 +62,7 @@ impl OptOut {
     }
 }
 
-/// The HTTP client gives a request with this mark no header.
+/// Marks a request that [`XRayHttpClient`](crate::XRayHttpClient) sends without the header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoHeader;
 
@@ -71,14 +72,14 @@ impl Intercept for Untraced {
         "xray_aws_sdk::Untraced"
     }
 
-    // Of all hooks the first: those of a call run after those of its client.
+    // The first hook of all, because interceptors of a call run after those of its client.
     fn read_before_execution(
         &self,
         _: &BeforeSerializationInterceptorContextRef<'_>,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let told = OptOut { is_untraced: true, ..OptOut::of(cfg) };
-        cfg.interceptor_state().store_put(told);
+        let opt_out = OptOut { is_untraced: true, ..OptOut::of(cfg) };
+        cfg.interceptor_state().store_put(opt_out);
         Ok(())
     }
 
@@ -104,12 +105,12 @@ impl Intercept for WithoutHeader {
         _: &BeforeSerializationInterceptorContextRef<'_>,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let told = OptOut { is_without_header: true, ..OptOut::of(cfg) };
-        cfg.interceptor_state().store_put(told);
+        let opt_out = OptOut { is_without_header: true, ..OptOut::of(cfg) };
+        cfg.interceptor_state().store_put(opt_out);
         Ok(())
     }
 
-    // After all that set the header. The signature does not cover it.
+    // Runs after every hook that sets the header. The signature does not cover the header.
     fn modify_before_transmit(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,

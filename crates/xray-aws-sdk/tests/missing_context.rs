@@ -1,4 +1,4 @@
-//! A call outside any trace goes out, also when the application wants a missing context to panic.
+//! A call outside any trace is sent, even if the application sets the context-missing strategy to panic.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,11 +11,11 @@ use aws_smithy_types::body::SdkBody;
 use xray_aws_sdk::XRayInterceptor;
 use xray_core::{ContextMissing, Recorder};
 
-/// Answers requests that carry no trace.
+/// Responds to requests, and checks that they carry no trace header.
 #[derive(Debug)]
-struct Answers;
+struct Responder;
 
-impl HttpConnector for Answers {
+impl HttpConnector for Responder {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         assert!(!request.headers().contains_key("x-amzn-trace-id"));
         let body = SdkBody::from(r#"{"TableNames":[]}"#);
@@ -24,12 +24,12 @@ impl HttpConnector for Answers {
 }
 
 #[tokio::test]
-async fn a_missing_context_is_told_and_never_a_panic() {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let told = heard.clone();
+async fn a_missing_context_is_reported_and_never_panics() {
+    let messages = Arc::new(Mutex::new(Vec::new()));
+    let log = messages.clone();
     let recorder = Recorder::builder()
         .context_missing(ContextMissing::Panic)
-        .on_diagnostic(move |diagnostic| told.lock().unwrap().push(diagnostic.to_string()))
+        .on_diagnostic(move |diagnostic| log.lock().unwrap().push(diagnostic.to_string()))
         .build()
         .unwrap();
     let _installed = recorder.install();
@@ -37,9 +37,9 @@ async fn a_missing_context_is_told_and_never_a_panic() {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-west-1"))
         .credentials_provider(Credentials::new("AKID", "s3cret", None, None, "test"))
-        .http_client(http_client_fn(|_, _| SharedHttpConnector::new(Answers)))
+        .http_client(http_client_fn(|_, _| SharedHttpConnector::new(Responder)))
         .interceptor(XRayInterceptor::new());
     Client::from_conf(config.build()).list_tables().send().await.unwrap();
-    let [message] = &heard.lock().unwrap()[..] else { panic!("one message") };
+    let [message] = &messages.lock().unwrap()[..] else { panic!("one message") };
     assert!(message.contains("AWS call"), "{message}");
 }

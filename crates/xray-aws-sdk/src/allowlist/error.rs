@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why an allowlist is refused, be it a document or made in code, and where.
+/// Why an allowlist is invalid, and at which place. Both documents and lists built in code are validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AllowlistError {
@@ -13,7 +13,7 @@ pub enum AllowlistError {
     File {
         /// Its path, as given.
         path: PathBuf,
-        /// What reading it met with.
+        /// The kind of the I/O error.
         kind: io::ErrorKind,
     },
     /// The text is not JSON.
@@ -23,35 +23,35 @@ pub enum AllowlistError {
     },
     /// Something is not a JSON object.
     NotAnObject {
-        /// What it is.
+        /// The value that is not an object.
         at: AllowlistPlace,
     },
     /// A required property is missing.
     Missing {
-        /// Where it should stand.
+        /// The object that lacks it.
         at: AllowlistPlace,
         /// Its name.
         field: &'static str,
     },
-    /// A property is not known: perhaps it is misspelt.
+    /// A property is unknown, perhaps misspelt.
     Unknown {
-        /// Where it stands.
+        /// The object that has it.
         at: AllowlistPlace,
         /// Its name.
         field: String,
     },
-    /// A value has the wrong type, or contradicts another.
+    /// A value has the wrong type, or contradicts another one.
     Invalid {
-        /// Where it stands.
+        /// The object that has it.
         at: AllowlistPlace,
         /// The name of its property or parameter.
         field: String,
-        /// What is accepted.
+        /// The accepted values.
         expected: &'static str,
     },
 }
 
-/// The part of an allowlist that an error is about.
+/// The part of an allowlist that an error refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AllowlistPlace {
@@ -80,7 +80,7 @@ pub enum AllowlistPlace {
         operation: Box<str>,
         /// `request_descriptors` or `response_descriptors`.
         property: &'static str,
-        /// The member that is described. `None`: all of them.
+        /// The described member, or `None` for the whole property.
         member: Option<Box<str>>,
     },
 }
@@ -91,10 +91,10 @@ impl fmt::Display for AllowlistError {
             Self::File { path, kind } => write!(f, "cannot read an allowlist from {}: {kind}", path.display()),
             Self::Json { message } => write!(f, "the allowlist is not JSON: {message}"),
             Self::NotAnObject { at } => write!(f, "{at} is not an object"),
-            Self::Missing { at, field } => write!(f, "{at} lacks `{field}`"),
+            Self::Missing { at, field } => write!(f, "{at} has no `{field}`"),
             Self::Unknown { at, field } => write!(f, "{at} has the unknown property `{}`", field.escape_debug()),
             Self::Invalid { at, field, expected } => {
-                write!(f, "{at} needs {expected} as `{}`", field.escape_debug())
+                write!(f, "invalid `{}` in {at}: expected {expected}", field.escape_debug())
             }
         }
     }

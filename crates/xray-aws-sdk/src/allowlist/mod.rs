@@ -1,4 +1,4 @@
-//! Which parameters of AWS calls are recorded.
+//! The allowlist: which parameters of AWS calls are recorded.
 
 mod error;
 mod parameter;
@@ -12,17 +12,17 @@ pub use error::{AllowlistError, AllowlistPlace};
 pub use parameter::{Parameter, Parameters, field_name};
 pub(crate) use parameter::{Source, Take};
 
-/// What documents call members of the `aws` block that are no parameters.
+/// The fields of the `aws` block that are not parameters.
 const RESERVED: [&str; 6] = ["id_2", "operation", "region", "request_id", "retries", "xray"];
 
 static DEFAULT: LazyLock<Allowlist> =
     LazyLock::new(|| Allowlist::from_json(include_str!("default.json")).unwrap_or_else(|_| Allowlist::empty()));
 
-/// The operations whose parameters are recorded, and which of their parameters. X-Ray's other SDKs call it the
-/// *whitelist*, and so do their documents.
+/// The operations whose parameters are recorded, and which parameters those are. X-Ray's other SDKs call this list the
+/// *whitelist*, and read documents of the same form.
 ///
-/// The default is the list of all X-Ray SDKs: operations of DynamoDB, S3, SQS, SNS, Lambda and SageMaker Runtime.
-/// Other services are added by name; their crates are not needed for that.
+/// The default is the list that all X-Ray SDKs share: operations of DynamoDB, S3, SQS, SNS, Lambda and SageMaker
+/// Runtime. Add other services by name, without their crates:
 ///
 /// ```
 /// use xray_aws_sdk::{Allowlist, Parameter, Parameters};
@@ -34,7 +34,7 @@ static DEFAULT: LazyLock<Allowlist> =
 ///         "response_parameters": ["FailedRecordCount"]
 ///     }}}}}"#,
 /// )?;
-/// // The same of another operation, in code:
+/// // Another operation, in code:
 /// let put_events = Parameters::new().request(Parameter::count("Entries").rename_to("event_count"));
 /// let allowlist = allowlist.operation("EventBridge", "PutEvents", put_events)?;
 /// # Ok::<(), xray_aws_sdk::AllowlistError>(())
@@ -42,54 +42,56 @@ static DEFAULT: LazyLock<Allowlist> =
 ///
 /// # The document
 ///
-/// `{"services": {SERVICE: {"operations": {OPERATION: {…}}}}}`. The service is named as the SDK names it, in any
-/// case and with or without blanks (`secretsmanager`, `Secrets Manager`); the operation as in the API's reference,
-/// its first letter in any case.
+/// A document has the form `{"services": {SERVICE: {"operations": {OPERATION: {…}}}}}`. `SERVICE` is the SDK's name of
+/// the service, in any case and with or without spaces (`secretsmanager`, `Secrets Manager`). `OPERATION` is the name
+/// in the API reference; the case of its first letter does not matter.
 ///
-/// | of an operation | what it says |
+/// | Property of an operation | Meaning |
 /// |---|---|
-/// | `request_parameters`, `response_parameters` | the members whose values are recorded |
-/// | `request_descriptors`, `response_descriptors` | members by name, each with how it is recorded |
+/// | `request_parameters`, `response_parameters` | an array of the members whose values are recorded |
+/// | `request_descriptors`, `response_descriptors` | an object of members, each with a descriptor |
 ///
-/// | of a descriptor | what it says |
+/// | Property of a descriptor | Meaning |
 /// |---|---|
-/// | `"list": true, "get_count": true` | the number of elements instead of the value |
-/// | `"map": true, "get_keys": true` | the keys instead of the value |
-/// | `"rename_to": NAME` | the name in the document; otherwise [`field_name`] |
-/// | `"header": NAME` | the HTTP header that carries the member, for REST services |
+/// | `"list": true, "get_count": true` | records the number of elements instead of the value |
+/// | `"map": true, "get_keys": true` | records the keys instead of the value |
+/// | `"rename_to": NAME` | the name in segment documents (default: as [`field_name`] returns) |
+/// | `"header": NAME` | the HTTP header that holds the member, for REST services |
 /// | `"status": true` | the member is the status code of the response |
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "whitelist")]
 pub struct Allowlist {
-    /// By name of the service, then of the operation, both in the form that is looked up.
+    /// Keyed by [`service_key`], then by [`operation_key`].
     services: BTreeMap<String, BTreeMap<String, Arc<Parameters>>>,
 }
 
 impl Allowlist {
-    /// A list without any operation: no parameters are recorded.
+    /// Creates a list without operations, with which no parameters are recorded.
     pub fn empty() -> Allowlist {
         Allowlist { services: BTreeMap::new() }
     }
 
-    /// The list of a document, in the place of the default.
+    /// Parses a list from JSON. The result has only the operations of this document; use
+    /// [`extend_json`](Allowlist::extend_json) to keep the defaults.
     ///
     /// # Errors
-    /// When the text is no such document: the error names service, operation and property.
+    /// Returns an error if the text is not a valid document. The error names the service, operation and property.
     pub fn from_json(text: &str) -> Result<Allowlist, AllowlistError> {
         parse::parse(text)
     }
 
-    /// The list of a file, as [`from_json`](Allowlist::from_json).
+    /// Reads a list from a file, which has the form that [`from_json`](Allowlist::from_json) accepts.
     ///
     /// # Errors
-    /// When the file cannot be read, and as for [`from_json`](Allowlist::from_json).
+    /// Returns an error if the file cannot be read, or if its content is not a valid document.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Allowlist, AllowlistError> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path);
         parse::parse(&text.map_err(|error| AllowlistError::File { path: path.to_owned(), kind: error.kind() })?)
     }
 
-    /// Adds the operations of another list. An operation that both have is recorded as the other says.
+    /// Adds the operations of another list. For an operation in both lists, the entry of `other` replaces the existing
+    /// one.
     #[must_use]
     pub fn extend(mut self, other: Allowlist) -> Allowlist {
         for (service, operations) in other.services {
@@ -98,26 +100,28 @@ impl Allowlist {
         self
     }
 
-    /// Adds the operations of a document, as [`extend`](Allowlist::extend).
+    /// Parses a document as [`from_json`](Allowlist::from_json), and adds its operations as
+    /// [`extend`](Allowlist::extend).
     ///
     /// # Errors
-    /// As [`from_json`](Allowlist::from_json).
+    /// Returns the errors of [`from_json`](Allowlist::from_json).
     pub fn extend_json(self, text: &str) -> Result<Allowlist, AllowlistError> {
         Ok(self.extend(Allowlist::from_json(text)?))
     }
 
-    /// Adds the operations of a file, as [`extend`](Allowlist::extend).
+    /// Reads a file as [`from_file`](Allowlist::from_file), and adds its operations as [`extend`](Allowlist::extend).
     ///
     /// # Errors
-    /// As [`from_file`](Allowlist::from_file).
+    /// Returns the errors of [`from_file`](Allowlist::from_file).
     pub fn extend_file(self, path: impl AsRef<Path>) -> Result<Allowlist, AllowlistError> {
         Ok(self.extend(Allowlist::from_file(path)?))
     }
 
-    /// Adds one operation, or takes the place of what was said of it.
+    /// Sets the parameters of one operation. Calling this again for the same operation replaces them.
     ///
     /// # Errors
-    /// When a name is empty, or a parameter's name in documents is taken by the `aws` block itself.
+    /// Returns an error if a name is empty, or if a parameter would be recorded under a name that the `aws` block
+    /// itself uses, such as `region`.
     pub fn operation(
         mut self,
         service: &str,
@@ -135,12 +139,12 @@ impl Allowlist {
         Ok(())
     }
 
-    /// What is recorded of an operation.
+    /// Returns the recorded parameters of an operation.
     pub(crate) fn find(&self, service: &str, operation: &str) -> Option<&Arc<Parameters>> {
         self.services.get(&service_key(service))?.get(&operation_key(operation))
     }
 
-    /// The request's members of all operations that the SDK may be asked for by name.
+    /// Returns the request members of all operations, which the SDK can capture by name.
     pub(crate) fn request_members(&self) -> impl Iterator<Item = &str> {
         let operations = self.services.values().flat_map(BTreeMap::values);
         operations.flat_map(|parameters| parameters.requested()).map(Parameter::member)
@@ -153,7 +157,7 @@ impl Default for Allowlist {
     }
 }
 
-/// The form in which services are looked up.
+/// Returns the form of a service name that lookups use: letters and digits in lower case.
 pub(crate) fn service_key(service: &str) -> String {
     service.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
@@ -180,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn services_and_operations_are_found_by_the_names_of_the_sdk() {
+    fn services_and_operations_are_found_by_the_sdks_names() {
         let list = Allowlist::default();
         for (service, operation, found) in [
             ("DynamoDB", "GetItem", true),
@@ -209,7 +213,7 @@ mod tests {
         );
         assert!(
             Allowlist::default().find("S3", "GetObject").unwrap().requested().count() == 3,
-            "the default is as it was"
+            "extending a list changed the default"
         );
         assert!(list.find("DynamoDB", "GetItem").is_some());
         assert!(Allowlist::empty().find("S3", "GetObject").is_none());

@@ -1,11 +1,11 @@
-//! One parameter: which member of a request or response it is, and what of it is recorded.
+//! Parameters: the member of a request or response, and what is recorded of it.
 
 use std::borrow::Cow;
 
 use super::error::{AllowlistError, AllowlistPlace};
 use super::{RESERVED, service_key};
 
-/// The parameters of one operation that are recorded, for lists made in code.
+/// The recorded parameters of one operation, for [`Allowlist::operation`](crate::Allowlist::operation).
 ///
 /// ```
 /// use xray_aws_sdk::{Parameter, Parameters};
@@ -21,19 +21,19 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// None yet.
+    /// Creates an empty set of parameters.
     pub fn new() -> Parameters {
         Parameters::default()
     }
 
-    /// Records a member of the request.
+    /// Adds a member of the request. A string stands for [`Parameter::value`].
     #[must_use]
     pub fn request(mut self, parameter: impl Into<Parameter>) -> Parameters {
         self.request.push(parameter.into());
         self
     }
 
-    /// Records a member of the response.
+    /// Adds a member of the response. A string stands for [`Parameter::value`].
     #[must_use]
     pub fn response(mut self, parameter: impl Into<Parameter>) -> Parameters {
         self.response.push(parameter.into());
@@ -55,21 +55,23 @@ impl Parameters {
             return Err(invalid("service", "a name with letters or digits"));
         }
         if operation.is_empty() {
-            return Err(invalid("operation", "a name that is not empty"));
+            return Err(invalid("operation", "a non-empty name"));
         }
         for parameter in self.request.iter().chain(&self.response) {
             if parameter.member.is_empty() || parameter.field.is_empty() {
-                return Err(invalid(&parameter.member, "a name that is not empty"));
+                return Err(invalid(&parameter.member, "a non-empty name"));
             }
             if RESERVED.contains(&&*parameter.field) {
-                return Err(invalid(&parameter.member, "a name that X-Ray does not use itself"));
+                return Err(invalid(&parameter.member, "a name that the `aws` block does not reserve"));
             }
         }
         Ok(())
     }
 }
 
-/// A member of a request or response, by its name in the API's reference. A text is one whose value is recorded.
+/// A member of a request or response, by its name in the API reference, and what is recorded of it.
+///
+/// Strings convert to [`Parameter::value`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
     member: Cow<'static, str>,
@@ -78,7 +80,7 @@ pub struct Parameter {
     source: Source,
 }
 
-/// What of a member is recorded.
+/// The part of a member that is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Take {
     Value,
@@ -86,10 +88,10 @@ pub(crate) enum Take {
     Keys,
 }
 
-/// Where a member is looked for.
+/// The place to look for a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// What the SDK tells of the input; the body.
+    /// The input as captured by the SDK, or the body.
     Member,
     Header(Cow<'static, str>),
     Status,
@@ -101,32 +103,32 @@ impl Parameter {
         Parameter { member, field, take, source }
     }
 
-    /// The value of a member.
+    /// Records the value of a member.
     pub fn value(member: impl Into<Cow<'static, str>>) -> Parameter {
         Parameter::new(member.into(), Take::Value, Source::Member)
     }
 
-    /// The number of elements of a list.
+    /// Records the number of elements of a list.
     pub fn count(list: impl Into<Cow<'static, str>>) -> Parameter {
         Parameter::new(list.into(), Take::Count, Source::Member)
     }
 
-    /// The keys of a map.
+    /// Records the keys of a map.
     pub fn keys(map: impl Into<Cow<'static, str>>) -> Parameter {
         Parameter::new(map.into(), Take::Keys, Source::Member)
     }
 
-    /// The value of a member that travels in an HTTP header, as some do in REST services.
+    /// Records the value of a member that travels in an HTTP header, as some members of REST services do.
     pub fn header(member: impl Into<Cow<'static, str>>, header: impl Into<Cow<'static, str>>) -> Parameter {
         Parameter::new(member.into(), Take::Value, Source::Header(header.into()))
     }
 
-    /// A member of the response that is its status code.
+    /// Records the status code of the response under the name of this member.
     pub fn status(member: impl Into<Cow<'static, str>>) -> Parameter {
         Parameter::new(member.into(), Take::Value, Source::Status)
     }
 
-    /// The name in documents, in the place of [`field_name`].
+    /// Sets the name in segment documents (default: as [`field_name`] returns). Calling this again replaces the name.
     #[must_use]
     pub fn rename_to(mut self, name: impl Into<Cow<'static, str>>) -> Parameter {
         self.field = name.into();
@@ -156,7 +158,7 @@ impl<T: Into<Cow<'static, str>>> From<T> for Parameter {
     }
 }
 
-/// The name under which documents have a member that is not renamed: in snake case, acronyms in one piece.
+/// Returns the name under which a member is recorded unless it is renamed: in snake case, with acronyms kept together.
 ///
 /// ```
 /// assert_eq!(xray_aws_sdk::field_name("TableName"), "table_name");
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_documents_use_themselves_are_refused() {
+    fn reserved_and_empty_names_are_rejected() {
         for field in RESERVED {
             let list = Parameters::new().request("Name").response(Parameter::value("Odd").rename_to(field));
             let error = list.validate("S3", "GetObject").unwrap_err();
@@ -219,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_loses_its_capitals_only(member in "[A-Za-z0-9]{0,24}") {
+        fn a_field_name_differs_in_case_and_underscores_only(member in "[A-Za-z0-9]{0,24}") {
             let name = field_name(&member);
             prop_assert_eq!(name.replace('_', ""), member.to_ascii_lowercase());
             prop_assert_eq!(field_name(&name), name.clone());

@@ -1,4 +1,4 @@
-//! The allowlist document of the X-Ray SDKs.
+//! Parses the allowlist document that all X-Ray SDKs share.
 
 use serde_json::{Map, Value};
 
@@ -66,7 +66,7 @@ fn descriptor(member: &str, descriptor: Members<'_>) -> Result<Parameter, Allowl
     let parameter = match header {
         Some(header) => Parameter::header(member, header),
         None if status && descriptor.is_of_request() => {
-            return Err(descriptor.invalid("status", "no value here, since requests have no status,"));
+            return Err(descriptor.invalid("status", "a descriptor of the response, since requests have no status"));
         }
         None if status => Parameter::status(member),
         None if count && list => Parameter::count(member),
@@ -93,7 +93,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// What is misspelt would otherwise never be recorded.
+    /// Rejects unknown properties: a misspelt one would silently record nothing.
     fn allow(&self, fields: &[&str]) -> Result<(), AllowlistError> {
         match self.members.keys().find(|key| !fields.contains(&key.as_str())) {
             Some(key) => Err(AllowlistError::Unknown { at: self.at.clone(), field: key.clone() }),
@@ -105,9 +105,9 @@ impl<'a> Members<'a> {
         self.members.get(field).ok_or_else(|| AllowlistError::Missing { at: self.at.clone(), field })
     }
 
-    /// A list of members' names. No list is an empty one.
+    /// Returns a list of members by name; a missing list is empty.
     fn names(&self, field: &'static str) -> Result<Vec<Parameter>, AllowlistError> {
-        let expected = "an array of texts that are not empty";
+        let expected = "an array of non-empty strings";
         let Some(value) = self.members.get(field) else { return Ok(Vec::new()) };
         let values = value.as_array().ok_or_else(|| self.invalid(field, expected))?;
         let name = |value: &Value| Some(Parameter::value(value.as_str().filter(|name| !name.is_empty())?.to_owned()));
@@ -125,7 +125,7 @@ impl<'a> Members<'a> {
         match self.members.get(field) {
             None => Ok(None),
             Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
-            Some(_) => Err(self.invalid(field, "a text that is not empty")),
+            Some(_) => Err(self.invalid(field, "a non-empty string")),
         }
     }
 
@@ -147,8 +147,8 @@ mod tests {
     use super::*;
     use crate::allowlist::{Source, Take};
 
-    /// What a document with this operation of DynamoDB is refused for.
-    fn refusal(operation: &str) -> String {
+    /// Returns the error message for a document with this operation of DynamoDB.
+    fn operation_message(operation: &str) -> String {
         message(&format!(r#"{{"services":{{"dynamodb":{{"operations":{{"scan":{operation}}}}}}}}}"#))
     }
 
@@ -157,25 +157,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_document_is_named() {
+    fn an_error_names_the_mistake_in_the_document() {
         for (document, want) in [
             ("", "the allowlist is not JSON: EOF while parsing a value at line 1 column 0"),
             (r#"{"services":"#, "the allowlist is not JSON: EOF while parsing a value at line 1 column 12"),
             ("[]", "the allowlist is not an object"),
-            ("{}", "the allowlist lacks `services`"),
+            ("{}", "the allowlist has no `services`"),
             (r#"{"services":{},"version":1}"#, "the allowlist has the unknown property `version`"),
             (r#"{"services":[]}"#, "`services` of the allowlist is not an object"),
             (r#"{"services":{"s3":null}}"#, "the service `s3` is not an object"),
-            (r#"{"services":{"s3":{}}}"#, "the service `s3` lacks `operations`"),
+            (r#"{"services":{"s3":{}}}"#, "the service `s3` has no `operations`"),
             (r#"{"services":{"s3":{"operation":{}}}}"#, "the service `s3` has the unknown property `operation`"),
             (r#"{"services":{"s3":{"operations":["x"]}}}"#, "`operations` of the service `s3` is not an object"),
             (
                 r#"{"services":{"":{"operations":{"x":{}}}}}"#,
-                "the operation `x` of `` needs a name with letters or digits as `service`",
+                "invalid `service` in the operation `x` of ``: expected a name with letters or digits",
             ),
             (
                 r#"{"services":{"s3":{"operations":{"":{}}}}}"#,
-                "the operation `` of `s3` needs a name that is not empty as `operation`",
+                "invalid `operation` in the operation `` of `s3`: expected a non-empty name",
             ),
         ] {
             assert_eq!(message(document), want, "{document}");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_operation_is_named_with_its_place() {
+    fn an_error_names_the_mistake_in_an_operation_and_its_place() {
         let request = "`request_descriptors` of the operation `scan` of `dynamodb`";
         for (operation, want) in [
             ("7", "the operation `scan` of `dynamodb` is not an object".to_owned()),
@@ -193,17 +193,20 @@ mod tests {
             ),
             (
                 r#"{"request_parameters":"TableName"}"#,
-                "the operation `scan` of `dynamodb` needs an array of texts that are not empty as `request_parameters`"
+                "invalid `request_parameters` in the operation `scan` of `dynamodb`: expected an array of non-empty \
+                 strings"
                     .to_owned(),
             ),
             (
                 r#"{"response_parameters":["Count",7]}"#,
-                "the operation `scan` of `dynamodb` needs an array of texts that are not empty as `response_parameters`"
+                "invalid `response_parameters` in the operation `scan` of `dynamodb`: expected an array of non-empty \
+                 strings"
                     .to_owned(),
             ),
             (
                 r#"{"response_parameters":[""]}"#,
-                "the operation `scan` of `dynamodb` needs an array of texts that are not empty as `response_parameters`"
+                "invalid `response_parameters` in the operation `scan` of `dynamodb`: expected an array of non-empty \
+                 strings"
                     .to_owned(),
             ),
             (r#"{"request_descriptors":[]}"#, format!("{request} is not an object")),
@@ -214,55 +217,63 @@ mod tests {
             ),
             (
                 r#"{"request_descriptors":{"A":{"list":"yes"}}}"#,
-                format!("`A` in {request} needs `true` or `false` as `list`"),
+                format!("invalid `list` in `A` in {request}: expected `true` or `false`"),
             ),
             (
                 r#"{"request_descriptors":{"A":{"get_keys":1}}}"#,
-                format!("`A` in {request} needs `true` or `false` as `get_keys`"),
+                format!("invalid `get_keys` in `A` in {request}: expected `true` or `false`"),
             ),
             (
                 r#"{"request_descriptors":{"A":{"rename_to":""}}}"#,
-                format!("`A` in {request} needs a text that is not empty as `rename_to`"),
+                format!("invalid `rename_to` in `A` in {request}: expected a non-empty string"),
             ),
             (
                 r#"{"request_descriptors":{"A":{"rename_to":["a"]}}}"#,
-                format!("`A` in {request} needs a text that is not empty as `rename_to`"),
+                format!("invalid `rename_to` in `A` in {request}: expected a non-empty string"),
             ),
             (
                 r#"{"request_descriptors":{"A":{"header":false}}}"#,
-                format!("`A` in {request} needs a text that is not empty as `header`"),
+                format!("invalid `header` in `A` in {request}: expected a non-empty string"),
             ),
             (
                 r#"{"request_descriptors":{"A":{"list":true,"get_count":true,"get_keys":true}}}"#,
-                format!("`A` in {request} needs one of `get_count`, `get_keys`, `header` and `status` as `A`"),
+                format!(
+                    "invalid `A` in `A` in {request}: expected one of `get_count`, `get_keys`, `header` and `status`"
+                ),
             ),
             (
                 r#"{"request_descriptors":{"A":{"status":true}}}"#,
-                format!("`A` in {request} needs no value here, since requests have no status, as `status`"),
+                format!(
+                    "invalid `status` in `A` in {request}: expected a descriptor of the response, \
+                     since requests have no status"
+                ),
             ),
             (
                 r#"{"request_descriptors":{"A":{"rename_to":"region"}}}"#,
-                "the operation `scan` of `dynamodb` needs a name that X-Ray does not use itself as `A`".to_owned(),
+                "invalid `A` in the operation `scan` of `dynamodb`: expected a name that the `aws` block does not \
+                 reserve"
+                    .to_owned(),
             ),
             (
                 r#"{"response_parameters":["RequestId"]}"#,
-                "the operation `scan` of `dynamodb` needs a name that X-Ray does not use itself as `RequestId`"
+                "invalid `RequestId` in the operation `scan` of `dynamodb`: expected a name that the `aws` block does \
+                 not reserve"
                     .to_owned(),
             ),
         ] {
-            assert_eq!(refusal(operation), want, "{operation}");
+            assert_eq!(operation_message(operation), want, "{operation}");
         }
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_named() {
+    fn an_unreadable_file_is_named() {
         let error = Allowlist::from_file("/no/such/list.json").unwrap_err();
         assert_eq!(error, AllowlistError::File { path: "/no/such/list.json".into(), kind: io::ErrorKind::NotFound });
         assert_eq!(error.to_string(), "cannot read an allowlist from /no/such/list.json: entity not found");
     }
 
     #[test]
-    fn descriptors_say_what_is_taken() {
+    fn descriptors_select_what_is_recorded() {
         let list = parse(
             r#"{"services":{"x":{"operations":{"y":{"request_parameters":["A"],"response_descriptors":{
                 "B":{"list":true,"get_count":true,"rename_to":"bees"},
@@ -275,10 +286,14 @@ mod tests {
         )
         .unwrap();
         let parameters = list.find("X", "Y").unwrap();
-        let told = |parameter: &Parameter| (parameter.field().to_owned(), parameter.take(), parameter.source().clone());
-        assert_eq!(parameters.requested().map(told).collect::<Vec<_>>(), [("a".into(), Take::Value, Source::Member)]);
+        let description =
+            |parameter: &Parameter| (parameter.field().to_owned(), parameter.take(), parameter.source().clone());
         assert_eq!(
-            parameters.responded().map(told).collect::<Vec<_>>(),
+            parameters.requested().map(description).collect::<Vec<_>>(),
+            [("a".into(), Take::Value, Source::Member)]
+        );
+        assert_eq!(
+            parameters.responded().map(description).collect::<Vec<_>>(),
             [
                 ("bees".into(), Take::Count, Source::Member),
                 ("c".into(), Take::Keys, Source::Member),
@@ -292,7 +307,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_taken_or_refused(text in r#"(\{|\}|\[|\]|:|,|"services"|"operations"|"x"|"list"|true|7){0,24}"#) {
+        fn any_text_is_accepted_or_rejected_without_a_panic(text in r#"(\{|\}|\[|\]|:|,|"services"|"operations"|"x"|"list"|true|7){0,24}"#) {
             let _ = parse(&text);
         }
     }

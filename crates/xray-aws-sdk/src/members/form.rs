@@ -1,4 +1,4 @@
-//! Members of a form, as the query protocol of SNS and older services has them: `Name=value`, lists as
+//! Finds members of a form, in the encoding of the query protocol of SNS and older services: `Name=value`, lists as
 //! `List.member.1`, maps as `Map.entry.1.key`.
 
 use std::collections::BTreeSet;
@@ -33,23 +33,24 @@ pub(super) fn read<'a>(body: &'a [u8], wanted: &[&'a Parameter], found: &mut Fou
                 (!keys.is_empty()).then(|| keys.into())
             }
         };
-        found.extend(value.map(|value| (parameter.field(), Member::Made(value))));
+        found.extend(value.map(|value| (parameter.field(), Member::Computed(value))));
     }
 }
 
-/// The number of an element, and what of it a name means: `member.2.Id`, `entry.1.key`, `3`.
+/// Splits the rest of a name, such as `member.2.Id`, `entry.1.key` or `3`, into the element's number and its member.
 fn element(name: &str) -> Option<(u32, &str)> {
     let name = name.strip_prefix("member.").or_else(|| name.strip_prefix("entry.")).unwrap_or(name);
     let (number, rest) = name.split_once('.').unwrap_or((name, ""));
     Some((number.parse().ok()?, rest))
 }
 
-/// Forms have texts only. Those that the SDK does not tell as texts are mostly numbers and booleans.
+/// Converts a text to a number or boolean if it looks like one: the SDK captures strings by itself, so most members that
+/// are left for the body are numbers and booleans.
 fn scalar(text: String) -> Value {
     match (text.as_str(), text.parse::<i64>()) {
         ("true", _) => true.into(),
         ("false", _) => false.into(),
-        // `007` is none.
+        // `007` is not a number.
         (same, Ok(number)) if number.to_string() == same => number.into(),
         _ => text.into(),
     }
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_decoded_and_numbers_known() {
+    fn texts_are_decoded_and_numbers_recognised() {
         for (text, want) in [
             ("a%20b+c", json!("a b c")),
             ("arn%3Aaws%3Asns%3A%C3%A4", json!("arn:aws:sns:ä")),
@@ -108,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_form_is_read(body in "(A|B|=|&|\\.|member|entry|1|99999999999|key|%|4|é){0,24}") {
+        fn any_form_is_parsed_without_a_panic(body in "(A|B|=|&|\\.|member|entry|1|99999999999|key|%|4|é){0,24}") {
             let parameters = [Parameter::value("A"), Parameter::count("A"), Parameter::keys("B")];
             read(body.as_bytes(), &parameters.each_ref(), &mut Found::new());
         }

@@ -1,4 +1,4 @@
-//! Members of a JSON object. What is not wanted is passed over, and never kept.
+//! Finds members of a JSON object. It skips other members without storing them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use xray_core::serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess,
 use super::{Found, Member};
 use crate::allowlist::{Parameter, Take};
 
-/// Adds what is wanted. A text that is not wholly JSON has nothing.
+/// Adds the wanted members to `found`. A body that is not valid JSON as a whole adds none.
 pub(super) fn read<'a>(body: &'a [u8], wanted: &[&'a Parameter], found: &mut Found<'a>) {
     let mut json = serde_json::Deserializer::from_slice(body);
     if let Ok(members) = json.deserialize_map(Members { wanted })
@@ -40,7 +40,7 @@ impl<'a> Visitor<'a> for Members<'_, 'a> {
                     members.next_value::<IgnoredAny>()?;
                 }
                 Some(parameter) => {
-                    if let Some(value) = members.next_value_seed(Taken(parameter.take()))? {
+                    if let Some(value) = members.next_value_seed(TakeSeed(parameter.take()))? {
                         found.push((parameter.field(), value));
                     }
                 }
@@ -50,7 +50,7 @@ impl<'a> Visitor<'a> for Members<'_, 'a> {
     }
 }
 
-/// The name of a member, in the body itself unless it has escapes.
+/// The name of a member, borrowed from the body unless it has escapes.
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
@@ -75,21 +75,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
     }
 }
 
-/// What is taken of one value. Nothing, if it is not of the kind for that.
-struct Taken(Take);
+/// Deserializes one value into what is recorded of it, or `None` if the value has the wrong type.
+struct TakeSeed(Take);
 
-impl<'de> DeserializeSeed<'de> for Taken {
+impl<'de> DeserializeSeed<'de> for TakeSeed {
     type Value = Option<Member<'de>>;
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Option<Member<'de>>, D::Error> {
         match self.0 {
             Take::Value => <&RawValue>::deserialize(value).map(|json| Some(Member::Json(json))),
-            Take::Count | Take::Keys => Ok(value.deserialize_any(self)?.map(Member::Made)),
+            Take::Count | Take::Keys => Ok(value.deserialize_any(self)?.map(Member::Computed)),
         }
     }
 }
 
-impl<'de> Visitor<'de> for Taken {
+impl<'de> Visitor<'de> for TakeSeed {
     type Value = Option<Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,7 +112,7 @@ impl<'de> Visitor<'de> for Taken {
         Ok((self.0 == Take::Keys).then(|| keys.into()))
     }
 
-    /// No list has no elements.
+    /// `null` counts as an empty list.
     fn visit_unit<E>(self) -> Result<Option<Value>, E> {
         Ok((self.0 == Take::Count).then(|| 0.into()))
     }

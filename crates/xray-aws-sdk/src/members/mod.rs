@@ -1,7 +1,7 @@
-//! The members of requests and responses that an allowlist names, looked for without knowing any service's types.
+//! Finds the members of requests and responses that an allowlist names, without knowing the types of any service.
 //!
-//! The SDK itself tells those texts of an input that are not sensitive. The others stand in bodies, which are read
-//! by content type alone, and only where something is still wanted that only they can have.
+//! The SDK itself captures strings of the input that are not sensitive. Other members are in bodies. A body is parsed
+//! by its content type, and only if it is the only place that a wanted member can be in.
 
 mod form;
 mod json;
@@ -18,12 +18,13 @@ use xray_core::Aws;
 
 use crate::allowlist::{Parameter, Parameters, Source, Take, service_key};
 
-/// Larger bodies are not read.
+/// Larger bodies are not parsed.
 const MAX_BODY: usize = 64 * 1024;
-/// Texts and lists are cut there. Larger objects are not recorded.
+/// Strings and lists are cut at this length. Larger objects are not recorded.
 const MAX_VALUE: usize = 2 * 1024;
 
-/// REST services whose JSON bodies are, or may be, the application's own data. An empty operation means all.
+/// Services and operations of REST services whose JSON bodies may be the application's own data. The second text is the
+/// prefix of the operation.
 const PAYLOADS: [(&str, &str); 10] = [
     ("apigatewaymanagementapi", ""),
     ("appconfigdata", ""),
@@ -37,20 +38,20 @@ const PAYLOADS: [(&str, &str); 10] = [
     ("sagemakerruntimehttp2", ""),
 ];
 
-/// Names and values, as documents have them.
+/// Names, as in segment documents, and values.
 pub(crate) type Found<'a> = Vec<(&'a str, Member<'a>)>;
 
-/// The value of a member, copied nowhere yet.
+/// The value of a member, borrowed where possible.
 #[derive(Debug)]
 pub(crate) enum Member<'a> {
     Text(Cow<'a, str>),
-    /// As it stands in a body.
+    /// The text of the value in a JSON body.
     Json(&'a RawValue),
-    /// What is made of a value, or for want of one.
-    Made(Value),
+    /// A value computed from the message, such as a count.
+    Computed(Value),
 }
 
-/// Adds what was found, within bounds.
+/// Adds the members to the `aws` block, within the limits.
 pub(crate) fn record(found: Found<'_>, aws: Aws) -> Aws {
     found.into_iter().fold(aws, |aws, (name, member)| match member {
         Member::Text(text) => aws.parameter(name, cut(&text)),
@@ -60,12 +61,12 @@ pub(crate) fn record(found: Found<'_>, aws: Aws) -> Aws {
             Ok(value) => record_large(aws, name, value),
             Err(_) => aws,
         },
-        Member::Made(value) if value.to_string().len() <= MAX_VALUE => aws.parameter(name, &value),
-        Member::Made(value) => record_large(aws, name, value),
+        Member::Computed(value) if value.to_string().len() <= MAX_VALUE => aws.parameter(name, &value),
+        Member::Computed(value) => record_large(aws, name, value),
     })
 }
 
-/// Adds the beginning of a text or a list. Objects have none.
+/// Adds the beginning of a string or list, and leaves out an object.
 fn record_large(aws: Aws, name: &str, value: Value) -> Aws {
     match value {
         Value::String(text) => aws.parameter(name, cut(&text)),
@@ -88,14 +89,16 @@ fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_VALUE)]
 }
 
-/// How the bodies of an operation are read.
+/// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// AWS JSON, where a body is always the document of inputs or outputs.
+    /// AWS JSON, whose bodies are always the input or output document.
     Json,
-    /// REST with JSON, where it may also be data of the application.
+    /// REST with JSON, whose bodies may also be the application's data.
     RestJson,
+    /// The form encoding of the query protocol.
     Query,
+    /// Any other encoding; the body is not parsed.
     Unread,
 }
 
@@ -111,41 +114,42 @@ impl Form {
     }
 }
 
-/// The form of the request comes along.
+/// Finds the members of a request, and returns its form as well.
 pub(crate) fn of_request<'a>(
     parameters: &'a Parameters,
     operation: &Metadata,
-    told: Option<&'a CapturedTelemetryAttributes>,
+    captured: Option<&'a CapturedTelemetryAttributes>,
     request: &'a HttpRequest,
 ) -> (Found<'a>, Form) {
     let form = Form::of(request.headers());
     let search = Search { operation, form, headers: request.headers(), body: request.body() };
-    let found = search.look_for(parameters.requested(), |parameter| match parameter.source() {
-        Source::Member => Some(Member::Text(told?.get(parameter.member())?.into())),
+    let found = search.find(parameters.requested(), |parameter| match parameter.source() {
+        Source::Member => Some(Member::Text(captured?.get(parameter.member())?.into())),
         Source::Header(name) => request.headers().get(&**name).map(|text| Member::Text(text.into())),
         Source::Status => None,
     });
     (found, form)
 }
 
+/// Finds the members of a response.
 pub(crate) fn of_response<'a>(
     parameters: &'a Parameters,
     operation: &Metadata,
-    asked: Form,
+    request_form: Form,
     response: &'a HttpResponse,
 ) -> Found<'a> {
     let headers = response.headers();
-    // A request in AWS JSON is answered in it, whatever the answer says: not all stand-ins for AWS say the same.
-    let form = if asked == Form::Json { asked } else { Form::of(headers) };
+    // The response to a request in AWS JSON is AWS JSON too, although some emulators of AWS send another content type.
+    let form = if request_form == Form::Json { request_form } else { Form::of(headers) };
     let search = Search { operation, form, headers, body: response.body() };
-    search.look_for(parameters.responded(), |parameter| match parameter.source() {
+    search.find(parameters.responded(), |parameter| match parameter.source() {
         Source::Member => None,
         Source::Header(name) => response.headers().get(&**name).map(|text| Member::Text(text.into())),
-        Source::Status => Some(Member::Made(response.status().as_u16().into())),
+        Source::Status => Some(Member::Computed(response.status().as_u16().into())),
     })
 }
 
-/// One message, request or response.
+/// A search in one request or response.
 struct Search<'o, 'a> {
     operation: &'o Metadata,
     form: Form,
@@ -154,8 +158,8 @@ struct Search<'o, 'a> {
 }
 
 impl<'a> Search<'_, 'a> {
-    /// `known` gives what is to be had without the body.
-    fn look_for(
+    /// Finds members. `known` returns those that need no parsing of the body.
+    fn find(
         &self,
         parameters: impl Iterator<Item = &'a Parameter>,
         known: impl Fn(&'a Parameter) -> Option<Member<'a>>,
@@ -175,7 +179,7 @@ impl<'a> Search<'_, 'a> {
     }
 
     fn read_body(&self, wanted: &[&'a Parameter], found: &mut Found<'a>) {
-        // A streamed body, or one on its way to the application, is not in memory.
+        // Streamed bodies are not in memory.
         let Some(body) = self.body.bytes().filter(|body| (1..=MAX_BODY).contains(&body.len())) else { return };
         if self.headers.contains_key("content-encoding") {
             return;
@@ -209,7 +213,7 @@ mod tests {
         request
     }
 
-    /// The `aws` block with these members, as JSON, without its operation.
+    /// Returns the `aws` block with these members, as JSON, without its operation.
     fn recorded(found: Found<'_>) -> Value {
         let (recorder, traces) = xray_core::Recorder::in_memory();
         let segment = recorder.begin("shop");
@@ -220,7 +224,7 @@ mod tests {
         aws
     }
 
-    /// Some members of a request of `service`.
+    /// Searches a request of `service` for some members.
     fn found(service: &'static str, operation: &'static str, request: &HttpRequest) -> Value {
         let parameters = Parameters::new()
             .request("Name")
@@ -234,7 +238,7 @@ mod tests {
     const JSON: &str = r#"{"Name":"n","Limit":7,"List":[1,{"Name":"inner"}],"Map":{"a":1,"b":{}},"Other":[[]]}"#;
 
     #[test]
-    fn bodies_are_read_by_their_content_type() {
+    fn bodies_are_parsed_by_their_content_type() {
         let all = json!({"name": "n", "limit": 7, "list": 2, "map": ["a", "b"]});
         for (content_type, body, want) in [
             ("application/x-amz-json-1.0", JSON, all.clone()),
@@ -256,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_applications_own_data_is_not_read() {
+    fn the_applications_own_data_is_not_parsed() {
         let request = request("application/json", JSON);
         for (service, operation, is_read) in [
             ("S3", "PutObject", false),
@@ -272,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_costs_no_more_than_the_member() {
+    fn a_malformed_body_loses_only_the_affected_members() {
         let json = "application/x-amz-json-1.0";
         let deep = format!(r#"{{"Name":{}{}}}"#, "[".repeat(20_000), "]".repeat(20_000));
         let large = format!(r#"{{"Name":"n","Other":"{}"}}"#, "x".repeat(10_000_000));
@@ -311,9 +315,9 @@ mod tests {
             ("text", Member::Text(long.as_str().into())),
             ("json", Member::Json(&quoted)),
             ("list", Member::Json(&list)),
-            ("keys", Member::Made(vec!["key"; 1000].into())),
+            ("keys", Member::Computed(vec!["key"; 1000].into())),
             ("object", Member::Json(&object)),
-            ("one", Member::Made(vec![long.as_str()].into())),
+            ("one", Member::Computed(vec![long.as_str()].into())),
         ];
         let cut = "ä".repeat(1024);
         assert_eq!(recorded(found), json!({"text": cut, "json": cut, "list": vec![7; 1024], "keys": vec!["key"; 341]}));

@@ -1,4 +1,4 @@
-//! Below what a call hangs, and what it carries on.
+//! The parent of a call, and the trace header that it sends.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use xray_core::{FutureExt, Recorder, Segment, TraceHeader};
 use crate::documents::{JSON, get_item};
 use crate::stub::{Stub, recorded, reply};
 
-/// A segment that is not recorded.
+/// Begins a segment that is not sampled.
 pub(crate) fn unsampled() -> Segment {
     let header = TraceHeader::parse("Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Parent=53995c3f42cd8ad8;Sampled=0;L=a:1");
     Recorder::in_memory().0.begin_from("shop", &header)
 }
 
 #[tokio::test]
-async fn the_trace_goes_on_to_every_service() {
+async fn the_trace_propagates_to_every_service() {
     let stub = Stub::answering([reply(200, JSON, "{}")]).await;
     let config = stub.config();
     let queue = "http://sqs.example.com/1/q";
     let (_, trace) = recorded(async {
-        // Whether the service answers sense does not matter here.
+        // Some calls fail, since the response is not theirs; that does not matter here.
         let _ = client!(aws_sdk_sqs, &config).send_message().queue_url(queue).message_body("m").send().await;
         let _ = client!(aws_sdk_lambda, &config).invoke().function_name("f").send().await;
         let _ = client!(aws_sdk_sns, &config).publish().topic_arn("arn:aws:sns:x:1:t").message("m").send().await;
@@ -44,7 +44,7 @@ async fn the_trace_goes_on_to_every_service() {
 }
 
 #[tokio::test]
-async fn a_trace_that_is_not_sampled_goes_on_as_such() {
+async fn a_trace_that_is_not_sampled_propagates_as_not_sampled() {
     let stub = Stub::answering([reply(200, JSON, "{}")]).await;
     let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
     let segment = unsampled();
@@ -58,7 +58,7 @@ async fn a_trace_that_is_not_sampled_goes_on_as_such() {
 }
 
 #[tokio::test]
-async fn without_a_trace_a_call_leaves_as_it_is() {
+async fn a_call_outside_any_trace_is_sent_unchanged() {
     let stub = Stub::answering([reply(200, JSON, "{}")]).await;
     let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
     let disabled = Recorder::builder().environment(|_| None).enabled(false).build().unwrap();
@@ -78,8 +78,8 @@ async fn two_interceptors_record_a_call_once() {
 }
 
 #[tokio::test]
-async fn a_header_that_was_there_before_is_replaced() {
-    // In Lambda the SDK puts that of the function there.
+async fn an_existing_header_is_replaced() {
+    // In Lambda, the SDK inserts the header of the invocation.
     let stub = Stub::answering([reply(200, JSON, "{}")]).await;
     let config = aws_sdk_dynamodb::config::Builder::from(&stub.config()).interceptor(Preset);
     let dynamodb = aws_sdk_dynamodb::Client::from_conf(config.interceptor(XRayInterceptor::new()).build());
@@ -120,7 +120,7 @@ async fn a_hundred_calls_of_one_client_keep_their_parents() {
         let work = async move {
             dynamodb.describe_table().table_name(format!("t{number}")).send().await.unwrap();
         };
-        // Half of them in tasks of their own.
+        // Half of them run in their own tasks.
         let work = work.in_subsegment(format!("t{number}"));
         if number % 2 == 0 { join(tokio::spawn(work)) } else { Box::pin(work) }
     });

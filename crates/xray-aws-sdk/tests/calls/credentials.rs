@@ -1,5 +1,5 @@
-//! The default providers of credentials, each against a stand-in for what it asks. They take their configuration from the
-//! environment, so each runs in a process of its own.
+//! The default credential providers, each against a stub of the service it calls. They are configured by the
+//! environment, so each runs in its own process.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use xray_aws_sdk::{XRayHttpClient, client};
 use crate::documents::{JSON, get_item};
 use crate::stub::{Answer, Stub, recorded, reply};
 
-/// The process that makes the calls.
+/// Set in the child process, which makes the calls.
 const CHILD: &str = "XRAY_TEST_CREDENTIALS";
 
 const XML: &[(&str, &str)] = &[("content-type", "text/xml")];
@@ -29,10 +29,11 @@ fn assumed(operation: &str) -> String {
     )
 }
 
-/// What a provider asks, in order, and its environment: `{url}` is the stand-in, `{dir}` a directory.
+/// The requests that a provider makes, in order, and its environment. `{url}` stands for the stub, `{dir}` for a
+/// directory.
 struct Case {
     name: &'static str,
-    asks: Vec<(&'static str, Answer)>,
+    requests: Vec<(&'static str, Answer)>,
     environment: &'static [(&'static str, &'static str)],
 }
 
@@ -40,7 +41,7 @@ fn cases() -> [Case; 5] {
     [
         Case {
             name: "IMDS",
-            asks: vec![
+            requests: vec![
                 ("PUT /latest/api/token", reply(200, TTL, "token")),
                 ("GET /latest/meta-data/iam/security-credentials/", reply(200, &[], "role")),
                 ("GET /latest/meta-data/iam/security-credentials/role", reply(200, &[], IMDS)),
@@ -49,17 +50,17 @@ fn cases() -> [Case; 5] {
         },
         Case {
             name: "containers",
-            asks: vec![("GET /credentials", reply(200, JSON, CONTAINER))],
+            requests: vec![("GET /credentials", reply(200, JSON, CONTAINER))],
             environment: &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "{url}/credentials")],
         },
         Case {
             name: "AssumeRole",
-            asks: vec![("POST /", reply(200, XML, assumed("AssumeRole")))],
+            requests: vec![("POST /", reply(200, XML, assumed("AssumeRole")))],
             environment: &[("AWS_PROFILE", "assume")],
         },
         Case {
             name: "AssumeRoleWithWebIdentity",
-            asks: vec![("POST /", reply(200, XML, assumed("AssumeRoleWithWebIdentity")))],
+            requests: vec![("POST /", reply(200, XML, assumed("AssumeRoleWithWebIdentity")))],
             environment: &[
                 ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/test"),
                 ("AWS_WEB_IDENTITY_TOKEN_FILE", "{dir}/token"),
@@ -67,7 +68,7 @@ fn cases() -> [Case; 5] {
         },
         Case {
             name: "SSO",
-            asks: vec![("GET /federation/credentials", reply(200, JSON, SSO))],
+            requests: vec![("GET /federation/credentials", reply(200, JSON, SSO))],
             environment: &[("AWS_PROFILE", "sso")],
         },
     ]
@@ -87,11 +88,11 @@ sso_account_id = 123456789012
 sso_role_name = test
 ";
 
-/// SHA-1 of the start url: the name of the file of its token.
+/// The name of the token's file: SHA-1 of the start URL.
 const SSO_TOKEN: &str = "e8be5486177c5b5392bd9aa76563515b29358e6e.json";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_of_credential_providers_are_neither_recorded_nor_given_a_header() {
+async fn calls_of_credential_providers_are_not_recorded_and_send_no_header() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("credentials");
     let tokens = directory.join(".aws/sso/cache");
     std::fs::create_dir_all(&tokens).unwrap();
@@ -99,8 +100,8 @@ async fn calls_of_credential_providers_are_neither_recorded_nor_given_a_header()
     std::fs::write(directory.join("token"), "jwt").unwrap();
     let token = r#"{"accessToken":"a","expiresAt":"2099-01-01T00:00:00Z"}"#;
     std::fs::write(tokens.join(SSO_TOKEN), token).unwrap();
-    for Case { name, asks, environment } in cases() {
-        let answers = asks.iter().map(|(_, answer)| answer.clone());
+    for Case { name, requests, environment } in cases() {
+        let answers = requests.iter().map(|(_, answer)| answer.clone());
         let stub = Stub::answering(answers.chain([reply(200, JSON, "{}")])).await;
         let directory = directory.to_str().unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -114,17 +115,17 @@ async fn calls_of_credential_providers_are_neither_recorded_nor_given_a_header()
             command.env(variable, value.replace("{url}", &stub.url()).replace("{dir}", directory));
         }
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
-        assert!(output.status.success(), "{name}: {said}");
+        let printed = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        assert!(output.status.success(), "{name}: {printed}");
 
         let seen = stub.take_seen();
-        let asked: Vec<_> = seen.iter().map(|request| request.target.split('?').next().unwrap()).collect();
-        // Two clients, each of which calls once.
-        let want: Vec<_> = asks.iter().map(|(target, _)| *target).chain(["POST /", "POST /"]).collect();
-        assert_eq!(asked, want, "{name}");
+        let received: Vec<_> = seen.iter().map(|request| request.target.split('?').next().unwrap()).collect();
+        // Two clients make one call each.
+        let want: Vec<_> = requests.iter().map(|(target, _)| *target).chain(["POST /", "POST /"]).collect();
+        assert_eq!(received, want, "{name}");
         for (index, request) in seen.iter().enumerate() {
             let is_traced = request.header("x-amzn-trace-id").is_some();
-            assert_eq!(is_traced, index >= asks.len(), "{name}: {}", request.target);
+            assert_eq!(is_traced, index >= requests.len(), "{name}: {}", request.target);
         }
     }
 }
@@ -134,7 +135,7 @@ async fn child() {
     if std::env::var_os(CHILD).is_none() {
         return;
     }
-    // Given to the loader, the client serves the providers as well.
+    // The loader gives the HTTP client to the providers as well.
     let http = XRayHttpClient::new(HttpBuilder::new().build_http());
     let (_, trace) = recorded(async {
         let shared = aws_config::from_env().http_client(http).load().await;

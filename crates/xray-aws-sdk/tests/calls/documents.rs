@@ -1,4 +1,4 @@
-//! Whole documents, of all ways in which a call may end.
+//! Whole documents, for every way in which a call can end.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(crate) async fn get_item(dynamodb: &aws_sdk_dynamodb::Client) -> Result<(), 
     get.consistent_read(true).send().await.map(drop).map_err(Into::into)
 }
 
-/// The document of a `GetItem` with this result, of which `aws` has what it has in all cases.
+/// Returns the document of a `GetItem`: the constant part, extended with these fields.
 fn document(aws: Value, rest: Value) -> Value {
     let mut document = json!({
         "name": "DynamoDB",
@@ -53,7 +53,7 @@ async fn a_success_is_recorded_with_its_parameters() {
 }
 
 #[tokio::test]
-async fn a_modelled_error_is_the_callers() {
+async fn a_modelled_error_is_an_error_of_the_caller() {
     let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"no table"}"#;
     let stub = Stub::answering([reply(400, JSON, body)]).await;
     let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
@@ -73,8 +73,8 @@ async fn a_modelled_error_is_the_callers() {
 }
 
 #[tokio::test]
-async fn errors_are_named_as_the_service_names_them() {
-    // Answer; flags; type and message.
+async fn errors_have_the_code_and_message_of_the_service() {
+    // Response; flags; type and message.
     let json = |status, body: &str| reply(status, JSON, body);
     for (answer, flags, kind, message) in [
         (json(400, r#"{"__type":"x#AccessDeniedException","Message":"no"}"#), "error", "AccessDeniedException", "no"),
@@ -105,7 +105,7 @@ async fn errors_are_named_as_the_service_names_them() {
 }
 
 #[tokio::test]
-async fn errors_in_xml_are_named_as_well() {
+async fn errors_in_xml_have_the_code_and_message_of_the_service() {
     let slow = "<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>less &lt;1/s&gt;</Message></Error>";
     let gone = "<Error><Code>NoSuchKey</Code><Message>gone</Message><Key>k</Key></Error>";
     for (status, body, is_head, flags, kind, message) in [
@@ -148,7 +148,7 @@ async fn errors_in_xml_are_named_as_well() {
 }
 
 #[tokio::test]
-async fn retries_are_counted_and_carry_the_header_each() {
+async fn retries_are_counted_and_each_sends_the_header() {
     let throttled = reply(400, JSON, THROTTLED);
     let stub = Stub::answering([throttled.clone(), reply(500, JSON, "{}"), reply(200, JSON, "{}")]).await;
     let (result, trace) = recorded(get_item(&client!(aws_sdk_dynamodb, &stub.config()))).await;
@@ -174,7 +174,7 @@ async fn retries_are_counted_and_carry_the_header_each() {
 }
 
 #[tokio::test]
-async fn a_time_out_is_local() {
+async fn a_timeout_is_local() {
     let timeouts = || TimeoutConfig::builder();
     let limit = Duration::from_millis(20);
     for (timeouts, retries) in
@@ -199,7 +199,7 @@ async fn a_time_out_is_local() {
 
 #[tokio::test]
 async fn a_refused_connection_is_local() {
-    // Nobody listens on a port that was free a moment ago.
+    // Nothing listens on a port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = config(&format!("http://127.0.0.1:{port}"));
     let (result, trace) = recorded(get_item(&client!(aws_sdk_dynamodb, &config))).await;
@@ -221,7 +221,7 @@ async fn a_refused_connection_is_local() {
     );
 }
 
-/// Has no credentials.
+/// A provider without credentials.
 #[derive(Debug)]
 struct Penniless;
 
@@ -250,7 +250,7 @@ async fn missing_credentials_are_local() {
 }
 
 #[tokio::test]
-async fn an_input_that_is_refused_is_recorded() {
+async fn an_invalid_input_is_recorded() {
     let s3 = client!(aws_sdk_s3, &config("http://127.0.0.1:1"));
     let (result, trace) = recorded(s3.get_object().bucket("b").send()).await;
     assert!(result.is_err());
@@ -278,7 +278,7 @@ async fn a_cancelled_call_is_closed() {
     let ((), trace) = recorded(async {
         tokio::select! {
             result = get_item(&dynamodb) => panic!("{result:?}"),
-            () = stub.asked() => {}
+            () = stub.received() => {}
         }
     })
     .await;
@@ -288,7 +288,7 @@ async fn a_cancelled_call_is_closed() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_never_polled_is_none() {
+async fn a_call_that_is_never_polled_is_not_recorded() {
     let dynamodb = client!(aws_sdk_dynamodb, &config("http://127.0.0.1:1"));
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
@@ -298,7 +298,7 @@ async fn a_call_that_was_never_polled_is_none() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_is_a_fault() {
+async fn a_response_that_cannot_be_parsed_is_a_fault() {
     let reset = json!([
         {"type": "hyper::Error", "message": "error reading a body from connection", "remote": true},
         {"type": "io::Error", "message": "end of file before message length reached", "remote": true},

@@ -29,7 +29,7 @@ async fn each_attempt_is_recorded() {
 }
 
 #[tokio::test]
-async fn operations_of_s3_are_known() {
+async fn operations_of_s3_are_recorded() {
     let stub = Stub::answering([reply(200, &[], "ok")]).await;
     let s3 = aws_sdk_s3::Client::new(&config(&stub));
     let (_, trace) = recorded(s3.get_object().bucket("b").key("k").send()).await;
@@ -52,13 +52,13 @@ async fn a_client_with_an_interceptor_is_not_recorded_twice() {
 }
 
 #[tokio::test]
-async fn what_fails_and_what_is_cancelled_is_recorded() {
+async fn failures_and_cancellations_are_recorded() {
     let stub = Stub::answering([Answer::Silence]).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&config(&stub));
     let ((), trace) = recorded(async {
         tokio::select! {
             result = get_item(&dynamodb) => panic!("{result:?}"),
-            () = stub.asked() => {}
+            () = stub.received() => {}
         }
     })
     .await;

@@ -1,4 +1,4 @@
-//! The clients against a fake of AWS that others made: moto's server.
+//! The clients against moto's server, an independent emulator of AWS.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +17,7 @@ use xray_aws_sdk::{Allowlist, XRayInterceptor, client};
 
 use crate::stub::{call, config, recorded};
 
-/// Names the program, where it is not on the path: `.ci/run` installs it and says so.
+/// The variable with the path of moto's program, if it is not on `PATH`. `.ci/run` installs moto and sets it.
 const VARIABLE: &str = "XRAY_TEST_MOTO_SERVER";
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -29,15 +29,15 @@ struct Moto {
 }
 
 impl Moto {
-    /// `None`: there is no such program, which on CI is a failure.
+    /// Returns `None` if the program is missing. On CI, that is a failure.
     fn start() -> Option<Moto> {
         Moto::spawn()
             .map_err(|problem| {
-                let advice = "python3 -m pip install 'moto[server]==5.2.1', and name its program by the variable";
-                let message = format!("moto's server does not start: {problem}\n{advice} {VARIABLE}");
-                let is_wanted = [VARIABLE, "CI"].into_iter().any(|name| std::env::var_os(name).is_some());
-                assert!(!is_wanted, "{message}");
-                // Past the test harness, which shows nothing of tests that pass.
+                let advice = "run `python3 -m pip install 'moto[server]==5.2.1'`, and set the path of `moto_server` in";
+                let message = format!("cannot start moto's server: {problem}\n{advice} {VARIABLE}");
+                let is_required = [VARIABLE, "CI"].into_iter().any(|name| std::env::var_os(name).is_some());
+                assert!(!is_required, "{message}");
+                // Bypasses the test harness, which hides the output of tests that pass.
                 let _ = writeln!(std::io::stderr(), "skipped: {message}");
             })
             .ok()
@@ -61,7 +61,7 @@ impl Moto {
         if moto.address.is_empty() {
             return Err(seen.join("\n"));
         }
-        // It logs each request, and would stand still if nobody read that.
+        // The server logs each request, and would block if the pipe filled up.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(moto)
     }
@@ -70,7 +70,7 @@ impl Moto {
         config(&format!("http://{}", self.address))
     }
 
-    /// Makes a request that is not signed: to IAM, or to the server itself.
+    /// Sends an unsigned request to IAM or to the server's own API.
     async fn post(&self, target: &str, content_type: &str, body: &str) -> String {
         let scope = "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/iam/aws4_request";
         let request = format!(
@@ -81,10 +81,10 @@ impl Moto {
         );
         let mut stream = TcpStream::connect(&self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        answer
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+        response
     }
 }
 
@@ -95,7 +95,7 @@ impl Drop for Moto {
     }
 }
 
-/// Makes one call. Gives its result and its document, where only it is told that ids and lengths are there.
+/// Makes one call. Returns its result and its document, with IDs and lengths replaced by a constant.
 async fn one<T>(work: impl Future<Output = T>) -> (T, Value) {
     let (result, trace) = recorded(work).await;
     let mut call = call(&trace);
@@ -107,7 +107,7 @@ async fn one<T>(work: impl Future<Output = T>) -> (T, Value) {
     (result, call)
 }
 
-/// The document of a call of `service` with this status, whose `aws` block has `parameters` beside what all have.
+/// Returns the document of a call of `service` with this status, and `parameters` in its `aws` block.
 fn document(service: &str, operation: &str, status: u16, parameters: Value) -> Value {
     let mut aws = json!({"operation": operation, "region": "eu-west-1", "request_id": "there", "retries": 0});
     aws.as_object_mut().unwrap().extend(parameters.as_object().unwrap().clone());
@@ -115,8 +115,8 @@ fn document(service: &str, operation: &str, status: u16, parameters: Value) -> V
     json!({"name": service, "namespace": "aws", "aws": aws, "http": {"response": response}})
 }
 
-/// The same of a call that the service refused.
-fn refused(service: &str, operation: &str, status: u16, parameters: Value, kind: &str, message: &str) -> Value {
+/// Returns the document of a call that the service rejected.
+fn rejected(service: &str, operation: &str, status: u16, parameters: Value, kind: &str, message: &str) -> Value {
     let mut document = document(service, operation, status, parameters);
     document["error"] = true.into();
     document["cause"] = json!([{"type": kind, "message": message, "remote": true}]);
@@ -124,7 +124,7 @@ fn refused(service: &str, operation: &str, status: u16, parameters: Value, kind:
 }
 
 #[tokio::test]
-async fn every_service_is_recorded_as_it_answers() {
+async fn calls_of_every_service_are_recorded() {
     let Some(moto) = Moto::start() else { return };
     let config = moto.config();
     dynamodb(&config).await;
@@ -174,7 +174,7 @@ async fn dynamodb(config: &SdkConfig) {
     let (result, got) = one(again.condition_expression("attribute_not_exists(id)").send()).await;
     assert!(result.unwrap_err().into_service_error().is_conditional_check_failed_exception());
     let (kind, message) = ("ConditionalCheckFailedException", "The conditional request failed");
-    assert_eq!(got, refused("DynamoDB", "PutItem", 400, json!({"table_name": "orders"}), kind, message));
+    assert_eq!(got, rejected("DynamoDB", "PutItem", 400, json!({"table_name": "orders"}), kind, message));
 }
 
 async fn s3(config: &SdkConfig) {
@@ -206,12 +206,12 @@ async fn s3(config: &SdkConfig) {
     let (result, got) = one(s3.get_object().bucket("photos").key("dog").send()).await;
     assert!(result.unwrap_err().into_service_error().is_no_such_key());
     let message = "The specified key does not exist.";
-    assert_eq!(got, refused("S3", "GetObject", 404, dog.clone(), "NoSuchKey", message));
+    assert_eq!(got, rejected("S3", "GetObject", 404, dog.clone(), "NoSuchKey", message));
 
     let (result, mut got) = one(s3.head_object().bucket("photos").key("dog").send()).await;
     assert!(result.unwrap_err().into_service_error().is_not_found());
     got["http"]["response"]["content_length"] = "there".into();
-    assert_eq!(got, refused("S3", "HeadObject", 404, dog, "NotFound", "NotFound"));
+    assert_eq!(got, rejected("S3", "HeadObject", 404, dog, "NotFound", "NotFound"));
 }
 
 async fn sqs(config: &SdkConfig) {
@@ -234,7 +234,7 @@ async fn sqs(config: &SdkConfig) {
     assert!(result.unwrap_err().into_service_error().is_queue_does_not_exist());
     let message = got["cause"][0]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("does not exist"), "{message}");
-    let want = refused("SQS", "PurgeQueue", 400, json!({"queue_url": missing}), "QueueDoesNotExist", &message);
+    let want = rejected("SQS", "PurgeQueue", 400, json!({"queue_url": missing}), "QueueDoesNotExist", &message);
     assert_eq!(got, want);
 }
 
@@ -250,7 +250,7 @@ async fn sns(config: &SdkConfig) {
     let (result, got) = one(sns.publish().topic_arn(&missing).message("s3cret").send()).await;
     assert!(result.unwrap_err().into_service_error().is_not_found_exception());
     let message = "Endpoint does not exist";
-    assert_eq!(got, refused("SNS", "Publish", 404, json!({"topic_arn": missing}), "NotFound", message));
+    assert_eq!(got, rejected("SNS", "Publish", 404, json!({"topic_arn": missing}), "NotFound", message));
 }
 
 async fn lambda(config: &SdkConfig) {
@@ -263,7 +263,7 @@ async fn lambda(config: &SdkConfig) {
     let message = got["cause"][0]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("missing"), "{message}");
     let parameters = json!({"function_name": "missing", "status_code": 404});
-    assert_eq!(got, refused("Lambda", "Invoke", 404, parameters, "ResourceNotFoundException", &message));
+    assert_eq!(got, rejected("Lambda", "Invoke", 404, parameters, "ResourceNotFoundException", &message));
 }
 
 async fn secrets(config: &SdkConfig) {
@@ -284,7 +284,7 @@ async fn secrets(config: &SdkConfig) {
     let (result, got) = one(secrets.get_secret_value().secret_id("not").send()).await;
     assert!(result.unwrap_err().into_service_error().is_resource_not_found_exception());
     let (kind, message) = ("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
-    assert_eq!(got, refused("SecretsManager", "GetSecretValue", 404, json!({"secret_id": "not"}), kind, message));
+    assert_eq!(got, rejected("SecretsManager", "GetSecretValue", 404, json!({"secret_id": "not"}), kind, message));
 }
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn signatures_are_accepted() {
         let credentials = Credentials::new(element("AccessKeyId"), secret, None, None, "test");
         moto.config().to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build()
     };
-    // From now on every request must be signed by a known key.
+    // From now on, moto accepts only requests that are signed by a known key.
     moto.post("/moto-api/reset-auth", "text/plain", "0").await;
 
     let right = credentials(element("SecretAccessKey"));

@@ -34,7 +34,7 @@ async fn a_call_is_untraced_or_without_a_header_by_its_interceptor() {
                 get().interceptor(WithoutHeader).send().await.unwrap();
             })
             .await;
-        // Outside any trace, where nothing is missing.
+        // Outside any trace; no missing context is reported.
         get().interceptor(Untraced).send().await.unwrap();
         let seen = stub.take_seen();
         assert_eq!(seen.len(), 6);

@@ -11,7 +11,7 @@ use crate::stub::{Answer, Stub, call, recorded, reply};
 
 const QUEUE: &str = "http://sqs.eu-west-1.example.com/123/orders";
 
-/// The parameters of the only call that `work` makes.
+/// Returns the parameters of the only call that `work` makes.
 async fn parameters<T>(work: impl Future<Output = T>) -> (T, Value) {
     let (result, trace) = recorded(work).await;
     let mut aws: Map<String, Value> = call(&trace)["aws"].as_object().unwrap().clone();
@@ -26,7 +26,7 @@ async fn stub(body: &str) -> Stub {
 }
 
 #[tokio::test]
-async fn of_dynamodb() {
+async fn parameters_of_dynamodb_are_recorded() {
     let responses = stub(r#"{"TableNames":["a","b"]}"#).await;
     let dynamodb = client!(aws_sdk_dynamodb, &responses.config());
     let (_, got) = parameters(dynamodb.list_tables().exclusive_start_table_name("a").limit(5).send()).await;
@@ -60,7 +60,7 @@ async fn of_dynamodb() {
 }
 
 #[tokio::test]
-async fn of_sqs() {
+async fn parameters_of_sqs_are_recorded() {
     let responses = stub(r#"{"MessageId":"m1","MD5OfMessageBody":"e"}"#).await;
     let sqs = client!(aws_sdk_sqs, &responses.config());
     let attribute = MessageAttributeValue::builder().data_type("String").string_value("s3cret").build().unwrap();
@@ -90,7 +90,7 @@ async fn of_sqs() {
 }
 
 #[tokio::test]
-async fn of_sns_lambda_and_s3() {
+async fn parameters_of_sns_lambda_and_s3_are_recorded() {
     let published = "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>";
     let responses = Stub::answering([reply(200, &[("content-type", "text/xml")], published)]).await;
     let sns = client!(aws_sdk_sns, &responses.config());
@@ -123,7 +123,7 @@ async fn of_sns_lambda_and_s3() {
 }
 
 #[tokio::test]
-async fn a_service_that_the_default_does_not_have() {
+async fn an_extended_allowlist_records_another_service() {
     let list = r#"{"services": {"secretsmanager": {"operations": {"getSecretValue": {
         "request_parameters": ["SecretId", "VersionStage"],
         "response_parameters": ["VersionId"],
@@ -163,7 +163,7 @@ async fn without_an_allowlist_no_parameters_are_recorded() {
 }
 
 #[tokio::test]
-async fn an_interceptor_of_one_call_reads_bodies_alone() {
+async fn an_interceptor_of_one_call_finds_parameters_in_bodies_only() {
     let responses = stub("{}").await;
     let config = responses.config();
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
@@ -177,7 +177,7 @@ async fn an_interceptor_of_one_call_reads_bodies_alone() {
 }
 
 #[tokio::test]
-async fn odd_answers_cost_their_parameters_only() {
+async fn malformed_responses_lose_only_their_parameters() {
     let bomb = r#"<!DOCTYPE x [<!ENTITY a "&b;&b;"><!ENTITY b "&a;&a;">]><x><TableNames>&a;</TableNames></x>"#;
     let deep = format!(r#"{{"Other":{}{}}}"#, "[".repeat(5000), "]".repeat(5000));
     for (body, headers) in [
@@ -199,7 +199,7 @@ async fn odd_answers_cost_their_parameters_only() {
     }
 }
 
-/// What the application's own interceptor sees of the captured members.
+/// An interceptor of the application, which checks the members that the SDK captured.
 #[derive(Clone, Debug, Default)]
 struct Metrics(std::sync::Arc<std::sync::Mutex<Option<bool>>>);
 
@@ -230,7 +230,7 @@ impl aws_smithy_runtime_api::client::interceptors::Intercept for Metrics {
 }
 
 #[tokio::test]
-async fn the_applications_own_metrics_are_as_they_were() {
+async fn the_applications_own_metrics_are_unchanged() {
     let responses = Stub::answering([Answer::Reply { status: 200, headers: JSON, body: "{}".into() }]).await;
     let metrics = Metrics::default();
     let config = aws_sdk_dynamodb::config::Builder::from(&responses.config()).interceptor(metrics.clone());

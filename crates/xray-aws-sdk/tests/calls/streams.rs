@@ -1,4 +1,4 @@
-//! Answers that are streamed to the application, and requests that are streamed from it.
+//! Responses streamed to the application, and requests streamed from it.
 
 use aws_sdk_s3::primitives::ByteStream;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use xray_core::testing::Trace;
 use crate::documents::JSON;
 use crate::stub::{Answer, Stub, call, recorded, reply};
 
-/// `aborted`, `fault` or neither, of a `GetObject`.
+/// Returns how a `GetObject` was recorded: `aborted`, `fault` or neither.
 fn end(trace: &Trace) -> String {
     let call = call(trace);
     assert_eq!(call["aws"]["key"], "k");
@@ -18,14 +18,14 @@ fn end(trace: &Trace) -> String {
 }
 
 #[tokio::test]
-async fn a_streamed_answer_ends_the_call() {
+async fn the_call_ends_with_its_streamed_response() {
     let stub = Stub::answering([Answer::Halves("first", "second")]).await;
     let s3 = client!(aws_sdk_s3, &stub.config());
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
     let mut body = segment.scope(async { s3.get_object().bucket("b").key("k").send().await.unwrap().body }).await;
     assert_eq!(body.next().await.unwrap().unwrap(), "first");
-    // The call is still open: the segment leaves it behind as a stub.
+    // The call is still open, so the segment contains only a stub of it.
     segment.close();
     let before = traces.take().single();
     assert_eq!(before.find("S3").json()["in_progress"], true);
@@ -40,11 +40,11 @@ async fn a_streamed_answer_ends_the_call() {
 }
 
 #[tokio::test]
-async fn an_answer_ends_in_the_way_it_does() {
+async fn the_end_of_a_response_body_is_recorded() {
     for (answer, is_read, want) in [
         (reply(200, &[], "ok"), true, ""),
         (reply(200, &[], ""), true, ""),
-        // What is not read is not cut.
+        // A body that is dropped unread is not aborted.
         (reply(200, &[], ""), false, ""),
         (reply(200, &[("transfer-encoding", "chunked")], "2\r\nok\r\n0\r\n\r\n"), true, ""),
         (reply(200, &[], "ok"), false, ""),
@@ -66,7 +66,7 @@ async fn an_answer_ends_in_the_way_it_does() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_dropped_while_it_is_read_is_aborted() {
+async fn a_response_dropped_half_read_is_aborted() {
     let stub = Stub::answering([Answer::Halves("first", "second")]).await;
     let s3 = client!(aws_sdk_s3, &stub.config());
     let (_, trace) = recorded(async {
@@ -78,7 +78,7 @@ async fn an_answer_that_is_dropped_while_it_is_read_is_aborted() {
 }
 
 #[tokio::test]
-async fn a_call_may_end_with_the_head() {
+async fn a_call_can_end_with_the_response_headers() {
     let stub = Stub::answering([Answer::Halves("first", "second")]).await;
     let s3 = client!(aws_sdk_s3, &stub.config(), XRayInterceptor::new().end_at_headers(true));
     let (body, trace) = recorded(async { s3.get_object().bucket("b").key("k").send().await.unwrap().body }).await;
@@ -89,7 +89,7 @@ async fn a_call_may_end_with_the_head() {
 }
 
 #[tokio::test]
-async fn large_answers_and_streamed_requests_arrive_whole() {
+async fn large_responses_and_streamed_requests_arrive_complete() {
     let large = "x".repeat(10_000_000);
     let stub = Stub::answering([reply(200, &[], &*large)]).await;
     let s3 = client!(aws_sdk_s3, &stub.config());
@@ -97,7 +97,7 @@ async fn large_answers_and_streamed_requests_arrive_whole() {
     let (body, _) = recorded(async { get.send().await.unwrap().body.collect().await.unwrap() }).await;
     assert_eq!(body.into_bytes(), large);
 
-    // A body of the application's, in memory and as a stream; in JSON that could be taken for a request.
+    // The application's own body, in memory and as a stream. Its JSON could be mistaken for a request.
     let stub = Stub::answering([reply(200, &[], "")]).await;
     let s3 = client!(aws_sdk_s3, &stub.config());
     let text = r#"{"Bucket":"not this","Metadata":"s3cret","Key":"nor this"}"#;

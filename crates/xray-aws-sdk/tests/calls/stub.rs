@@ -1,4 +1,4 @@
-//! A stand-in for AWS which gives the answers of a script, and clients for it.
+//! A stub of AWS that responds from a script, and clients for it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use xray_core::Recorder;
 
-/// What a request is answered.
+/// A scripted response.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     Reply {
@@ -20,11 +20,11 @@ pub(crate) enum Answer {
         headers: &'static [(&'static str, &'static str)],
         body: String,
     },
-    /// The head, and a part of the body that it promises; then the rest when the gate is opened.
+    /// The head and the first part of the body. The second part follows when the gate opens.
     Halves(&'static str, &'static str),
-    /// The head, and a part of the body that it promises; then the end of the connection.
+    /// The head and a part of the announced body. Then the connection closes.
     Cut(&'static str),
-    /// Nothing, ever.
+    /// No response at all.
     Silence,
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn reply(status: u16, headers: &'static [(&'static str, &'static str)
     Answer::Reply { status, headers, body: body.into() }
 }
 
-/// A request that was received.
+/// A received request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) target: String,
@@ -53,12 +53,12 @@ pub(crate) struct Stub {
 }
 
 struct Shared {
-    /// The last one is repeated.
+    /// The last one repeats.
     answers: Mutex<Vec<Answer>>,
     seen: Mutex<Vec<Seen>>,
-    /// A request has come.
-    asked: Notify,
-    /// What half an answer waits for.
+    /// Notified when a request has been received.
+    received: Notify,
+    /// Notified when the second half of a response may be sent.
     gate: Notify,
 }
 
@@ -68,7 +68,7 @@ impl Stub {
         let shared = Shared {
             answers: Mutex::new(answers.into_iter().collect()),
             seen: Mutex::default(),
-            asked: Notify::new(),
+            received: Notify::new(),
             gate: Notify::new(),
         };
         let stub = Stub { address: listener.local_addr().unwrap(), shared: Arc::new(shared) };
@@ -86,7 +86,7 @@ impl Stub {
         format!("http://{}", self.address)
     }
 
-    /// The shared configuration of an application.
+    /// Returns an application's shared configuration.
     pub(crate) fn config(&self) -> SdkConfig {
         config(&self.url())
     }
@@ -95,8 +95,8 @@ impl Stub {
         std::mem::take(&mut *self.shared.seen.lock().unwrap())
     }
 
-    pub(crate) async fn asked(&self) {
-        self.shared.asked.notified().await;
+    pub(crate) async fn received(&self) {
+        self.shared.received.notified().await;
     }
 
     pub(crate) fn open_gate(&self) {
@@ -115,7 +115,7 @@ pub(crate) fn config(endpoint: &str) -> SdkConfig {
         .build()
 }
 
-/// Performs calls below a recorded segment. Gives the trace as documents have it.
+/// Makes calls within a recorded segment. Returns their result and the recorded trace.
 pub(crate) async fn recorded<T>(calls: impl Future<Output = T>) -> (T, xray_core::testing::Trace) {
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
@@ -124,7 +124,7 @@ pub(crate) async fn recorded<T>(calls: impl Future<Output = T>) -> (T, xray_core
     (result, traces.take().single())
 }
 
-/// The only call of a trace, without what differs from run to run; `id` and times are checked to be there.
+/// Returns the only call of a trace, after checking and removing what differs from run to run: the ID and the times.
 #[track_caller]
 pub(crate) fn call(trace: &xray_core::testing::Trace) -> Value {
     let [call] = trace.children(trace.root())[..] else { panic!("one call, not\n{}", trace.tree()) };
@@ -150,7 +150,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     while let Some(request) = receive(&mut stream, &mut read).await {
         let is_head = request.target.starts_with("HEAD");
         shared.seen.lock().unwrap().push(request);
-        shared.asked.notify_one();
+        shared.received.notify_one();
         let answer = {
             let mut answers = shared.answers.lock().unwrap();
             if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() }
@@ -190,7 +190,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// One request; `None` at the end of the connection.
+/// Receives one request. Returns `None` at the end of the connection.
 async fn receive(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<Seen> {
     let find = |read: &[u8], what: &[u8]| read.windows(what.len()).position(|bytes| bytes == what);
     let head = loop {

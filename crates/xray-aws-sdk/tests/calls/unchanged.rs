@@ -1,4 +1,4 @@
-//! What the application and the service see is the same with the interceptor and without it.
+//! The application and the service see the same with the interceptor as without it.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use xray_core::Recorder;
 use crate::documents::{JSON, get_item};
 use crate::stub::{Answer, Stub, recorded, reply};
 
-/// Gives requests no id, which would differ from call to call.
+/// Gives requests no invocation ID, which would differ from call to call.
 #[derive(Debug)]
 struct NoIds;
 
@@ -22,7 +22,7 @@ impl InvocationIdGenerator for NoIds {
     }
 }
 
-/// What a call made at one certain moment gives, as text.
+/// Makes a call at a fixed time, and returns its result as text.
 async fn get(stub: &Stub, traced: bool) -> String {
     let now = StaticTimeSource::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000));
     let config = stub.config().to_builder().time_source(now).build();
@@ -59,7 +59,7 @@ async fn results_requests_and_signatures_are_the_same() {
 }
 
 #[tokio::test]
-async fn presigned_urls_are_untouched() {
+async fn presigned_urls_are_unchanged() {
     let stub = Stub::answering([reply(200, &[], "ok")]).await;
     let config = stub.config();
     let (traced, plain) = (client!(aws_sdk_s3, &config), aws_sdk_s3::Client::new(&config));
