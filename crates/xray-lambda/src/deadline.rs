@@ -1,4 +1,4 @@
-//! The moment before an invocation's deadline.
+//! A timer that fires shortly before an invocation's deadline.
 
 use std::panic::catch_unwind;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 
 pin_project! {
-    /// Is ready once, at that moment, if it comes at all.
+    /// Fires at most once.
     #[derive(Debug)]
     pub(crate) struct Deadline {
         #[pin]
@@ -20,11 +20,11 @@ pin_project! {
 }
 
 impl Deadline {
-    /// So long before `deadline`, but not in the first half of what is left: what is open then says little. A
-    /// deadline that is past, or a margin of zero, is none.
+    /// Fires `margin` before `deadline`, but not in the first half of the remaining time, when open subsegments say
+    /// little. Never fires if the deadline has passed or the margin is zero.
     pub(crate) fn before(deadline: SystemTime, margin: Duration) -> Deadline {
-        let left = deadline.duration_since(SystemTime::now()).ok().filter(|_| !margin.is_zero());
-        Deadline { sleep: left.and_then(|left| timer(left - margin.min(left / 2))) }
+        let remaining = deadline.duration_since(SystemTime::now()).ok().filter(|_| !margin.is_zero());
+        Deadline { sleep: remaining.and_then(|remaining| timer(remaining - margin.min(remaining / 2))) }
     }
 
     pub(crate) fn never() -> Deadline {
@@ -40,7 +40,8 @@ impl Deadline {
     }
 }
 
-/// A tokio runtime may lack a timer, which can only be learnt by a panic: once, then no more is tried.
+/// Starts a timer. A tokio runtime may have timers disabled, which only a panic reveals; after the first panic no
+/// further timer is started.
 fn timer(duration: Duration) -> Option<Sleep> {
     static MISSING: AtomicBool = AtomicBool::new(false);
     if MISSING.load(Relaxed) || Handle::try_current().is_err() {
@@ -59,8 +60,8 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_ready_once_and_in_time() {
-        // The system's clock goes on while tokio's stands: some time is lost.
+    async fn it_fires_once_and_in_time() {
+        // The system clock advances while tokio's is paused, so the timer may fire a little early.
         for (left, margin, earliest, latest) in [(3000, 200, 2500, 2801), (300, 200, 50, 151), (300, 9000, 50, 151)] {
             let started = tokio::time::Instant::now();
             let deadline = SystemTime::now() + Duration::from_millis(left);
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_deadline_never_comes() {
+    async fn without_a_deadline_or_a_margin_it_never_fires() {
         let soon = SystemTime::now() + Duration::from_secs(3);
         let past = Deadline::before(SystemTime::UNIX_EPOCH, Duration::from_secs(1));
         for none in [Deadline::never(), past, Deadline::before(soon, Duration::ZERO)] {

@@ -1,4 +1,4 @@
-//! What is recorded of an error that a handler returns.
+//! Converts the error of a handler to an exception.
 
 use std::any::Any;
 use std::error::Error;
@@ -8,12 +8,12 @@ use std::io;
 use lambda_runtime::Diagnostic;
 use xray_core::Exception;
 
-/// An error of the handler. The runtime asks of it no more than a `Debug` text, so the types that come here most
-/// are tried for what they tell better.
-pub(crate) struct Failure<'a, E>(pub(crate) &'a E);
+/// An error that the handler returned. The runtime requires only `Debug` of it, so the most common types are detected
+/// by downcasting.
+pub(crate) struct HandlerError<'a, E>(pub(crate) &'a E);
 
-impl<E: Debug + 'static> From<Failure<'_, E>> for Exception {
-    fn from(Failure(error): Failure<'_, E>) -> Exception {
+impl<E: Debug + 'static> From<HandlerError<'_, E>> for Exception {
+    fn from(HandlerError(error): HandlerError<'_, E>) -> Exception {
         let any: &dyn Any = error;
         if let Some(error) = any.downcast_ref::<Box<dyn Error + Send + Sync>>() {
             return Exception::from(&**error);
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_described_as_well_as_their_type_allows() {
+    fn common_error_types_are_recorded_with_type_and_message() {
         #[derive(Debug)]
         struct OutOfPaper {
             #[expect(dead_code)]
@@ -52,12 +52,12 @@ mod tests {
         let boxed: Box<dyn Error + Send + Sync> = "x".parse::<u8>().unwrap_err().into();
         let diagnostic = Diagnostic { error_type: "Printer".into(), error_message: "jam".into() };
         for (exception, kind, message) in [
-            (Exception::from(Failure(&boxed)), "ParseIntError", "invalid digit found in string"),
-            (Exception::from(Failure(&io::Error::other("broken"))), "io::Error", "broken"),
-            (Exception::from(Failure(&diagnostic)), "Printer", "jam"),
-            (Exception::from(Failure(&"text")), "", "text"),
-            (Exception::from(Failure(&"text".to_owned())), "", "text"),
-            (Exception::from(Failure(&OutOfPaper { tray: 2 })), "OutOfPaper", "OutOfPaper { tray: 2 }"),
+            (Exception::from(HandlerError(&boxed)), "ParseIntError", "invalid digit found in string"),
+            (Exception::from(HandlerError(&io::Error::other("broken"))), "io::Error", "broken"),
+            (Exception::from(HandlerError(&diagnostic)), "Printer", "jam"),
+            (Exception::from(HandlerError(&"text")), "", "text"),
+            (Exception::from(HandlerError(&"text".to_owned())), "", "text"),
+            (Exception::from(HandlerError(&OutOfPaper { tray: 2 })), "OutOfPaper", "OutOfPaper { tray: 2 }"),
         ] {
             assert_eq!((exception.kind(), exception.message()), (kind, message));
         }

@@ -1,4 +1,4 @@
-//! The future of an invocation: the handler runs in it, in the context of its invocation.
+//! The future of an invocation, which runs the handler in the context of the invocation.
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct InvocationFuture<F> {
-        // Dropped first: what the handler has begun closes before its own subsegment.
+        // Dropped first, so the handler's open subsegments close before the subsegment of the handler itself.
         #[pin]
         inner: InEntity<F>,
         #[pin]
@@ -42,7 +42,7 @@ where
         let polled = this.invocation.run(|| this.inner.poll(cx));
         match &polled {
             Poll::Ready(result) => {
-                // A timer must not outlive the answer, however long the runtime keeps this future.
+                // The timer must not outlive the result, however long the runtime keeps this future.
                 this.deadline.set(Deadline::never());
                 this.invocation.end(result);
             }

@@ -1,11 +1,11 @@
-//! The init phase: what a function does before its first invocation.
+//! The init phase: the work of a function before its first invocation.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use xray_core::{Entity, Facade};
 
-/// Keeps what a function did before its first invocation, which has no trace yet, until that invocation.
+/// Records the work of the init phase, which has no trace yet, and adds it to the first invocation.
 ///
 /// ```no_run
 /// use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -23,10 +23,10 @@ use xray_core::{Entity, Facade};
 /// # }
 /// ```
 ///
-/// Each step becomes a subsegment of the first invocation, at the time when it ran; if that invocation is not
-/// sampled, none does. Steps have a name and times; what is recorded inside them does nothing, and calls made there
-/// carry no header. With provisioned concurrency and SnapStart, where no invocation waits for the init phase and
-/// hours may lie between, nothing is kept.
+/// Each step becomes a subsegment of the first invocation, with the times at which it ran. If that invocation is not
+/// sampled, the steps are discarded. Steps have only a name and times: recording inside them has no effect, and calls
+/// made there send no header. With provisioned concurrency or SnapStart the steps are discarded too, since no
+/// invocation waits for the init phase and hours may pass in between.
 #[derive(Debug, Default)]
 pub struct Init {
     steps: Mutex<Vec<Step>>,
@@ -40,12 +40,12 @@ struct Step {
 }
 
 impl Init {
-    /// Nothing yet.
+    /// Creates an `Init` without steps.
     pub fn new() -> Init {
         Init::default()
     }
 
-    /// Runs `work` as a step of this name.
+    /// Runs `work` as a step with this name, and returns its result.
     pub fn capture<T>(&self, name: impl Into<String>, work: impl FnOnce() -> T) -> T {
         let start = SystemTime::now();
         let result = {
@@ -56,7 +56,7 @@ impl Init {
         result
     }
 
-    /// Awaits `work` as a step of this name.
+    /// Awaits `work` as a step with this name, and returns its output.
     pub async fn capture_async<F: Future>(&self, name: impl Into<String>, work: F) -> F::Output {
         let start = SystemTime::now();
         let result = Entity::default().scope(work).await;
@@ -69,7 +69,7 @@ impl Init {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner).push(step);
     }
 
-    /// Records the steps below the first facade that comes, if `wanted`, and forgets them.
+    /// Takes the steps, and records them below `facade` if `wanted` and sampled.
     pub(crate) fn replay(&self, facade: &Facade, wanted: bool) {
         let steps = std::mem::take(&mut *self.steps.lock().unwrap_or_else(PoisonError::into_inner));
         for Step { name, start, end } in steps.into_iter().filter(|_| wanted && facade.is_sampled()) {

@@ -1,17 +1,17 @@
-//! One invocation: its facade, and the handler's subsegment if there is one.
+//! One invocation: its facade segment, and the subsegment of the handler if configured.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use xray_core::{Entity, Exception, Facade, Subsegment};
 
-use crate::error::Failure;
+use crate::error::HandlerError;
 
-/// What is recorded of an invocation.
+/// The recording of an invocation.
 #[derive(Debug)]
 pub(crate) struct Invocation {
     facade: Facade,
-    /// Until the handler has ended.
+    /// Taken when the handler ends.
     subsegment: Option<Subsegment>,
 }
 
@@ -21,14 +21,14 @@ impl Invocation {
         Invocation { facade, subsegment }
     }
 
-    /// The context of the handler.
+    /// Returns the entity that is current in the handler.
     pub(crate) fn entity(&self) -> Entity {
         self.subsegment.as_ref().map_or_else(|| self.facade.entity(), Subsegment::entity)
     }
 
-    /// Runs code of the handler. A panic is recorded, and goes on: the runtime answers with it.
+    /// Runs code of the handler. Records a panic and resumes it, so that the runtime reports it to Lambda.
     pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        // Caught only to learn the panic's message.
+        // Only `catch_unwind` gives access to the message.
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
             if let Some(subsegment) = self.subsegment.take() {
                 subsegment.fault(Exception::from_panic(&*payload));
@@ -39,18 +39,19 @@ impl Invocation {
         })
     }
 
-    /// The handler has returned: after the answer the process may freeze, so what is open must show now.
+    /// Records the result of the handler. Announces what is still open, since Lambda may freeze the process after the
+    /// response.
     pub(crate) fn end<T, E: fmt::Debug + 'static>(&mut self, result: &Result<T, E>) {
         if let Some(subsegment) = self.subsegment.take() {
             if let Err(error) = result {
-                subsegment.fault(Exception::from(Failure(error)));
+                subsegment.fault(Exception::from(HandlerError(error)));
             }
             subsegment.close();
         }
         self.announce();
     }
 
-    /// Shows what is open, such as the work of tasks that the handler has spawned.
+    /// Sends open subsegments in progress, such as those of tasks that the handler spawned.
     pub(crate) fn announce(&self) {
         self.facade.announce_open();
     }

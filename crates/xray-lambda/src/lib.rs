@@ -1,8 +1,8 @@
-//! AWS X-Ray for AWS Lambda functions, on `lambda_runtime` and `lambda_http`.
+//! AWS X-Ray for AWS Lambda functions that use `lambda_runtime` or `lambda_http`.
 //!
-//! Lambda sends the segment of a function itself. What a function adds are subsegments: this crate finds the
-//! invocation's place in its trace and makes it the context of the handler, so that all that records elsewhere
-//! records here. One call around the handler does it:
+//! Lambda itself sends the function's segment; the function adds subsegments. This crate reads the trace header of each
+//! invocation and makes it the context of the handler, so all of the SDK's recording functions work in the handler.
+//! Wrap the handler in one call:
 //!
 //! ```no_run
 //! use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -22,59 +22,62 @@
 //! # }
 //! ```
 //!
-//! The same call serves `lambda_http`, with the feature of that name: `lambda_http::run(XRayLambda::wrap(..))`.
-//! It works under `run_concurrent` as well: the header is taken from each invocation's own context.
-//! `Runtime::layer` would be the wrong place, since a layer there sees neither results nor panics of the handler.
+//! With the feature `lambda_http`, the same call wraps handlers of that crate:
+//! `lambda_http::run(XRayLambda::wrap(..))`. `run_concurrent` works too, since the header comes from the context of
+//! each invocation. `Runtime::layer` does not replace the call: a layer there sees neither results nor panics of the
+//! handler.
 //!
 //! # Web frameworks
 //!
-//! An application with a server layer of its own, `XRayLayer` on an axum router or the actix middleware, runs inside
-//! `XRayLambda` as it is: its requests become subsegments below the function's segment, and Lambda's sampling decision
-//! stands. Wrap the whole application: `lambda_http::run(XRayLambda::wrap(router))`.
+//! An application that has its own server layer, such as `XRayLayer` on an axum router or the actix middleware, runs
+//! inside `XRayLambda` unchanged. Its requests become subsegments of the function's segment, and Lambda's sampling
+//! decision applies. Wrap the whole application: `lambda_http::run(XRayLambda::wrap(router))`.
 //!
 //! # What is recorded
 //!
-//! | the invocation's trace header | what happens |
+//! | The invocation's trace header | Effect |
 //! |---|---|
-//! | `Root`, `Parent`, `Sampled=1` | subsegments are sent, each by the thread that closes it, before it goes on |
+//! | `Root`, `Parent`, `Sampled=1` | subsegments are sent; closing one returns after it has been sent |
 //! | `Root`, `Parent`, `Sampled=0` | nothing is sent; calls to other services carry `Sampled=0` |
-//! | `Root` alone, perhaps with `Lineage`: active tracing is off | nothing is sent; calls carry what was received |
-//! | none | as before, and the [context-missing strategy](xray_core::ContextMissing) has its say |
-//! | incomplete, or not readable | as before, and an error is logged |
+//! | only `Root`, possibly with `Lineage` (active tracing is off) | nothing is sent; calls carry the received header |
+//! | none | nothing is sent; the [context-missing strategy](xray_core::ContextMissing) applies |
+//! | incomplete or malformed | nothing is sent, and an error is logged |
 //!
-//! No sampling rule is asked: Lambda has decided. A function is frozen as soon as it has answered, so nothing waits
-//! to be sent: when the handler has returned, all that it closed has left. What is still open then, in a task that
-//! it spawned, is shown in progress. A burst waits for a millisecond after each 32 subsegments, on the thread that closes
-//! them, so that the daemon's receive buffer holds all of it.
+//! Sampling rules do not apply, since Lambda has already decided. Lambda freezes a function as soon as it has
+//! responded, so nothing may be left to send: when the handler returns, every closed subsegment has been sent.
+//! Subsegments that are still open at that time, for example in a spawned task, are sent in progress. In a burst, the
+//! closing thread pauses for a millisecond after every 32 subsegments, so that the daemon's receive buffer can hold
+//! them all.
 //!
-//! | what happens | what is seen |
+//! | Event | Result |
 //! |---|---|
-//! | the handler returns an error, or panics | Lambda marks the function's segment; captured functions mark theirs |
-//! | the same, with [`handler_subsegment`](XRayLambda::handler_subsegment) | that subsegment is a fault, with the exception |
-//! | the deadline draws near | what is open is sent, in progress: a time-out shows what it waited for |
-//! | the future is dropped | what it has begun closes; the handler's subsegment says `cancelled: true` |
+//! | the handler returns an error or panics | Lambda marks the function's segment; captured functions mark their subsegments |
+//! | the same, with [`handler_subsegment`](XRayLambda::handler_subsegment) | that subsegment is also a fault, with the exception |
+//! | the deadline approaches | open subsegments are sent in progress, so the trace shows what a timeout waited for |
+//! | the future is dropped | open subsegments close; that of the handler has the metadata `cancelled: true` |
 //!
-//! The function's own segment cannot be changed from within: `annotate` and the like on it are refused with one
-//! warning. Annotate a subsegment; `handler_subsegment` makes one that spans the whole of the handler.
+//! A function cannot change its own segment: calls such as `annotate` on it have no effect, and a warning is logged
+//! once. Annotate a subsegment instead; `handler_subsegment` creates one that spans the whole handler.
 //!
-//! A streamed response is polled after the handler has returned, without its context: what the stream records needs
-//! a handle, as of [`xray_core::current`], that it was given before.
+//! A streamed response is polled after the handler has returned, outside of its context. To record in the stream, pass
+//! it a handle, such as that of [`xray_core::current`], beforehand.
 //!
-//! After a SnapStart restore ids differ in each sandbox: each subsegment stirs the time into the generator of its
-//! thread. The socket to the daemon is opened at the first document, after the restore. Nothing has to be registered.
+//! After a SnapStart restore, every sandbox generates different IDs, because each subsegment reseeds the generator of
+//! its thread with the time. The socket to the daemon is opened at the first document, after the restore. You need not
+//! register a hook.
 //!
-//! # Where things are
+//! # Overview
 //!
-//! | item | what it is for |
+//! | Item | Purpose |
 //! |---|---|
 //! | [`XRayLambda`] | the service around the handler, and its options |
-//! | [`Init`] | what the function did before its first invocation |
-//! | [`SqsRecord`] | messages from a queue, each with the trace of its sender |
-//! | [`InvocationFuture`] | what the service makes |
+//! | [`Init`] | the work of the init phase |
+//! | [`SqsRecord`] | SQS messages, each with the trace of its sender |
+//! | [`InvocationFuture`] | the future that the service returns |
 //!
-//! | feature | what it adds |
+//! | Feature | Effect |
 //! |---|---|
-//! | `lambda_http` | the same for handlers of `lambda_http` |
+//! | `lambda_http` | `XRayLambda` also wraps handlers of `lambda_http` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

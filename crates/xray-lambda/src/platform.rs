@@ -1,4 +1,4 @@
-//! What Lambda tells a function by its environment, and what the function tells Lambda.
+//! Reads Lambda's environment variables, and announces the SDK to Lambda.
 
 use std::borrow::Cow;
 use std::env::{var, var_os};
@@ -9,15 +9,14 @@ use std::time::SystemTime;
 
 use lambda_runtime::Context;
 
-/// Its presence says that an X-Ray SDK has been loaded.
+/// The file by which an X-Ray SDK announces itself.
 const INITIALIZED: &str = "/tmp/.aws-xray/initialized";
 
-/// What the environment says, read once; but for the trace header, which the runtime writes there anew for each
-/// invocation.
+/// The environment, read once. The exception is the trace header, which the runtime sets for each invocation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Platform {
     on_lambda: bool,
-    /// Several invocations run at a time: a variable of the process can belong to none.
+    /// Several invocations run at a time, so no variable of the process belongs to any one of them.
     concurrent: bool,
     /// The first invocation comes right after the init phase.
     on_demand: bool,
@@ -34,12 +33,12 @@ impl Platform {
         }
     }
 
-    /// Whether the first invocation has waited for the init phase.
+    /// Whether the first invocation waits for the init phase.
     pub(crate) fn waits_for_init(self) -> bool {
         self.on_demand
     }
 
-    /// The trace header of an invocation: its own first, the process's second. Empty if there is none.
+    /// Returns the trace header of an invocation, from its context or else from the environment. Empty if there is none.
     pub(crate) fn trace_header(self, context: Option<&Context>) -> Cow<'_, str> {
         let own = context.and_then(|context| context.xray_trace_id.as_deref()).filter(|text| !text.trim().is_empty());
         match own {
@@ -49,17 +48,17 @@ impl Platform {
         }
     }
 
-    /// Tells Lambda that there is an X-Ray SDK, as the other SDKs do. It works without.
-    pub(crate) fn initialized(self) {
+    /// Announces the X-Ray SDK to Lambda, as the other SDKs do. Tracing works without it.
+    pub(crate) fn announce_sdk(self) {
         if self.on_lambda
             && let Err(error) = touch(Path::new(INITIALIZED))
         {
-            log::debug!(target: "xray", "{INITIALIZED} was not written: {error}");
+            log::debug!(target: "xray", "cannot write {INITIALIZED}: {error}; tracing works without it");
         }
     }
 }
 
-/// Makes the file and its directory, and sets its time to now.
+/// Creates the file and its directory if necessary, and sets its modification time to now.
 fn touch(file: &Path) -> io::Result<()> {
     if let Some(directory) = file.parent() {
         create_dir_all(directory)?;
@@ -72,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn touching_makes_a_file_and_renews_it() {
+    fn touching_creates_a_file_and_renews_its_time() {
         let directory = std::env::temp_dir().join(format!("xray-lambda-{}", std::process::id()));
         let file = directory.join("deep").join("initialized");
         touch(&file).unwrap();
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invocation_without_a_header_of_its_own_has_none_in_concurrent_mode() {
+    fn in_concurrent_mode_the_variable_is_ignored() {
         let platform = Platform { on_lambda: false, concurrent: true, on_demand: true };
         let mut context = Context::default();
         assert_eq!(platform.trace_header(Some(&context)), "");

@@ -15,11 +15,11 @@ use crate::init::Init;
 use crate::invocation::Invocation;
 use crate::platform::Platform;
 
-/// How long before the deadline open subsegments are announced. A function with little memory may wait for its
-/// share of the processor for some 100 ms.
+/// How long before the deadline open subsegments are announced. A function with little memory may wait about 100 ms
+/// for its share of the processor.
 const MARGIN: Duration = Duration::from_millis(200);
 
-/// Makes each invocation's place in its trace the context of the handler.
+/// Wraps a handler, and runs it in the trace of each invocation.
 ///
 /// ```no_run
 /// use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -34,7 +34,33 @@ const MARGIN: Duration = Duration::from_millis(200);
 /// # }
 /// ```
 ///
-/// Events, answers and errors pass unchanged. Clones share the configuration.
+/// Events, responses and errors pass through unchanged. Clones share the configuration. Each option replaces the value
+/// of an earlier call.
+///
+/// In a test, use a recorder that keeps traces in memory, and call the service without a runtime:
+///
+/// ```
+/// use lambda_runtime::{Context, Error, LambdaEvent, Service, service_fn};
+/// use xray_core::Recorder;
+/// use xray_lambda::XRayLambda;
+///
+/// # async fn test() -> Result<(), Error> {
+/// async fn handler(event: LambdaEvent<String>) -> Result<String, Error> {
+///     xray_core::annotate("length", event.payload.len() as u64);
+///     Ok(event.payload.to_uppercase())
+/// }
+///
+/// let (recorder, traces) = Recorder::in_memory();
+/// let mut function = XRayLambda::wrap(service_fn(handler)).handler_subsegment("handler").recorder(recorder);
+/// let mut context = Context::default();
+/// let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+/// context.xray_trace_id = Some(header.to_owned());
+/// assert_eq!(function.call(LambdaEvent::new("hello".to_owned(), context)).await?, "HELLO");
+/// assert_eq!(traces.take().single().tree(), "handler [length=5]\n");
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test()).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a service does nothing until it is run"]
 pub struct XRayLambda<S> {
@@ -44,7 +70,7 @@ pub struct XRayLambda<S> {
 
 #[derive(Clone, Debug)]
 struct Config {
-    /// `None`: the process's.
+    /// `None` means the global recorder.
     recorder: Option<Recorder>,
     subsegment: Option<String>,
     margin: Duration,
@@ -53,60 +79,63 @@ struct Config {
 }
 
 impl<S> XRayLambda<S> {
-    /// Wraps a handler: what `service_fn` makes, or any other service that the runtime would run.
+    /// Wraps a handler: the result of `service_fn`, or any other service that the runtime accepts.
     ///
-    /// On Lambda it also tells the platform that an X-Ray SDK is there, by the file `/tmp/.aws-xray/initialized`.
+    /// On Lambda, this also announces the SDK to the platform by creating the file `/tmp/.aws-xray/initialized`.
     pub fn wrap(inner: S) -> XRayLambda<S> {
         let platform = Platform::read();
-        platform.initialized();
+        platform.announce_sdk();
         let config = Config { recorder: None, subsegment: None, margin: MARGIN, init: None, platform };
         XRayLambda { inner, config: Arc::new(config) }
     }
 
-    /// The recorder of the subsegments (default: [`Recorder::global`], which finds by `LAMBDA_TASK_ROOT` or
-    /// `AWS_LAMBDA_RUNTIME_API` that it is on Lambda, and the daemon by `AWS_XRAY_DAEMON_ADDRESS`).
+    /// Sets the recorder (default: [`Recorder::global`], looked up on every invocation).
+    ///
+    /// The global recorder detects Lambda by `LAMBDA_TASK_ROOT` or `AWS_LAMBDA_RUNTIME_API`, and sends to the daemon at
+    /// `AWS_XRAY_DAEMON_ADDRESS`. Lambda sets all three.
     pub fn recorder(self, recorder: Recorder) -> XRayLambda<S> {
         self.with(|config| config.recorder = Some(recorder))
     }
 
-    /// Records the handler itself, as a subsegment of this name around all others (default: not, as in the other
-    /// X-Ray SDKs, since the function's segment has the same times).
+    /// Records the handler itself as a subsegment with this name, which contains all others (default: no such
+    /// subsegment, as in the other X-Ray SDKs, since the function's segment has the same times).
     ///
-    /// It is the current entity of the handler, so `xray_core::annotate` works right there. An error that the
-    /// handler returns and a panic make it a fault, with the exception: type, message and sources of
-    /// `lambda_runtime::Error`, and of other types their name and `Debug` text, which is all that the runtime asks of
-    /// them.
+    /// This subsegment is the current entity of the handler, so `xray_core::annotate` works there. If the handler
+    /// returns an error or panics, the subsegment is a fault with the exception. For `lambda_runtime::Error` the
+    /// exception has type, message and sources; for other types it has the name of the type and its `Debug` text, since
+    /// the runtime requires no more of them.
     pub fn handler_subsegment(self, name: impl Into<String>) -> XRayLambda<S> {
         let name = name.into();
         self.with(|config| config.subsegment = Some(name))
     }
 
-    /// How long before the invocation's deadline open subsegments are sent, in progress, so that a time-out can be
-    /// seen (default: 200 ms, and at most half of the time that the invocation has; zero: never).
+    /// Sets how long before the invocation's deadline open subsegments are sent in progress, so that the trace of a
+    /// timeout shows what the function waited for (default: 200 ms, but at most half of the remaining time). Zero
+    /// turns this off.
     ///
-    /// It is done by the task of the handler: code that blocks its thread beyond the deadline stays unseen. The
-    /// runtime's timer is needed, which `#[tokio::main]` starts; without one (and with `panic = "abort"`, where its
-    /// absence cannot be learnt) say zero.
+    /// The handler's own task sends them, so code that blocks its thread beyond the deadline is not shown. This needs
+    /// the timer of the tokio runtime, which `#[tokio::main]` enables. Set zero if the runtime has no timer and the
+    /// program is built with `panic = "abort"`, since only a panic reveals that the timer is missing.
     pub fn announce_before_deadline(self, margin: Duration) -> XRayLambda<S> {
         self.with(|config| config.margin = margin)
     }
 
-    /// Adds to the first invocation what the function did before it: see [`Init`].
+    /// Adds the work of the init phase to the first invocation (default: none). See [`Init`].
     pub fn init(self, init: Init) -> XRayLambda<S> {
         self.with(|config| config.init = Some(Arc::new(init)))
     }
 
-    /// The handler.
+    /// Returns a reference to the handler.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The handler.
+    /// Returns a mutable reference to the handler.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// Gives the handler back.
+    /// Returns the handler.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -124,7 +153,8 @@ impl<S> XRayLambda<S> {
     ) -> InvocationFuture<F> {
         let (mut invocation, deadline) = begun;
         let entity = invocation.entity();
-        // Part of the handler's work already: a future recorded as a subsegment takes its parent when it is made.
+        // The call is part of the handler's work: a future that is recorded as a subsegment takes its parent when it is
+        // created.
         let inner = invocation.run(|| {
             let _entered = entity.enter();
             call(&mut self.inner)
@@ -134,7 +164,7 @@ impl<S> XRayLambda<S> {
 }
 
 impl Config {
-    /// Begins what is recorded of an invocation.
+    /// Begins recording an invocation.
     fn begin(&self, context: Option<&Context>) -> (Invocation, Deadline) {
         let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
         let header = self.platform.trace_header(context);
@@ -150,7 +180,7 @@ impl Config {
     }
 }
 
-/// A handler of `lambda_runtime`.
+/// Handlers of `lambda_runtime`.
 impl<S, P> Service<LambdaEvent<P>> for XRayLambda<S>
 where
     S: Service<LambdaEvent<P>>,
@@ -170,7 +200,7 @@ where
     }
 }
 
-/// A handler of `lambda_http`: its requests bring the invocation's context along.
+/// Handlers of `lambda_http`, whose requests contain the context of the invocation.
 #[cfg(feature = "lambda_http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lambda_http")))]
 impl<S> Service<lambda_http::Request> for XRayLambda<S>

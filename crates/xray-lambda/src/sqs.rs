@@ -1,29 +1,28 @@
-//! Messages from a queue: each has the trace of its sender.
+//! SQS messages, each of which has the trace of its sender.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use xray_core::{Recorder, SamplingFlag, Segment, Subsegment, TraceHeader};
 
-/// The system attribute of a message that holds its sender's trace header.
+/// The system attribute that holds the sender's trace header.
 const ATTRIBUTE: &str = "AWSTraceHeader";
 
-/// A message that a function received from SQS, and the trace that it was sent in.
+/// An SQS message that a function received, and the trace in which it was sent.
 ///
-/// An invocation with a batch of messages has one trace, and each message brings another. Three ways to deal with
-/// them:
+/// An invocation has one trace, but each message of its batch has another. There are three ways to relate them:
 ///
-/// - [`subsegment`](SqsRecord::subsegment) records the work on a message in the invocation's trace, if its sender's
-///   trace is sampled: a large batch need not cost a subsegment for each message.
-/// - [`link`](SqsRecord::link) notes on one subsegment the traces of all messages that it is about.
-/// - [`begin`](SqsRecord::begin) goes on with the sender's trace, in a segment of its own.
+/// - [`subsegment`](SqsRecord::subsegment) records the work on a message in the invocation's trace, but only if the
+///   sender's trace is sampled. So a large batch need not produce a subsegment for every message.
+/// - [`link`](SqsRecord::link) adds the traces of several messages to one subsegment as metadata.
+/// - [`begin`](SqsRecord::begin) continues the sender's trace with a new segment.
 ///
 /// ```
 /// use std::collections::HashMap;
 /// use xray_lambda::SqsRecord;
 ///
 /// # fn work(body: &str) {}
-/// /// As `aws_lambda_events` has it.
+/// /// The same type as in `aws_lambda_events`.
 /// struct SqsMessage {
 ///     attributes: HashMap<String, String>,
 ///     body: String,
@@ -43,22 +42,22 @@ pub struct SqsRecord<'a> {
 }
 
 impl<'a> SqsRecord<'a> {
-    /// The record with these system attributes: `attributes` of the event's record, not `messageAttributes`.
+    /// Creates a record from the system attributes of a message: `attributes` in the event, not `messageAttributes`.
     pub fn new<H: BuildHasher>(attributes: &'a HashMap<String, String, H>) -> SqsRecord<'a> {
         SqsRecord::with_header(attributes.get(ATTRIBUTE).map_or("", String::as_str))
     }
 
-    /// The record whose attribute `AWSTraceHeader` has this text; an empty text if there is none.
+    /// Creates a record from the text of the attribute `AWSTraceHeader`. Pass an empty text if it is missing.
     pub fn with_header(text: &'a str) -> SqsRecord<'a> {
         SqsRecord { header: TraceHeader::parse(text) }
     }
 
-    /// The sender's trace header; without a trace if the message has none.
+    /// Returns the sender's trace header. It has no trace ID if the message has none.
     pub fn trace_header(&self) -> TraceHeader<'a> {
         self.header.clone()
     }
 
-    /// Whether the sender's trace is sampled.
+    /// Returns whether the sender's trace is sampled.
     ///
     /// ```
     /// use xray_lambda::SqsRecord;
@@ -70,9 +69,10 @@ impl<'a> SqsRecord<'a> {
         self.header.sampled() == Some(SamplingFlag::Sampled)
     }
 
-    /// Begins a subsegment for the work on this message, below the current entity. It is recorded if the sender's
-    /// trace is sampled and the invocation is, with the sender's trace as metadata `linked_traces` in the namespace
-    /// `xray`; else calls made in it carry `Sampled=0`.
+    /// Begins a subsegment of the current entity for the work on this message.
+    ///
+    /// The subsegment is recorded if both the sender's trace and the invocation are sampled. It then has the sender's
+    /// trace as metadata `linked_traces` in the namespace `xray`. Otherwise, calls made within it send `Sampled=0`.
     #[must_use = "a subsegment closes when its last handle is dropped"]
     pub fn subsegment(&self, name: impl AsRef<str>) -> Subsegment {
         if !self.is_sampled() {
@@ -83,8 +83,8 @@ impl<'a> SqsRecord<'a> {
         subsegment
     }
 
-    /// Notes the traces of many messages on one subsegment, for work that is done on all at once: metadata
-    /// `linked_traces` in the namespace `xray`, each sampled trace once.
+    /// Adds the sampled traces of several messages to a subsegment, for work on a whole batch. They become the metadata
+    /// `linked_traces` in the namespace `xray`, without duplicates.
     ///
     /// ```
     /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -114,10 +114,10 @@ impl<'a> SqsRecord<'a> {
         subsegment.metadata_in("xray", "linked_traces", &traces);
     }
 
-    /// Begins a segment in the sender's trace, as a service of this name; without a decision of the sender it is
-    /// not sampled.
+    /// Begins a segment with this service name in the sender's trace. If the header has no sampling decision, the
+    /// segment is not sampled.
     ///
-    /// The work then shows where the message came from, and not below the invocation.
+    /// The work then appears in the sender's trace instead of the invocation's.
     ///
     /// ```
     /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -140,7 +140,7 @@ mod tests {
     const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
 
     #[test]
-    fn each_message_is_recorded_as_its_sender_decided() {
+    fn each_message_is_recorded_if_its_sender_sampled_it() {
         let (recorder, traces) = Recorder::in_memory();
         let segment = recorder.begin("function");
         let entered = segment.enter();

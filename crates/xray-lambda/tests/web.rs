@@ -1,5 +1,5 @@
-//! Web applications with server layers of their own, run on Lambda: what they record is below the function's segment, and
-//! Lambda's decision stands.
+//! Web applications that have their own server layers, run on Lambda. They record below the function's segment, and
+//! Lambda's sampling decision applies.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +23,7 @@ fn recorder() -> (Recorder, MemoryEmitter) {
     (Recorder::builder().environment(on_lambda).emitter(memory.clone()).build().unwrap(), memory)
 }
 
-/// Captures a function, and answers with the header that a call would carry.
+/// Captures a function, and responds with the trace header that a call would send.
 async fn handler() -> String {
     xray_core::capture("load order", |_| {
         xray_core::current_segment().annotate("order", 7);
@@ -31,14 +31,14 @@ async fn handler() -> String {
     xray_core::current().trace_header().map(|header| header.to_string()).unwrap_or_default()
 }
 
-/// Asks a web application with two layers for an order. Returns its answer.
+/// Requests an order from a web application with two layers. Returns the response body.
 async fn by_axum(recorder: Recorder, header: &str) -> String {
     let layer = xray_axum::XRayLayer::new("shop").recorder(recorder.clone());
     let orders = axum::Router::new().route("/{id}", get(handler)).layer(layer.clone());
     let mut function = XRayLambda::wrap(axum::Router::new().nest("/orders", orders).layer(layer)).recorder(recorder);
     let mut context = lambda_http::Context::default();
     context.xray_trace_id = Some(header.to_owned());
-    // As a gateway sends it.
+    // The request as a gateway sends it.
     let request: Request = http::Request::get("http://api.test/orders/7")
         .header("x-amzn-trace-id", format!("Root={ROOT}"))
         .body(Body::Empty)
@@ -64,7 +64,7 @@ async fn by_actix(recorder: Recorder, header: &str) -> String {
 }
 
 #[actix_web::test]
-async fn what_a_web_application_records_is_below_the_functions_segment() {
+async fn a_web_application_records_below_the_functions_segment() {
     let header = format!("Root={ROOT};Parent={FUNCTION};Sampled=1");
     for is_axum in [true, false] {
         let (recorder, memory) = recorder();
@@ -72,7 +72,7 @@ async fn what_a_web_application_records_is_below_the_functions_segment() {
         assert!(carried.starts_with(&format!("Root={ROOT};Parent=")) && carried.ends_with(";Sampled=1"), "{carried}");
         let mut documents: Vec<Value> =
             memory.take().iter().map(|document| serde_json::from_str(document.json()).unwrap()).collect();
-        // The body of axum's response ends after the handler, which shows in progress what is still open.
+        // The body of axum's response ends after the handler, so the request is first sent in progress.
         documents.retain(|document| document["in_progress"] != true);
         let [work, request] = &documents[..] else { panic!("two documents, not {documents:#?}") };
         assert_eq!((&work["name"], &request["name"]), (&json!("load order"), &json!("shop")));
@@ -81,7 +81,7 @@ async fn what_a_web_application_records_is_below_the_functions_segment() {
             assert_eq!((&document["type"], &document["trace_id"]), (&json!("subsegment"), &json!(ROOT)), "{document}");
         }
         assert_eq!(request["http"]["response"]["status"], 200, "{request}");
-        // What the application says of its segment is said of its request.
+        // The application's annotations of its segment are on its request.
         assert_eq!(request["annotations"], json!({"order": 7}), "{request}");
     }
 }
@@ -98,7 +98,7 @@ async fn what_lambda_does_not_sample_is_not_recorded() {
 }
 
 #[actix_web::test]
-async fn a_trace_that_only_passes_through_continues_as_it_came() {
+async fn a_trace_that_is_passed_through_continues_unchanged() {
     let header = format!("Root={ROOT};Lineage=1:a87bd80c:0");
     for is_axum in [true, false] {
         let (recorder, memory) = recorder();

@@ -1,8 +1,8 @@
-//! A handler of `lambda_http` under its real loop, beside a stand-in of Lambda.
+//! A handler of `lambda_http` under its real loop, with a stub of Lambda's Runtime API.
 
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "it serves other tests, too")]
+#[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../support/platform.rs"]
 mod platform;
 
@@ -16,7 +16,7 @@ mod function {
     use lambda_http::{Body, Request, Response, service_fn};
     use xray_lambda::XRayLambda;
 
-    /// Does nothing unless the stand-in of Lambda has started this program.
+    /// Does nothing unless the stub of Lambda has started this program.
     #[test]
     fn is_run_by_lambda() {
         if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
@@ -49,10 +49,10 @@ fn a_request_is_recorded_in_the_trace_of_its_invocation() {
     let function = Function::start(&[]);
     for (sampled, names) in [(1, &["answer", "handler"][..]), (0, &[])] {
         let header = format!("Root={root};Parent={parent};Sampled={sampled}");
-        let answer = function.invoke("request", header, event.clone());
-        assert_eq!((&*answer.kind, &answer.body["body"]), ("response", &json!("/orders/7")));
-        assert_eq!(answer.documents.iter().map(|document| &document["name"]).collect::<Vec<_>>(), names);
-        if let [answer, handler] = &answer.documents[..] {
+        let response = function.invoke("request", header, event.clone());
+        assert_eq!((&*response.kind, &response.body["body"]), ("response", &json!("/orders/7")));
+        assert_eq!(response.documents.iter().map(|document| &document["name"]).collect::<Vec<_>>(), names);
+        if let [answer, handler] = &response.documents[..] {
             assert_eq!((&answer["parent_id"], &handler["parent_id"]), (&handler["id"], &json!(parent)));
             assert!(answer["trace_id"] == root && handler["trace_id"] == root);
         }
@@ -60,7 +60,7 @@ fn a_request_is_recorded_in_the_trace_of_its_invocation() {
     assert!(function.kill().is_empty());
 }
 
-/// Such as a test of the application makes.
+/// Tests of an application make such requests.
 #[tokio::test]
 async fn a_request_without_an_invocation_is_served() {
     use lambda_http::{Body, Request, Response, Service, service_fn};

@@ -1,4 +1,4 @@
-//! Many documents at once, before a reader whose buffer has the system's default size.
+//! Bursts of documents, to a reader whose receive buffer has the default size.
 
 use std::net::UdpSocket;
 use std::process::Command;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::platform::Function;
 
-/// A name for each document that arrives, of `expected` at most.
+/// Returns the names of the documents that arrive, at most `expected`.
 fn arrived(expected: usize, payload: Value) -> Vec<String> {
     let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
     daemon.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
@@ -34,7 +34,7 @@ fn arrived(expected: usize, payload: Value) -> Vec<String> {
     reader.join().unwrap()
 }
 
-fn every_burst_arrives_whole() {
+fn every_burst_arrives_complete() {
     for (steps, payload) in [
         (250, json!({"do": "burst", "times": 250})),
         (1_000, json!({"do": "burst", "times": 1_000})),
@@ -42,7 +42,7 @@ fn every_burst_arrives_whole() {
         (200, json!({"do": "burst", "times": 200, "together": true})),
         (60, json!({"do": "burst", "times": 60, "bytes": 1_500})),
     ] {
-        // A reader that a loaded machine does not schedule loses documents at any pace: try again.
+        // On a loaded machine the reader may not be scheduled, and then loses documents at any pace, so this retries.
         let whole = (0..3).any(|_| {
             let names = arrived(steps + 1, payload.clone());
             names.len() == steps + 1 && names.ends_with(&["handler".to_owned()])
@@ -53,14 +53,14 @@ fn every_burst_arrives_whole() {
 
 #[test]
 fn a_burst_arrives_whole() {
-    every_burst_arrives_whole();
+    every_burst_arrives_complete();
 }
 
-/// The reader runs only when the function waits.
+/// On one processor, the reader runs only while the function waits.
 #[test]
 fn a_burst_arrives_whole_on_one_processor() {
     if std::env::var_os("ONE_PROCESSOR").is_some() {
-        return every_burst_arrives_whole();
+        return every_burst_arrives_complete();
     }
     let test = "bursts::a_burst_arrives_whole_on_one_processor";
     let program = std::env::current_exe().unwrap();
@@ -68,6 +68,6 @@ fn a_burst_arrives_whole_on_one_processor() {
     command.args(["-c", "0"]).arg(program).args(["--exact", test]).env("ONE_PROCESSOR", "1");
     match command.output() {
         Ok(output) => assert!(output.status.success(), "{output:?}"),
-        Err(error) => println!("skipped: taskset, which pins a process to a processor, does not run: {error}"),
+        Err(error) => println!("skipped: cannot run taskset, which pins a process to a processor: {error}"),
     }
 }

@@ -1,4 +1,4 @@
-//! The function of the tests: its event says what to do.
+//! The function under test. Its event selects what it does.
 
 use std::collections::HashMap;
 use std::env::var_os;
@@ -11,7 +11,7 @@ use tokio::sync::Barrier;
 use xray_core::FutureExt;
 use xray_lambda::{Init, SqsRecord, XRayLambda};
 
-/// Does nothing unless the stand-in of Lambda has started this program.
+/// Does nothing unless the stub of Lambda has started this program.
 #[test]
 fn is_run_by_lambda() {
     if var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
@@ -86,7 +86,7 @@ async fn handler(event: LambdaEvent<Value>) -> Result<Value, Error> {
     Ok(json!({"header": xray_core::current().trace_header().map(|header| header.to_string())}))
 }
 
-/// `times` subsegments, in turn or together, each with `bytes` of metadata and `micros` of work.
+/// Records `times` subsegments, one after the other or `together`, each with `bytes` of metadata and `micros` of work.
 async fn burst(payload: &Value) {
     let number = |name: &str| payload[name].as_u64().unwrap_or_default();
     let (times, micros, metadata) = (number("times"), number("micros"), "x".repeat(number("bytes") as usize));

@@ -1,8 +1,8 @@
-//! A real function under a real `lambda_runtime` loop, beside a stand-in of Lambda's Runtime API and a socket in
-//! the place of the daemon.
+//! A real function under a real `lambda_runtime` loop, with a stub of Lambda's Runtime API and a socket instead of the
+//! daemon.
 //!
-//! The function is this program again, as a child process: the runtime takes its configuration from the
-//! environment, which cannot be changed in a process with other threads.
+//! The function is this program, run as a child process, because the runtime reads its configuration from the
+//! environment, which must not be changed in a process with other threads.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! The service by itself, without a runtime around it.
+//! The service alone, without the Lambda runtime.
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn, ready};
@@ -21,7 +21,7 @@ fn context() -> Context {
 }
 
 #[tokio::test]
-async fn the_context_reaches_the_call_and_the_future_and_stays_there() {
+async fn the_context_reaches_the_call_and_the_future_and_nothing_else() {
     let (recorder, traces) = Recorder::in_memory();
     let handler = service_fn(|event: LambdaEvent<u32>| {
         xray_core::capture("in the call", |_| {});
@@ -58,7 +58,7 @@ async fn a_dropped_invocation_closes_what_it_began() {
 }
 
 #[test]
-fn it_needs_no_runtime_and_what_it_makes_goes_to_any_thread() {
+fn the_service_and_its_future_are_send_and_need_no_runtime() {
     fn sent<T: Send + 'static>(value: T) -> T {
         value
     }
@@ -72,11 +72,11 @@ fn it_needs_no_runtime_and_what_it_makes_goes_to_any_thread() {
 }
 
 #[test]
-fn the_variable_is_asked_when_an_invocation_brings_no_header() {
-    let test = "wrapper::the_variable_is_asked_when_an_invocation_brings_no_header";
+fn the_variable_is_read_if_an_invocation_has_no_header() {
+    let test = "wrapper::the_variable_is_read_if_an_invocation_has_no_header";
     let variable = ("_X_AMZN_TRACE_ID", "Root=1-5f84c7a5-000000000000000000000007;Parent=53995c3f42cd8ad8;Sampled=1");
     if std::env::var_os(variable.0).is_none_or(|value| value != variable.1) {
-        // A process of its own, since the environment of this one cannot be changed.
+        // Runs in its own process, since the environment of this one must not be changed.
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
         let output = command.args(["--exact", test]).env(variable.0, variable.1).output().unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -94,7 +94,7 @@ fn the_variable_is_asked_when_an_invocation_brings_no_header() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_timer_ends_with_the_answer() {
+async fn the_timer_ends_with_the_response() {
     struct Wakes(AtomicUsize);
     impl Wake for Wakes {
         fn wake(self: Arc<Self>) {
@@ -115,7 +115,7 @@ async fn the_timer_ends_with_the_answer() {
         let waker = Waker::from(woken.clone());
         let mut cx = std::task::Context::from_waker(&waker);
         let mut function = XRayLambda::wrap(handler).recorder(Recorder::in_memory().0);
-        // The runtime may keep the future longer than it needs it.
+        // The runtime may keep the future after it has completed.
         let mut running = pin!(function.call(LambdaEvent::new((), context)));
         assert!(running.as_mut().poll(&mut cx).is_pending());
         assert_eq!(running.as_mut().poll(&mut cx).is_ready(), answered);

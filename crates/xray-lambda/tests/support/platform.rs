@@ -1,4 +1,4 @@
-//! What Lambda is to a function: the Runtime API, the daemon, and the process that the function is.
+//! A stub of Lambda: the Runtime API, the daemon, and the process of the function.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -10,13 +10,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-/// Nothing takes that long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long to wait before a function counts as hanging.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The time that an invocation has.
-const TIME: Duration = Duration::from_secs(60);
+/// The time limit of an invocation.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// An event on its way to the function.
+/// An event to send to the function.
 struct Event {
     id: String,
     payload: Value,
@@ -24,14 +24,14 @@ struct Event {
     time: Duration,
 }
 
-/// What the function has answered, after which it may be frozen.
+/// The response of the function, after which Lambda may freeze it.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) id: String,
     /// `response` or `error`.
     pub(crate) kind: String,
     pub(crate) body: Value,
-    /// The documents that had left when the answer came.
+    /// The documents received before the response.
     pub(crate) documents: Vec<Value>,
 }
 
@@ -39,12 +39,12 @@ pub(crate) struct Answer {
 pub(crate) struct Function {
     process: Child,
     events: Sender<Event>,
-    answers: Receiver<Answer>,
+    responses: Receiver<Response>,
     daemon: Arc<UdpSocket>,
 }
 
 impl Function {
-    /// This program again, of which the test `function::is_run_by_lambda` runs.
+    /// Starts this program as a child process, which runs only the test `function::is_run_by_lambda`.
     pub(crate) fn start(environment: &[(&str, &str)]) -> Function {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "function::is_run_by_lambda", "--nocapture"]);
@@ -56,15 +56,15 @@ impl Function {
         let api = TcpListener::bind("127.0.0.1:0").unwrap();
         let api_address = api.local_addr().unwrap().to_string();
         let (events, waiting) = channel();
-        let (answered, answers) = channel();
+        let (sent, responses) = channel();
         let (waiting, receiver) = (Arc::new(Mutex::new(waiting)), daemon.clone());
         std::thread::spawn(move || {
             for connection in api.incoming().map_while(Result::ok) {
-                let (waiting, answered, daemon) = (waiting.clone(), answered.clone(), receiver.clone());
-                std::thread::spawn(move || serve(connection, &waiting, &answered, &daemon));
+                let (waiting, sent, daemon) = (waiting.clone(), sent.clone(), receiver.clone());
+                std::thread::spawn(move || serve(connection, &waiting, &sent, &daemon));
             }
         });
-        // What is set on this machine must not decide a test.
+        // The environment of this machine must not affect the tests.
         let names = std::env::vars().map(|(name, _)| name);
         for name in names.filter(|name| name.contains("AWS_") || name.contains("AMZN_")) {
             command.env_remove(name);
@@ -82,38 +82,38 @@ impl Function {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Function { process, events, answers, daemon }
+        Function { process, events, responses, daemon }
     }
 
-    /// Sends an event without waiting for its answer.
+    /// Sends an event without waiting for the response.
     pub(crate) fn send(&self, id: &str, header: impl Into<Option<String>>, payload: Value) {
-        self.send_within(TIME, id, header, payload);
+        self.send_within(TIME_LIMIT, id, header, payload);
     }
 
-    /// Sends an event that has so much time.
+    /// Sends an event with this time limit.
     pub(crate) fn send_within(&self, time: Duration, id: &str, header: impl Into<Option<String>>, payload: Value) {
         self.events.send(Event { id: id.to_owned(), payload, header: header.into(), time }).unwrap();
     }
 
-    pub(crate) fn answer(&self) -> Answer {
-        self.answers.recv_timeout(PATIENCE).expect("the function answers")
+    pub(crate) fn response(&self) -> Response {
+        self.responses.recv_timeout(TIMEOUT).expect("the function did not respond")
     }
 
-    pub(crate) fn invoke(&self, id: &str, header: impl Into<Option<String>>, payload: Value) -> Answer {
+    pub(crate) fn invoke(&self, id: &str, header: impl Into<Option<String>>, payload: Value) -> Response {
         self.send(id, header, payload);
-        let answer = self.answer();
-        assert_eq!(answer.id, id);
-        answer
+        let response = self.response();
+        assert_eq!(response.id, id);
+        response
     }
 
     /// Waits for the next document.
     pub(crate) fn document(&self) -> Value {
         self.daemon.set_nonblocking(false).unwrap();
-        self.daemon.set_read_timeout(Some(PATIENCE)).unwrap();
-        receive(&self.daemon).expect("a document comes")
+        self.daemon.set_read_timeout(Some(TIMEOUT)).unwrap();
+        receive(&self.daemon).expect("no document arrived")
     }
 
-    /// Ends the function, and returns what had left it since the last answer.
+    /// Ends the function, and returns the documents received since the last response.
     pub(crate) fn kill(mut self) -> Vec<Value> {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -135,39 +135,39 @@ fn receive(daemon: &UdpSocket) -> Option<Value> {
     Some(serde_json::from_str(text.split_once('\n').unwrap().1).unwrap())
 }
 
-/// All documents that have come: on the loopback a datagram is there when its sending returns.
+/// Returns all documents received so far. On loopback, a datagram has arrived when sending it returns.
 fn drain(daemon: &UdpSocket) -> Vec<Value> {
     daemon.set_nonblocking(true).unwrap();
     std::iter::from_fn(|| receive(daemon)).collect()
 }
 
 /// Serves one connection of the runtime's pool.
-fn serve(connection: TcpStream, events: &Mutex<Receiver<Event>>, answers: &Sender<Answer>, daemon: &UdpSocket) {
+fn serve(connection: TcpStream, events: &Mutex<Receiver<Event>>, responses: &Sender<Response>, daemon: &UdpSocket) {
     let mut reader = BufReader::new(connection.try_clone().unwrap());
     let mut writer = connection;
     while let Some((target, body)) = request(&mut reader) {
         let path: Vec<_> = target.trim_start_matches("/2018-06-01/runtime/").split('/').collect();
-        let answered = match path[..] {
+        let sent = match path[..] {
             ["invocation", "next"] => {
                 let Ok(event) = events.lock().unwrap().recv() else { return };
                 next(&mut writer, &event)
             }
             ["invocation", id, kind] => {
-                // The function may be frozen from here on: nothing that comes later counts.
+                // From here on Lambda may freeze the function, so documents that arrive later do not count.
                 let documents = drain(daemon);
                 let body = serde_json::from_slice(&body).unwrap_or_default();
-                let _ = answers.send(Answer { id: id.to_owned(), kind: kind.to_owned(), body, documents });
+                let _ = responses.send(Response { id: id.to_owned(), kind: kind.to_owned(), body, documents });
                 writer.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
             }
             _ => writer.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"),
         };
-        if answered.is_err() {
+        if sent.is_err() {
             return;
         }
     }
 }
 
-/// Reads one request: its target and its body.
+/// Reads one request, and returns its target and body.
 fn request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
     let mut line = String::new();
     let mut read = |line: &mut String| {
