@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use platform::{Answer, Function};
+use platform::{Function, Response};
 
 /// Starts the example, which cargo builds together with the tests of its package.
 fn example() -> Function {
@@ -31,12 +31,12 @@ fn header(sampled: u8) -> String {
 }
 
 /// Returns the name of each document in order of arrival, followed by ` fault` if it is one.
-fn outline(answer: &Answer) -> Vec<String> {
+fn outline(response: &Response) -> Vec<String> {
     let describe = |document: &Value| {
         let fault = if document["fault"] == true { " fault" } else { "" };
         format!("{}{fault}", document["name"].as_str().unwrap())
     };
-    answer.documents.iter().map(describe).collect()
+    response.documents.iter().map(describe).collect()
 }
 
 #[test]
@@ -51,14 +51,14 @@ fn each_action_records_its_documents() {
         (json!({"do": "capture", "times": 3}), "response", &["step", "step", "step", "handler"]),
         (json!({"do": "dance"}), "error", &["handler fault"]),
     ] {
-        let answer = function.invoke("event", header(1), event.clone());
+        let response = function.invoke("event", header(1), event.clone());
         assert_eq!(
-            (&*answer.kind, outline(&answer)),
+            (&*response.kind, outline(&response)),
             (kind, documents.iter().map(ToString::to_string).collect()),
             "{event}"
         );
-        let answer = function.invoke("event", header(0), event);
-        assert_eq!((&*answer.kind, answer.documents), (kind, vec![]));
+        let response = function.invoke("event", header(0), event);
+        assert_eq!((&*response.kind, response.documents), (kind, vec![]));
     }
     assert!(function.kill().is_empty());
 }
@@ -78,9 +78,9 @@ fn a_call_propagates_the_trace() {
         head
     });
     let function = example();
-    let answer = function.invoke("event", header(1), json!({"do": "call", "url": url}));
-    assert_eq!(answer.body, json!({"do": "call", "status": 204}));
-    let [_, call, handler] = &answer.documents[..] else { panic!("{answer:?}") };
+    let response = function.invoke("event", header(1), json!({"do": "call", "url": url}));
+    assert_eq!(response.body, json!({"do": "call", "status": 204}));
+    let [_, call, handler] = &response.documents[..] else { panic!("{response:?}") };
     assert_eq!((&call["namespace"], &call["parent_id"]), (&json!("remote"), &handler["id"]));
     let id = call["id"].as_str().unwrap();
     let head = serving.join().unwrap();
