@@ -8,7 +8,7 @@ use crate::proto::{AnyValue, ArrayValue, KeyValue, Value};
 pub(crate) struct Attributes(Vec<KeyValue>);
 
 impl Attributes {
-    /// Adds an attribute. The caller knows that its key is new.
+    /// Adds an attribute. The caller guarantees that the key is new.
     pub(crate) fn add(&mut self, key: &str, value: impl IntoValue) {
         if let Some(value) = value.into_value() {
             let value = Some(AnyValue { value: Some(value) });
@@ -16,7 +16,7 @@ impl Attributes {
         }
     }
 
-    /// Adds an attribute, or replaces the one with the same key: keys of users may collide with any other.
+    /// Adds an attribute, or replaces the one with the same key, since keys from users may collide with any other.
     pub(crate) fn set(&mut self, key: &str, value: impl IntoValue) {
         let Some(value) = value.into_value() else { return };
         let value = Some(AnyValue { value: Some(value) });
@@ -82,7 +82,7 @@ impl IntoValue for i64 {
     }
 }
 
-/// Converts a list of texts; an empty one gives no value.
+/// Converts a list of strings. An empty list has no value.
 impl<T: AsRef<str>> IntoValue for &[T] {
     fn into_value(self) -> Option<Value> {
         let value = |text: &T| AnyValue { value: Some(Value::Text(text.as_ref().to_owned())) };
@@ -96,8 +96,8 @@ impl AsRef<str> for Text<'_> {
     }
 }
 
-/// JSON of a document. Strings, numbers, booleans and lists of strings become values of their type; everything else
-/// becomes a string of JSON.
+/// The JSON text of a value. Strings, numbers, booleans and lists of strings become values of their type; everything
+/// else becomes a string that contains the JSON.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Json<'a>(pub(crate) &'a str);
 
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_becomes_the_value_it_is() {
+    fn json_becomes_a_value_of_its_type() {
         let text = |text: &str| Some(Value::Text(text.to_owned()));
         for (json, want) in [
             ("true", Some(Value::Bool(true))),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_from_outside_replaces_its_like() {
+    fn setting_a_key_again_replaces_its_value() {
         let mut attributes = Attributes::default();
         attributes.add("a", 1);
         attributes.set("a", "b");

@@ -1,4 +1,4 @@
-//! The part that all emitters of this crate share: queue, thread, retries and counts.
+//! The implementation that all emitters of this crate share: queue, thread, retries and counts.
 
 use std::fmt;
 use std::ops::Deref;
@@ -15,13 +15,13 @@ use xray_core::process::{Owned, PerProcess};
 
 use crate::backoff::Backoff;
 use crate::batching::Batching;
-use crate::queue::{Queue, Refused};
+use crate::queue::{PushError, Queue};
 
-/// The time the thread has to send after the emitter is dropped.
-const DRAIN: Duration = Duration::from_secs(1);
+/// How long the thread may send after the emitter is dropped.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The reason for documents that are dropped at shutdown.
-const NO_TIME: &str = "no time was left";
+const NO_TIME_LEFT: &str = "no time was left";
 
 /// The protocol of one kind of receiver. Only one thread uses it.
 pub(crate) trait Protocol: Send {
@@ -37,17 +37,17 @@ pub(crate) trait Protocol: Send {
 pub(crate) struct Encoded {
     /// The body of the request; `None` if there is nothing to send.
     pub(crate) body: Option<Vec<u8>>,
-    /// What the body contains of each document, in the order of the batch.
-    pub(crate) parts: Vec<Part>,
+    /// Whether the body contains each document, in the order of the batch.
+    pub(crate) inclusions: Vec<Inclusion>,
 }
 
-/// What a request contains of a document.
+/// Whether a request contains a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum Inclusion {
     Included,
-    /// Nothing, since a later document replaces all of it.
+    /// Left out, since a later document replaces all of it.
     Superseded,
-    /// Nothing, for the given reason.
+    /// Left out, for the given reason.
     Unreadable(String),
 }
 
@@ -55,32 +55,32 @@ pub(crate) enum Part {
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// The receiver accepted the request, except for the documents at these indices, each with a reason.
-    Taken { refused: Vec<(usize, String)>, rejected_spans: u64, remark: Option<String> },
+    Accepted { rejected: Vec<(usize, String)>, rejected_spans: u64, remark: Option<String> },
     /// The receiver may accept the request later.
-    Later { why: String, after: Option<Duration> },
+    Retry { why: String, after: Option<Duration> },
     /// The receiver will never accept the request.
-    Never { why: String },
+    Rejected { why: String },
     /// The receiver accepts smaller requests only.
     TooLarge,
 }
 
 impl Reply {
-    /// Returns the reply for a request that was accepted whole.
-    pub(crate) fn taken() -> Reply {
-        Reply::Taken { refused: Vec::new(), rejected_spans: 0, remark: None }
+    /// Returns the reply for a request that was accepted completely.
+    pub(crate) fn accepted() -> Reply {
+        Reply::Accepted { rejected: Vec::new(), rejected_spans: 0, remark: None }
     }
 }
 
-/// Creates a protocol with connections of its own.
+/// Creates a protocol with its own connections.
 type Connect = Box<dyn Fn() -> Box<dyn Protocol> + Send + Sync>;
 
 /// Sends documents by a protocol on a thread `xray-exporter`, which the first document starts. Dropping it stops the
 /// thread within a second, after it has sent the queued documents.
 ///
-/// A forked child has a queue, a thread and connections of its own from its first document on. The parent
-/// sends the documents that are queued at the fork.
+/// A forked child has its own queue, thread and connections from its first document on. The parent sends the documents
+/// that are queued at the fork.
 pub(crate) struct Background {
-    /// The receiver, as messages name it.
+    /// The name of the receiver in messages.
     target: Arc<str>,
     batching: Batching,
     connect: Arc<Connect>,
@@ -123,11 +123,11 @@ impl Background {
                 self.reporter().report(
                     Level::Error,
                     "no_exporter_thread",
-                    format_args!("cannot start the thread that sends documents ({error}): all are dropped"),
+                    format_args!("cannot start the thread that sends documents: {error}; all documents are dropped"),
                 );
                 let why = "there is no thread to send it";
                 let give_up = |document| self.reporter().settle(&document, Fate::Unsent, format_args!("{why}"));
-                worker.queue.leave(give_up);
+                worker.queue.end(give_up);
             }
         }
         worker.queue.wake();
@@ -149,7 +149,7 @@ impl Emitter for Background {
         match worker.queue.push(document) {
             Ok(false) => {}
             Ok(true) => self.wake(&worker),
-            Err(Refused::Full(document)) => {
+            Err(PushError::Full(document)) => {
                 let reporter = self.reporter();
                 reporter.settle(&document, Fate::QueueFull, format_args!("the queue is full"));
                 let (bytes, target) = (self.batching.queue_bytes, &self.target);
@@ -157,13 +157,13 @@ impl Emitter for Background {
                     Level::Error,
                     "queue_full",
                     format_args!(
-                        "a document was dropped: {bytes} bytes of them wait to be sent to {target}. New documents are \
-                         dropped until there is room; see whether it responds, or sample fewer requests"
+                        "dropped a document: the queue of {bytes} bytes to {target} is full. New documents are dropped \
+                         until there is room; check that the receiver responds, or sample fewer requests"
                     ),
                 );
             }
-            Err(Refused::Gone(document)) => {
-                self.reporter().settle(&document, Fate::Unsent, format_args!("{NO_TIME}"));
+            Err(PushError::Ended(document)) => {
+                self.reporter().settle(&document, Fate::Unsent, format_args!("{NO_TIME_LEFT}"));
             }
         }
     }
@@ -185,7 +185,7 @@ impl Drop for Background {
         if let Some(worker) = self.worker.existing()
             && worker.is_started.load(Relaxed)
         {
-            worker.queue.close(DRAIN);
+            worker.queue.close(DRAIN_TIMEOUT);
         }
     }
 }
@@ -199,7 +199,37 @@ impl fmt::Debug for Background {
     }
 }
 
-/// Counts and reports, once a recorder has lent its context.
+/// Implements [`Emitter`] and `Debug` for a public emitter that wraps [`Background`].
+macro_rules! delegate_emitter {
+    ($emitter:ident) => {
+        impl xray_core::emit::Emitter for $emitter {
+            fn start(&self, context: &xray_core::emit::EmitterContext) {
+                self.0.start(context);
+            }
+
+            fn emit(&self, document: xray_core::document::Document) {
+                self.0.emit(document);
+            }
+
+            fn flush(&self, timeout: std::time::Duration) -> xray_core::emit::Flushed {
+                self.0.flush(timeout)
+            }
+
+            fn when_flushed(&self, then: Box<dyn FnOnce() + Send>) {
+                self.0.when_flushed(then);
+            }
+        }
+
+        impl std::fmt::Debug for $emitter {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($emitter)).field(&self.0).finish()
+            }
+        }
+    };
+}
+pub(crate) use delegate_emitter;
+
+/// Counts and reports, as soon as a recorder has provided its context.
 struct Reporter {
     target: Arc<str>,
     context: Arc<OnceLock<EmitterContext>>,
@@ -238,7 +268,7 @@ impl<'a> Sender<'a> {
         while self.queue.take(&mut batch) {
             self.deliver(&batch);
         }
-        self.queue.leave(|document| self.reporter.settle(&document, Fate::Unsent, format_args!("{NO_TIME}")));
+        self.queue.end(|document| self.reporter.settle(&document, Fate::Unsent, format_args!("{NO_TIME_LEFT}")));
     }
 
     /// Sends a batch, in halves if it is too large, and counts each of its documents.
@@ -248,67 +278,67 @@ impl<'a> Sender<'a> {
             // A panic is a bug; it must cost one batch and not the thread.
             let encoded = catch_unwind(AssertUnwindSafe(|| self.protocol.encode(piece)));
             let Ok(encoded) = encoded else {
-                self.refuse(piece.iter(), "encoding it panicked");
+                self.reject(piece.iter(), "encoding it panicked");
                 continue;
             };
             let mut included = Vec::with_capacity(piece.len());
-            for (document, part) in piece.iter().zip(&encoded.parts) {
-                match part {
-                    Part::Included => included.push(document),
-                    Part::Superseded => self.reporter.settle(document, Fate::Superseded, format_args!("")),
-                    Part::Unreadable(why) => self.refuse([document], why),
+            for (document, inclusion) in piece.iter().zip(&encoded.inclusions) {
+                match inclusion {
+                    Inclusion::Included => included.push(document),
+                    Inclusion::Superseded => self.reporter.settle(document, Fate::Superseded, format_args!("")),
+                    Inclusion::Unreadable(why) => self.reject([document], why),
                 }
             }
             let Some(body) = encoded.body else { continue };
             match self.send(&body, piece) {
-                Ok(refused) => self.taken(piece, &encoded.parts, &refused),
-                Err(Failed::Never(why)) => self.refuse(included, &why),
-                Err(Failed::GivenUp(why)) => self.give_up(&included, &why),
-                // Halves must not contain documents that are counted already.
-                Err(Failed::TooLarge) if included.len() > 1 && included.len() == piece.len() => {
+                Ok(rejected) => self.count_accepted(piece, &encoded.inclusions, &rejected),
+                Err(SendError::Rejected(why)) => self.reject(included, &why),
+                Err(SendError::GivenUp(why)) => self.give_up(&included, &why),
+                // Halves must not contain documents that have already been counted.
+                Err(SendError::TooLarge) if included.len() > 1 && included.len() == piece.len() => {
                     let (first, second) = piece.split_at(piece.len() / 2);
                     pieces.extend([second, first]);
                 }
-                Err(Failed::TooLarge) if included.len() > 1 => {
+                Err(SendError::TooLarge) if included.len() > 1 => {
                     included.into_iter().rev().for_each(|document| pieces.push(std::slice::from_ref(document)));
                 }
-                Err(Failed::TooLarge) => self.refuse(included, "the receiver finds it too large"),
+                Err(SendError::TooLarge) => self.reject(included, "it is too large for the receiver"),
             }
         }
     }
 
-    /// Sends a request until it is accepted, refused or given up. Returns the documents that were refused.
-    fn send(&mut self, body: &[u8], batch: &[Document]) -> Result<Vec<(usize, String)>, Failed> {
+    /// Sends a request until it is accepted, rejected or given up. Returns the documents that were rejected.
+    fn send(&mut self, body: &[u8], batch: &[Document]) -> Result<Vec<(usize, String)>, SendError> {
         let started = Instant::now();
         loop {
             if !self.queue.sleep_until(self.backoff.not_before()) {
-                return Err(Failed::GivenUp(NO_TIME.to_owned()));
+                return Err(SendError::GivenUp(NO_TIME_LEFT.to_owned()));
             }
             let reply = catch_unwind(AssertUnwindSafe(|| self.protocol.send(body, batch)));
-            match reply.unwrap_or_else(|_| Reply::Never { why: "sending it panicked".to_owned() }) {
-                Reply::Taken { refused, rejected_spans, remark } => {
+            match reply.unwrap_or_else(|_| Reply::Rejected { why: "sending it panicked".to_owned() }) {
+                Reply::Accepted { rejected, rejected_spans, remark } => {
                     self.resumed();
-                    self.partial(rejected_spans, remark.as_deref());
-                    return Ok(refused);
+                    self.report_partial(rejected_spans, remark.as_deref());
+                    return Ok(rejected);
                 }
-                Reply::Never { why } => {
+                Reply::Rejected { why } => {
                     self.resumed();
-                    return Err(Failed::Never(why));
+                    return Err(SendError::Rejected(why));
                 }
-                Reply::TooLarge => return Err(Failed::TooLarge),
-                Reply::Later { why, after } => {
+                Reply::TooLarge => return Err(SendError::TooLarge),
+                Reply::Retry { why, after } => {
                     let is_first = !self.backoff.is_failing();
                     let next = self.backoff.failed(after);
                     if is_first {
                         let target = &self.reporter.target;
-                        let message = format_args!("cannot send documents to {target}: {why}; trying again");
+                        let message = format_args!("cannot send documents to {target}: {why}; retrying");
                         self.reporter.report(Level::Warn, "export_failed", message);
                     }
                     if next.saturating_duration_since(started) > self.retry_for {
-                        return Err(Failed::GivenUp(why));
+                        return Err(SendError::GivenUp(why));
                     }
                     if !self.queue.sleep_until(next) {
-                        return Err(Failed::GivenUp(format!("{why}; {NO_TIME}")));
+                        return Err(SendError::GivenUp(format!("{why}; {NO_TIME_LEFT}")));
                     }
                     if let Some(context) = self.reporter.context.get() {
                         context.retry();
@@ -318,64 +348,67 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Notes that the receiver responds.
+    /// Reports that the receiver responds again, if it failed before.
     fn resumed(&mut self) {
         if self.backoff.succeeded() {
             let target = &self.reporter.target;
-            self.reporter.report(Level::Info, "export_resumed", format_args!("documents are sent to {target} again"));
+            self.reporter.report(Level::Info, "export_resumed", format_args!("sending documents to {target} again"));
         }
     }
 
-    fn taken(&self, batch: &[Document], parts: &[Part], refused: &[(usize, String)]) {
+    /// Counts the documents of an accepted request.
+    fn count_accepted(&self, batch: &[Document], inclusions: &[Inclusion], rejected: &[(usize, String)]) {
         for (index, document) in batch.iter().enumerate() {
-            if parts.get(index) != Some(&Part::Included) {
+            if inclusions.get(index) != Some(&Inclusion::Included) {
                 continue;
             }
-            match refused.iter().find(|(of, _)| *of == index) {
-                Some((_, why)) => self.refuse([document], why),
+            match rejected.iter().find(|(of, _)| *of == index) {
+                Some((_, why)) => self.reject([document], why),
                 None => self.reporter.settle(document, Fate::Sent, format_args!("")),
             }
         }
     }
 
-    /// Counts and reports the spans that were refused out of an accepted request.
-    fn partial(&self, spans: u64, remark: Option<&str>) {
+    /// Counts and reports the spans that were rejected from an accepted request.
+    fn report_partial(&self, spans: u64, remark: Option<&str>) {
         if let Some(context) = self.reporter.context.get() {
             context.reject_spans(spans);
         }
         let (target, remark) = (&self.reporter.target, remark.unwrap_or("no reason given"));
         if spans > 0 {
-            let message = format_args!("{target} dropped {spans} spans of a request: {remark}");
+            let message = format_args!("{target} rejected {spans} spans of an accepted request: {remark}");
             self.reporter.report(Level::Error, "export_partial", message);
         } else if remark != "no reason given" {
             self.reporter.report(Level::Warn, "export_remark", format_args!("{target} warns: {remark}"));
         }
     }
 
-    fn refuse<'d>(&self, documents: impl IntoIterator<Item = &'d Document>, why: &str) {
+    /// Counts and reports documents that will never be accepted.
+    fn reject<'d>(&self, documents: impl IntoIterator<Item = &'d Document>, why: &str) {
         let mut count = 0;
         for document in documents {
             self.reporter.settle(document, Fate::Rejected, format_args!("{why}"));
             count += 1;
         }
         let target = &self.reporter.target;
-        let message = format_args!("{count} documents were dropped, refused by {target}: {why}");
+        let message = format_args!("dropped {count} documents for {target}: {why}");
         self.reporter.report(Level::Error, "export_refused", message);
     }
 
+    /// Counts and reports documents whose retries have ended.
     fn give_up(&self, documents: &[&Document], why: &str) {
         for document in documents {
             self.reporter.settle(document, Fate::Unsent, format_args!("{why}"));
         }
         let (count, target) = (documents.len(), &self.reporter.target);
-        let message = format_args!("{count} documents were dropped: cannot send them to {target}: {why}");
+        let message = format_args!("dropped {count} documents after the last attempt to send them to {target}: {why}");
         self.reporter.report(Level::Error, "export_lost", message);
     }
 }
 
 /// Why a request was not accepted.
-enum Failed {
-    Never(String),
+enum SendError {
+    Rejected(String),
     GivenUp(String),
     TooLarge,
 }
@@ -398,33 +431,34 @@ mod tests {
     impl Protocol for Fragile {
         fn encode(&mut self, batch: &[Document]) -> Encoded {
             assert!(!std::mem::take(&mut self.encode_panics), "a bug");
-            let mut parts = vec![Part::Included; batch.len()];
-            for part in parts.iter_mut().skip(1).take(1) {
-                *part = Part::Superseded;
+            let mut inclusions = vec![Inclusion::Included; batch.len()];
+            for inclusion in inclusions.iter_mut().skip(1).take(1) {
+                *inclusion = Inclusion::Superseded;
             }
-            Encoded { body: Some(Vec::new()), parts }
+            Encoded { body: Some(Vec::new()), inclusions }
         }
 
         fn send(&mut self, _: &[u8], _: &[Document]) -> Reply {
-            if self.replies.is_empty() { Reply::taken() } else { self.replies.remove(0).expect("a bug") }
+            if self.replies.is_empty() { Reply::accepted() } else { self.replies.remove(0).expect("a bug") }
         }
     }
 
     #[test]
     fn each_document_is_counted_once_however_sending_it_ends() {
-        let later = || Some(Reply::Later { why: "busy".to_owned(), after: Some(Duration::ZERO) });
-        let never = || Some(Reply::Never { why: "bad".to_owned() });
-        let partly = || Some(Reply::Taken { refused: vec![(0, "bad".to_owned())], rejected_spans: 0, remark: None });
+        let retry = || Some(Reply::Retry { why: "busy".to_owned(), after: Some(Duration::ZERO) });
+        let reject = || Some(Reply::Rejected { why: "bad".to_owned() });
+        let rejected = vec![(0, "bad".to_owned())];
+        let partial = Some(Reply::Accepted { rejected, rejected_spans: 0, remark: None });
         // The counts for a batch of four documents: emitted, superseded, rejected.
         for (encode_panics, replies, want) in [
             (false, vec![], (3, 1, 0)),
             (true, vec![], (0, 0, 4)),
             (false, vec![None], (0, 1, 3)),
-            (false, vec![later(), later()], (3, 1, 0)),
-            (false, vec![later(), never()], (0, 1, 3)),
-            (false, vec![partly()], (2, 1, 1)),
+            (false, vec![retry(), retry()], (3, 1, 0)),
+            (false, vec![retry(), reject()], (0, 1, 3)),
+            (false, vec![partial], (2, 1, 1)),
             // The three documents of the request are sent one by one.
-            (false, vec![Some(Reply::TooLarge), never()], (2, 1, 1)),
+            (false, vec![Some(Reply::TooLarge), reject()], (2, 1, 1)),
         ] {
             let protocol = Mutex::new(Some(Fragile { encode_panics, replies }));
             let connect = move || -> Box<dyn Protocol> { Box::new(protocol.lock().unwrap().take().unwrap()) };

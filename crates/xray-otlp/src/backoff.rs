@@ -3,14 +3,14 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The pause after the first failure; each further one doubles it.
-const FIRST: Duration = Duration::from_millis(500);
+/// The pause after the first failure. Each further failure doubles it.
+const INITIAL_PAUSE: Duration = Duration::from_millis(500);
 
-/// The longest pause, unless the receiver asks for more.
-const LONGEST: Duration = Duration::from_secs(30);
+/// The maximum pause, unless the receiver asks for more.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// The longest pause that a receiver may ask for.
-const LONGEST_ASKED: Duration = Duration::from_secs(600);
+/// The maximum pause that a receiver may ask for.
+const MAX_REQUESTED_PAUSE: Duration = Duration::from_secs(600);
 
 /// The pauses between attempts. A pause outlasts the batch that caused it, so the next batch respects it too.
 #[derive(Debug)]
@@ -36,17 +36,17 @@ impl Backoff {
         self.failures > 0
     }
 
-    /// Notes a failure, with the pause that the receiver asked for. Returns the time of the next attempt.
-    pub(crate) fn failed(&mut self, asked: Option<Duration>) -> Instant {
-        let own = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
+    /// Registers a failure, with the pause that the receiver requested. Returns the time of the next attempt.
+    pub(crate) fn failed(&mut self, requested: Option<Duration>) -> Instant {
+        let own = INITIAL_PAUSE.saturating_mul(1 << self.failures.min(10)).min(MAX_PAUSE);
         self.failures = self.failures.saturating_add(1);
         // Spreads the retries of processes that failed at the same time.
         let jittered = own.mul_f64(0.75 + 0.5 * random());
-        self.not_before = Instant::now() + asked.map_or(jittered, |asked| asked.min(LONGEST_ASKED));
+        self.not_before = Instant::now() + requested.map_or(jittered, |requested| requested.min(MAX_REQUESTED_PAUSE));
         self.not_before
     }
 
-    /// Notes a success. Returns whether it ends a series of failures.
+    /// Registers a success. Returns whether it ends a series of failures.
     pub(crate) fn succeeded(&mut self) -> bool {
         std::mem::take(&mut self.failures) > 0
     }
@@ -103,10 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_decides_how_long_up_to_ten_minutes() {
+    fn a_receiver_may_request_a_pause_of_up_to_ten_minutes() {
         let mut backoff = Backoff::default();
-        for (asked, want) in [(0, 0), (7, 7), (86_400, 600)] {
-            let pause = backoff.failed(Some(Duration::from_secs(asked))).saturating_duration_since(Instant::now());
+        for (requested, want) in [(0, 0), (7, 7), (86_400, 600)] {
+            let pause = backoff.failed(Some(Duration::from_secs(requested))).saturating_duration_since(Instant::now());
             assert_eq!(pause.as_secs_f64().round() as u64, want);
         }
     }

@@ -36,32 +36,35 @@ impl Default for Batching {
 }
 
 impl Batching {
-    /// Sets the maximum number of documents in a batch (default: 512; at least 1).
+    /// Sets the maximum number of documents in a batch (default: 512). Zero counts as 1. Calling this again replaces the
+    /// value.
     pub fn documents(mut self, documents: usize) -> Batching {
         self.documents = documents.max(1);
         self
     }
 
-    /// Sets the maximum size of the documents in a batch (default: 512 KiB). A larger document is a batch of its own.
+    /// Sets the maximum size of the documents in a batch, in bytes (default: 512 KiB). A larger document is a batch by
+    /// itself. Calling this again replaces the value.
     pub fn bytes(mut self, bytes: usize) -> Batching {
         self.bytes = bytes;
         self
     }
 
-    /// Sets how long a document waits for others (default: one second).
+    /// Sets how long a document waits for others (default: one second). Calling this again replaces the value.
     pub fn delay(mut self, delay: Duration) -> Batching {
         self.delay = delay;
         self
     }
 
-    /// Sets the maximum size of the documents that are queued or being sent (default: 8 MiB). The request that is being
-    /// sent is not included.
+    /// Sets the maximum size of the documents that are queued or being sent, in bytes (default: 8 MiB). The encoded
+    /// request that is being sent is not included. Calling this again replaces the value.
     pub fn queue_bytes(mut self, bytes: usize) -> Batching {
         self.queue_bytes = bytes;
         self
     }
 
-    /// Sets how long a batch is retried before its documents are dropped (default: one minute).
+    /// Sets how long a batch is retried before its documents are dropped (default: one minute). Calling this again
+    /// replaces the value.
     pub fn retry_for(mut self, time: Duration) -> Batching {
         self.retry_for = time;
         self

@@ -16,24 +16,24 @@ use crate::backoff::retry_after;
 use crate::proto::RpcStatus;
 
 /// The maximum size of a response body.
-const MAX_RESPONSE: u64 = 64 << 10;
+const MAX_RESPONSE_BYTES: u64 = 64 << 10;
 
 /// How long an idle connection is kept: less than the keep-alive time of common servers.
-const MAX_IDLE: Duration = Duration::from_secs(4);
+const MAX_IDLE_TIME: Duration = Duration::from_secs(4);
 
 /// The maximum number of characters of a receiver's text in a message.
-const MAX_REASON: usize = 300;
+const MAX_REASON_CHARS: usize = 300;
 
 /// Signs requests.
 pub(crate) trait Sign: Send {
     /// Returns the headers to add.
     fn sign(&mut self, url: &str, headers: &HeaderMap, body: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, String>;
 
-    /// Returns whether a retry may help after this AWS error code.
-    fn may_help(&mut self, code: &str) -> bool;
+    /// Returns whether to retry after this AWS error code. Discards credentials that have expired.
+    fn should_retry(&mut self, code: &str) -> bool;
 }
 
-/// The receiver, and what each request to it carries.
+/// The receiver, and the settings of requests to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) url: String,
@@ -42,8 +42,8 @@ pub(crate) struct Target {
     pub(crate) timeout: Duration,
 }
 
-/// Returns a URL as messages show it: without the query and user information, which may be secret.
-pub(crate) fn shown(url: &str) -> String {
+/// Returns a URL for messages: without the query and user information, which may be secret.
+pub(crate) fn display_url(url: &str) -> String {
     let (url, _) = url.split_once(['?', '#']).unwrap_or((url, ""));
     match url.split_once("://") {
         Some((scheme, rest)) => {
@@ -81,7 +81,7 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
-            .max_idle_age(MAX_IDLE)
+            .max_idle_age(MAX_IDLE_TIME)
             .max_idle_connections(1)
             .user_agent(concat!("xray-otlp/", env!("CARGO_PKG_VERSION")))
             .accept("")
@@ -95,7 +95,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The text for a message, if there is no response.
+    /// Returns the reason as text if there is no response.
     pub(crate) fn post(&mut self, content_type: &'static str, is_gzip: bool, body: &[u8]) -> Result<Response, String> {
         let mut headers = self.target.headers.clone();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -111,22 +111,22 @@ impl Client {
         if let Some(all) = request.headers_mut() {
             *all = headers;
         }
-        let mut response = request.send(body).map_err(|error| described(&error))?;
+        let mut response = request.send(body).map_err(|error| with_sources(&error))?;
         let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let retry_after = text(header::RETRY_AFTER).and_then(|value| retry_after(value, SystemTime::now()));
         let is_json = text(header::CONTENT_TYPE).is_some_and(|kind| kind.contains("json"));
         let error_type = text(HeaderName::from_static("x-amzn-errortype")).map(str::to_owned);
         let status = response.status().as_u16();
-        let body = response.body_mut().with_config().limit(MAX_RESPONSE).read_to_vec().ok();
+        let body = response.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_vec().ok();
         Ok(Response { status, retry_after, is_json, error_type, body })
     }
 
-    /// Returns what a failed response means for its request. Statuses in `retried` are worth a retry.
-    pub(crate) fn failure(&mut self, response: &Response, retried: &[u16]) -> Reply {
-        let reply = response.failure(retried);
-        let (Reply::Never { why }, Some(signer)) = (&reply, &mut self.signer) else { return reply };
+    /// Returns what an error response means for its request. Statuses in `retryable` are retried.
+    pub(crate) fn failure(&mut self, response: &Response, retryable: &[u16]) -> Reply {
+        let reply = response.failure(retryable);
+        let (Reply::Rejected { why }, Some(signer)) = (&reply, &mut self.signer) else { return reply };
         match response.error_code() {
-            Some(code) if signer.may_help(&code) => Reply::Later { why: why.clone(), after: response.retry_after },
+            Some(code) if signer.should_retry(&code) => Reply::Retry { why: why.clone(), after: response.retry_after },
             _ => reply,
         }
     }
@@ -134,7 +134,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("url", &shown(&self.target.url)).finish_non_exhaustive()
+        f.debug_struct("Client").field("url", &display_url(&self.target.url)).finish_non_exhaustive()
     }
 }
 
@@ -158,13 +158,13 @@ impl Response {
         self.body.as_deref()
     }
 
-    fn failure(&self, retried: &[u16]) -> Reply {
+    fn failure(&self, retryable: &[u16]) -> Reply {
         let reason = self.reason();
         let why = if reason.is_empty() { self.status.to_string() } else { format!("{} ({reason})", self.status) };
         match self.status {
             413 => Reply::TooLarge,
-            status if retried.contains(&status) => Reply::Later { why, after: self.retry_after },
-            _ => Reply::Never { why },
+            status if retryable.contains(&status) => Reply::Retry { why, after: self.retry_after },
+            _ => Reply::Rejected { why },
         }
     }
 
@@ -183,7 +183,7 @@ impl Response {
         Some(code.rsplit('#').next().unwrap_or_default().to_owned())
     }
 
-    /// Returns the receiver's text for a message: one line, cut.
+    /// Returns the receiver's text for a message, cut and on one line.
     fn reason(&self) -> String {
         let body = self.body.as_deref().unwrap_or_default();
         let text = if self.is_json {
@@ -194,7 +194,7 @@ impl Response {
             RpcStatus::decode(body).map(|status| status.message).ok().filter(|message| !message.is_empty())
         };
         let text = text.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-        text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_REASON).collect()
+        text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_REASON_CHARS).collect()
     }
 }
 
@@ -205,7 +205,7 @@ pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
 }
 
 /// Formats an error with its sources.
-fn described(error: &dyn Error) -> String {
+fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -239,16 +239,16 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_final_or_worth_another_attempt() {
-        let retried = [429, 503];
+    fn failures_are_final_or_retried() {
+        let retryable = [429, 503];
         for (status, want) in [
-            (400, "Never { why: \"400 (bad)\" }"),
+            (400, "Rejected { why: \"400 (bad)\" }"),
             (413, "TooLarge"),
-            (429, "Later { why: \"429 (bad)\", after: Some(7s) }"),
-            (500, "Never { why: \"500 (bad)\" }"),
-            (503, "Later { why: \"503 (bad)\", after: Some(7s) }"),
+            (429, "Retry { why: \"429 (bad)\", after: Some(7s) }"),
+            (500, "Rejected { why: \"500 (bad)\" }"),
+            (503, "Retry { why: \"503 (bad)\", after: Some(7s) }"),
         ] {
-            assert_eq!(format!("{:?}", response(status, false, b"bad").failure(&retried)), want);
+            assert_eq!(format!("{:?}", response(status, false, b"bad").failure(&retryable)), want);
         }
     }
 
@@ -266,15 +266,15 @@ mod tests {
         ] {
             assert_eq!(response(400, is_json, body).reason(), want);
         }
-        assert_eq!(response(400, false, &[b'x'; 1_000]).reason().len(), MAX_REASON);
+        assert_eq!(response(400, false, &[b'x'; 1_000]).reason().len(), MAX_REASON_CHARS);
     }
 
     #[test]
-    fn secrets_of_urls_are_not_shown() {
+    fn secrets_of_urls_are_not_display_url() {
         for (url, want) in
             [("http://a:b@c:4318/v1/traces?key=d", "http://c:4318/v1/traces"), ("http://c", "http://c/"), ("c", "c")]
         {
-            assert_eq!(shown(url), want);
+            assert_eq!(display_url(url), want);
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-use crate::client::shown;
+use crate::client::display_url;
 
 /// An unusable setting in code or in the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum ConfigError {
         setting: String,
         /// The value. For a header, whose value may be secret, its name.
         value: String,
-        /// What the setting accepts.
+        /// The accepted values.
         expected: &'static str,
     },
     /// The endpoint is an `https` URL, and the feature `tls` is off.
@@ -37,7 +37,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::Invalid { setting, value, expected } => {
-                write!(f, "{setting} does not take `{value}`: expected {expected}")
+                write!(f, "invalid {setting} `{value}`: expected {expected}")
             }
             ConfigError::NoTls { endpoint } => {
                 write!(f, "cannot send to {endpoint}: enable the feature `tls` of xray-otlp, or use http")
@@ -62,7 +62,7 @@ impl ConfigError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// gzip, which costs a few microseconds a document.
+    /// gzip, which costs a few microseconds per document.
     #[default]
     Gzip,
     /// No compression.
@@ -88,7 +88,7 @@ pub enum Encoding {
     /// Protobuf, which every OTLP receiver accepts.
     #[default]
     Protobuf,
-    /// JSON: legible, and twice the size.
+    /// JSON, which is readable and twice as large.
     Json,
 }
 
@@ -164,9 +164,9 @@ pub(crate) fn endpoint(setting: &str, text: &str) -> Result<String, ConfigError>
 
 /// Checks that a client can send to a URL.
 pub(crate) fn endpoint_of(setting: &str, text: &str) -> Result<String, ConfigError> {
-    const EXPECTED: &str = "an http or https url, such as http://127.0.0.1:4318/v1/traces";
+    const EXPECTED: &str = "an http or https URL, such as http://127.0.0.1:4318/v1/traces";
     let text = text.trim();
-    let invalid = || ConfigError::invalid(setting, &shown(text), EXPECTED);
+    let invalid = || ConfigError::invalid(setting, &display_url(text), EXPECTED);
     let url: Uri = text.parse().map_err(|_| invalid())?;
     if url.host().is_none_or(str::is_empty) {
         return Err(invalid());
@@ -174,7 +174,7 @@ pub(crate) fn endpoint_of(setting: &str, text: &str) -> Result<String, ConfigErr
     match url.scheme_str() {
         Some("http") => Ok(text.to_owned()),
         Some("https") if cfg!(feature = "tls") => Ok(text.to_owned()),
-        Some("https") => Err(ConfigError::NoTls { endpoint: shown(text) }),
+        Some("https") => Err(ConfigError::NoTls { endpoint: display_url(text) }),
         _ => Err(invalid()),
     }
 }
@@ -192,8 +192,8 @@ fn headers(setting: &str, text: &str) -> Result<HeaderMap, ConfigError> {
     let mut headers = HeaderMap::new();
     for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
         let Some((name, value)) = pair.split_once('=') else {
-            // All of it may be secret.
-            return Err(ConfigError::invalid(setting, "..", "`name=value` pairs between commas"));
+            // The whole value may be secret.
+            return Err(ConfigError::invalid(setting, "..", "comma-separated `name=value` pairs"));
         };
         let name = name.trim();
         let (name, value) = header(setting, name, &percent_decoded(value.trim()))?;
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variables_for_traces_come_first() {
+    fn variables_for_traces_override_those_for_all_signals() {
         let all = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4318/base/"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "a=1, b=x%3Dy%2Cz ,"),
@@ -254,20 +254,20 @@ mod tests {
         let environment = read(&traces).unwrap();
         assert_eq!(environment.endpoint.as_deref(), Some("http://traces:4318/x"));
         assert_eq!(environment.compression, Some(Compression::Gzip));
-        assert_eq!(environment.timeout, Some(Duration::from_millis(1_500)), "blanks are as if unset");
+        assert_eq!(environment.timeout, Some(Duration::from_millis(1_500)), "a blank variable counts as unset");
     }
 
     #[test]
-    fn what_makes_no_sense_is_an_error_that_names_it() {
+    fn an_invalid_variable_is_an_error_that_names_it() {
         for (variable, value, want) in [
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "OTEL_EXPORTER_OTLP_ENDPOINT does not take `collector"),
-            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://a", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT does not take `ftp"),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "OTEL_EXPORTER_OTLP_TIMEOUT does not take `10s`: expected milli"),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "0", "OTEL_EXPORTER_OTLP_TIMEOUT does not take `0`"),
-            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "OTEL_EXPORTER_OTLP_COMPRESSION does not take `zstd`"),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_PROTOCOL does not take `grpc`"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "secret", "OTEL_EXPORTER_OTLP_HEADERS does not take `..`"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "a b=secret", "OTEL_EXPORTER_OTLP_HEADERS does not take `a b`"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "invalid OTEL_EXPORTER_OTLP_ENDPOINT `collector"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://a", "invalid OTEL_EXPORTER_OTLP_TRACES_ENDPOINT `ftp"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "invalid OTEL_EXPORTER_OTLP_TIMEOUT `10s`: expected milli"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "0", "invalid OTEL_EXPORTER_OTLP_TIMEOUT `0`"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "invalid OTEL_EXPORTER_OTLP_COMPRESSION `zstd`"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "invalid OTEL_EXPORTER_OTLP_PROTOCOL `grpc`"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "secret", "invalid OTEL_EXPORTER_OTLP_HEADERS `..`"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a b=secret", "invalid OTEL_EXPORTER_OTLP_HEADERS `a b`"),
         ] {
             let error = read(&[(variable, value)]).unwrap_err().to_string();
             assert!(error.starts_with(want) && !error.contains("secret"), "{error}");
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_without_a_path_gets_that_of_traces() {
+    fn an_endpoint_without_a_path_gets_the_path_for_traces() {
         for (text, want) in [
             ("http://127.0.0.1:4318", Some("http://127.0.0.1:4318/v1/traces")),
             (" http://127.0.0.1:4318/ ", Some("http://127.0.0.1:4318/v1/traces")),

@@ -129,14 +129,14 @@ pub(crate) struct Sql<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Cause<'a> {
-    /// The id of an exception that is recorded elsewhere in the trace.
-    Elsewhere(#[serde(borrow)] Text<'a>),
-    Here(#[serde(borrow)] Failure<'a>),
+    /// The ID of an exception that is recorded elsewhere in the trace.
+    Reference(#[serde(borrow)] Text<'a>),
+    Block(#[serde(borrow)] CauseBlock<'a>),
 }
 
 /// The exceptions of an entity and its working directory.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Failure<'a> {
+pub(crate) struct CauseBlock<'a> {
     #[serde(borrow)]
     pub(crate) working_directory: Option<Text<'a>>,
     #[serde(default)]

@@ -1,9 +1,9 @@
 //! AWS X-Ray for Rust without the daemon.
 //!
-//! The X-Ray daemon is in maintenance, and AWS moves X-Ray to OpenTelemetry's protocol. An emitter of this
-//! crate replaces the daemon by one line; the rest of an application that records with `xray-core` stays the same.
+//! The X-Ray daemon is in maintenance, and AWS is moving X-Ray to OpenTelemetry's protocol. An emitter of this crate
+//! replaces the daemon with one line; the rest of an application that records with `xray-core` stays the same.
 //!
-//! | emitter | what it sends, and where to |
+//! | Emitter | What it sends, and where |
 //! |---|---|
 //! | [`Otlp::new`] | spans by OTLP over HTTP, to a collector, the CloudWatch agent or any other receiver |
 //! | `Otlp::aws`, feature `aws` | the same, signed, to X-Ray's own endpoint |
@@ -35,8 +35,8 @@
 //!
 //! # The mapping
 //!
-//! `docs/otlp.md` in the repository has the table. OTLP has no spans in progress: an announced or still open entity
-//! becomes a span when it ends.
+//! `docs/otlp.md` in the repository describes the mapping of documents to spans. OTLP has no spans in progress: an
+//! announced or still open entity becomes a span when it ends.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -7,11 +7,10 @@ use prost::Message;
 use serde::Deserialize;
 use ureq::http::HeaderMap;
 use xray_core::document::Document;
-use xray_core::emit::{Emitter, EmitterContext, Flushed};
 
-use crate::background::{Background, Encoded, Part, Protocol, Reply};
+use crate::background::{Background, Encoded, Inclusion, Protocol, Reply, delegate_emitter};
 use crate::batching::Batching;
-use crate::client::{Client, Response, Sign, Target, gzip, shown};
+use crate::client::{Client, Response, Sign, Target, display_url, gzip};
 use crate::config::{Compression, ConfigError, Encoding, Environment, endpoint, header};
 use crate::proto::{ExportResponse, PartialSuccess};
 use crate::spans::Mapper;
@@ -25,18 +24,20 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The default service name of OpenTelemetry's specification.
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
-/// The maximum size of the documents in a request to X-Ray, which accepts 5 MB and 10,000 spans: an entity has some
-/// 100 bytes at least, and its span less than three times its size.
+/// The maximum size of the documents in a request to X-Ray, which accepts 5 MB and 10,000 spans. An entity has at least
+/// about 100 bytes, and its span is less than three times as large.
 const MAX_SIGNED_BYTES: usize = 768 << 10;
 
 /// The statuses that the specification calls retryable.
-const RETRIED: [u16; 4] = [429, 502, 503, 504];
+const RETRYABLE: [u16; 4] = [429, 502, 503, 504];
 
 /// Creates a signer for each sending thread.
 type NewSigner = Box<dyn Fn() -> Box<dyn Sign> + Send + Sync>;
 
 /// Sends documents as OpenTelemetry spans, by OTLP over HTTP, to a collector, the CloudWatch agent or any other
 /// receiver.
+///
+/// It starts no thread and opens no connection before the first document.
 ///
 /// ```
 /// use xray_core::Recorder;
@@ -50,36 +51,63 @@ type NewSigner = Box<dyn Fn() -> Box<dyn Sign> + Send + Sync>;
 /// # }
 /// ```
 ///
+/// The builder has further options, such as headers that a hosted receiver demands. [`Recorder::flush`] waits until
+/// the receiver has accepted or rejected everything, and [`Stats`] counts both:
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use xray_core::Recorder;
+/// use xray_otlp::{Encoding, Otlp};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let otlp = Otlp::builder()
+///     .endpoint("http://otlp.example.com")
+///     .header("authorization", "Bearer abc")?
+///     .encoding(Encoding::Json)
+///     .build()?;
+/// let recorder = Recorder::builder().emitter(otlp).build()?;
+/// recorder.begin("nightly-report").close();
+/// recorder.flush(Duration::from_secs(10));
+/// let stats = recorder.stats();
+/// println!("{} documents accepted, {} rejected", stats.emitted, stats.dropped_rejected);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`Recorder::flush`]: xray_core::Recorder::flush
+/// [`Stats`]: xray_core::stats::Stats
+///
 /// # Environment
 ///
 /// The emitter reads these variables when it is built; they override code. Each has a form for traces that overrides
 /// it, such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
 ///
-/// | variable | what it does |
+/// | Variable | Effect |
 /// |---|---|
-/// | `OTEL_EXPORTER_OTLP_ENDPOINT` | the base URL, to which `/v1/traces` is added; the form for traces is used as it is |
+/// | `OTEL_EXPORTER_OTLP_ENDPOINT` | the base URL, to which `/v1/traces` is appended; the form for traces is used unchanged |
 /// | `OTEL_EXPORTER_OTLP_HEADERS` | additional headers: comma-separated `name=value` pairs with percent-encoded values |
 /// | `OTEL_EXPORTER_OTLP_TIMEOUT` | the timeout of a request in milliseconds (default: 10,000) |
 /// | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip` (default) or `none` |
 /// | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf` (default) or `http/json` |
-/// | `OTEL_SERVICE_NAME`, `AWS_XRAY_TRACING_NAME` | the service of streamed parts whose segment is not known yet |
+/// | `OTEL_SERVICE_NAME`, `AWS_XRAY_TRACING_NAME` | the service of streamed subsegments whose segment is not known yet |
 pub struct Otlp(Background);
 
 impl Otlp {
-    /// Sends to `endpoint`, unless the environment sets another. `/v1/traces` is appended to a URL without a path.
+    /// Creates an emitter that sends to `endpoint`, unless the environment sets another. `/v1/traces` is appended to a
+    /// URL without a path.
     ///
     /// # Errors
     ///
-    /// When the endpoint or a variable cannot be used.
+    /// Returns an error if the endpoint or a variable is invalid.
     pub fn new(endpoint: impl Into<String>) -> Result<Otlp, ConfigError> {
         Otlp::builder().endpoint(endpoint).build()
     }
 
-    /// Sends to the endpoint of the environment (default: `http://localhost:4318/v1/traces`).
+    /// Creates an emitter that sends to the endpoint of the environment (default: `http://localhost:4318/v1/traces`).
     ///
     /// # Errors
     ///
-    /// When a variable cannot be used.
+    /// Returns an error if a variable is invalid.
     pub fn from_env() -> Result<Otlp, ConfigError> {
         Otlp::builder().build()
     }
@@ -89,8 +117,8 @@ impl Otlp {
         OtlpBuilder::new()
     }
 
-    /// Sends signed requests straight to X-Ray, in the region and with the credentials of `config`, which `aws_config`
-    /// loads. The account needs
+    /// Creates an emitter that sends signed requests directly to X-Ray, in the region and with the credentials of
+    /// `config`, which `aws_config` loads. The account needs
     /// [Transaction Search](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Transaction-Search.html).
     ///
     /// The endpoint is `https://xray.<region>.amazonaws.com/v1/traces`, unless `config` or the environment sets
@@ -111,39 +139,16 @@ impl Otlp {
     ///
     /// # Errors
     ///
-    /// When `config` has no region or no credentials provider, or a variable cannot be used.
+    /// Returns an error if `config` has no region or no credentials provider, or if a variable is invalid.
     #[cfg(feature = "aws")]
     pub fn aws(config: &aws_types::SdkConfig) -> Result<Otlp, ConfigError> {
         Otlp::builder().aws(config)?.build()
     }
 }
 
-/// Starts no thread and opens no connection before the first document.
-impl Emitter for Otlp {
-    fn start(&self, context: &EmitterContext) {
-        self.0.start(context);
-    }
+delegate_emitter!(Otlp);
 
-    fn emit(&self, document: Document) {
-        self.0.emit(document);
-    }
-
-    fn flush(&self, timeout: Duration) -> Flushed {
-        self.0.flush(timeout)
-    }
-
-    fn when_flushed(&self, then: Box<dyn FnOnce() + Send>) {
-        self.0.when_flushed(then);
-    }
-}
-
-impl fmt::Debug for Otlp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Otlp").field(&self.0).finish()
-    }
-}
-
-/// Options of an [`Otlp`] emitter.
+/// Options of an [`Otlp`] emitter. The [environment](Otlp#environment) overrides them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -187,17 +192,19 @@ impl OtlpBuilder {
     }
 
     /// Sets the URL (default: `http://localhost:4318/v1/traces`). `/v1/traces` is appended to a URL without a path.
+    ///
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` overrides it. Calling this again replaces the URL.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> OtlpBuilder {
         self.endpoint = endpoint.into();
         self
     }
 
-    /// Adds a header to each request, in addition to those of earlier calls. A header of the environment replaces one
-    /// with the same name.
+    /// Adds a header to each request (default: none). Calling this again adds another header, also under the same name.
+    /// Headers of `OTEL_EXPORTER_OTLP_HEADERS` replace those with the same name.
     ///
     /// # Errors
     ///
-    /// When HTTP allows no such name or value.
+    /// Returns an error if the name or value is not valid in HTTP.
     pub fn header(mut self, name: &str, value: &str) -> Result<OtlpBuilder, ConfigError> {
         let (name, value) = header("header", name, value)?;
         self.headers.append(name, value);
@@ -205,42 +212,54 @@ impl OtlpBuilder {
     }
 
     /// Sets the timeout of a request, from connecting to the end of the response (default: 10 seconds).
+    ///
+    /// `OTEL_EXPORTER_OTLP_TIMEOUT`, in milliseconds, overrides it. Calling this again replaces the timeout.
     pub fn timeout(mut self, timeout: Duration) -> OtlpBuilder {
         self.timeout = timeout;
         self
     }
 
     /// Sets the compression of requests (default: gzip).
+    ///
+    /// `OTEL_EXPORTER_OTLP_COMPRESSION` overrides it. Calling this again replaces the compression.
     pub fn compression(mut self, compression: Compression) -> OtlpBuilder {
         self.compression = compression;
         self
     }
 
     /// Sets the encoding of requests (default: protobuf).
+    ///
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL` overrides it. Calling this again replaces the encoding.
     pub fn encoding(mut self, encoding: Encoding) -> OtlpBuilder {
         self.encoding = encoding;
         self
     }
 
-    /// Sets the service name for parts of segments that are streamed before the first segment is sent (default:
+    /// Sets the service name for subsegments that are streamed before the first segment is sent (default:
     /// `unknown_service`). All other spans belong to the service of their segment.
+    ///
+    /// `OTEL_SERVICE_NAME` overrides it, or else `AWS_XRAY_TRACING_NAME`. Calling this again replaces the name.
     pub fn service_name(mut self, name: impl Into<String>) -> OtlpBuilder {
         self.service_name = name.into();
         self
     }
 
-    /// Sets the limits of batches and of the queue.
+    /// Sets the limits of batches and of the queue (default: [`Batching::default`]). Calling this again replaces all of
+    /// them.
     pub fn batching(mut self, batching: Batching) -> OtlpBuilder {
         self.batching = batching;
         self
     }
 
-    /// Signs each request with the credentials of `config`, and sends to X-Ray in its region: see [`Otlp::aws`]. A
-    /// request then has at most 768 KiB of documents.
+    /// Signs each request with the credentials of `config`, and sends to X-Ray in its region (default: requests are not
+    /// signed). See [`Otlp::aws`]. A request then has at most 768 KiB of documents.
+    ///
+    /// This also sets the [`endpoint`](OtlpBuilder::endpoint), so call that afterwards to set another. Calling this
+    /// again replaces the account.
     ///
     /// # Errors
     ///
-    /// When `config` has no region or no credentials provider.
+    /// Returns an error if `config` has no region or no credentials provider.
     #[cfg(feature = "aws")]
     pub fn aws(mut self, config: &aws_types::SdkConfig) -> Result<OtlpBuilder, ConfigError> {
         let account = crate::sign::Account::of(config)?;
@@ -249,11 +268,11 @@ impl OtlpBuilder {
         Ok(self)
     }
 
-    /// Builds the emitter, with the settings of the environment.
+    /// Reads the environment and builds the emitter.
     ///
     /// # Errors
     ///
-    /// When the endpoint or a variable cannot be used.
+    /// Returns an error if the endpoint or a variable is invalid.
     pub fn build(self) -> Result<Otlp, ConfigError> {
         self.build_in(Environment::read(|name| std::env::var(name).ok())?)
     }
@@ -271,12 +290,12 @@ impl OtlpBuilder {
         let compression = environment.compression.unwrap_or(self.compression);
         let encoding = environment.encoding.unwrap_or(self.encoding);
         let service_name = environment.service_name.unwrap_or(self.service_name);
-        let (name, signer, mut batching) = (shown(&target.url), self.signer, self.batching);
+        let (name, signer, mut batching) = (display_url(&target.url), self.signer, self.batching);
         if signer.is_some() {
             batching.bytes = batching.bytes.min(MAX_SIGNED_BYTES);
         }
         let connect = move || -> Box<dyn Protocol> {
-            Box::new(Exporter {
+            Box::new(OtlpProtocol {
                 client: Client::new(target.clone(), signer.as_ref().map(|signer| signer())),
                 mapper: Mapper::new(&service_name),
                 compression,
@@ -290,7 +309,7 @@ impl OtlpBuilder {
 impl fmt::Debug for OtlpBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OtlpBuilder")
-            .field("endpoint", &shown(&self.endpoint))
+            .field("endpoint", &display_url(&self.endpoint))
             .field("timeout", &self.timeout)
             .field("batching", &self.batching)
             .finish_non_exhaustive()
@@ -298,24 +317,24 @@ impl fmt::Debug for OtlpBuilder {
 }
 
 /// OTLP over HTTP.
-struct Exporter {
+struct OtlpProtocol {
     client: Client,
     mapper: Mapper,
     compression: Compression,
     encoding: Encoding,
 }
 
-impl Protocol for Exporter {
+impl Protocol for OtlpProtocol {
     fn encode(&mut self, batch: &[Document]) -> Encoded {
         let mapped = self.mapper.map(batch.iter().map(Document::json));
-        let parts = mapped.spans.into_iter().map(|spans| match spans {
-            Ok(0) => Part::Superseded,
-            Ok(_) => Part::Included,
-            Err(error) => Part::Unreadable(error.to_string()),
+        let inclusions = mapped.spans.into_iter().map(|spans| match spans {
+            Ok(0) => Inclusion::Superseded,
+            Ok(_) => Inclusion::Included,
+            Err(error) => Inclusion::Unreadable(error.to_string()),
         });
-        let parts: Vec<_> = parts.collect();
-        let is_sent = parts.contains(&Part::Included);
-        let body = is_sent.then(|| match self.encoding {
+        let inclusions: Vec<_> = inclusions.collect();
+        let has_spans = inclusions.contains(&Inclusion::Included);
+        let body = has_spans.then(|| match self.encoding {
             Encoding::Protobuf => mapped.request.encode_to_vec(),
             Encoding::Json => serde_json::to_vec(&mapped.request).unwrap_or_default(),
         });
@@ -323,7 +342,7 @@ impl Protocol for Exporter {
             Compression::Gzip => gzip(&body),
             Compression::None => body,
         });
-        Encoded { body, parts }
+        Encoded { body, inclusions }
     }
 
     fn send(&mut self, body: &[u8], _: &[Document]) -> Reply {
@@ -332,24 +351,24 @@ impl Protocol for Exporter {
             Encoding::Json => "application/json",
         };
         match self.client.post(content_type, self.compression == Compression::Gzip, body) {
-            Err(why) => Reply::Later { why, after: None },
+            Err(why) => Reply::Retry { why, after: None },
             Ok(response) if response.is_success() => partial_success(&response),
-            Ok(response) => self.client.failure(&response, &RETRIED),
+            Ok(response) => self.client.failure(&response, &RETRYABLE),
         }
     }
 }
 
-/// Returns what a receiver dropped of an accepted request. The status is its verdict, so a response that breaks off is
-/// an acceptance.
+/// Returns the number of spans that a receiver rejected from an accepted request. The status alone decides whether the
+/// request was accepted, so a truncated body does not matter.
 fn partial_success(response: &Response) -> Reply {
-    let Some(body) = response.body() else { return Reply::taken() };
+    let Some(body) = response.body() else { return Reply::accepted() };
     let partial = match response.is_json() {
         true => serde_json::from_slice(body).ok().and_then(|JsonResponse { partial_success }| partial_success),
         false => ExportResponse::decode(body).ok().and_then(|response| response.partial_success).map(Into::into),
     };
     let Partial { rejected_spans, error_message } = partial.unwrap_or_default();
-    Reply::Taken {
-        refused: Vec::new(),
+    Reply::Accepted {
+        rejected: Vec::new(),
         rejected_spans,
         remark: Some(error_message).filter(|message| !message.is_empty()),
     }

@@ -1,7 +1,7 @@
-//! The messages of OTLP that traces need, declared by hand: `opentelemetry-proto` would bring 24 crates more, and
-//! breaks with each minor version of OpenTelemetry.
+//! The messages of OTLP that traces need, declared by hand: `opentelemetry-proto` would add 24 crates, and has breaking
+//! changes with each minor version of OpenTelemetry.
 //!
-//! Serialising gives OTLP's JSON: names in camel case, ids in hexadecimal, 64-bit numbers as text.
+//! Serialising with serde produces OTLP's JSON: names in camel case, IDs in hexadecimal, 64-bit numbers as strings.
 
 use prost::{Message, Oneof};
 use serde::{Serialize, Serializer};
@@ -190,7 +190,7 @@ pub(crate) struct ExportResponse {
     pub(crate) partial_success: Option<PartialSuccess>,
 }
 
-/// The part of an accepted request that the receiver refused.
+/// The spans that the receiver rejected from an accepted request.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct PartialSuccess {
     #[prost(int64, tag = "1")]

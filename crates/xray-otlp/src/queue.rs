@@ -1,7 +1,7 @@
 //! The bounded queue between the application's threads and the sending thread, which takes batches.
 //!
-//! A push is one short lock and a move. It wakes the sender for the first document of a batch and for the one that
-//! fills it; between them the sender sleeps until the batch is due.
+//! A push takes one short lock and moves the document. It wakes the sender for the first document of a batch and for
+//! the one that fills it; between them the sender sleeps until the batch is due.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,7 +23,7 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     /// Wakes the sender.
     work: Condvar,
-    /// Wakes those who wait for the sender.
+    /// Wakes threads that wait for the sender.
     progress: Condvar,
 }
 
@@ -42,15 +42,17 @@ struct State {
     /// The documents up to this one are due at once.
     urgent: u64,
     callbacks: Vec<(u64, Callback)>,
+    /// The time until which the sender may send, once the queue is closed.
     closing: Option<Instant>,
-    is_gone: bool,
+    /// Whether the sender has ended.
+    is_ended: bool,
 }
 
-/// Why a document was not accepted.
+/// Why the queue did not accept a document.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum PushError {
     Full(Document),
-    Gone(Document),
+    Ended(Document),
 }
 
 impl State {
@@ -79,14 +81,14 @@ impl Queue {
     }
 
     /// Appends a document, unless the queue is full. Returns whether the sender must be woken.
-    pub(crate) fn push(&self, document: Document) -> Result<bool, Refused> {
+    pub(crate) fn push(&self, document: Document) -> Result<bool, PushError> {
         let size = document.datagram().len();
         let mut state = self.lock();
-        if state.is_gone {
-            return Err(Refused::Gone(document));
+        if state.is_ended {
+            return Err(PushError::Ended(document));
         }
         if state.bytes + state.taken_bytes + size > self.batching.queue_bytes {
-            return Err(Refused::Full(document));
+            return Err(PushError::Full(document));
         }
         let was_full = self.is_full(&state);
         state.bytes += size;
@@ -191,13 +193,13 @@ impl Queue {
     pub(crate) fn close(&self, timeout: Duration) {
         self.lock().closing = Some(Instant::now() + timeout);
         self.wake();
-        drop(self.progress.wait_timeout_while(self.lock(), timeout, |state| !state.is_gone));
+        drop(self.progress.wait_timeout_while(self.lock(), timeout, |state| !state.is_ended));
     }
 
     /// Ends the queue: it accepts nothing more, and passes the remaining documents to `give_up`.
-    pub(crate) fn leave(&self, give_up: impl FnMut(Document)) {
+    pub(crate) fn end(&self, give_up: impl FnMut(Document)) {
         let mut state = self.settle();
-        state.is_gone = true;
+        state.is_ended = true;
         let left = std::mem::take(&mut state.documents);
         (state.taken, state.taken_bytes, state.bytes) = (left.len(), state.bytes, 0);
         drop(state);

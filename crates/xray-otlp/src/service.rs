@@ -1,6 +1,5 @@
-//! The emitter for the X-Ray service itself.
+//! The emitter that sends directly to the X-Ray service.
 
-use std::fmt;
 use std::time::Duration;
 
 use aws_types::SdkConfig;
@@ -8,29 +7,30 @@ use serde::Deserialize;
 use serde_json::json;
 use ureq::http::HeaderMap;
 use xray_core::document::Document;
-use xray_core::emit::{Emitter, EmitterContext, Flushed};
 
-use crate::background::{Background, Encoded, Part, Protocol, Reply};
+use crate::background::{Background, Encoded, Inclusion, Protocol, Reply, delegate_emitter};
 use crate::batching::Batching;
-use crate::client::{Client, Response, Target, shown};
+use crate::client::{Client, Response, Target, display_url};
 use crate::config::{ConfigError, endpoint_of};
 use crate::sign::{Account, Signer};
 
-/// The maximum number of documents in a request. It is the daemon's; the service states none.
+/// The maximum number of documents in a request. The daemon has the same limit; the service documents none.
 const MAX_DOCUMENTS: usize = 50;
 
 /// The maximum size of the documents in a request.
 const MAX_BYTES: usize = 512 << 10;
 
+/// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The statuses that AWS's own clients retry.
-const RETRIED: [u16; 5] = [429, 500, 502, 503, 504];
+const RETRYABLE: [u16; 5] = [429, 500, 502, 503, 504];
 
-/// Sends segment documents straight to the X-Ray service, by the API call of this name, where no daemon runs.
+/// Sends segment documents directly to the X-Ray service, by the API call of this name, without a daemon.
 ///
-/// An `SdkConfig`, which `aws_config` loads, gives the region, the endpoint and the credentials. They need the
-/// permission `xray:PutTraceSegments`. Documents are sent unchanged, also those of entities in progress.
+/// An `SdkConfig`, which `aws_config` loads, provides the region, the endpoint and the credentials. The credentials need
+/// the permission `xray:PutTraceSegments`. Documents are sent unchanged, including those of entities in progress. The
+/// emitter starts no thread and opens no connection before the first document.
 ///
 /// ```no_run
 /// use aws_types::SdkConfig;
@@ -45,24 +45,24 @@ const RETRIED: [u16; 5] = [429, 500, 502, 503, 504];
 /// # }
 /// ```
 ///
-/// Documents that the service refuses are counted in `dropped_rejected` and reported with its reason.
+/// Documents that the service rejects are counted in `dropped_rejected` and reported with the reason.
 pub struct PutTraceSegments(Background);
 
 impl PutTraceSegments {
-    /// Sends with the default [`Batching`], within the limits of the service.
+    /// Creates an emitter with the default [`Batching`], within the limits of the service.
     ///
     /// # Errors
     ///
-    /// When `config` has no region or no credentials provider, or its endpoint is not a URL.
+    /// Returns an error if `config` has no region or no credentials provider, or if its endpoint is not a URL.
     pub fn new(config: &SdkConfig) -> Result<PutTraceSegments, ConfigError> {
         PutTraceSegments::with_batching(config, Batching::default())
     }
 
-    /// Sends with the given limits. A batch never has more than 50 documents or 512 KiB.
+    /// Creates an emitter with the given limits. A batch never has more than 50 documents or 512 KiB.
     ///
     /// # Errors
     ///
-    /// The same as for [`new`](PutTraceSegments::new).
+    /// Returns the errors of [`new`](PutTraceSegments::new).
     pub fn with_batching(config: &SdkConfig, batching: Batching) -> Result<PutTraceSegments, ConfigError> {
         let account = Account::of(config)?;
         let url = endpoint_of("endpoint_url", &account.endpoint(config))?;
@@ -72,60 +72,37 @@ impl PutTraceSegments {
             bytes: batching.bytes.min(MAX_BYTES),
             ..batching
         };
-        let name = shown(&target.url);
+        let name = display_url(&target.url);
         let connect = move || -> Box<dyn Protocol> {
             let signer = Box::new(Signer::new(account.clone()));
-            Box::new(Call(Client::new(target.clone(), Some(signer))))
+            Box::new(PutTraceSegmentsProtocol(Client::new(target.clone(), Some(signer))))
         };
         Ok(PutTraceSegments(Background::new(&name, batching, Box::new(connect))))
     }
 }
 
-/// Starts no thread and opens no connection before the first document.
-impl Emitter for PutTraceSegments {
-    fn start(&self, context: &EmitterContext) {
-        self.0.start(context);
-    }
+delegate_emitter!(PutTraceSegments);
 
-    fn emit(&self, document: Document) {
-        self.0.emit(document);
-    }
+/// The API call `PutTraceSegments`.
+struct PutTraceSegmentsProtocol(Client);
 
-    fn flush(&self, timeout: Duration) -> Flushed {
-        self.0.flush(timeout)
-    }
-
-    fn when_flushed(&self, then: Box<dyn FnOnce() + Send>) {
-        self.0.when_flushed(then);
-    }
-}
-
-impl fmt::Debug for PutTraceSegments {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PutTraceSegments").field(&self.0).finish()
-    }
-}
-
-/// The API call.
-struct Call(Client);
-
-impl Protocol for Call {
+impl Protocol for PutTraceSegmentsProtocol {
     fn encode(&mut self, batch: &[Document]) -> Encoded {
         let documents: Vec<_> = batch.iter().map(Document::json).collect();
         let body = json!({"TraceSegmentDocuments": documents}).to_string();
-        Encoded { body: Some(body.into_bytes()), parts: vec![Part::Included; batch.len()] }
+        Encoded { body: Some(body.into_bytes()), inclusions: vec![Inclusion::Included; batch.len()] }
     }
 
     fn send(&mut self, body: &[u8], batch: &[Document]) -> Reply {
         match self.0.post("application/json", false, body) {
-            Err(why) => Reply::Later { why, after: None },
+            Err(why) => Reply::Retry { why, after: None },
             Ok(response) if response.is_success() => unprocessed(&response, batch),
-            Ok(response) => self.0.failure(&response, &RETRIED),
+            Ok(response) => self.0.failure(&response, &RETRYABLE),
         }
     }
 }
 
-/// Returns what the service refused out of an accepted request.
+/// Returns the documents that the service rejected from an accepted request.
 fn unprocessed(response: &Response, batch: &[Document]) -> Reply {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "PascalCase", default)]
@@ -142,19 +119,19 @@ fn unprocessed(response: &Response, batch: &[Document]) -> Reply {
     }
 
     let body: Body = response.body().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
-    let mut refused: Vec<(usize, String)> = Vec::new();
+    let mut rejected: Vec<(usize, String)> = Vec::new();
     for Unprocessed { id, error_code, message } in body.unprocessed_trace_segments {
         let why = [error_code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
-        let is_left = |index: &usize| refused.iter().all(|(of, _)| of != index);
-        // The service may name the document. If it does not, any document is counted instead.
+        let is_left = |index: &usize| rejected.iter().all(|(of, _)| of != index);
+        // The service may name the document. If it does not, another document is counted instead.
         let named = id.map(|id| format!("\"id\":\"{id}\""));
         let is_named = |index: &usize| named.as_ref().is_some_and(|name| batch[*index].json().contains(name));
         let mut indices = (0..batch.len()).filter(is_left);
         if let Some(index) = (0..batch.len()).filter(is_left).find(is_named).or_else(|| indices.next()) {
-            refused.push((index, why));
+            rejected.push((index, why));
         }
     }
-    Reply::Taken { refused, rejected_spans: 0, remark: None }
+    Reply::Accepted { rejected, rejected_spans: 0, remark: None }
 }
 
 #[cfg(test)]
@@ -166,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_found_by_its_id_and_without_one_any_is_counted() {
+    fn a_rejected_document_is_found_by_its_id_and_without_an_id_another_is_counted() {
         let documents = MemoryEmitter::new();
         let recorder = Recorder::builder().environment(|_| None).sampling(Always).emitter(documents.clone());
         let recorder = recorder.build().unwrap();
@@ -177,25 +154,25 @@ mod tests {
                 segment.id().unwrap().to_string()
             })
             .collect();
-        let refused = |unprocessed: serde_json::Value| {
+        let rejected = |unprocessed: serde_json::Value| {
             let body = json!({"UnprocessedTraceSegments": unprocessed}).to_string();
-            let Reply::Taken { refused, .. } = unprocessed_of(&body, &documents.documents()) else { panic!() };
-            refused
+            let Reply::Accepted { rejected, .. } = unprocessed_of(&body, &documents.documents()) else { panic!() };
+            rejected
         };
         let three = json!([
             {"Id": ids[2], "ErrorCode": "InvalidName", "Message": "bad"}, {"ErrorCode": "A"}, {"Id": "ff", "Message": "b"},
         ]);
         let want = [(2, "InvalidName: bad".to_owned()), (0, "A".to_owned()), (1, "b".to_owned())];
-        assert_eq!(refused(three), want);
-        assert_eq!(refused(json!([])), []);
-        assert_eq!(refused(json!(vec![json!({}); 9])).len(), 4, "no document is refused twice");
+        assert_eq!(rejected(three), want);
+        assert_eq!(rejected(json!([])), []);
+        assert_eq!(rejected(json!(vec![json!({}); 9])).len(), 4, "a document was rejected twice");
     }
 
     #[test]
-    fn an_unreadable_response_refuses_nothing() {
+    fn an_unreadable_response_rejects_nothing() {
         for body in ["", "{}", "null", "[", r#"{"UnprocessedTraceSegments":7}"#] {
-            let Reply::Taken { refused, .. } = unprocessed_of(body, &[]) else { panic!() };
-            assert_eq!(refused, [], "{body}");
+            let Reply::Accepted { rejected, .. } = unprocessed_of(body, &[]) else { panic!() };
+            assert_eq!(rejected, [], "{body}");
         }
     }
 

@@ -14,13 +14,13 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::client::Sign;
 use crate::config::ConfigError;
 
-/// The timeout for credentials, some of which come from the network.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout for fetching credentials, some of which come from the network.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long before their expiry credentials are renewed.
-const RENEWED_BEFORE: Duration = Duration::from_secs(300);
+/// How long before they expire credentials are renewed.
+const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
 
-/// Error codes of outdated credentials or signatures.
+/// Error codes for outdated credentials or signatures.
 const OUTDATED: [&str; 6] = [
     "ExpiredToken",
     "ExpiredTokenException",
@@ -30,7 +30,7 @@ const OUTDATED: [&str; 6] = [
     "UnrecognizedClientException",
 ];
 
-/// Error codes that AWS's own clients retry, whatever the status.
+/// Error codes that AWS's own clients retry regardless of the status.
 const THROTTLED: [&str; 5] =
     ["ThrottledException", "ThrottlingException", "RequestThrottled", "TooManyRequestsException", "RequestTimeout"];
 
@@ -87,7 +87,7 @@ impl Signer {
 
     /// Returns the current credentials, renewed before they expire.
     fn credentials(&mut self, now: SystemTime) -> Result<Credentials, String> {
-        let is_fresh = |credentials: &&Credentials| credentials.expiry().is_none_or(|end| now + RENEWED_BEFORE < end);
+        let is_fresh = |credentials: &&Credentials| credentials.expiry().is_none_or(|end| now + RENEWAL_MARGIN < end);
         if let Some(credentials) = self.credentials.as_ref().filter(is_fresh) {
             return Ok(credentials.clone());
         }
@@ -96,10 +96,10 @@ impl Signer {
                 self.credentials = Some(credentials.clone());
                 Ok(credentials)
             }
-            // The old ones serve until they expire.
+            // The old ones are used until they expire.
             Err(error) => {
-                let lasting = self.credentials.clone().filter(|old| old.expiry().is_some_and(|end| now < end));
-                lasting.ok_or(format!("cannot get AWS credentials: {error}"))
+                let valid = self.credentials.clone().filter(|old| old.expiry().is_some_and(|end| now < end));
+                valid.ok_or(format!("cannot get AWS credentials: {error}"))
             }
         }
     }
@@ -113,11 +113,12 @@ impl Signer {
             }
         };
         let provider = self.account.provider.clone();
-        let fetched = runtime.block_on(async { tokio::time::timeout(PATIENCE, provider.provide_credentials()).await });
+        let fetched =
+            runtime.block_on(async { tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await });
         match fetched {
             Ok(Ok(credentials)) => Ok(credentials),
             Ok(Err(error)) => Err(with_source(&error)),
-            Err(_) => Err(format!("the provider took more than {} seconds", PATIENCE.as_secs())),
+            Err(_) => Err(format!("the provider took more than {} seconds", CREDENTIALS_TIMEOUT.as_secs())),
         }
     }
 }
@@ -147,7 +148,7 @@ impl Sign for Signer {
         instructions.headers().map(header).collect()
     }
 
-    fn may_help(&mut self, code: &str) -> bool {
+    fn should_retry(&mut self, code: &str) -> bool {
         let is_outdated = OUTDATED.contains(&code);
         if is_outdated {
             self.credentials = None;
@@ -156,7 +157,7 @@ impl Sign for Signer {
     }
 }
 
-/// Formats an error with its source, which says more.
+/// Formats an error with its source, which has the details.
 fn with_source(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),
@@ -203,17 +204,17 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_kept_until_shortly_before_their_end() {
+    fn credentials_are_kept_until_shortly_before_they_expire() {
         let (config, calls) = config(vec![Some(3_600), Some(200), None]);
         let mut signer = Signer::new(Account::of(&config).unwrap());
         let id = |signer: &mut Signer| signer.credentials(SystemTime::now()).map(|all| all.access_key_id().to_owned());
         assert_eq!(id(&mut signer).unwrap(), "AKID0");
         assert_eq!((id(&mut signer).unwrap(), calls.load(SeqCst)), ("AKID0".to_owned(), 1));
-        assert!(signer.may_help("ExpiredToken") && !signer.may_help("AccessDeniedException"));
+        assert!(signer.should_retry("ExpiredToken") && !signer.should_retry("AccessDeniedException"));
         assert_eq!(id(&mut signer).unwrap(), "AKID1");
-        assert_eq!(id(&mut signer).unwrap(), "AKID1", "they last while new ones cannot be had");
+        assert_eq!(id(&mut signer).unwrap(), "AKID1", "the old ones were not used although fetching failed");
         assert_eq!(calls.load(SeqCst), 3);
-        assert!(signer.may_help("ExpiredToken") && !signer.may_help("AccessDeniedException"));
+        assert!(signer.should_retry("ExpiredToken") && !signer.should_retry("AccessDeniedException"));
         assert!(id(&mut signer).unwrap_err().starts_with("cannot get AWS credentials"));
     }
 
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_without_region_or_credentials_is_refused() {
+    fn a_config_without_region_or_credentials_is_an_error() {
         let (config, _) = config(vec![None]);
         let without = config.clone().into_builder().region(None).build();
         assert_eq!(Account::of(&without).unwrap_err(), ConfigError::NoRegion);

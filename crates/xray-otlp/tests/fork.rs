@@ -1,5 +1,5 @@
-//! A forked child sends its own documents, by a thread and connections of its own. Alone in its program, so that no
-//! other test's threads are there at the fork.
+//! A forked child sends its own documents, with its own thread and connections. The only test of its program, so that no
+//! threads of other tests exist at the fork.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
@@ -25,7 +25,7 @@ use receiver::Receiver;
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn what_is_queued_at_the_fork_is_sent_by_the_parent_and_what_follows_by_each() {
+fn the_parent_sends_what_was_queued_at_the_fork_and_each_process_what_follows() {
     let receiver = Receiver::start([]);
     let batching = Batching::default().delay(Duration::from_secs(3_600));
     let otlp = Otlp::builder().endpoint(receiver.url()).batching(batching).build().unwrap();
@@ -51,7 +51,7 @@ fn what_is_queued_at_the_fork_is_sent_by_the_parent_and_what_follows_by_each() {
                     Some(status) => break status,
                     None => thread::sleep(Duration::from_millis(1)),
                 }
-                assert!(start.elapsed() < SOON, "the child does not end");
+                assert!(start.elapsed() < SOON, "the child did not end");
             };
             assert_eq!(status, 0);
         }

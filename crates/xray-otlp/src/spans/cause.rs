@@ -8,24 +8,25 @@ use crate::proto::Event;
 
 /// The parts of a span that come from its cause.
 #[derive(Debug, Default)]
-pub(super) struct Failure {
-    /// The message of the status: that of the first exception, or the id of an exception recorded elsewhere.
+pub(super) struct SpanCause {
+    /// The message of the status: that of the first exception, or the ID of an exception recorded elsewhere.
     pub(super) message: String,
     pub(super) events: Vec<Event>,
 }
 
-/// Adds attributes and returns the other parts. Documents have no time of an exception, so it gets the span's end.
-pub(super) fn add(entity: &Entity<'_>, attributes: &mut Attributes, end: u64) -> Failure {
+/// Adds attributes and returns the other parts. Documents do not record the time of an exception, so its event gets the
+/// end of the span.
+pub(super) fn add(entity: &Entity<'_>, attributes: &mut Attributes, end: u64) -> SpanCause {
     match &entity.cause {
-        None => Failure::default(),
-        Some(Cause::Elsewhere(id)) => Failure { message: id.to_string(), events: Vec::new() },
-        Some(Cause::Here(failure)) => {
-            attributes.add("aws.xray.cause.working_directory", failure.working_directory.as_ref());
-            attributes.add("aws.xray.cause.paths", failure.paths.as_slice());
-            let first = failure.exceptions.first().and_then(|exception| exception.message.as_deref());
-            Failure {
+        None => SpanCause::default(),
+        Some(Cause::Reference(id)) => SpanCause { message: id.to_string(), events: Vec::new() },
+        Some(Cause::Block(block)) => {
+            attributes.add("aws.xray.cause.working_directory", block.working_directory.as_ref());
+            attributes.add("aws.xray.cause.paths", block.paths.as_slice());
+            let first = block.exceptions.first().and_then(|exception| exception.message.as_deref());
+            SpanCause {
                 message: first.unwrap_or_default().to_owned(),
-                events: failure.exceptions.iter().map(|exception| event(exception, end)).collect(),
+                events: block.exceptions.iter().map(|exception| event(exception, end)).collect(),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The mapping of segment documents to spans: the table of `docs/otlp.md`.
+//! Maps segment documents to spans, by the table of `docs/otlp.md`.
 
 mod aws;
 mod cause;
@@ -15,11 +15,11 @@ use crate::attributes::{Attributes, Json};
 use crate::document::{Entity, Link as EntityLink};
 use crate::proto::{ERROR, ExportRequest, Kind, Link, Resource, ResourceSpans, Scope, ScopeSpans, Span, Status};
 
-/// How many groups of spans are searched for the resource of a document: a process has one, or one for each name of its
-/// segments.
-const RECENT: usize = 8;
+/// How many groups of spans are searched for the resource of a document. A process usually has one resource, or one for
+/// each name of its segments.
+const RECENT_GROUPS: usize = 8;
 
-/// Bits of a span's flags: sampled, the location of the parent is known, the parent is in another process.
+/// Bits of a span's flags: the trace is sampled; the location of the parent is known; the parent is in another process.
 const SAMPLED: u32 = 0x01;
 const PARENT_KNOWN: u32 = 0x100;
 const PARENT_REMOTE: u32 = 0x200;
@@ -27,7 +27,7 @@ const PARENT_REMOTE: u32 = 0x200;
 /// Maps documents to requests.
 #[derive(Debug)]
 pub(crate) struct Mapper {
-    /// The resource for parts of unknown segments.
+    /// The resource of subsegments whose segment is unknown.
     fallback: Resource,
 }
 
@@ -56,16 +56,16 @@ impl From<serde_json::Error> for Unreadable {
 }
 
 impl Mapper {
-    /// Creates a mapper that assigns parts of unknown segments to the service `name`.
+    /// Creates a mapper that assigns subsegments whose segment is unknown to the service `name`.
     pub(crate) fn new(name: &str) -> Mapper {
         Mapper { fallback: resource::unknown(name) }
     }
 
-    /// Maps documents in their order. An entity in progress becomes no span, since OTLP cannot replace it later; its
-    /// finished children do.
+    /// Maps documents in their order. Entities in progress are left out, since OTLP cannot replace a span later; their
+    /// finished children become spans.
     pub(crate) fn map<'a>(&mut self, documents: impl IntoIterator<Item = &'a str>) -> Mapped {
         let read: Vec<_> = documents.into_iter().map(Entity::read).collect();
-        // A streamed part names no resource. It gets that of its segment, or of the last segment.
+        // A streamed subsegment names no resource. It gets that of its segment, or of the last segment.
         let mut of_trace = HashMap::new();
         for entity in read.iter().flatten().filter(|entity| entity.is_segment()) {
             let resource = resource::of(entity);
@@ -79,7 +79,7 @@ impl Mapper {
                 Err(error) => Err(Unreadable(error.to_string())),
                 Ok(entity) => {
                     let known = entity.trace_id.as_ref().and_then(|trace| of_trace.get(&**trace));
-                    // They seldom differ, and comparing allocates nothing.
+                    // Resources rarely change, and comparing them allocates nothing.
                     if let Some(resource) = known.filter(|resource| entity.is_segment() && **resource != self.fallback)
                     {
                         self.fallback.clone_from(resource);
@@ -102,7 +102,7 @@ impl Mapper {
 
 /// Adds spans to the group of their resource.
 fn push(request: &mut ExportRequest, resource: &Resource, mut spans: Vec<Span>) {
-    let recent = request.resource_spans.iter_mut().rev().take(RECENT);
+    let recent = request.resource_spans.iter_mut().rev().take(RECENT_GROUPS);
     for group in recent {
         if group.resource.as_ref() == Some(resource) {
             group.scope_spans[0].spans.append(&mut spans);
@@ -117,7 +117,7 @@ fn push(request: &mut ExportRequest, resource: &Resource, mut spans: Vec<Span>) 
 /// Returns the spans of a document: parents before children, siblings in order.
 fn spans_of(root: &Entity<'_>) -> Result<Vec<Span>, Unreadable> {
     let Some(trace) = root.trace_id.as_deref() else { return Err(Unreadable("it has no trace_id".to_owned())) };
-    let trace = trace_id(trace).ok_or_else(|| Unreadable(format!("`{trace}` is not a trace id")))?;
+    let trace = trace_id(trace).ok_or_else(|| Unreadable(format!("`{trace}` is not a trace ID")))?;
     let parent = match root.parent_id.as_deref().filter(|parent| !parent.is_empty()) {
         Some(parent) => Some(entity_id(parent)?),
         None => None,
@@ -163,7 +163,7 @@ fn span(entity: &Entity<'_>, place: Place, id: [u8; 8], end: u64) -> Span {
     }
     match entity.namespace.as_deref() {
         Some("aws") => aws::add_service(&entity.name, &mut attributes),
-        // Without it, a collector names the subsegment after its database or host.
+        // Without this attribute, a collector names the subsegment after its database or host.
         _ if kind == Kind::Client || entity.sql.is_some() => attributes.add("peer.service", &entity.name),
         _ => {}
     }
@@ -180,7 +180,7 @@ fn span(entity: &Entity<'_>, place: Place, id: [u8; 8], end: u64) -> Span {
     let flags = [("fault", entity.fault), ("error", entity.error), ("throttle", entity.throttle)];
     let flags: Vec<_> = flags.into_iter().filter_map(|(name, is_set)| is_set.then_some(name)).collect();
     attributes.add("aws.xray.flags", flags.as_slice());
-    let failure = cause::add(entity, &mut attributes, end);
+    let cause = cause::add(entity, &mut attributes, end);
     annotations(entity, &mut attributes);
     let known = if place.is_segment { PARENT_KNOWN | PARENT_REMOTE } else { PARENT_KNOWN };
     Span {
@@ -191,19 +191,19 @@ fn span(entity: &Entity<'_>, place: Place, id: [u8; 8], end: u64) -> Span {
         kind: kind.into(),
         start_time_unix_nano: entity.start_time.0,
         end_time_unix_nano: end,
-        status: has_failed(entity, place).then_some(Status { message: failure.message, code: ERROR }),
+        status: has_failed(entity, place).then_some(Status { message: cause.message, code: ERROR }),
         attributes: attributes.into_inner(),
-        events: failure.events,
+        events: cause.events,
         links: links(entity, place.trace),
         flags: SAMPLED | if place.parent.is_some() { known } else { PARENT_KNOWN },
     }
 }
 
-/// Returns whether a span's status is an error. For OpenTelemetry, a server that responds with 4xx has not failed.
+/// Returns whether a span's status is an error. In OpenTelemetry, a server that responds with 4xx has not failed.
 fn has_failed(entity: &Entity<'_>, place: Place) -> bool {
     let status = entity.http.as_ref().and_then(|http| http.response.status);
-    let is_refusal = place.is_segment && status.is_some_and(|status| (400..500).contains(&status));
-    entity.fault || ((entity.error || entity.cause.is_some()) && !is_refusal)
+    let is_client_error = place.is_segment && status.is_some_and(|status| (400..500).contains(&status));
+    entity.fault || ((entity.error || entity.cause.is_some()) && !is_client_error)
 }
 
 /// Adds annotations, the list of their keys, and the metadata of each namespace.
@@ -239,7 +239,7 @@ fn links(entity: &Entity<'_>, trace: [u8; 16]) -> Vec<Link> {
     entity.links.iter().filter_map(other).chain(precursors).collect()
 }
 
-/// Parses a trace id such as `1-5759e988-bd862e3fe1be46a994272793`.
+/// Parses a trace ID such as `1-5759e988-bd862e3fe1be46a994272793`.
 fn trace_id(text: &str) -> Option<[u8; 16]> {
     let (time, rest) = text.strip_prefix("1-")?.split_once('-')?;
     let (time, rest) = (hexadecimal::<4>(time)?, hexadecimal::<12>(rest)?);
@@ -250,7 +250,7 @@ fn trace_id(text: &str) -> Option<[u8; 16]> {
 }
 
 fn entity_id(text: &str) -> Result<[u8; 8], Unreadable> {
-    hexadecimal(text).ok_or_else(|| Unreadable(format!("`{text}` is not the id of an entity")))
+    hexadecimal(text).ok_or_else(|| Unreadable(format!("`{text}` is not an entity ID")))
 }
 
 /// Parses exactly `BYTES` bytes in hexadecimal.

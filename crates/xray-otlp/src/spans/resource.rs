@@ -61,7 +61,7 @@ const BLOCKS: [(&str, &[(&str, &str)]); 4] = [
     ),
 ];
 
-/// Returns the resource for parts of unknown segments.
+/// Returns the resource of subsegments whose segment is unknown.
 pub(super) fn unknown(name: &str) -> Resource {
     let mut attributes = Attributes::default();
     attributes.add("service.name", name);
@@ -69,6 +69,7 @@ pub(super) fn unknown(name: &str) -> Resource {
     Resource { attributes: attributes.into_inner() }
 }
 
+/// Returns the resource of a segment.
 pub(super) fn of(segment: &Entity<'_>) -> Resource {
     let mut attributes = Attributes::default();
     attributes.add("service.name", &segment.name);

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_split_from_their_database() {
+    fn urls_are_split_into_address_and_database() {
         for (url, want) in [
             ("postgresql://db:5432/shop", (Some("postgresql://db:5432"), Some("shop"))),
             ("mysql://db/shop?ssl=1", (Some("mysql://db"), Some("shop"))),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_spelt_as_opentelemetry_does() {
+    fn kinds_of_databases_get_their_opentelemetry_names() {
         for (kind, old, new) in [
             ("PostgreSQL", "postgresql", None),
             ("postgres", "postgresql", None),

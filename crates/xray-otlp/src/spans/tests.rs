@@ -12,7 +12,7 @@ use xray_core::{Entity as Handle, Recorder, Subsegment};
 
 use super::*;
 
-/// A document of a segment with more members, and a subsegment with more.
+/// Returns the document of a segment with a subsegment, each with further members.
 fn document(segment: &str, subsegment: &str) -> String {
     format!(
         r#"{{"name":"shop","id":"53995c3f42cd8ad8","trace_id":"1-5759e988-bd862e3fe1be46a994272793",
@@ -25,7 +25,7 @@ fn map(documents: &[String]) -> Mapped {
     Mapper::new("fallback").map(documents.iter().map(String::as_str))
 }
 
-/// A list of OTLP's attributes as an object of plain values.
+/// Converts a list of OTLP attributes to an object of plain values.
 fn plain(attributes: &Value) -> Value {
     fn value(any: &Value) -> Value {
         let (kind, value) = any.as_object().unwrap().iter().next().unwrap();
@@ -38,7 +38,7 @@ fn plain(attributes: &Value) -> Value {
     let mut object = Map::new();
     for attribute in attributes.as_array().into_iter().flatten() {
         let key = attribute["key"].as_str().unwrap();
-        assert!(object.insert(key.to_owned(), value(&attribute["value"])).is_none(), "{key} is there twice");
+        assert!(object.insert(key.to_owned(), value(&attribute["value"])).is_none(), "{key} occurs twice");
     }
     object.into()
 }
@@ -47,7 +47,7 @@ fn value_of(any: &Value) -> Value {
     plain(&json!([{"key": "", "value": any}]))[""].clone()
 }
 
-/// The only group of spans, in JSON.
+/// Returns the spans of the only group, in JSON.
 fn group(mapped: &Mapped) -> Value {
     assert_eq!(mapped.request.resource_spans.len(), 1);
     serde_json::to_value(&mapped.request.resource_spans[0]).unwrap()
@@ -59,7 +59,7 @@ fn spans(mapped: &Mapped) -> Vec<Value> {
 }
 
 #[test]
-fn a_segment_is_a_server_and_its_subsegments_are_what_they_call() {
+fn a_segment_is_a_server_span_and_the_kind_of_a_subsegment_is_that_of_its_call() {
     for (members, kind) in [("", 1), (r#","namespace":"remote""#, 3), (r#","namespace":"aws""#, 3)] {
         let mapped = map(&[document(r#","parent_id":"00000000000000ff""#, members)]);
         assert!(matches!(mapped.spans[..], [Ok(2)]));
@@ -233,7 +233,7 @@ fn platforms_are_resources() {
 }
 
 #[test]
-fn flags_are_a_status_except_for_what_a_server_refuses() {
+fn flags_set_the_status_except_for_4xx_responses_of_a_server() {
     let refusal = r#","error":true,"http":{"response":{"status":404}}"#;
     let cause = r#","cause":{"exceptions":[{"id":"00000000000000e1","message":"no"},{"id":"00000000000000e2"}]}"#;
     for (members, on_segment, on_subsegment) in [
@@ -291,7 +291,7 @@ fn links_and_precursors_are_links() {
     assert_eq!(plain(&links[1]["attributes"]), json!({"aws.xray.link": "precursor"}));
 }
 
-/// A part of a segment, as it is streamed.
+/// Returns the document of a streamed subsegment.
 fn part(trace: &str, id: &str, end: &str) -> String {
     format!(
         r#"{{"type":"subsegment","name":"part","id":"{id}","trace_id":"1-5759e988-{trace}",
@@ -300,7 +300,7 @@ fn part(trace: &str, id: &str, end: &str) -> String {
 }
 
 #[test]
-fn a_streamed_part_belongs_to_the_service_of_its_segment_or_of_the_last_one() {
+fn a_streamed_subsegment_belongs_to_the_service_of_its_segment_or_of_the_last_one() {
     let (this, other) = ("bd862e3fe1be46a994272793", "000000000000000000000001");
     let end = r#","end_time":2"#;
     let mut mapper = Mapper::new("fallback");
@@ -325,7 +325,7 @@ fn a_streamed_part_belongs_to_the_service_of_its_segment_or_of_the_last_one() {
 }
 
 #[test]
-fn what_is_in_progress_is_no_span_and_its_finished_children_are() {
+fn an_entity_in_progress_is_left_out_and_its_finished_children_are_spans() {
     let open = document("", "").replace(r#""end_time":1795399783"#, r#""in_progress":true"#);
     let mapped = map(&[open, part("bd862e3fe1be46a994272793", "00000000000000a1", r#","in_progress":true"#)]);
     assert!(matches!(mapped.spans[..], [Ok(1), Ok(0)]));
@@ -337,7 +337,7 @@ fn what_is_in_progress_is_no_span_and_its_finished_children_are() {
 }
 
 #[test]
-fn what_is_no_document_costs_itself_only() {
+fn an_invalid_document_affects_no_other() {
     let good = document("", "");
     for bad in [
         "",
@@ -369,7 +369,7 @@ fn depth_costs_no_stack() {
     assert_eq!(count, 701);
 }
 
-/// The repository's recorded documents, by the name of their scenario.
+/// Returns the repository's recorded documents, by the name of their scenario.
 fn goldens() -> Vec<(String, Vec<Value>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -382,8 +382,8 @@ fn goldens() -> Vec<(String, Vec<Value>)> {
     files.iter().map(read).collect()
 }
 
-/// The documents of many traces whose entities begin, end, are announced and are left open in random order, on
-/// several threads, with parts that stream early.
+/// Records many traces on several threads, with entities that begin, end, are announced or stay open in random order,
+/// and returns the documents. Some subsegments are streamed.
 fn stress() -> Vec<Value> {
     let documents = MemoryEmitter::new();
     let recorder = Recorder::builder().environment(|_| None).sampling(Always).streaming_threshold(6);
@@ -444,7 +444,7 @@ fn stress() -> Vec<Value> {
     documents.take().iter().map(|document| serde_json::from_str(document.json()).unwrap()).collect()
 }
 
-/// What a reader of documents knows of each finished entity: its place and name.
+/// Returns the place and name of each finished entity in documents.
 fn entities(document: &Value) -> Vec<(String, String, String, String)> {
     fn walk(entity: &Value, trace: &str, parent: &str, found: &mut Vec<(String, String, String, String)>) {
         let text = |key: &str| entity[key].as_str().unwrap_or_default().to_owned();
@@ -461,7 +461,7 @@ fn entities(document: &Value) -> Vec<(String, String, String, String)> {
     found
 }
 
-/// The same of a request that was decoded.
+/// Returns the place and name of each span in a decoded request.
 fn decoded(request: &[u8]) -> Vec<(String, String, String, String)> {
     let groups = ExportRequest::decode(request).unwrap().resource_spans;
     let spans = groups.iter().flat_map(|group| &group.scope_spans[0].spans);
@@ -488,15 +488,16 @@ fn every_recorded_entity_is_one_span() {
         got.sort();
         assert_eq!(got, want, "{name}");
         let ids: HashSet<_> = got.iter().map(|(trace, _, id, _)| (trace, id)).collect();
-        assert_eq!(ids.len(), got.len(), "{name}: each once");
+        assert_eq!(ids.len(), got.len(), "{name}: a span occurs twice");
     }
 }
 
-/// Names a Python with the package `opentelemetry-proto`: `.ci/run` installs it and says so.
+/// The variable with the path of a Python that has the package `opentelemetry-proto`. `.ci/run` installs it and sets the
+/// variable.
 const PYTHON: &str = "XRAY_TEST_OTLP_PYTHON";
 
 #[test]
-fn pythons_classes_read_every_document_to_the_same_tree() {
+fn opentelemetrys_python_classes_read_every_request_to_the_same_tree() {
     let Some(python) = std::env::var_os(PYTHON) else {
         assert!(std::env::var_os("CI").is_none(), "{PYTHON} is not set");
         use std::io::Write;

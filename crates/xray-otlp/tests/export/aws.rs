@@ -16,7 +16,8 @@ use xray_otlp::{Batching, Otlp, PutTraceSegments};
 use crate::receiver::{Act, Receiver, Request};
 use crate::{SOON, has, recorder};
 
-/// Names moto's server; the Python next to it has botocore. `.ci/run` installs it and says so.
+/// The variable with the path of moto's server. The Python next to it has botocore. `.ci/run` installs both and sets the
+/// variable.
 const MOTO: &str = "XRAY_TEST_MOTO_SERVER";
 
 fn config(endpoint: &str) -> SdkConfig {
@@ -31,18 +32,18 @@ fn quick() -> Batching {
     Batching::default().delay(Duration::from_millis(1))
 }
 
-/// A program of moto's environment. `None`, after a word: it is not there, which on CI is a failure.
+/// Returns a program of moto's environment. Prints a line and returns `None` if it is missing, which on CI is a failure.
 fn program(name: &str) -> Option<std::path::PathBuf> {
     let server = std::env::var_os(MOTO).map(std::path::PathBuf::from);
     let program = server.map(|server| server.with_file_name(name)).filter(|program| program.exists());
     if program.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "{MOTO} names no environment with {name}");
+        assert!(std::env::var_os("CI").is_none(), "{MOTO} is not set to an environment that has {name}");
         let _ = writeln!(std::io::stderr(), "skipped: {MOTO} names no environment with {name}");
     }
     program
 }
 
-/// The signature that botocore makes for a request, of its date and signed headers.
+/// Returns the signature that botocore computes for a request with its date and signed headers.
 fn botocore_signature(python: &std::path::Path, receiver: &Receiver, request: &Request) -> String {
     const SCRIPT: &str = r#"
 import json, sys, datetime
@@ -78,7 +79,7 @@ print(request.headers["Authorization"])
 }
 
 #[test]
-fn signatures_are_those_that_botocore_makes() {
+fn signatures_equal_those_of_botocore() {
     let Some(python) = program("python") else { return };
     let receiver = Receiver::start([]);
     let otlp = Otlp::builder().aws(&config(&receiver.url())).unwrap().header("x-tenant", "shop").unwrap();
@@ -100,7 +101,7 @@ fn signatures_are_those_that_botocore_makes() {
 }
 
 #[test]
-fn each_attempt_is_signed_anew_and_expired_credentials_are_fetched_again() {
+fn each_attempt_is_signed_again_and_expired_credentials_are_renewed() {
     let expired = || {
         let body = br#"{"__type":"com.amazonaws.xray#ExpiredTokenException","message":"The token is expired"}"#;
         Act::Respond(403, "Content-Type: application/x-amz-json-1.1\r\nRetry-After: 0\r\n", body.to_vec())
@@ -125,7 +126,7 @@ fn each_attempt_is_signed_anew_and_expired_credentials_are_fetched_again() {
     }
 }
 
-/// The documents of a request.
+/// Returns the documents of a request.
 fn documents(request: &Request) -> Vec<Value> {
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let documents = body["TraceSegmentDocuments"].as_array().unwrap().iter();
@@ -133,7 +134,7 @@ fn documents(request: &Request) -> Vec<Value> {
 }
 
 #[test]
-fn requests_keep_within_what_the_service_takes() {
+fn requests_stay_within_the_limits_of_the_service() {
     let receiver = Receiver::start([]);
     let batching = Batching::default().documents(1_000).delay(Duration::from_secs(3_600));
     let (recorder, _) = recorder(PutTraceSegments::with_batching(&config(&receiver.url()), batching).unwrap());
@@ -143,7 +144,7 @@ fn requests_keep_within_what_the_service_takes() {
     assert_eq!(recorder.flush(SOON), Flushed::All);
     let counts: Vec<_> = receiver.rest().iter().map(|request| documents(request).len()).collect();
     assert_eq!(counts, [50, 50, 20]);
-    // Ten of some 60 KB are more than a request takes.
+    // Ten documents of about 60 KB exceed the limit of a request.
     for _ in 0..10 {
         recorder.begin("shop").metadata("text", "x".repeat(60_000).as_str()).close();
     }
@@ -154,7 +155,7 @@ fn requests_keep_within_what_the_service_takes() {
 }
 
 #[test]
-fn unprocessed_segments_are_counted_and_said_by_reason() {
+fn unprocessed_segments_are_counted_and_reported_with_the_reason() {
     let response = json!({"UnprocessedTraceSegments": [
         {"Id": "0000000000000000", "ErrorCode": "InvalidName", "Message": "no such name"}, {"ErrorCode": "ParseError"},
     ]});
@@ -172,7 +173,7 @@ fn unprocessed_segments_are_counted_and_said_by_reason() {
 }
 
 #[test]
-fn a_throttled_service_is_asked_again() {
+fn a_throttled_request_is_retried() {
     let throttled = |status| {
         let body = br#"{"__type":"ThrottledException","message":"slow down"}"#;
         Act::Respond(status, "Content-Type: application/json\r\nRetry-After: 0\r\n", body.to_vec())
@@ -208,7 +209,7 @@ impl Drop for Moto {
 }
 
 #[test]
-fn moto_keeps_what_is_put_and_boto3_reads_it() {
+fn moto_stores_documents_and_boto3_reads_them() {
     const SCRIPT: &str = r#"
 import boto3, json, sys
 client = boto3.client("xray", region_name="eu-west-1", endpoint_url=sys.argv[1],

@@ -1,4 +1,4 @@
-//! Receivers that fail: every document is counted once, memory is bounded, the application does not wait.
+//! Receivers that fail: every document is counted once, memory is bounded, and the application does not wait.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use xray_otlp::{Batching, Otlp};
 use crate::receiver::{Act, Receiver};
 use crate::{Reports, SOON, has, recorder};
 
-/// Documents whose fate is known.
+/// Returns the number of documents whose fate has been counted.
 fn settled(stats: &Stats) -> u64 {
     stats.emitted + stats.superseded + stats.dropped_queue_full + stats.dropped_unsent + stats.dropped_rejected
 }
@@ -26,7 +26,7 @@ fn against(receiver: &Receiver, batching: Batching) -> (Recorder, Reports) {
 }
 
 #[test]
-fn what_may_pass_is_tried_again_until_it_does() {
+fn retryable_failures_are_retried_until_the_request_is_accepted() {
     let busy = |status| Act::Respond(status, "Retry-After: 0\r\n", Vec::new());
     for act in [busy(429), busy(502), busy(503), busy(504), Act::CloseInRequest] {
         let receiver = Receiver::start([act.clone(), act.clone()]);
@@ -35,7 +35,7 @@ fn what_may_pass_is_tried_again_until_it_does() {
         assert_eq!(recorder.flush(SOON), Flushed::All, "{act:?}");
         let stats = recorder.stats();
         assert_eq!((stats.emitted, stats.retries, settled(&stats)), (1, 2, 1), "{act:?}");
-        assert!(has(&reports, Level::Warn, "export_failed", "trying again"), "{act:?} {reports:?}");
+        assert!(has(&reports, Level::Warn, "export_failed", "retrying"), "{act:?} {reports:?}");
         assert!(has(&reports, Level::Info, "export_resumed", receiver.address()), "{act:?} {reports:?}");
         let spans = receiver.rest().pop().unwrap().spans();
         assert_eq!(spans.len(), 1);
@@ -43,7 +43,7 @@ fn what_may_pass_is_tried_again_until_it_does() {
 }
 
 #[test]
-fn a_receiver_that_asks_for_a_pause_gets_it() {
+fn a_requested_pause_is_respected() {
     let receiver = Receiver::start([Act::Respond(429, "Retry-After: 2\r\n", Vec::new())]);
     let (recorder, _) = against(&receiver, quick());
     recorder.begin("shop").close();
@@ -54,7 +54,7 @@ fn a_receiver_that_asks_for_a_pause_gets_it() {
 }
 
 #[test]
-fn what_never_passes_is_dropped_and_said() {
+fn rejected_requests_are_dropped_and_reported() {
     for (status, body, reason) in [(400, "no such span", "400 (no such span)"), (401, "", "401"), (500, "", "500")] {
         let receiver = Receiver::start([Act::Respond(status, "", body.into())]);
         let (recorder, reports) = against(&receiver, quick());
@@ -69,7 +69,7 @@ fn what_never_passes_is_dropped_and_said() {
 }
 
 #[test]
-fn spans_of_a_partial_success_are_counted_with_the_reason() {
+fn rejected_spans_of_a_partial_success_are_counted_and_reported() {
     let json = br#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}"#;
     let json = Act::Respond(200, "Content-Type: application/json\r\n", json.to_vec());
     for (act, rejected, level, cause) in [
@@ -88,7 +88,7 @@ fn spans_of_a_partial_success_are_counted_with_the_reason() {
 }
 
 #[test]
-fn a_response_that_breaks_off_or_is_unreadable_is_an_acceptance() {
+fn a_truncated_or_unreadable_success_response_counts_as_accepted() {
     let garbage = Act::Respond(200, "Content-Type: application/x-protobuf\r\n", vec![0xff; 100]);
     let endless = Act::Respond(200, "", vec![b'x'; 1 << 20]);
     for act in [Act::CloseInResponse, garbage, endless, Act::Respond(202, "", b"{".to_vec())] {
@@ -104,7 +104,7 @@ fn a_response_that_breaks_off_or_is_unreadable_is_an_acceptance() {
 fn a_batch_that_is_too_large_is_halved() {
     let too_large = || Act::Respond(413, "", Vec::new());
     let hour = Batching::default().delay(Duration::from_secs(3_600));
-    // Eight, then four, then two of them.
+    // The batch of eight is too large, then one of four, then one of two.
     let receiver = Receiver::start([too_large(), too_large(), Act::ok(), too_large(), Act::ok(), too_large()]);
     let (recorder, reports) = against(&receiver, hour);
     for n in 0..8 {
@@ -147,21 +147,21 @@ fn an_absent_receiver_costs_documents_and_no_time_of_the_application() {
 }
 
 #[test]
-fn a_slow_receiver_is_given_up_after_the_timeout() {
+fn a_request_to_a_slow_receiver_ends_with_the_timeout() {
     let receiver = Receiver::start([Act::Hang]);
     let otlp = Otlp::builder().endpoint(receiver.url()).batching(quick()).timeout(Duration::from_millis(200));
     let (recorder, reports) = recorder(otlp.build().unwrap());
     recorder.begin("shop").close();
     let start = Instant::now();
     assert_eq!(recorder.flush(Duration::from_millis(50)), Flushed::TimedOut { left: 1 });
-    assert!(start.elapsed() < Duration::from_secs(5), "a flush ends in time");
+    assert!(start.elapsed() < Duration::from_secs(5), "the flush took too long");
     assert_eq!(recorder.flush(SOON), Flushed::All);
     assert_eq!((recorder.stats().emitted, recorder.stats().retries), (1, 1));
     assert!(has(&reports, Level::Warn, "export_failed", "timeout"), "{reports:?}");
 }
 
 #[test]
-fn a_drop_ends_in_time_without_a_response() {
+fn dropping_the_recorder_ends_in_time_without_a_response() {
     let receiver = Receiver::start([Act::Hang, Act::Hang]);
     let (recorder, _) = against(&receiver, quick());
     recorder.begin("shop").close();
@@ -173,7 +173,7 @@ fn a_drop_ends_in_time_without_a_response() {
 }
 
 #[test]
-fn a_drop_during_a_pause_gives_up_and_says_so() {
+fn dropping_the_recorder_during_a_pause_gives_up_and_reports_it() {
     let receiver = Receiver::start([Act::Respond(503, "Retry-After: 100\r\n", Vec::new())]);
     let (recorder, reports) = against(&receiver, quick().retry_for(Duration::from_secs(600)));
     recorder.begin("shop").close();
@@ -184,12 +184,12 @@ fn a_drop_during_a_pause_gives_up_and_says_so() {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert!(has(&reports, Level::Error, "export_lost", "503; no time was left"), "{reports:?}");
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    assert!(flushed.poll(&mut context).is_ready(), "a flush ends when its documents are given up");
+    assert!(flushed.poll(&mut context).is_ready(), "the flush did not end with its documents");
     assert!(receiver.rest().is_empty());
 }
 
 #[test]
-fn a_throttled_receiver_loses_nothing_that_is_not_counted() {
+fn every_document_lost_to_a_throttled_receiver_is_counted() {
     let throttle = || Act::Respond(429, "Retry-After: 0\r\n", Vec::new());
     let script = (0..60).map(|n| match n % 6 {
         0 | 3 => Act::ok(),

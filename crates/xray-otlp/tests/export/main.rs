@@ -1,4 +1,4 @@
-//! Emitters against receivers: scripted ones that misbehave, and real ones.
+//! Emitters against scripted receivers, some of which misbehave, and against real ones.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -9,7 +9,7 @@ mod otlp;
 mod receiver;
 mod rotel;
 
-// The crate's own messages. `src/spans/tests.rs` reads requests by OpenTelemetry's own Python classes.
+// The crate's own messages. `src/spans/tests.rs` reads requests with OpenTelemetry's own Python classes.
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../src/proto.rs"]
 mod proto;
@@ -22,25 +22,25 @@ use xray_core::diagnostics::Level;
 use xray_core::emit::Emitter;
 use xray_core::sampling::Always;
 
-/// More than any step takes, on any machine.
+/// Longer than any step takes, on any machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// What a recorder reported: level, cause, text.
+/// The messages of a recorder: level, cause, text.
 pub(crate) type Reports = Arc<Mutex<Vec<(Level, &'static str, String)>>>;
 
-/// A recorder of every request, whose environment is empty.
+/// Creates a recorder that samples every request and has an empty environment.
 pub(crate) fn recorder(emitter: impl Emitter) -> (Recorder, Reports) {
     let reports = Reports::default();
-    let kept = reports.clone();
+    let log = reports.clone();
     let recorder = Recorder::builder().environment(|_| None).sampling(Always).emitter(emitter);
     let recorder = recorder.diagnostic_level(Level::Info).on_diagnostic(move |diagnostic| {
         let report = (diagnostic.level(), diagnostic.cause().as_str(), diagnostic.to_string());
-        kept.lock().unwrap().push(report);
+        log.lock().unwrap().push(report);
     });
     (recorder.build().unwrap(), reports)
 }
 
-/// Whether something was reported at that level, with that cause, and these words in its text.
+/// Whether there is a message with this level and cause, and these words in its text.
 pub(crate) fn has(reports: &Reports, level: Level, cause: &str, words: &str) -> bool {
     reports.lock().unwrap().iter().any(|(is, of, text)| (*is, *of) == (level, cause) && text.contains(words))
 }

@@ -34,7 +34,7 @@ fn a_trace_arrives_as_a_tree_of_spans() {
 }
 
 #[test]
-fn options_decide_how_requests_look() {
+fn options_change_the_requests() {
     let receiver = Receiver::start([]);
     let otlp = Otlp::builder().endpoint(format!("{}/tenant/v1/traces?a=1", receiver.url()));
     let otlp = otlp.header("X-Tenant", "shop").unwrap().compression(Compression::None).encoding(Encoding::Json);
@@ -50,7 +50,7 @@ fn options_decide_how_requests_look() {
 }
 
 #[test]
-fn a_batch_is_full_by_number_or_by_bytes() {
+fn a_batch_is_sent_when_its_number_or_its_bytes_reach_the_limit() {
     for batching in [Batching::default().documents(10), Batching::default().bytes(4_000)] {
         let receiver = Receiver::start([]);
         let hour = Duration::from_secs(3_600);
@@ -59,7 +59,7 @@ fn a_batch_is_full_by_number_or_by_bytes() {
         for _ in 0..40 {
             recorder.begin("shop").close();
         }
-        // No flush, and no delay that ends.
+        // Neither a flush nor the delay sends it.
         let sizes = [receiver.next(), receiver.next()].map(|request| request.spans().len());
         assert!(sizes.iter().all(|size| (2..=15).contains(size)), "{sizes:?}");
         recorder.flush(SOON);
@@ -69,7 +69,7 @@ fn a_batch_is_full_by_number_or_by_bytes() {
 }
 
 #[test]
-fn a_batch_is_due_after_its_delay() {
+fn a_batch_is_sent_after_its_delay() {
     let receiver = Receiver::start([]);
     let batching = Batching::default().delay(Duration::from_millis(300));
     let (recorder, _) = recorder(Otlp::builder().endpoint(receiver.url()).batching(batching).build().unwrap());
@@ -81,7 +81,7 @@ fn a_batch_is_due_after_its_delay() {
 }
 
 #[test]
-fn dropping_the_recorder_sends_what_waits() {
+fn dropping_the_recorder_sends_queued_documents() {
     let receiver = Receiver::start([]);
     let (recorder, _) = recorder(Otlp::new(receiver.url()).unwrap());
     recorder.begin("shop").close();
@@ -107,7 +107,7 @@ fn an_announced_segment_is_sent_when_it_is_finished() {
 }
 
 #[test]
-fn concurrent_segments_arrive_whole_each_once() {
+fn concurrent_segments_arrive_complete_and_once() {
     let receiver = Receiver::start([]);
     let batching = Batching::default().documents(50).delay(Duration::from_millis(5));
     let (recorder, _) = recorder(Otlp::builder().endpoint(receiver.url()).batching(batching).build().unwrap());

@@ -1,4 +1,4 @@
-//! An HTTP receiver that follows a script, one act for each request.
+//! An HTTP receiver that follows a script with one act for each request.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,16 +14,16 @@ use prost::Message;
 use crate::SOON;
 use crate::proto::{ExportRequest, ExportResponse, PartialSuccess, Span};
 
-/// What the receiver does with a request.
+/// The reaction of the receiver to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     /// Responds with a status, headers and a body.
     Respond(u16, &'static str, Vec<u8>),
-    /// Closes the connection when it has read the head and some bytes of the body.
+    /// Closes the connection after reading the head and half of the body.
     CloseInRequest,
-    /// Promises a body with status 200 and closes in its middle.
+    /// Responds with status 200, and closes the connection in the middle of the body.
     CloseInResponse,
-    /// Reads the request and responds once the test is over.
+    /// Reads the request and never responds.
     Hang,
 }
 
@@ -42,13 +42,13 @@ impl Act {
     }
 }
 
-/// A request that was read.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) path: String,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
-    /// As it came.
+    /// The body as received, possibly compressed.
     pub(crate) body: Vec<u8>,
 }
 
@@ -57,7 +57,8 @@ impl Request {
         self.headers.iter().find(|(is, _)| is == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body without compression, which its first bytes show: rotel declares `gzip` for bodies that are not compressed.
+    /// Returns the decompressed body. Detects compression by the first bytes, since rotel declares `gzip` also for bodies
+    /// that are not compressed.
     pub(crate) fn plain(&self) -> Vec<u8> {
         if !self.body.starts_with(&[0x1f, 0x8b]) {
             return self.body.clone();
@@ -67,22 +68,22 @@ impl Request {
         plain
     }
 
-    /// The spans of a request in protobuf.
+    /// Returns the spans of a request in protobuf.
     pub(crate) fn spans(&self) -> Vec<Span> {
         let groups = ExportRequest::decode(&self.plain()[..]).unwrap().resource_spans;
         groups.into_iter().flat_map(|group| group.scope_spans).flat_map(|scope| scope.spans).collect()
     }
 }
 
-/// A running receiver. It ends with the test.
+/// A running receiver, which ends when it is dropped.
 pub(crate) struct Receiver {
     address: String,
     requests: Inbox<Request>,
-    is_over: Arc<AtomicBool>,
+    is_dropped: Arc<AtomicBool>,
 }
 
 impl Receiver {
-    /// After the script, each request is taken.
+    /// Starts a receiver. It accepts every request after the script.
     pub(crate) fn start(script: impl IntoIterator<Item = Act>) -> Receiver {
         Receiver::at("127.0.0.1:0", script)
     }
@@ -92,18 +93,18 @@ impl Receiver {
         let address = listener.local_addr().unwrap().to_string();
         let (sender, requests) = channel();
         let script = Arc::new(Mutex::new(VecDeque::from_iter(script)));
-        let is_over = Arc::new(AtomicBool::new(false));
-        let over = is_over.clone();
+        let is_dropped = Arc::new(AtomicBool::new(false));
+        let dropped = is_dropped.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
-                if over.load(SeqCst) {
+                if dropped.load(SeqCst) {
                     return;
                 }
-                let (script, sender, over) = (script.clone(), sender.clone(), over.clone());
-                thread::spawn(move || serve(stream.unwrap(), &script, &sender, &over));
+                let (script, sender, dropped) = (script.clone(), sender.clone(), dropped.clone());
+                thread::spawn(move || serve(stream.unwrap(), &script, &sender, &dropped));
             }
         });
-        Receiver { address, requests, is_over }
+        Receiver { address, requests, is_dropped }
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -114,12 +115,12 @@ impl Receiver {
         format!("http://{}", self.address)
     }
 
-    /// The next request that was read whole.
+    /// Waits for the next complete request.
     pub(crate) fn next(&self) -> Request {
         self.requests.recv_timeout(SOON).expect("a request")
     }
 
-    /// Those that came since.
+    /// Returns the requests received since then.
     pub(crate) fn rest(&self) -> Vec<Request> {
         self.requests.try_iter().collect()
     }
@@ -127,13 +128,13 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.is_over.store(true, SeqCst);
-        // Wakes the thread that accepts, which then closes the port.
+        self.is_dropped.store(true, SeqCst);
+        // Wakes the accepting thread, which then closes the port.
         let _ = TcpStream::connect(&self.address);
     }
 }
 
-fn serve(stream: TcpStream, script: &Mutex<VecDeque<Act>>, sender: &Sender<Request>, over: &AtomicBool) {
+fn serve(stream: TcpStream, script: &Mutex<VecDeque<Act>>, sender: &Sender<Request>, dropped: &AtomicBool) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     loop {
@@ -172,7 +173,7 @@ fn serve(stream: TcpStream, script: &Mutex<VecDeque<Act>>, sender: &Sender<Reque
                 return;
             }
             Act::Hang => {
-                while !over.load(SeqCst) {
+                while !dropped.load(SeqCst) {
                     thread::park_timeout(std::time::Duration::from_millis(20));
                 }
                 return;

@@ -1,4 +1,4 @@
-//! Through a real collector: rotel, written in Rust, from PyPI's wheel.
+//! Tests with a real collector: rotel, which is written in Rust, from its wheel on PyPI.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use xray_otlp::{Encoding, Otlp};
 use crate::receiver::Receiver;
 use crate::{SOON, recorder};
 
-/// Names the program: `.ci/run` unpacks it and says so.
+/// The variable with the path of the program. `.ci/run` unpacks the program and sets the variable.
 const VARIABLE: &str = "XRAY_TEST_ROTEL";
 
 struct Rotel(Child);
@@ -25,7 +25,8 @@ impl Drop for Rotel {
     }
 }
 
-/// A running collector and where it listens. `None`: it is not here, or does not run on this system.
+/// Starts a collector and returns it with its address. Returns `None` if the program is missing or does not run on this
+/// system.
 fn start(arguments: &[&str]) -> Option<(Rotel, String)> {
     let skip = |why: String| {
         let _ = writeln!(std::io::stderr(), "skipped: rotel: {why}");
@@ -49,14 +50,14 @@ fn start(arguments: &[&str]) -> Option<(Rotel, String)> {
         if let Ok(Some(status)) = rotel.0.try_wait() {
             return skip(format!("it ended with {status}"));
         }
-        assert!(began.elapsed() < SOON, "rotel does not listen");
+        assert!(began.elapsed() < SOON, "rotel did not start to listen");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     Some((rotel, http))
 }
 
 #[test]
-fn a_trace_passes_a_collector_and_stays_the_same() {
+fn a_trace_passes_through_a_collector_unchanged() {
     for encoding in [Encoding::Protobuf, Encoding::Json] {
         let sink = Receiver::start([]);
         let Some((_rotel, http)) =
@@ -88,7 +89,7 @@ fn a_trace_passes_a_collector_and_stays_the_same() {
 }
 
 #[test]
-fn a_collectors_own_exporter_makes_segments_of_the_spans_again() {
+fn a_collectors_own_exporter_converts_the_spans_back_to_segments() {
     let xray = Receiver::start([]);
     let Some((_rotel, http)) = start(&[
         "--exporter",
@@ -121,6 +122,6 @@ fn a_collectors_own_exporter_makes_segments_of_the_spans_again() {
     assert_eq!(of_segment["trace_id"], segment.trace_id().unwrap().to_string());
     let of_call = find(&call.id().unwrap().to_string());
     assert_eq!((&of_call["name"], &of_call["parent_id"]), (&"DynamoDB".into(), &of_segment["id"]));
-    // Its exporter knows no namespaces.
+    // The collector's exporter does not support namespaces.
     assert_eq!(of_call["aws"]["operation"], "GetItem");
 }
