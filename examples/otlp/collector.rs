@@ -6,7 +6,7 @@ use std::thread;
 
 use serde_json::Value;
 
-/// Starts it on a thread. Returns its url.
+/// Starts the collector on a thread, and returns its URL.
 pub(crate) fn start() -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -1,7 +1,7 @@
-//! Traces without the daemon: `cargo run --example otlp`, or `.. -- http://127.0.0.1:4318` for a collector of yours.
+//! Traces without the daemon: `cargo run --example otlp`, or `.. -- http://127.0.0.1:4318` to use your own collector.
 //!
-//! A shop records one order, and its emitter sends the trace by OTLP. Without an argument, a collector of the
-//! program's own receives it and prints the spans.
+//! A shop records one order, and its emitter sends the trace by OTLP. Without an argument, a collector in this process
+//! receives it and prints the spans.
 
 mod collector;
 
@@ -18,8 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(endpoint) => endpoint,
         None => collector::start()?,
     };
-    // Only the emitter differs from a program that sends to the daemon. The collector here reads plain
-    // JSON only; for others, `Otlp::new(endpoint)?` is enough.
+    // Only the emitter differs from a program that sends to the daemon. The collector here reads only plain JSON; for
+    // others, `Otlp::new(endpoint)?` is enough.
     let otlp = Otlp::builder().endpoint(endpoint).encoding(Encoding::Json).compression(Compression::None).build()?;
     let recorder = Recorder::builder().sampling(Always).diagnostic_level(Level::Info).emitter(otlp).build()?;
 
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Records what a handler with a layer of the SDK records.
+/// Records the same as a handler inside one of the SDK's layers.
 fn order(recorder: &Recorder) {
     let segment = recorder.begin("shop");
     segment.set_user("jo").annotate("order_id", 7);

@@ -55,7 +55,7 @@ fn formatted(case: &Value) -> String {
     }
     let data = case["data"].as_object().into_iter().flatten();
     let mut fields: Vec<_> = data.map(|(key, value)| format!("{key}={}", value.as_str().expect("texts"))).collect();
-    // Reading the file has sorted them: what is wanted tells their order.
+    // Parsing the file has sorted the fields; the expected header has their original order.
     fields.sort_by_key(|field| case["expected"].as_str().and_then(|wanted| wanted.find(field.as_str())));
     header.with_fields(&fields.join(";")).to_string()
 }

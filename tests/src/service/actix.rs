@@ -14,10 +14,10 @@ use xray_actix::{XRay, XRaySegment};
 use super::behaviour::{self, Clients, GRACE, IGNORED, OK, TIME_LIMIT};
 use super::{Arguments, ServiceError, termination};
 
-/// Serves until SIGTERM, and then what is being served, but nothing for ever.
+/// Serves until SIGTERM, then completes requests in progress for at most [`GRACE`].
 ///
 /// # Errors
-/// When it cannot listen.
+/// Returns an error if the address cannot be bound.
 pub async fn serve(arguments: Arguments) -> io::Result<()> {
     let terminated = termination()?;
     let middleware = XRay::new(arguments.naming()).ignore(|request| request.path() == IGNORED);
@@ -83,20 +83,20 @@ async fn proxy(clients: Data<Clients>, client: Path<String>, request: HttpReques
     HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)).finish()
 }
 
-/// A time-out inside the middleware: the handler is dropped, and answered for.
+/// A timeout inside the middleware: drops the handler and responds with 504.
 async fn time_limit<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let of_answer = request.request().clone();
+    let original = request.request().clone();
     match tokio::time::timeout(TIME_LIMIT, next.call(request)).await {
-        Ok(answered) => Ok(answered?.map_into_left_body()),
+        Ok(response) => Ok(response?.map_into_left_body()),
         Err(_) => {
-            let late = HttpResponse::GatewayTimeout().finish();
-            Ok(ServiceResponse::new(of_answer, late).map_into_right_body())
+            let timeout = HttpResponse::GatewayTimeout().finish();
+            Ok(ServiceResponse::new(original, timeout).map_into_right_body())
         }
     }
 }
 
-/// Answered with its text and status 500; the middleware finds it in the response.
+/// Responds with the text and status 500. The middleware finds the error in the response.
 impl ResponseError for ServiceError {}

@@ -1,23 +1,23 @@
-//! What the command line says.
+//! The command line of a service.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use xray_core::Naming;
 
-/// `--listen 127.0.0.1:0 --name NAME [--pattern PATTERN]`.
+/// The arguments `--listen 127.0.0.1:0 --name NAME [--pattern PATTERN]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Arguments {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
     /// The name of the segments.
     pub name: String,
-    /// Which hosts give their names to segments.
+    /// The pattern of the hosts whose names segments get.
     pub pattern: Option<String>,
 }
 
-/// Why a command line is not understood.
+/// The error when a command line cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseArgumentsError(String);
 
@@ -33,7 +33,7 @@ impl Arguments {
     /// Parses a command line without the program's name.
     ///
     /// # Errors
-    /// When an argument is unknown, incomplete or missing.
+    /// Returns an error if an argument is unknown, incomplete or missing.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Arguments, ParseArgumentsError> {
         let problem = |text: String| ParseArgumentsError(text);
         let (mut listen, mut name, mut pattern) = (None, None, None);
@@ -55,7 +55,7 @@ impl Arguments {
         })
     }
 
-    /// How the segments are named.
+    /// Returns the naming of the segments.
     pub fn naming(&self) -> Naming {
         match &self.pattern {
             None => Naming::fixed(&self.name),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_come_in_any_order() {
+    fn arguments_may_have_any_order() {
         let arguments = parse("--name shop --pattern *.example.com --listen 127.0.0.1:0").unwrap();
         let want = Arguments {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_name_the_argument() {
         for (line, problem) in [
             ("--name shop", "--listen is missing"),
             ("--listen here --name shop", "\"here\" is not an address"),

@@ -19,10 +19,10 @@ use xray_axum::{XRayLayer, XRaySegment};
 use super::behaviour::{self, Clients, GRACE, IGNORED, OK, TIME_LIMIT};
 use super::{Arguments, ServiceError, termination};
 
-/// Serves until SIGTERM, and then what is being served, but nothing for ever.
+/// Serves until SIGTERM, then completes requests in progress for at most [`GRACE`].
 ///
 /// # Errors
-/// When it cannot listen.
+/// Returns an error if the address cannot be bound.
 pub async fn serve(arguments: Arguments) -> io::Result<()> {
     let terminated = termination()?;
     let late = termination()?;
@@ -83,7 +83,7 @@ async fn proxy(
     StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)
 }
 
-/// An error that is answered is known to the application alone: it tells the segment.
+/// Only the application sees an error that it turns into a response, so it records the error here.
 impl IntoResponse for ServiceError {
     fn into_response(self) -> Response {
         xray_core::current_segment().fault(&self);

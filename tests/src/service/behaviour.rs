@@ -1,4 +1,4 @@
-//! What each route does, whatever the framework: names, captures, bodies.
+//! The actions of the routes, independent of the framework: names, captures, bodies.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -22,22 +22,22 @@ use xray_core::{FutureExt, Segment, capture, current, current_segment, in_curren
 use super::ServiceError;
 use crate::client::{Client, Library};
 
-/// The body of an answer that says nothing else.
+/// The body of responses without other content.
 pub const OK: &str = "ok";
-/// How long the handler of `/timeout` may work.
+/// The time limit of the handler of `/timeout`.
 pub const TIME_LIMIT: Duration = Duration::from_millis(100);
-/// How long requests may take that are being served when the process is told to end.
+/// How long requests in progress may take after SIGTERM.
 pub const GRACE: Duration = Duration::from_secs(30);
-/// Stack for each level of `/nest`, with room for unoptimised code.
+/// Bytes of stack per level of `/nest`, enough for unoptimised code.
 const LEVEL: usize = 16 * 1024;
 
-/// The path of the requests that are not traced.
+/// The path of requests that the layers ignore.
 pub const IGNORED: &str = "/health";
 
 /// GET `/error`: the handler fails.
 ///
 /// # Errors
-/// Always.
+/// Always returns an error.
 pub fn error() -> Result<&'static str, ServiceError> {
     Err(ServiceError("broken".to_owned()))
 }
@@ -45,18 +45,18 @@ pub fn error() -> Result<&'static str, ServiceError> {
 /// GET `/panic`.
 ///
 /// # Panics
-/// Always.
+/// Always panics.
 pub fn panic() -> &'static str {
     panic!("boom")
 }
 
-/// GET `/sleep/{ms}`.
+/// GET `/sleep/{ms}`: waits.
 pub async fn wait(ms: u64) -> &'static str {
     sleep(Duration::from_millis(ms)).await;
     OK
 }
 
-/// GET `/stream/{n}/{ms}`: chunks of 1 KiB.
+/// GET `/stream/{n}/{ms}`: streams chunks of 1 KiB.
 pub fn chunks(n: usize, ms: u64) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     stream::unfold(0, move |sent| async move {
         if sent == n {
@@ -69,12 +69,12 @@ pub fn chunks(n: usize, ms: u64) -> impl Stream<Item = Result<Bytes, Infallible>
     })
 }
 
-/// GET `/nest/{depth}`: functions inside functions.
+/// GET `/nest/{depth}`: captures nested functions.
 ///
-/// They run on a thread of their own, whose stack is large enough.
+/// They run on a separate thread with a stack that is large enough.
 ///
 /// # Errors
-/// When there is no memory for such a stack.
+/// Returns an error if the thread cannot be started.
 pub async fn nest(depth: usize) -> Result<&'static str, ServiceError> {
     fn level(number: usize, depth: usize) {
         capture(number.to_string(), |subsegment| match number {
@@ -89,7 +89,7 @@ pub async fn nest(depth: usize) -> Result<&'static str, ServiceError> {
         if depth > 0 {
             level(1, depth);
         }
-        // Nobody waits any more when the request was given up.
+        // Sending fails if the request has been cancelled.
         let _ = done.send(());
     });
     let stack = depth.saturating_mul(LEVEL).saturating_add(1 << 20);
@@ -98,14 +98,14 @@ pub async fn nest(depth: usize) -> Result<&'static str, ServiceError> {
     Ok(OK)
 }
 
-/// GET `/fan/{n}`: functions at the same time.
+/// GET `/fan/{n}`: captures functions that run concurrently.
 pub async fn fan(n: usize) -> &'static str {
     let children = (0..n).map(|i| sleep(Duration::from_millis(5)).in_subsegment(format!("child-{i}")));
     join_all(children).await;
     OK
 }
 
-/// GET `/seq/{n}`: functions one after another.
+/// GET `/seq/{n}`: captures functions one after another.
 pub fn seq(n: usize) -> &'static str {
     for i in 0..n {
         capture(format!("step-{i}"), |_| ());
@@ -113,8 +113,8 @@ pub fn seq(n: usize) -> &'static str {
     OK
 }
 
-/// GET `/leak`: a subsegment that outlives its segment, in a task of the process's own runtime: that of a worker
-/// may still be ending when the process does.
+/// GET `/leak`: begins a subsegment that outlives its segment. Its task runs on the runtime of the process, since the
+/// runtime of a worker may not have ended when the process does.
 pub fn leak(process: &Handle) -> &'static str {
     let leaked = subsegment("leaked");
     process.spawn(async move {
@@ -124,7 +124,7 @@ pub fn leak(process: &Handle) -> &'static str {
     OK
 }
 
-/// GET `/annotate/{value}`: everything that an application adds to a segment; answers with the trace id.
+/// GET `/annotate/{value}`: adds everything that an application can add to a segment. Returns the trace ID.
 pub async fn annotate(value: &str) -> String {
     let entity = current();
     entity.annotate("value", value).metadata_in("ns", "info", &json!({"value": value}));
@@ -133,7 +133,7 @@ pub async fn annotate(value: &str) -> String {
     current().trace_id().map(|id| id.to_string()).unwrap_or_default()
 }
 
-/// GET `/metadata/{bytes}`: more than a datagram holds, perhaps.
+/// GET `/metadata/{bytes}`: adds metadata, possibly more than fits in a datagram.
 pub fn metadata(bytes: usize) -> &'static str {
     capture("big", |subsegment| {
         subsegment.metadata_with("text", || "x".repeat(bytes));
@@ -141,7 +141,7 @@ pub fn metadata(bytes: usize) -> &'static str {
     OK
 }
 
-/// GET `/fail/{name}`: a function fails, the handler does not.
+/// GET `/fail/{name}`: captures a function that fails, in a handler that succeeds.
 pub fn fail(name: &str) -> &'static str {
     /// An error with a cause.
     #[derive(Debug)]
@@ -162,7 +162,7 @@ pub fn fail(name: &str) -> &'static str {
     }
 }
 
-/// GET `/manual`: by the handle alone.
+/// GET `/manual`: records by the handle alone.
 pub fn manual(segment: &Segment) -> &'static str {
     segment.subsegment("by-hand").close();
     OK
@@ -176,12 +176,12 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Makes one of each.
+    /// Creates one client of each library.
     pub fn new() -> Clients {
         Clients { reqwest: Client::new(Library::Reqwest, false), hyper: Client::new(Library::Hyper, false) }
     }
 
-    /// Makes the call that the query string asks for; answers with JSON.
+    /// Makes the call that the query string describes, and returns its result as JSON.
     pub async fn call(&self, client: &str, query: &str) -> String {
         match self.send(client, query, HeaderMap::new()).await {
             Ok(status) => json!({"status": status}).to_string(),
@@ -189,8 +189,8 @@ impl Clients {
         }
     }
 
-    /// GET `/proxy/{client}?url=URL`: sends the request on with the headers that it came with, and returns the status
-    /// to answer with: that of the response, or 502.
+    /// GET `/proxy/{client}?url=URL`: forwards the request with its headers, and returns the status to respond with:
+    /// that of the response, or 502.
     pub async fn proxy<'a>(
         &self,
         client: &str,
@@ -203,7 +203,7 @@ impl Clients {
                 forwarded.append(name, value);
             }
         }
-        // The host is that of the URL. A body is not forwarded, so nothing may announce one.
+        // The host comes from the URL. The body is not forwarded, so no header may announce one.
         for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
             forwarded.remove(name);
         }
@@ -216,7 +216,7 @@ impl Clients {
             Some(Library::Hyper) => &self.hyper,
             None => return Err(format!("there is no client {client:?}")),
         };
-        // All that follows: a URL which was not encoded may have a query string of its own.
+        // Everything after `url=`, since an unencoded URL may contain a query string itself.
         let url = query.strip_prefix("url=").ok_or("the query string is not url=URL")?;
         client.call_with(Method::GET, &percent_decode_str(url).decode_utf8_lossy(), headers).await
     }
@@ -228,10 +228,10 @@ impl Default for Clients {
     }
 }
 
-/// Tells where the service listens, as the first line of its standard output.
+/// Prints the address of the service as the first line of standard output.
 ///
 /// # Errors
-/// When nobody reads it.
+/// Returns an error if standard output is closed.
 pub fn announce(address: std::net::SocketAddr) -> io::Result<()> {
     use io::Write as _;
     let mut out = io::stdout().lock();

@@ -1,6 +1,6 @@
-//! A service that does all that is to be traced: the same routes on every framework.
+//! A service with everything that can be traced: the same routes on every framework.
 //!
-//! What a route does is told once, in [`behaviour`]; a framework's module only turns requests into its calls and its
+//! [`behaviour`] defines what the routes do. A framework's module only converts requests into calls of it, and its
 //! results into responses.
 
 pub mod actix;
@@ -30,9 +30,9 @@ impl fmt::Display for ServiceError {
 
 impl std::error::Error for ServiceError {}
 
-/// Runs a service from its arguments to its exit code: it serves until SIGTERM, then ends in order.
+/// Parses the arguments, serves until SIGTERM, shuts down in order, and returns the exit code.
 ///
-/// The environment alone configures the recorder, which is installed for the process.
+/// Installs a global recorder, which only the environment configures.
 pub fn main<F: Future<Output = io::Result<()>>>(serve: impl FnOnce(Arguments) -> F) -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
@@ -41,10 +41,10 @@ pub fn main<F: Future<Output = io::Result<()>>>(serve: impl FnOnce(Arguments) ->
             return ExitCode::from(2);
         }
     };
-    // Nothing is said in code, so nothing can be wrong. It flushes when it is dropped: last of all.
+    // Without settings in code, building cannot fail. The guard is dropped last, and flushes.
     let _flushed = Recorder::builder().build().unwrap_or_else(|_| Recorder::disabled()).install();
     let served = Runtime::new().and_then(|runtime| runtime.block_on(serve(arguments)));
-    // The runtime is gone, and with it all tasks: what they held open is closed.
+    // The runtime has ended and dropped its tasks, which closes the entities that they held open.
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -54,7 +54,7 @@ pub fn main<F: Future<Output = io::Result<()>>>(serve: impl FnOnce(Arguments) ->
     }
 }
 
-/// Resolves when the process is to end. It listens from the moment it is made.
+/// Returns a future that resolves at SIGTERM. The signal is caught from this call on.
 fn termination() -> io::Result<impl Future<Output = ()>> {
     let mut signal: Signal = signal(SignalKind::terminate())?;
     Ok(async move {
