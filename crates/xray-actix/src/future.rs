@@ -7,15 +7,16 @@ use std::task::{Context, Poll, ready};
 use actix_web::Error;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::ServiceResponse;
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
-use xray_core::adapter::{BodyLength, ServerRequest};
+use xray_core::adapter::{self, BodyLength, ServerRequest, content_length};
 use xray_core::http::HttpResponse;
 
 use crate::body::XRayBody;
 use crate::error;
-use crate::request::TRACE_HEADER;
-use crate::transform::Config;
+use crate::transform::{Config, record_route};
+
+const TRACE_HEADER: HeaderName = HeaderName::from_static(adapter::TRACE_HEADER);
 
 pin_project! {
     /// The future of [`XRayService`](crate::XRayService).
@@ -44,7 +45,7 @@ where
         Poll::Ready(match result {
             Ok(response) => {
                 // A middleware inside may have changed the path, and the router has matched it only now.
-                this.config.record_route(response.request(), incoming.segment());
+                record_route(this.config, response.request(), incoming.segment());
                 Ok(answer(response, incoming, this.config))
             }
             Err(error) => Err(give_up(error, incoming)),
@@ -65,22 +66,37 @@ fn answer<B: MessageBody>(
     if let Some(value) = trace_header(&incoming) {
         response.headers_mut().insert(TRACE_HEADER, value);
     }
-    let head = HttpResponse::new(response.status().as_u16()).content_length(content_length(response.headers()));
-    let body = match response.response().body().size() {
-        BodySize::None | BodySize::Sized(0) => BodyLength::Nothing,
-        BodySize::Sized(bytes) => BodyLength::Exact(bytes),
-        BodySize::Stream => BodyLength::Unknown,
+    let length = response.headers().get(CONTENT_LENGTH).and_then(|value| content_length(value.as_bytes()));
+    let head = HttpResponse::new(response.status().as_u16()).content_length(length);
+    let size = match response.response().body().size() {
+        BodySize::None => Some(0),
+        BodySize::Sized(bytes) => Some(bytes),
+        BodySize::Stream => None,
     };
-    incoming.head(head, body);
-    if incoming.segment().is_recording() {
-        let (ends, same) = config.ends_at_head(response);
+    incoming.head(head, BodyLength::from(size));
+    if let Some(rule) = config.end_at_headers()
+        && incoming.segment().is_recording()
+    {
+        let (ends, same) = without_body(response, |response| rule.call(response));
         response = same;
-        if ends {
+        if ends.unwrap_or(false) {
             incoming.end_at_headers();
         }
     }
     let incoming = (!incoming.is_done()).then_some(incoming);
     response.map_body(|_, inner| XRayBody { inner, incoming })
+}
+
+/// Calls a function with the response without its body, and returns its result and the whole response.
+fn without_body<B, T>(
+    response: ServiceResponse<B>,
+    call: impl FnOnce(&ServiceResponse<()>) -> T,
+) -> (T, ServiceResponse<B>) {
+    let (request, response) = response.into_parts();
+    let (head, body) = response.into_parts();
+    let head = ServiceResponse::new(request, head);
+    let result = call(&head);
+    (result, head.map_body(|_, ()| body))
 }
 
 /// Records an error of a middleware inside. actix makes the response of it further out, with a body of which
@@ -103,8 +119,4 @@ fn give_up(mut error: Error, mut incoming: ServerRequest) -> Error {
 fn trace_header(incoming: &ServerRequest) -> Option<HeaderValue> {
     let header = incoming.response_header()?;
     HeaderValue::try_from(header.to_string()).ok()
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -9,7 +9,7 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 
 use crate::body::XRayBody;
 use crate::future::ResponseFuture;
-use crate::transform::Config;
+use crate::transform::{Config, begin};
 
 /// Records a segment for each request to the inner service: see [`XRay`](crate::XRay), which makes it.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let mut incoming = self.config.begin(&request);
+        let mut incoming = begin(&self.config, &request);
         // Part of the request's work already: a future recorded as a subsegment takes its parent when it is made.
         let inner = incoming.run(|| self.inner.call(request));
         ResponseFuture { inner, incoming, config: self.config.clone() }

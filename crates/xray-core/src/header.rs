@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::id::{EntityId, TraceId};
 use crate::w3c::TraceParent;
 
-/// The name of the header, as AWS spells it. HTTP ignores its case.
-pub const TRACE_HEADER: &str = "X-Amzn-Trace-Id";
+/// The name of the header, in lower case, as HTTP/2 sends it. AWS writes it `X-Amzn-Trace-Id`; HTTP ignores the case.
+pub const TRACE_HEADER: &str = "x-amzn-trace-id";
 
 /// The sampling decision in a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

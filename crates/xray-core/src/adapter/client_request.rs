@@ -515,7 +515,7 @@ mod tests {
             let call = call.unwrap();
             let display = call.subsegment().trace_header().unwrap().to_string();
             let headers: Vec<_> = call.headers().collect();
-            assert_eq!(headers, [("X-Amzn-Trace-Id", display.replace(";bad=\u{e4}x", "").into())]);
+            assert_eq!(headers, [("x-amzn-trace-id", display.replace(";bad=\u{e4}x", "").into())]);
         }
     }
 

@@ -2,19 +2,37 @@
 //!
 //! An adapter translates what its framework knows and decides nothing. The types here choose names and parents, ask the
 //! sampler, write the `http` block, and close the entity at the right moment.
+//!
+//! | for servers | purpose |
+//! |---|---|
+//! | [`ServerConfig`], [`server_option_methods!`](server_option_methods) | what users configure, and the methods for it |
+//! | [`ServerRequestInfo`] | the facts of a request, from its headers and its URI |
+//! | [`ServerRequest`] | the segment of one request |
+//!
+//! | for clients | purpose |
+//! |---|---|
+//! | [`ClientOptions`] | what users configure |
+//! | [`ClientRequestInfo`] | the facts of a request |
+//! | [`ClientRequest`] | the subsegment of one call |
 
 mod client_request;
+mod headers;
 mod hook;
 mod naming;
 mod route;
 mod scheme;
+mod server_config;
 mod server_request;
 mod transfer;
 
+#[doc(inline)]
+pub use crate::__server_option_methods as server_option_methods;
 pub use crate::cause::error_chain;
 pub use client_request::{ClientOptions, ClientRequest, ClientRequestInfo, body_failure, copied_headers, header_value};
+pub use headers::{CONTENT_LENGTH, GRPC_STATUS, TRACE_HEADER, TRACEPARENT, TRACESTATE, content_length};
 pub use hook::Hook;
 pub use naming::Naming;
 pub use route::MatchedRoute;
 pub use scheme::Scheme;
+pub use server_config::ServerConfig;
 pub use server_request::{BodyLength, ServerOptions, ServerRequest, ServerRequestInfo};

@@ -140,6 +140,17 @@ pub enum BodyLength {
     Unknown,
 }
 
+impl From<Option<u64>> for BodyLength {
+    /// The length of a body that has no trailers, if it is known.
+    fn from(bytes: Option<u64>) -> BodyLength {
+        match bytes {
+            Some(0) => BodyLength::Nothing,
+            Some(bytes) => BodyLength::Exact(bytes),
+            None => BodyLength::Unknown,
+        }
+    }
+}
+
 /// The segment of one request, from its head to the end of the response's body.
 ///
 /// | what happens | what is recorded |
@@ -535,7 +546,7 @@ mod tests {
                 // The application forwards the headers that the gateway sent.
                 let call = inner.run(|| ClientRequest::begin(None, &ClientOptions::new(), &call)).unwrap();
                 let (name, value) = call.headers().next().unwrap();
-                assert_eq!(name, "X-Amzn-Trace-Id");
+                assert_eq!(name, "x-amzn-trace-id");
                 assert!(value.starts_with(ROOT) && value.ends_with(carried_end), "{value}");
             });
         }

@@ -1,0 +1,145 @@
+//! The headers that adapters read and write, and what they say.
+
+use std::str::from_utf8;
+
+use super::ServerRequestInfo;
+
+pub use crate::header::TRACE_HEADER;
+pub use crate::w3c::{TRACEPARENT, TRACESTATE};
+
+/// `Content-Length` in lower case.
+pub const CONTENT_LENGTH: &str = "content-length";
+/// The status of a gRPC call: in the trailers, or in the headers of a response without a body.
+pub const GRPC_STATUS: &str = "grpc-status";
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+const HOST: &str = "host";
+const USER_AGENT: &str = "user-agent";
+
+/// Parses the value of a `Content-Length` header. Returns `None` for anything other than a number of bytes.
+///
+/// ```
+/// use xray_core::adapter::content_length;
+///
+/// assert_eq!(content_length(b"1024"), Some(1024));
+/// assert_eq!(content_length(b"-1"), None);
+/// ```
+pub fn content_length(value: &[u8]) -> Option<u64> {
+    let text = from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    text.parse().ok()
+}
+
+impl<'a> ServerRequestInfo<'a> {
+    /// Creates the facts that headers hold: host, user agent, the `X-Forwarded-*` and the trace headers. The other fields
+    /// are empty.
+    ///
+    /// Names must be in lower case. Of several headers with one name the first counts, as long as it is UTF-8.
+    ///
+    /// ```
+    /// use xray_core::adapter::ServerRequestInfo;
+    ///
+    /// let headers = [("host", "shop.example.com"), ("user-agent", "curl/8.5.0"), ("accept", "*/*")];
+    /// let mut info = ServerRequestInfo::from_headers(headers.map(|(name, value)| (name, value.as_bytes())));
+    /// info.method = "GET";
+    /// info.set_uri(None, None, Some("/orders/7?sort=date"));
+    ///
+    /// assert_eq!((info.host, info.user_agent), (Some("shop.example.com"), Some("curl/8.5.0")));
+    /// assert_eq!(info.target, "/orders/7?sort=date");
+    /// ```
+    // One pass is faster than a look-up for each name.
+    pub fn from_headers(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> ServerRequestInfo<'a> {
+        let mut info = ServerRequestInfo::default();
+        for (name, value) in headers {
+            let field = match name {
+                HOST => &mut info.host,
+                USER_AGENT => &mut info.user_agent,
+                FORWARDED_FOR => &mut info.forwarded_for,
+                FORWARDED_PROTO => &mut info.forwarded_proto,
+                TRACE_HEADER => &mut info.trace_header,
+                TRACEPARENT => &mut info.traceparent,
+                TRACESTATE => &mut info.tracestate,
+                _ => continue,
+            };
+            if field.is_none() {
+                *field = from_utf8(value).ok();
+            }
+        }
+        info
+    }
+
+    /// Sets scheme, host and target from the parts of the request's URI.
+    ///
+    /// An authority, which HTTP/2 and requests to a proxy have, takes precedence over the `Host` header (RFC 9112, 3.2.2).
+    /// The target of `OPTIONS *` is empty, since `*` is no path.
+    pub fn set_uri(&mut self, scheme: Option<&'a str>, authority: Option<&'a str>, path_and_query: Option<&'a str>) {
+        self.scheme = scheme;
+        self.host = authority.or(self.host);
+        self.target = path_and_query.filter(|target| *target != "*").unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_length_is_a_number_of_bytes() {
+        for (value, want) in [
+            (&b"0"[..], Some(0)),
+            (b"18446744073709551615", Some(u64::MAX)),
+            (b"18446744073709551616", None),
+            (b"+1", None),
+            (b"1, 1", None),
+            (b"", None),
+            (b"\xff", None),
+        ] {
+            assert_eq!(content_length(value), want, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn each_header_reaches_its_field() {
+        let names = [HOST, USER_AGENT, FORWARDED_FOR, FORWARDED_PROTO, TRACE_HEADER, TRACEPARENT, TRACESTATE];
+        let info = ServerRequestInfo::from_headers(names.map(|name| (name, name.as_bytes())));
+        let fields = [
+            info.host,
+            info.user_agent,
+            info.forwarded_for,
+            info.forwarded_proto,
+            info.trace_header,
+            info.traceparent,
+            info.tracestate,
+        ];
+        assert_eq!(fields, names.map(Some));
+    }
+
+    #[test]
+    fn the_first_header_that_is_utf_8_counts() {
+        let info = ServerRequestInfo::from_headers([
+            (USER_AGENT, &b"agent \xff"[..]),
+            (HOST, b"first"),
+            (HOST, b"second"),
+            ("Host", b"third"),
+            (USER_AGENT, "agent \u{e9}".as_bytes()),
+        ]);
+        assert_eq!((info.host, info.user_agent), (Some("first"), Some("agent \u{e9}")));
+    }
+
+    #[test]
+    fn the_authority_of_a_uri_takes_precedence_over_the_host_header() {
+        for (header, uri, host, target) in [
+            (Some("h:1"), (None, None, Some("/p?q=1")), Some("h:1"), "/p?q=1"),
+            (None, (None, None, Some("/p")), None, "/p"),
+            (None, (Some("https"), Some("h2:3"), Some("/p")), Some("h2:3"), "/p"),
+            (Some("header"), (Some("http"), Some("target"), Some("/p")), Some("target"), "/p"),
+            (Some("header"), (None, Some("proxied:443"), None), Some("proxied:443"), ""),
+            (Some("h"), (None, None, Some("*")), Some("h"), ""),
+        ] {
+            let mut info = ServerRequestInfo::from_headers(header.map(|value| (HOST, value.as_bytes())));
+            let (scheme, authority, path_and_query) = uri;
+            info.set_uri(scheme, authority, path_and_query);
+            assert_eq!((info.scheme, info.host, info.target), (scheme, host, target), "{header:?} {uri:?}");
+        }
+    }
+}
