@@ -87,6 +87,37 @@ impl ClientOptions {
 /// [`run`](ClientRequest::run): each poll of the call.
 ///
 /// In a trace that is not sampled only the header is of use: drop the value once that is written.
+///
+/// ```
+/// use xray_core::Recorder;
+/// use xray_core::adapter::{BodyLength, ClientOptions, ClientRequest, ClientRequestInfo};
+/// use xray_core::http::HttpResponse;
+///
+/// let (recorder, traces) = Recorder::in_memory();
+/// let segment = recorder.begin("shop");
+///
+/// let mut info = ClientRequestInfo::default();
+/// info.method = "GET";
+/// info.scheme = "https";
+/// info.authority = "inventory.example.com";
+/// info.target = "/items/7";
+/// // Without a parent, the subsegment is below the current entity.
+/// if let Some(mut call) = ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &info) {
+///     let mut request = Vec::new();
+///     request.extend(call.headers().map(|(name, value)| format!("{name}: {value}")));
+///     assert!(request[0].starts_with("X-Amzn-Trace-Id: Root=1-"));
+///
+///     // The client sends the request in here: all of it, or each poll of its future.
+///     let status = call.run(|| 200);
+///
+///     call.head(HttpResponse::new(status), BodyLength::Exact(2));
+///     call.received("ok".len());
+///     call.end();
+/// }
+/// segment.close();
+///
+/// assert_eq!(traces.take().single().tree(), "shop\n  inventory.example.com remote 200\n");
+/// ```
 #[derive(Debug)]
 pub struct ClientRequest {
     subsegment: Subsegment,

@@ -168,6 +168,30 @@ impl From<Option<u64>> for BodyLength {
 ///
 /// All code of the request that the adapter calls goes through [`run`](ServerRequest::run): each poll of the handler's
 /// future, and of the body.
+///
+/// ```
+/// use xray_core::Recorder;
+/// use xray_core::adapter::{BodyLength, ServerOptions, ServerRequest, ServerRequestInfo};
+/// use xray_core::http::HttpResponse;
+///
+/// let (recorder, traces) = Recorder::in_memory();
+/// let options = ServerOptions::new("shop"); // once for a server
+///
+/// let mut info = ServerRequestInfo::default();
+/// info.method = "GET";
+/// info.host = Some("shop.example.com");
+/// info.target = "/orders/7";
+/// let mut request = ServerRequest::begin(&recorder, &options, &info);
+///
+/// // The handler runs in here: all of it, or each poll of its future.
+/// let body = request.run(|| xray_core::capture("load", |_| "order 7"));
+///
+/// request.head(HttpResponse::new(200), BodyLength::Exact(7));
+/// request.sent(body.len());
+/// request.end();
+///
+/// assert_eq!(traces.take().single().tree(), "shop 200\n  load\n");
+/// ```
 #[derive(Debug)]
 pub struct ServerRequest {
     segment: Segment,

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::adapter::Adapter;
 use super::{App, Response};
-use crate::client::read_until;
+use crate::client::{Answer, read_until};
 use crate::documents::shop;
 
 type Items = mpsc::UnboundedSender<io::Result<&'static str>>;
@@ -48,12 +48,16 @@ pub(super) async fn a_streamed_body_belongs_to_the_request_until_its_end(adapter
 }
 
 pub(super) async fn a_body_that_fails_is_a_fault_and_aborted(adapter: &Adapter) {
-    let app = App::new(|_| async {
-        Response::stream(stream::iter([Ok(Bytes::from("part")), Err(io::Error::other("disk on fire"))]))
-    });
-    let (server, mut documents) = adapter.serve(app);
-    let answer = server.ask("GET /fails", &[]).await;
-    assert!(answer.is_none_or(|answer| !answer.body.ends_with("0\r\n\r\n")), "the body must not seem complete");
+    let app = || {
+        App::new(|_| async {
+            Response::stream(stream::iter([Ok(Bytes::from("part")), Err(io::Error::other("disk on fire"))]))
+        })
+    };
+    let seems_complete = |answer: Option<Answer>| answer.is_some_and(|answer| answer.body.ends_with("0\r\n\r\n"));
+    let (server, mut documents) = adapter.serve(app());
+    let with = seems_complete(server.ask("GET /fails", &[]).await);
+    let without = seems_complete(adapter.start(App { layers: 0, ..app() }).ask("GET /fails", &[]).await);
+    assert_eq!(with, without, "whether the client notices");
     let more = json!({
         "fault": true,
         "cause": [["io::Error", "disk on fire"]],
