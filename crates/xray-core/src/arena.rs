@@ -34,6 +34,7 @@ pub(crate) struct Arena {
 const MIN_GARBAGE: usize = 16 * 1024;
 
 impl Arena {
+    /// Appends a copy of `bytes` and returns its place.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Span {
         self.push_with(|buffer| buffer.extend_from_slice(bytes))
     }
@@ -58,10 +59,12 @@ impl Arena {
         &self.bytes[span.range()]
     }
 
+    /// Marks a piece as no longer needed. Its bytes stay until the next [`compact`](Arena::compact).
     pub(crate) fn release(&mut self, span: Span) {
         self.garbage += span.len();
     }
 
+    /// Whether the released pieces outweigh the rest, so that compaction is worthwhile.
     pub(crate) fn is_wasteful(&self) -> bool {
         self.garbage > MIN_GARBAGE && self.garbage > self.bytes.len() / 2
     }

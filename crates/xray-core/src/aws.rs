@@ -12,6 +12,9 @@ const MAX_MEMBERS: usize = 500;
 /// Clients of the AWS SDK for Rust need no code for this: `xray-aws-sdk` records their calls. Use this type for calls
 /// made by other means.
 ///
+/// X-Ray's format defines `operation`, `region`, `request_id`, `queue_url` and `table_name`; the console shows other members
+/// as they are. An entity that is too large for a datagram loses long lists in this block before anything else.
+///
 /// ```
 /// use xray_core::Aws;
 ///
@@ -115,6 +118,7 @@ impl Aws {
         self
     }
 
+    /// Removes the member with this index, and moves those after it to the front.
     fn remove(&mut self, at: usize) {
         let Member { start, end, .. } = self.members.remove(at);
         self.text.drain(start..end);

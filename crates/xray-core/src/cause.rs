@@ -131,6 +131,7 @@ impl Exception {
         Exception::with_identity(identity, kind.into(), message.into())
     }
 
+    /// Creates an exception from a message that may contain secrets.
     fn with_identity(identity: Identity, kind: String, message: String) -> Exception {
         Exception::with(identity, kind, &redacted(&message))
     }
@@ -263,6 +264,7 @@ impl Exception {
         !self.stack.is_empty()
     }
 
+    /// Returns the stack frames, and the number of those that were cut off.
     pub(crate) fn into_stack(self) -> (Vec<Frame>, usize) {
         (self.stack, self.truncated)
     }
@@ -314,10 +316,12 @@ impl Exception {
         Exception::from_error(error, kind)
     }
 
+    /// Describes an error and its causes, with all their messages redacted.
     fn from_error(error: &dyn Error, kind: String) -> Exception {
         Exception::from_error_with(error, kind, redacted)
     }
 
+    /// Describes an error and its causes, with messages redacted by a function.
     fn from_error_with(error: &dyn Error, kind: String, redact: impl Fn(&str) -> Cow<'_, str>) -> Exception {
         let message = text_of(error);
         let mut exception = Exception::with(Identity::alike(&message), kind, &redact(&message));
@@ -339,6 +343,7 @@ impl Identity {
         self == below || matches!((self, below), (Identity::Unwinding, Identity::Panic(_)))
     }
 
+    /// Identifies an error by its message.
     pub(crate) fn alike(message: &str) -> Identity {
         let mut hasher = DefaultHasher::new();
         message.hash(&mut hasher);
@@ -436,6 +441,7 @@ fn wrapped_by<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + '
     }
 }
 
+/// Cuts a text to a number of characters.
 fn shortened(text: String, limit: usize) -> String {
     match json::cut(&text, limit).len() {
         whole if whole == text.len() => text,

@@ -53,6 +53,7 @@ impl Environment {
         Environment::from_lookup(variable)
     }
 
+    /// Reads the environment through a function, which returns the value of a variable.
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Environment {
         let get = |name: &str| lookup(name).and_then(trimmed);
         let mut problems = Vec::new();

@@ -13,6 +13,15 @@ use crate::w3c::TraceParent;
 pub const TRACE_HEADER: &str = "x-amzn-trace-id";
 
 /// The sampling decision in a header.
+///
+/// A `bool` converts into it: `true` is `Sampled`.
+///
+/// ```
+/// use xray_core::{SamplingFlag, TraceHeader};
+///
+/// assert_eq!(TraceHeader::parse("Sampled=0").sampled(), Some(SamplingFlag::NotSampled));
+/// assert_eq!(TraceHeader::default().with_sampled(true).to_string(), "Sampled=1");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SamplingFlag {

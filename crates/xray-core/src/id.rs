@@ -191,6 +191,7 @@ pub(crate) enum IdSource {
 }
 
 impl IdSource {
+    /// Creates a source that returns the same ids in each run.
     pub(crate) fn seeded(seed: u64) -> IdSource {
         IdSource::Seeded(Arc::new(Mutex::new(Rng::with_seed(seed))))
     }

@@ -133,6 +133,7 @@ impl Taken {
     }
 }
 
+/// Parses a document, however deeply it is nested.
 fn parse(json: &str) -> Value {
     let mut reader = serde_json::Deserializer::from_str(json);
     reader.disable_recursion_limit();
@@ -267,6 +268,7 @@ impl Recorded {
         self.json["start_time"].as_f64().unwrap_or_default()
     }
 
+    /// Returns the line of [`tree`](Trace::tree) for this entity.
     fn line(&self) -> String {
         let mut line = self.name().to_owned();
         for word in [&self.json["namespace"], &self.json["http"]["response"]["status"]] {

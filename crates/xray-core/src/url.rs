@@ -15,6 +15,7 @@ pub(crate) fn split<'a>(url: &'a str) -> Option<[&'a str; 3]> {
     Some([scheme, without_user(authority), target])
 }
 
+/// Whether the text after the last colon is a port, or there is no colon.
 fn has_port_or_none(authority: &str) -> bool {
     memrchr(b':', authority.as_bytes()).is_none_or(|colon| {
         let port = &authority.as_bytes()[colon + 1..];
@@ -38,6 +39,7 @@ pub(crate) fn split_user(rest: &str) -> (Option<&str>, &str) {
     }
 }
 
+/// Returns the position of the `@` that ends user info.
 fn user_end(rest: &str) -> Option<usize> {
     let authority = &rest[..rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len())];
     let has_user = authority.contains('@');

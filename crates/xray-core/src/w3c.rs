@@ -31,6 +31,17 @@ pub struct TraceParent {
 
 impl TraceParent {
     /// Creates the header of a call made by `parent`.
+    ///
+    /// ```
+    /// use xray_core::TraceParent;
+    ///
+    /// # fn main() -> Result<(), xray_core::ParseIdError> {
+    /// let trace_id = "1-5759e988-bd862e3fe1be46a994272793".parse()?;
+    /// let header = TraceParent::new(trace_id, "53995c3f42cd8ad8".parse()?, true);
+    /// assert_eq!(header.to_string(), "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(trace_id: TraceId, parent: EntityId, sampled: bool) -> TraceParent {
         TraceParent { trace_id, parent, sampled }
     }

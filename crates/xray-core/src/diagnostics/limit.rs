@@ -19,6 +19,7 @@ pub(super) const MAX_SUBJECTS: usize = 200;
 #[derive(Default)]
 pub(super) struct Limit(PerProcess<Mutex<Vec<Seen>>>);
 
+/// A cause that was reported: when, and how many of its messages were left out since.
 struct Seen {
     cause: Cause,
     reported: Instant,

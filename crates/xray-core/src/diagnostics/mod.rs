@@ -205,6 +205,7 @@ impl Diagnostics {
         }
     }
 
+    /// Reports a warning once for each `subject`: see [`report_once`](Diagnostics::report_once).
     pub(crate) fn warn_once(&self, cause: Cause, subject: &str, message: fmt::Arguments<'_>) {
         self.report_once(Level::Warn, cause, subject, message);
     }
@@ -214,6 +215,7 @@ impl Diagnostics {
         self.may_pass(level) && self.guarded(|| self.passes(level)).unwrap_or(false)
     }
 
+    /// Reports a message, unless its level is not received or its cause is over the rate limit.
     pub(crate) fn report(&self, level: Level, cause: Cause, message: fmt::Arguments<'_>) {
         if !self.may_pass(level) {
             return;
@@ -254,6 +256,7 @@ impl Diagnostics {
         user_code::call(call)
     }
 
+    /// Passes a message to the first sink that exists.
     fn deliver(&self, diagnostic: &Diagnostic<'_>) {
         if let Some(logger) = &self.0.logger {
             logger(diagnostic);
@@ -284,6 +287,7 @@ thread_local! {
 }
 
 impl Reporting {
+    /// Marks this thread as reporting, or returns `None` if it already is.
     fn enter() -> Option<Reporting> {
         let already = REPORTING.try_with(|reporting| reporting.replace(true)).unwrap_or(true);
         // `then` and not `then_some`: a guard that is created and dropped would end the outer reporting.

@@ -14,6 +14,7 @@ pub(crate) fn utf8(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
+/// Writes text that is already JSON.
 #[inline]
 pub(crate) fn raw(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
@@ -174,6 +175,7 @@ struct Compact {
 }
 
 impl Compact {
+    /// Writes a number as a string. A key is within quotes already.
     fn quoted<W: ?Sized + io::Write>(&self, out: &mut W, number: &dyn fmt::Display) -> io::Result<()> {
         if self.in_key { write!(out, "{number}") } else { write!(out, "\"{number}\"") }
     }
@@ -239,6 +241,7 @@ pub(crate) fn id(out: &mut Vec<u8>, id: EntityId) {
     out.push(b'"');
 }
 
+/// Writes an array, with a function for each of its items.
 pub(crate) fn list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
     out.push(b'[');
     for (index, item) in items.iter().enumerate() {

@@ -97,6 +97,7 @@ impl fmt::Display for DaemonAddress {
     }
 }
 
+/// Parses one `host:port` for both protocols.
 fn parse_single(text: &str) -> Result<DaemonAddress, ParseAddressError> {
     // `udp:2000` more likely lacks a host than means a host with the name `udp`.
     match Protocol::of(text) {
@@ -106,6 +107,7 @@ fn parse_single(text: &str) -> Result<DaemonAddress, ParseAddressError> {
     }
 }
 
+/// Parses one `udp:host:port` and one `tcp:host:port`, in either order.
 fn parse_pair(one: &str, other: &str) -> Result<DaemonAddress, ParseAddressError> {
     let protocol = |part| Protocol::of(part).ok_or_else(|| ParseAddressError::Protocol { part: part.to_owned() });
     let (udp, tcp) = match (protocol(one)?, protocol(other)?) {

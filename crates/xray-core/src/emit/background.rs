@@ -91,6 +91,7 @@ impl BackgroundEmitter {
         BackgroundEmitter { capacity, endpoint, counters, diagnostics, worker }
     }
 
+    /// Returns the queue and thread of this process. A forked child creates its own.
     fn worker(&self) -> impl Deref<Target = Arc<Owned<Worker>>> {
         self.worker.get(|| Worker::new(self.capacity, &self.diagnostics))
     }
@@ -103,6 +104,7 @@ impl BackgroundEmitter {
         worker.queue.wake();
     }
 
+    /// Starts the thread. If that fails, callers send their documents themselves from now on.
     fn start(&self, worker: &Worker) {
         let queue = worker.queue.clone();
         let socket = Socket::new(self.endpoint.clone(), self.counters.clone(), self.diagnostics.clone());
@@ -112,6 +114,7 @@ impl BackgroundEmitter {
         }
     }
 
+    /// Replaces the thread by an inline emitter, and sends what is queued.
     fn fall_back(&self, worker: &Worker, error: &io::Error) {
         let message = format_args!(
             "cannot start the thread that sends documents ({error}): documents are sent by the threads that finish them"

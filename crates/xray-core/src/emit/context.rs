@@ -50,7 +50,7 @@ pub struct EmitterContext {
     pub(crate) diagnostics: Diagnostics,
 }
 
-/// The fate of a document, for [`EmitterContext::settle`].
+/// The fate of a document, for [`EmitterContext::settle`]. Each one has a count in [`Stats`](crate::stats::Stats).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fate {

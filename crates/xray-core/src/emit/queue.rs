@@ -289,6 +289,7 @@ impl Queue {
         self.lock()
     }
 
+    /// Releases the lock until the sender is woken or its nap ends. Without a nap, it waits until it is woken.
     fn sleep<'a>(&self, mut state: MutexGuard<'a, State>, nap: Option<Duration>) -> MutexGuard<'a, State> {
         let mut state = match nap {
             Some(nap) => {

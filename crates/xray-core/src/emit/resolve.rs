@@ -49,6 +49,7 @@ impl Resolver {
         Resolver::with_lookup(endpoint, diagnostics, Clock::system(), Box::new(lookup))
     }
 
+    /// Creates a resolver with another clock and lookup, for tests.
     pub(super) fn with_lookup(
         endpoint: &Endpoint,
         diagnostics: Diagnostics,
@@ -128,6 +129,7 @@ struct State {
 }
 
 impl State {
+    /// Returns the current result: the known address, unless it is doubted.
     fn resolved(&self) -> Resolved {
         match (self.address, self.due) {
             (Some(_), _) if self.doubted => Resolved::Pending,

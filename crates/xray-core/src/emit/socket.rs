@@ -40,6 +40,7 @@ pub(super) struct Socket {
     diagnostics: Diagnostics,
 }
 
+/// An open socket and the address that it is connected to.
 #[derive(Debug)]
 struct Open {
     to: SocketAddr,
@@ -139,6 +140,7 @@ impl Socket {
         }
     }
 
+    /// Sends a document to this address. On an error that may belong to an earlier datagram, sends it once more.
     fn transmit(&self, to: SocketAddr, document: &Document) -> io::Result<Sent> {
         let datagram = document.datagram();
         let sent = match self.socket(to)?.send(datagram) {
@@ -206,6 +208,7 @@ impl Socket {
         self.absent.over_after(quiet, format_args!("the X-Ray daemon at {} listens again", self.endpoint));
     }
 
+    /// Counts and logs a document that the network does not accept because of its size.
     fn oversize(&self, document: &Document) -> Sent {
         self.counters.dropped_oversize.add(1);
         let size = document.datagram().len();
@@ -238,6 +241,7 @@ impl Socket {
     }
 }
 
+/// Opens a non-blocking socket that is connected to the daemon.
 fn connect(to: SocketAddr) -> io::Result<UdpSocket> {
     // A socket of one family cannot send to the other.
     let any = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };

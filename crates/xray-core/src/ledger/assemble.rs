@@ -55,6 +55,7 @@ impl Ledger {
         Content { trace_id: self.trace_id, id: top.id, is_segment, entities, bytes: 0 }
     }
 
+    /// Writes the opening brace and the head of an entity. A separate document also names its trace and its parent.
     fn open(&self, out: &mut Vec<u8>, slot: &Slot, standalone: bool) {
         out.push(b'{');
         out.extend_from_slice(self.arena.get(slot.head));

@@ -168,6 +168,7 @@ impl Ledger {
         }
     }
 
+    /// Whether more is held than the limits allow, so that complete subtrees must be sent.
     fn is_over(&self) -> bool {
         self.held > self.threshold || self.held_bytes > HELD_BYTES
     }

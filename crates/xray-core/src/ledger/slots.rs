@@ -48,6 +48,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Creates the slot of an entity that has just begun.
     pub(super) fn open(id: EntityId, parent_id: EntityId, head: Span) -> Slot {
         Slot {
             id,
@@ -73,6 +74,7 @@ impl Slot {
         !self.tail.is_empty()
     }
 
+    /// Whether the entity and all entities below it are closed.
     pub(super) fn is_complete(&self) -> bool {
         self.is_closed() && self.open_children == 0
     }

@@ -72,6 +72,7 @@ impl Ledger {
         }
     }
 
+    /// Unlinks a subsegment from its parent, so that it is sent on its own.
     fn detach(&mut self, index: u32) {
         self.slots.unlink(index);
         self.slots[index].detached = true;
@@ -123,6 +124,7 @@ impl Ledger {
         }
     }
 
+    /// Frees one slot. The slot of a stub becomes that of a detached open subsegment.
     fn release_one(&mut self, index: u32) {
         let slot = &self.slots[index];
         let (head, tail, own) = (slot.head, slot.tail, slot.own_bytes());

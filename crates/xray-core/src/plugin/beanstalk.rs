@@ -17,6 +17,12 @@ const CONFIGURATION: &str = if cfg!(windows) {
 
 /// Detects an Elastic Beanstalk environment: its name, the deployed version and the id of the deployment.
 ///
+/// Segments then have the origin `AWS::ElasticBeanstalk::Environment` and this block:
+///
+/// ```json
+/// {"aws": {"elastic_beanstalk": {"environment_name": "shop-prod", "version_label": "v7", "deployment_id": 32}}}
+/// ```
+///
 /// It reads `/var/elasticbeanstalk/xray/environment.conf`, or on Windows
 /// `C:\Program Files\Amazon\XRay\environment.conf`. Elastic Beanstalk writes this file if X-Ray is turned on for the
 /// environment. In a container, mount it and set its path by [`file`](ElasticBeanstalk::file).

@@ -147,6 +147,7 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
+    /// Combines the results of all plugins, in their order.
     pub(super) fn of(results: &[Detected], log_groups: bool) -> Platform {
         let rank = |one: &&Detected| ORIGINS.iter().position(|origin| *origin == one.origin).unwrap_or(ORIGINS.len());
         // `max_by_key` returns the last of several equal elements.

@@ -87,6 +87,8 @@ impl Ec2 {
         self
     }
 
+    /// Fetches the identity document: with a token if the service issues one, otherwise by version 1 if that is
+    /// allowed.
     fn document(&self) -> Result<Value, Box<dyn Error + Send + Sync>> {
         let endpoint = self.endpoint.as_deref().or(self.own_endpoint.as_deref()).unwrap_or(ENDPOINT);
         let endpoint = endpoint.trim_end_matches('/');

@@ -21,7 +21,15 @@ const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 /// | `pod` | [`pod`](Eks::pod), otherwise the host name, which is the pod's name unless the pod uses its node's network |
 /// | `container_id` | the control group, if that contains the id; version 2 of control groups usually does not |
 ///
-/// If the cluster's name is known, the log group is `/aws/containerinsights/<cluster>/application`.
+/// If the cluster's name is known, the log group is `/aws/containerinsights/<cluster>/application`. Segments then have the
+/// origin `AWS::EKS::Container` and these blocks:
+///
+/// ```json
+/// {"aws": {
+///     "eks": {"cluster_name": "production", "pod": "shop-7d4b9c6f5-x2x7k", "container_id": "0123…cdef"},
+///     "cloudwatch_logs": [{"log_group": "/aws/containerinsights/production/application"}]
+/// }}
+/// ```
 ///
 /// # Setting the name of the cluster
 ///

@@ -54,6 +54,7 @@ impl Client {
     }
 }
 
+/// Returns the body of a response with the status 200.
 fn text(mut response: ureq::http::Response<ureq::Body>) -> Result<String, MetadataError> {
     match response.status().as_u16() {
         200 => Ok(response.body_mut().with_config().limit(MAX_SIZE as u64).read_to_string()?),

@@ -86,6 +86,7 @@ fn secret_value(text: &str, copied: usize, at: usize) -> Option<Range<usize>> {
     (len > 0).then_some(start..start + len)
 }
 
+/// Whether a name belongs to a secret. `plain` is the name in lower case, without punctuation.
 fn is_secret(name: &str, plain: &str) -> bool {
     let is_pass =
         || name.len() > 5 && name[name.len() - 5..].to_ascii_lowercase().trim_matches(['_', '-', '.']) == "pass";

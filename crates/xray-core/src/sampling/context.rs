@@ -8,6 +8,31 @@ use crate::time::Clock;
 
 /// What a recorder lends to its [`Sampler`](super::Sampler): passed to [`Sampler::start`](super::Sampler::start) when
 /// the recorder is built. Clones are cheap and refer to the same recorder's log.
+///
+/// ```
+/// use std::sync::OnceLock;
+/// use xray_core::Recorder;
+/// use xray_core::diagnostics::Level;
+/// use xray_core::sampling::{Decision, Sampler, SamplerContext, SamplingRequest};
+///
+/// /// Records every request in even seconds, for a demonstration.
+/// #[derive(Default)]
+/// struct EvenSeconds(OnceLock<SamplerContext>);
+///
+/// impl Sampler for EvenSeconds {
+///     fn start(&self, context: &SamplerContext) {
+///         context.report(Level::Info, "even_seconds", format_args!("only even seconds are recorded"));
+///         let _ = self.0.set(context.clone());
+///     }
+///
+///     fn decide(&self, _: &SamplingRequest<'_>) -> Decision {
+///         self.0.get().is_some_and(|context| context.clock().now().as_secs() % 2 == 0).into()
+///     }
+/// }
+///
+/// let recorder = Recorder::builder().sampling(EvenSeconds::default()).build();
+/// # assert!(recorder.is_ok());
+/// ```
 #[derive(Clone, Debug)]
 pub struct SamplerContext {
     pub(crate) clock: Clock,

@@ -9,6 +9,12 @@ use super::Watch;
 ///
 /// A `bool` converts into a decision: `true.into()` is [`Decision::sampled()`].
 ///
+/// | decision | recorded | calls carry |
+/// |---|---|---|
+/// | [`sampled`](Decision::sampled) | yes | `Sampled=1` |
+/// | [`not_sampled`](Decision::not_sampled) | no | `Sampled=0` |
+/// | [`deferred`](Decision::deferred) | yes, and kept if the trace fails or is slow | `Sampled=?` |
+///
 /// ```
 /// use xray_core::sampling::Decision;
 ///

@@ -8,7 +8,15 @@ use super::{Decision, Rate};
 /// A sampler's decision about a request, the rule behind it, and the reason. It formats as one line.
 ///
 /// [`Recorder::explain`](crate::Recorder::explain) returns it without counting the request. At the log level `debug`,
-/// every decision logs the same line.
+/// every decision logs the same line. Examples:
+///
+/// | line | meaning |
+/// |---|---|
+/// | `sampled by the rule "orders": 2 of its quota of 5 used this second` | the quota covers the request |
+/// | `sampled at a rate of 0.05 by the rule "orders": all of its quota of 5 used this second` | the rate decides |
+/// | `sampled by the rule "orders": no quota known, so one request is borrowed` | there is no quota yet |
+/// | `not sampled by the local rule 0 "Probes": by its rate alone` | the rule has no fixed target, and its rate is 0 |
+/// | `… (the rules of the X-Ray service have expired)` | the local rules decide, and why |
 ///
 /// ```
 /// use xray_core::sampling::{FixedTarget, Rate, Rules, Sampler, SamplingRequest};

@@ -73,6 +73,7 @@ pub(super) fn kind_of(scheme: &str) -> Cow<'static, str> {
     }
 }
 
+/// Returns the canonical name of a known database, by any of its schemes.
 fn known_kind(scheme: &str) -> Option<&'static str> {
     Some(match &*scheme.split('+').next().unwrap_or_default().to_ascii_lowercase() {
         "postgres" | "postgresql" | "pgsql" | "psql" => "postgresql",
@@ -309,6 +310,7 @@ fn until_closed(text: &str, close: char) -> Option<(String, &str)> {
     None
 }
 
+/// Returns the first non-empty value with one of these names.
 fn value(pairs: &[(String, String)], names: &[&str]) -> Option<String> {
     let found = pairs.iter().find(|(key, _)| names.contains(&&**key))?;
     Some(found.1.clone()).filter(|value| !value.is_empty())
@@ -351,6 +353,7 @@ fn key_values(text: &str) -> Option<Connection> {
     (is_known && is_plain).then_some(connection)
 }
 
+/// Parses a value of libpq's form, in which quotes and backslashes may escape characters, and returns the rest.
 fn libpq_value(text: &str) -> Option<(String, &str)> {
     let is_quoted = text.starts_with('\'');
     let mut value = String::new();

@@ -228,6 +228,7 @@ impl std::fmt::Debug for Sql {
     }
 }
 
+/// Returns the product for a scheme, as X-Ray names it.
 fn database_type(kind: &str) -> Option<&'static str> {
     match kind {
         "mysql" | "mariadb" => Some("MySQL"),

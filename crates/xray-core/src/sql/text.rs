@@ -137,6 +137,7 @@ fn is_name(word: &Word, database: Database, position: &Position, next: Option<&T
     }
 }
 
+/// Whether the name of a placeholder contains nothing else, such as part of a literal.
 fn is_placeholder(name: &str) -> bool {
     let rest = &name[name.len().min(1)..];
     rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -172,6 +173,7 @@ enum Opens {
 }
 
 impl Position {
+    /// Whether the next quoted word is a name.
     fn is_for_names(&self) -> bool {
         match self.before {
             Before::Name => true,
@@ -180,6 +182,7 @@ impl Position {
         }
     }
 
+    /// Moves past a token.
     fn pass(&mut self, token: &Token) {
         let opens = std::mem::take(&mut self.opens);
         self.before = match token {
@@ -208,6 +211,7 @@ impl Position {
         };
     }
 
+    /// Moves past a keyword or name, and returns what it allows next.
     fn pass_word(&mut self, word: &str, opens: Opens) -> Before {
         match word {
             "SELECT" => {

@@ -50,6 +50,11 @@ impl Anomaly {
 
     /// Restricts the condition to an operation: the method and the first segment of the path, such as `GET /orders`. A
     /// pattern may also consist of the path alone. Calling this again adds an operation.
+    ///
+    /// | request | its operation | patterns that match |
+    /// |---|---|---|
+    /// | `GET /orders/7/items?full=1` | `GET /orders` | `GET /orders`, `/orders`, `* /o*`, `*` |
+    /// | `POST /` | `POST /` | `POST /`, `/`, `POST *` |
     pub fn operation(mut self, pattern: &str) -> Anomaly {
         self.operations.push(Wildcard::new(pattern));
         self
@@ -60,6 +65,7 @@ impl Anomaly {
         status.map_or(failed, |status| status > 499)
     }
 
+    /// Whether the request is of one of the operations. Called when the request begins.
     pub(super) fn applies_to(&self, request: &SamplingRequest<'_>) -> bool {
         if self.operations.is_empty() {
             return true;
@@ -71,6 +77,7 @@ impl Anomaly {
         self.operations.iter().any(|pattern| pattern.matches(&operation) || pattern.matches(path))
     }
 
+    /// Whether the end of a request meets the conditions: its status, or a failure without one, and its duration.
     pub(super) fn is_met(&self, status: Option<u16>, failed: bool, took: Duration) -> bool {
         let status = status.or(failed.then_some(500));
         let is_status = |pattern: &Wildcard| status.is_some_and(|status| pattern.matches(&status.to_string()));

@@ -106,6 +106,22 @@ const LIFE: u64 = 3600;
 /// # }
 /// ```
 ///
+/// To find out which rule applies to a request, and why, ask the recorder:
+///
+/// ```
+/// use xray_core::Recorder;
+/// use xray_core::sampling::SamplingRequest;
+///
+/// # fn main() -> Result<(), xray_core::ConfigError> {
+/// let recorder = Recorder::builder().environment(|_| None).build()?;
+/// let request = SamplingRequest::new("shop").method("GET").path("/orders/7");
+/// let explanation = recorder.explain(&request).to_string();
+/// let by_local_rule = "sampled by the default local rule: 0 of its fixed target of 1 used this second";
+/// assert_eq!(explanation, format!("{by_local_rule} (no rules fetched from the X-Ray service yet)"));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// The thread ends with the recorder. A forked child starts its own thread within a second of the fork, and uses the
 /// rules of its parent until it has fetched them itself.
 #[derive(Default)]

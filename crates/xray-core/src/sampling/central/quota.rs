@@ -112,6 +112,7 @@ impl Quota {
         (self.grant(used, now, may_borrow).0, taken, self.valid(now))
     }
 
+    /// Returns the quota, if it is known and has not ended.
     fn valid(&self, now: u64) -> Option<u32> {
         let (quota, until) = halves(self.granted.load(Acquire));
         (quota != UNKNOWN && u64::from(until) >= now).then_some(quota)

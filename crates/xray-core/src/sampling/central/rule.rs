@@ -258,6 +258,7 @@ impl ServiceRule {
         Some(ServiceRule { priority, may_borrow, may_be_boosted, detects_anomalies, conditions, state })
     }
 
+    /// Whether all conditions match the request, whose query string has been removed.
     fn matches(&self, request: &SamplingRequest<'_>) -> bool {
         let Some(conditions) = &self.conditions else { return true };
         // Cheapest first: the method is short and rules out most rules, the path most of the others.

@@ -6,6 +6,7 @@ use crate::sampling::{FixedTarget, ParseRulesError, Rate, Rule, RulePlace, Rules
 
 const LIMITS: [&str; 2] = ["fixed_target", "rate"];
 
+/// Parses a document of either version.
 pub(super) fn parse(text: &str) -> Result<Rules, ParseRulesError> {
     let document: Value =
         serde_json::from_str(text).map_err(|error| ParseRulesError::Json { message: error.to_string() })?;
@@ -30,6 +31,7 @@ pub(super) fn parse(text: &str) -> Result<Rules, ParseRulesError> {
     Ok(rules)
 }
 
+/// Parses one rule. `host` is the name of the field for its host, which depends on the version.
 fn parse_rule(members: Members<'_>, host: &'static str) -> Result<Rule, ParseRulesError> {
     members.allow(&["description", host, "http_method", "url_path", LIMITS[0], LIMITS[1]])?;
     let rule = Rule::new(members.target()?, members.rate()?)

@@ -94,6 +94,7 @@ impl Rule {
         matches(&self.method, request.method) && matches(&self.path, request.path) && matches(&self.host, request.host)
     }
 
+    /// Rejects an empty pattern and a rate that is out of range.
     pub(super) fn check(&self, at: RulePlace) -> Result<(), ParseRulesError> {
         let patterns = [("http_method", &self.method), ("host", &self.host), ("url_path", &self.path)];
         match patterns.iter().find(|(_, pattern)| pattern.as_str().is_empty()) {

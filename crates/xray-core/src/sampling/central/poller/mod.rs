@@ -347,6 +347,7 @@ impl Poller {
         self.modified = modified;
     }
 
+    /// Whether the rule is still among the fetched ones.
     fn is_current(&self, rule: &Arc<RuleState>) -> bool {
         self.current.load().rules.state(&rule.name).is_some_and(|current| Arc::ptr_eq(current, rule))
     }
@@ -355,6 +356,7 @@ impl Poller {
         self.current.load().rules.state(name).cloned()
     }
 
+    /// Calls an operation, and parses its response as JSON.
     fn call(&self, operation: &str, body: &Value) -> Result<Value, ProxyError> {
         let response = self.proxy.call(operation, &body.to_string())?;
         serde_json::from_str(&response).map_err(|_| AnswerError::Json.into())
@@ -439,6 +441,7 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// Adds a random part to a period.
 fn with_jitter((period, jitter): (Duration, Duration)) -> Duration {
     period + jitter.mul_f64(random::share())
 }
