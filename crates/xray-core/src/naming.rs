@@ -1,4 +1,4 @@
-//! Names of segments and subsegments, as X-Ray accepts them.
+//! Names of segments and subsegments, and the characters that X-Ray allows in them.
 
 use std::borrow::Cow;
 
@@ -7,17 +7,23 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::stats::Counters;
 
-/// Characters of a name that are kept.
+/// The largest length of a name, in characters.
 const LIMIT: usize = 200;
 
-/// What is left of a name that has no usable character.
+/// The replacement of a name that has no allowed character.
 const UNKNOWN: &str = "unknown";
 
-/// The name as X-Ray takes it: letters and numbers of any script, blanks and `_ . : / % & # = + - @`. Other
-/// white space becomes a blank, all else is removed, 200 characters are kept, and nothing becomes `unknown`.
+/// Returns a name that X-Ray accepts: letters and numbers of any script, blanks and `_ . : / % & # = + - @`.
+///
+/// Other white space becomes a blank, and all other characters are removed. The name is cut to 200 characters. If nothing
+/// is left, it becomes `unknown`. A name that needs no change is returned as it is, without an allocation.
+///
+/// The SDK applies this to all names of segments and subsegments. Changed names are logged, and counted in
+/// [`Stats::names_repaired`](crate::stats::Stats::names_repaired).
 ///
 /// ```
 /// assert_eq!(xray_core::clean_name("GET /users/{id}"), "GET /users/id");
+/// assert_eq!(xray_core::clean_name("{}"), "unknown");
 /// ```
 pub fn clean_name(name: &str) -> Cow<'_, str> {
     let is_usual = |byte: u8| USUAL[usize::from(byte)];
@@ -32,10 +38,10 @@ pub fn clean_name(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// As [`clean_name`], for an entity that is recorded: a name that has to be changed is counted, and reported once.
+/// As [`clean_name`], for an entity that is recorded: a changed name is counted, and logged once.
 pub(crate) fn repair_name<'a>(name: &'a str, counters: &Counters, diagnostics: &Diagnostics) -> Cow<'a, str> {
     let cleaned = clean_name(name);
-    // What needs no change is the same text.
+    // A name that needs no change is the same text.
     if !std::ptr::eq(&*cleaned, name) {
         counters.names_repaired.add(1);
         let message = format_args!(
@@ -55,8 +61,8 @@ fn clean(character: char) -> Option<char> {
     }
 }
 
-/// Whether X-Ray takes the character for a letter (`\p{L}`) or a number (`\p{N}`). `char::is_alphanumeric` also lets
-/// marks and symbols pass.
+/// Whether the character is a letter (`\p{L}`) or a number (`\p{N}`) for X-Ray. `char::is_alphanumeric` also accepts marks
+/// and symbols.
 fn is_letter_or_number(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_alphanumeric();
@@ -64,7 +70,7 @@ fn is_letter_or_number(character: char) -> bool {
     matches!(character.general_category_group(), GeneralCategoryGroup::Letter | GeneralCategoryGroup::Number)
 }
 
-/// The ASCII characters that may be in a name.
+/// The ASCII characters that are allowed in a name.
 const USUAL: [bool; 256] = {
     let mut usual = [false; 256];
     let mut byte = 0;
@@ -87,7 +93,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cleaned_name_is_acceptable_and_stays(name: String) {
+        fn a_cleaned_name_is_valid_and_stable(name: String) {
             let once = clean_name(&name).into_owned();
             prop_assert!((1..=LIMIT).contains(&once.chars().count()));
             prop_assert!(once.chars().all(|c| c.is_alphanumeric() || is_sign(c)));

@@ -1,4 +1,4 @@
-//! What is sent when: large entities, many entities, entities that close in any order.
+//! The documents of large entities, of many entities, and of entities that close in any order.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -23,7 +23,7 @@ fn recorder(threshold: usize) -> (Recorder, MemoryEmitter) {
     (builder.build().unwrap(), emitter)
 }
 
-/// So many subsegments, each below the one before.
+/// Begins `length` subsegments, each below the one before.
 fn chain(segment: &Segment, length: usize) -> Vec<Subsegment> {
     let mut chain = vec![segment.subsegment("top")];
     while chain.len() < length {
@@ -37,7 +37,7 @@ fn text(characters: usize) -> String {
 }
 
 #[test]
-fn metadata_too_large_for_a_datagram_is_trimmed_and_all_else_is_there() {
+fn oversized_metadata_is_trimmed_and_everything_else_is_kept() {
     let (recorder, emitter) = recorder(100);
     let segment = recorder.begin("shop");
     let part = segment.subsegment("part");
@@ -185,7 +185,7 @@ proptest! {
             part.fault(failure.clone());
         }
         let id = part.id().unwrap().to_string();
-        // The last one passes the segment on its way up.
+        // The last one is recorded on the segment as well.
         segment.fault(failures[exceptions - 1].clone());
         part.close();
         let root = segment.id().unwrap().to_string();
@@ -260,10 +260,10 @@ fn medium_subsegments_are_split_by_size() {
 }
 
 #[test]
-fn a_tree_that_is_too_large_when_it_closes_is_split_along_its_branches() {
+fn a_tree_that_is_too_large_at_its_close_is_split_along_its_branches() {
     let (recorder, emitter) = recorder(10_000);
     let segment = recorder.begin("shop");
-    // Nothing is complete before the inmost closes, and the outer ones only after the segment.
+    // Nothing is complete before the innermost closes, and the outer ones are only after the segment.
     let chain = chain(&segment, 40);
     for part in &chain {
         part.metadata("pad", &"x".repeat(4000));
@@ -309,14 +309,14 @@ fn ten_thousand_nested_subsegments_are_neither_lost_nor_too_deep() {
         chain.iter().for_each(Subsegment::close);
         segment.close();
         let documents = emitter.take();
-        // Values are built and dropped recursively by serde_json.
+        // `serde_json` creates and drops values recursively.
         let check = move || assert_eq!(union(&documents).len(), 10_001);
         thread::Builder::new().stack_size(64 << 20).spawn(check).unwrap().join().unwrap();
     }
 }
 
 #[test]
-fn one_child_that_never_closes_holds_nothing_back() {
+fn a_child_that_never_closes_holds_nothing_back() {
     for threshold in [0, 1, 100] {
         let (recorder, emitter) = recorder(threshold);
         let segment = recorder.begin("shop");
@@ -336,7 +336,7 @@ fn one_child_that_never_closes_holds_nothing_back() {
         };
         assert_eq!(names(&before), ["below", "other", "shop"], "{threshold}");
         assert_eq!(union_before[&below.id().unwrap().to_string()].parent, leaked.id().map(|id| id.to_string()));
-        // Late ones send themselves, each with its parent.
+        // Late ones are sent on their own, each with the id of its parent.
         let late = leaked.subsegment("late");
         open_below.close();
         leaked.close();
@@ -351,7 +351,7 @@ fn one_child_that_never_closes_holds_nothing_back() {
 }
 
 #[test]
-fn nothing_that_is_complete_hangs_under_a_stub() {
+fn nothing_complete_is_below_a_stub() {
     let (recorder, emitter) = recorder(100);
     let segment = recorder.begin("shop");
     let open = segment.subsegment("open");
@@ -374,7 +374,7 @@ fn nothing_that_is_complete_hangs_under_a_stub() {
 }
 
 #[test]
-fn siblings_come_in_the_order_of_their_beginning() {
+fn siblings_are_in_the_order_of_their_start() {
     let (recorder, emitter) = recorder(100);
     let segment = recorder.begin("shop");
     let mut parts: Vec<_> = (0..20).map(|n| segment.subsegment(format!("{n}"))).collect();
@@ -386,7 +386,7 @@ fn siblings_come_in_the_order_of_their_beginning() {
     assert_eq!(names, (0..20).map(|n| json!(n.to_string())).collect::<Vec<_>>());
 }
 
-/// What a thread does next, in its own part of the trace or anywhere.
+/// The next action of a thread, in its own part of the trace or anywhere.
 #[derive(Clone, Debug)]
 enum Act {
     Begin(usize),
@@ -435,7 +435,7 @@ fn perform(segment: &Segment, acts: &[Act]) -> Vec<Subsegment> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn threads_in_one_trace_lose_and_double_nothing(
+    fn threads_in_one_trace_neither_lose_nor_duplicate_anything(
         threshold in prop_oneof![Just(0usize), 1usize..8, Just(100)],
         threads in prop::collection::vec(acts(), 1..5),
         segment_last: bool,

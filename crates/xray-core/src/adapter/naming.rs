@@ -5,15 +5,29 @@ use crate::host_pattern;
 use crate::recorder::diagnostics_of_process;
 use crate::sampling::Wildcard;
 
-/// How a server's segments are named: always the same, or by the host that the client asked for.
+/// The naming of a server's segments: always the same name, or the requested host.
 ///
-/// `AWS_XRAY_TRACING_NAME` replaces the default name in both cases.
+/// Each name is a node of its own on the service map. The environment variable `AWS_XRAY_TRACING_NAME` replaces the fixed
+/// or default name.
 ///
 /// ```
 /// use xray_core::Naming;
 ///
 /// let fixed = Naming::from("shop");
 /// let by_host = Naming::dynamic("shop").matching("*.example.com");
+/// ```
+///
+/// Layers of adapters accept a `Naming` or a plain name:
+///
+/// ```
+/// use xray_core::Naming;
+///
+/// fn layer(naming: impl Into<Naming>) -> Naming {
+///     naming.into()
+/// }
+///
+/// layer("shop");
+/// layer(Naming::dynamic("shop").matching("*.example.com"));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Naming {
@@ -25,7 +39,7 @@ pub struct Naming {
 enum Hosts {
     None,
     All,
-    /// `never`: no host should match.
+    /// With `never` set, no host can match the pattern.
     Matching {
         pattern: Wildcard,
         never: bool,
@@ -33,22 +47,24 @@ enum Hosts {
 }
 
 impl Naming {
-    /// Every segment is called `name`.
+    /// Gives every segment the same name.
     pub fn fixed(name: impl Into<String>) -> Naming {
         Naming { default: name.into().into(), hosts: Hosts::None }
     }
 
-    /// A segment is called after the `Host` of its request, or `default` when there is none.
+    /// Names each segment after the `Host` of its request, including a port, or `default` if there is none.
     ///
-    /// Clients choose the host, and each name is a node of its own on the service map: limit the names by
+    /// Clients choose the host, and each name is a node of its own on the service map. Limit the names by
     /// [`matching`](Naming::matching).
     pub fn dynamic(default: impl Into<String>) -> Naming {
         Naming { default: default.into().into(), hosts: Hosts::All }
     }
 
-    /// Takes only hosts (port included) that match the pattern: `*` any run of characters, `?` exactly one,
-    /// case ignored. An empty pattern takes all. One that no host can match, such as a regular expression or a url,
-    /// is reported as an error.
+    /// Uses only hosts, including the port, that match the pattern (default: all). Other requests get the default name.
+    /// `*` matches any run of characters, `?` exactly one, and case is ignored. An empty pattern matches all hosts.
+    /// Calling this again replaces the pattern. Called on [`fixed`](Naming::fixed) naming, it makes the name the default.
+    ///
+    /// A pattern that no host can match, such as a regular expression or a URL, is logged as an error.
     #[must_use]
     pub fn matching(mut self, pattern: &str) -> Naming {
         host_pattern::check(pattern, &diagnostics_of_process());
@@ -59,7 +75,7 @@ impl Naming {
         self
     }
 
-    /// Reports a pattern that never matches to this recorder, which may not have been there when it was set.
+    /// Reports a pattern that never matches to this recorder, which may not have existed when the pattern was set.
     #[inline]
     pub(crate) fn check(&self, diagnostics: &Diagnostics) {
         if let Hosts::Matching { pattern, never: true } = &self.hosts {
@@ -67,7 +83,7 @@ impl Naming {
         }
     }
 
-    /// The name for a request to `host`, before it is cleaned.
+    /// Returns the name for a request to `host`, before it is cleaned.
     pub(crate) fn resolve<'a>(&'a self, host: Option<&'a str>, environment: Option<&'a str>) -> &'a str {
         let host = host.filter(|host| match &self.hosts {
             Hosts::None => false,

@@ -10,7 +10,7 @@ use crate::entity::{Handle, Segment};
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::http::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, parse_ip};
 use crate::recorder::Recorder;
-use crate::sampling::{SamplingRequest, Watched};
+use crate::sampling::{SamplingRequest, TrackedRequest};
 use crate::url::without_user;
 use crate::w3c::{Propagation, TraceParent};
 
@@ -202,7 +202,7 @@ pub struct ServerRequest {
     /// The response tells trace and decision.
     respond: bool,
     /// Until the end, where the sampler wants to know it.
-    watched: Option<Watched>,
+    tracked: Option<TrackedRequest>,
 }
 
 /// What a request's method says of its response's body.
@@ -254,10 +254,10 @@ impl ServerRequest {
             attributes: request.attributes,
             ..SamplingRequest::new(name)
         };
-        let (segment, watch) = recorder.begin_watched(&sampling, &header);
+        let (segment, tracker) = recorder.begin_tracked(&sampling, &header);
         let segment = segment.serving_request();
-        let watched = watch.map(|watch| watch.begin(&sampling, segment.is_sampled(), recorder.clock()));
-        ServerRequest::new(segment, options, request, header.sampled() == Some(SamplingFlag::Requested), watched)
+        let tracked = tracker.map(|tracker| tracker.begin(&sampling, segment.is_sampled(), recorder.clock()));
+        ServerRequest::new(segment, options, request, header.sampled() == Some(SamplingFlag::Requested), tracked)
     }
 
     fn new(
@@ -265,7 +265,7 @@ impl ServerRequest {
         options: &ServerOptions,
         request: &ServerRequestInfo<'_>,
         respond: bool,
-        watched: Option<Watched>,
+        tracked: Option<TrackedRequest>,
     ) -> ServerRequest {
         if segment.is_recording() {
             segment.set_http_request(&options.describe(request));
@@ -280,7 +280,7 @@ impl ServerRequest {
             },
             outlived: false,
             respond: options.always_respond || respond,
-            watched,
+            tracked,
         }
     }
 
@@ -298,7 +298,7 @@ impl ServerRequest {
             method: Method::Other,
             outlived: false,
             respond: false,
-            watched: None,
+            tracked: None,
         }
     }
 
@@ -339,8 +339,8 @@ impl ServerRequest {
             }
         };
         self.segment.set_http_response(&response);
-        if let Some(watched) = &mut self.watched {
-            watched.status = Some(response.status());
+        if let Some(tracked) = &mut self.tracked {
+            tracked.status = Some(response.status());
         }
         for flag in flags_of_status(response.status()) {
             self.segment.mark(*flag);
@@ -388,8 +388,8 @@ impl ServerRequest {
         self.outlived = false;
         self.exchange.finish();
         self.segment.close();
-        if let Some(watched) = self.watched.take() {
-            watched.end();
+        if let Some(tracked) = self.tracked.take() {
+            tracked.end();
         }
     }
 
@@ -399,7 +399,7 @@ impl ServerRequest {
             self.segment.fault(error.into());
             self.note_cut();
         }
-        self.watch_failure();
+        self.track_failure();
         self.end();
     }
 
@@ -409,7 +409,7 @@ impl ServerRequest {
             self.segment.fault(panic_exception(payload));
             self.note_cut();
         }
-        self.watch_failure();
+        self.track_failure();
         self.end();
     }
 
@@ -420,9 +420,9 @@ impl ServerRequest {
         }
     }
 
-    fn watch_failure(&mut self) {
-        if let Some(watched) = &mut self.watched {
-            watched.failed = true;
+    fn track_failure(&mut self) {
+        if let Some(tracked) = &mut self.tracked {
+            tracked.failed = true;
         }
     }
 }
@@ -459,7 +459,7 @@ impl Drop for ServerRequest {
         if self.segment.is_recording() {
             self.exchange.note_dropped(self.segment.entity(), "the request was dropped before its response");
         }
-        self.watch_failure();
+        self.track_failure();
         self.end();
     }
 }

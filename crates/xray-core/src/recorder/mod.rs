@@ -20,7 +20,7 @@ use crate::id::TraceId;
 use crate::missing::{ContextMissing, MissingContext};
 use crate::naming::repair_name;
 use crate::pipeline::Pipeline;
-use crate::sampling::{Decision, Explanation, Outcome, Sampler, SamplingRequest, Watch};
+use crate::sampling::{Decision, Explanation, Outcome, RequestTracker, Sampler, SamplingRequest};
 use crate::stats::Stats;
 use crate::testing::Traces;
 use crate::time::{Anchor, Clock};
@@ -332,17 +332,17 @@ impl Recorder {
     /// ```
     #[must_use = "a segment closes when its last handle is dropped"]
     pub fn begin_request(&self, request: &SamplingRequest<'_>, header: &TraceHeader<'_>) -> Segment {
-        self.begin_watched(request, header).0
+        self.begin_tracked(request, header).0
     }
 
     /// Begins a segment. If the header has no decision, the sampler decides.
     ///
-    /// The returned [`Watch`], if any, must observe the end of the request, for adaptive sampling.
-    pub(crate) fn begin_watched(
+    /// The returned [`RequestTracker`], if any, must observe the end of the request, for adaptive sampling.
+    pub(crate) fn begin_tracked(
         &self,
         request: &SamplingRequest<'_>,
         header: &TraceHeader<'_>,
-    ) -> (Segment, Option<Watch>) {
+    ) -> (Segment, Option<RequestTracker>) {
         if !self.0.enabled {
             return (Segment::begun(Handle::Noop), None);
         }
@@ -354,12 +354,12 @@ impl Recorder {
             Some(SamplingFlag::NotSampled) => (Decision::not_sampled(), None),
             Some(SamplingFlag::Requested) | None => self.decide(&request),
         };
-        let watch = decision.take_watch();
+        let tracker = decision.take_tracker();
         let segment = Segment::begun(self.begin_decided(Kind::Segment, &cleaned, header, &decision));
         if self.diagnostics().enabled(Level::Debug) {
             self.report_decision(segment.trace_id(), &request, &decision, explanation);
         }
-        (segment, watch)
+        (segment, tracker)
     }
 
     /// Returns the facade of a Lambda invocation with this trace header.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Watch;
+use super::RequestTracker;
 
 /// A sampler's decision about one request, and the rule behind it.
 ///
@@ -28,18 +28,18 @@ pub struct Decision {
     /// The trace is kept only if it fails or takes at least this long.
     slower_than: Option<Duration>,
     rule: Option<Arc<str>>,
-    watch: Option<Watch>,
+    tracker: Option<RequestTracker>,
 }
 
 impl Decision {
     /// Decides that the request is recorded.
     pub const fn sampled() -> Decision {
-        Decision { sampled: true, slower_than: None, rule: None, watch: None }
+        Decision { sampled: true, slower_than: None, rule: None, tracker: None }
     }
 
     /// Decides that the request is not recorded.
     pub const fn not_sampled() -> Decision {
-        Decision { sampled: false, slower_than: None, rule: None, watch: None }
+        Decision { sampled: false, slower_than: None, rule: None, tracker: None }
     }
 
     /// Records the request and defers the decision to the close of its segment. The trace is kept if anything in it
@@ -47,7 +47,7 @@ impl Decision {
     ///
     /// [`TailSampler`](super::TailSampler) makes such decisions, and documents their cost and limits.
     pub const fn deferred(slower_than: Duration) -> Decision {
-        Decision { sampled: true, slower_than: Some(slower_than), rule: None, watch: None }
+        Decision { sampled: true, slower_than: Some(slower_than), rule: None, tracker: None }
     }
 
     /// Names the rule that decided. The segment of a sampled request carries it as
@@ -60,14 +60,14 @@ impl Decision {
         self
     }
 
-    /// Attaches the watch that counts the end of the request for its rule.
-    pub(super) fn with_watch(mut self, watch: Option<Watch>) -> Decision {
-        self.watch = watch;
+    /// Attaches the tracker that counts the end of the request for its rule.
+    pub(super) fn with_tracker(mut self, tracker: Option<RequestTracker>) -> Decision {
+        self.tracker = tracker;
         self
     }
 
-    pub(crate) fn take_watch(&mut self) -> Option<Watch> {
-        self.watch.take()
+    pub(crate) fn take_tracker(&mut self) -> Option<RequestTracker> {
+        self.tracker.take()
     }
 
     /// Whether the request is recorded. A [deferred](Decision::deferred) decision counts as sampled.

@@ -42,7 +42,7 @@ mod wildcard;
 use std::sync::Arc;
 
 pub use central::{Anomaly, Central};
-pub(crate) use central::{Watch, Watched};
+pub(crate) use central::{RequestTracker, TrackedRequest};
 pub use context::SamplerContext;
 pub use decision::Decision;
 pub use error::{ParseRulesError, RulePlace};

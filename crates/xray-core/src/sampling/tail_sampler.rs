@@ -79,7 +79,7 @@ impl Sampler for TailSampler {
         let mut decision = self.inner.decide(request);
         match decision.is_sampled() {
             true => decision,
-            false => Decision::deferred(self.slower_than).with_watch(decision.take_watch()),
+            false => Decision::deferred(self.slower_than).with_tracker(decision.take_tracker()),
         }
     }
 

@@ -69,47 +69,47 @@ impl Boost {
 
 /// Marks a decision whose rule may be boosted: the end of the request is then evaluated, whether it is sampled or not.
 #[derive(Clone)]
-pub(crate) struct Watch {
+pub(crate) struct RequestTracker {
     rule: Arc<RuleState>,
     anomalies: Arc<[Anomaly]>,
     /// Whether failures are anomalies if `anomalies` is empty.
     by_default: bool,
 }
 
-/// Two watches are equal if they belong to the same rule.
-impl PartialEq for Watch {
-    fn eq(&self, other: &Watch) -> bool {
+/// Two trackers are equal if they belong to the same rule.
+impl PartialEq for RequestTracker {
+    fn eq(&self, other: &RequestTracker) -> bool {
         Arc::ptr_eq(&self.rule, &other.rule)
     }
 }
 
-impl Eq for Watch {}
+impl Eq for RequestTracker {}
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for RequestTracker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Watch").field(&self.rule.name).finish()
+        f.debug_tuple("RequestTracker").field(&self.rule.name).finish()
     }
 }
 
-impl Watch {
-    pub(super) fn new(rule: &ServiceRule, anomalies: &Arc<[Anomaly]>) -> Watch {
-        Watch { rule: rule.state.clone(), anomalies: anomalies.clone(), by_default: rule.detects_anomalies }
+impl RequestTracker {
+    pub(super) fn new(rule: &ServiceRule, anomalies: &Arc<[Anomaly]>) -> RequestTracker {
+        RequestTracker { rule: rule.state.clone(), anomalies: anomalies.clone(), by_default: rule.detects_anomalies }
     }
 
     /// Counts the request and starts its timer. Called once per request, when its segment begins.
-    pub(crate) fn begin(self, request: &SamplingRequest<'_>, sampled: bool, clock: &Clock) -> Watched {
+    pub(crate) fn begin(self, request: &SamplingRequest<'_>, sampled: bool, clock: &Clock) -> TrackedRequest {
         self.rule.boost.total.fetch_add(1, Relaxed);
         let applies = |index: usize, anomaly: &Anomaly| u64::from(anomaly.applies_to(request)) << index;
         let candidates = self.anomalies.iter().enumerate().map(|(index, anomaly)| applies(index, anomaly)).sum();
         let (clock, begun) = (clock.clone(), clock.elapsed());
-        Watched { watch: self, candidates, sampled, clock, begun, status: None, failed: false }
+        TrackedRequest { tracker: self, candidates, sampled, clock, begun, status: None, failed: false }
     }
 }
 
 /// A request whose end is evaluated for anomalies.
 #[derive(Debug)]
-pub(crate) struct Watched {
-    watch: Watch,
+pub(crate) struct TrackedRequest {
+    tracker: RequestTracker,
     /// A bit for each anomaly that applies to the operation.
     candidates: u64,
     sampled: bool,
@@ -121,21 +121,21 @@ pub(crate) struct Watched {
     pub(crate) failed: bool,
 }
 
-impl Watched {
+impl TrackedRequest {
     /// Counts the request as an anomaly if it was one.
     pub(crate) fn end(self) {
         let took = self.clock.elapsed().saturating_sub(self.begun);
-        let anomalies = &self.watch.anomalies;
+        let anomalies = &self.tracker.anomalies;
         let is_candidate = |index: usize| self.candidates >> index & 1 == 1;
         let anomalous = match anomalies.is_empty() {
-            true => self.watch.by_default && Anomaly::by_default(self.status, self.failed),
+            true => self.tracker.by_default && Anomaly::by_default(self.status, self.failed),
             false => {
                 let mut candidates = anomalies.iter().enumerate().filter(|(index, _)| is_candidate(*index));
                 candidates.any(|(_, anomaly)| anomaly.is_met(self.status, self.failed, took))
             }
         };
         if anomalous {
-            let boost = &self.watch.rule.boost;
+            let boost = &self.tracker.rule.boost;
             boost.anomalies.fetch_add(1, Relaxed);
             boost.sampled_anomalies.fetch_add(u64::from(self.sampled), Relaxed);
         }

@@ -51,7 +51,7 @@ mod rule;
 mod statistics;
 
 pub use anomaly::Anomaly;
-pub(crate) use boost::{Watch, Watched};
+pub(crate) use boost::{RequestTracker, TrackedRequest};
 pub use quota::{Grant, Quota};
 pub use rule::{AnswerError, ServiceRules};
 pub use statistics::{Counts, Statistics};
@@ -274,9 +274,9 @@ impl Sampler for Central {
             true => Decision::sampled().with_rule(state.name.clone()),
             false => Decision::not_sampled(),
         };
-        decision.with_watch(rule.may_be_boosted.then(|| {
+        decision.with_tracker(rule.may_be_boosted.then(|| {
             self.rules.service.get_or_init(|| request.service.into());
-            Watch::new(rule, &self.anomalies)
+            RequestTracker::new(rule, &self.anomalies)
         }))
     }
 

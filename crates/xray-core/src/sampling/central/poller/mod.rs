@@ -279,9 +279,9 @@ impl Poller {
         let used = taken.iter().filter(|taken| taken.counts.requests > 0);
         let documents: Vec<_> = used.map(|taken| taken.document(&self.client_id, now)).collect();
         let mut body = json!({ "SamplingStatisticsDocuments": documents });
-        let watched = taken.iter().filter(|taken| taken.boost.total > 0);
+        let with_boost = taken.iter().filter(|taken| taken.boost.total > 0);
         let service = self.current.service.get().map_or("", |service| service);
-        let documents: Vec<_> = watched.map(|taken| taken.boost_document(service, now)).collect();
+        let documents: Vec<_> = with_boost.map(|taken| taken.boost_document(service, now)).collect();
         if !documents.is_empty() {
             body["SamplingBoostStatisticsDocuments"] = documents.into();
         }
