@@ -105,7 +105,7 @@ impl ClientOptions {
 /// if let Some(mut call) = ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &info) {
 ///     let mut request = Vec::new();
 ///     request.extend(call.headers().map(|(name, value)| format!("{name}: {value}")));
-///     assert!(request[0].starts_with("X-Amzn-Trace-Id: Root=1-"));
+///     assert!(request[0].starts_with("x-amzn-trace-id: Root=1-"));
 ///
 ///     // The client sends the request in here: all of it, or each poll of its future.
 ///     let status = call.run(|| 200);

@@ -1,7 +1,8 @@
 //! What adapters for servers and clients drive: a request that was received, and a request that is made.
 //!
 //! An adapter translates what its framework knows and decides nothing. The types here choose names and parents, ask the
-//! sampler, write the `http` block, and close the entity at the right moment.
+//! sampler, write the `http` block, and close the entity at the right moment. `docs/writing-an-adapter.md` in the repository
+//! writes one step by step, and the crate `xray-behaviours` tests it.
 //!
 //! | for servers | purpose |
 //! |---|---|

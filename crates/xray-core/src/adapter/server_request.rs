@@ -177,10 +177,10 @@ impl From<Option<u64>> for BodyLength {
 /// let (recorder, traces) = Recorder::in_memory();
 /// let options = ServerOptions::new("shop"); // once for a server
 ///
-/// let mut info = ServerRequestInfo::default();
+/// let headers = [("host", &b"shop.example.com"[..])];
+/// let mut info = ServerRequestInfo::from_headers(headers);
 /// info.method = "GET";
-/// info.host = Some("shop.example.com");
-/// info.target = "/orders/7";
+/// info.set_uri(None, None, Some("/orders/7"));
 /// let mut request = ServerRequest::begin(&recorder, &options, &info);
 ///
 /// // The handler runs in here: all of it, or each poll of its future.

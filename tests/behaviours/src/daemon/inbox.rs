@@ -16,9 +16,9 @@ pub(super) struct Inbox {
 pub(super) struct Received {
     pub(super) documents: Vec<Document>,
     pub(super) violations: Vec<String>,
-    /// The last marker that came through.
+    /// The last marker that arrived.
     pub(super) marker: u64,
-    /// All datagrams that ever came, markers excepted.
+    /// All datagrams so far, without markers.
     pub(super) datagrams: usize,
 }
 
@@ -27,7 +27,7 @@ impl Inbox {
         self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Judges a datagram and keeps it.
+    /// Validates a datagram and keeps it.
     pub(super) fn accept(&self, datagram: &[u8]) {
         // Parsing and validating happen outside the lock: neither is fast.
         let judged = Document::parse(datagram).map(|document| {
@@ -53,7 +53,7 @@ impl Inbox {
         self.changed.notify_all();
     }
 
-    /// Waits until `enough` says so, or time is up: then `Err`.
+    /// Waits until `enough` returns true. Returns an error after `timeout`.
     pub(super) fn wait(
         &self,
         timeout: Duration,
@@ -74,7 +74,7 @@ impl Inbox {
     }
 }
 
-/// What is wrong with a well-framed document.
+/// Returns the violations of a document.
 fn judge(document: &Document) -> Vec<String> {
     let mut violations = schema::violations(document.json());
     // The daemon names a refused document in its log by the first `"id":"` of the text.

@@ -1,4 +1,4 @@
-//! Receives datagrams as the X-Ray daemon does, and judges each of them.
+//! Receives datagrams like the X-Ray daemon, and validates each of them.
 
 mod inbox;
 mod proxy;
@@ -17,19 +17,19 @@ use crate::forest::Forest;
 use inbox::Inbox;
 pub use proxy::{ApiCall, Proxy};
 
-/// Never the beginning of a document: the daemon sends such datagrams to itself, to know that all before it came.
+/// No document begins like this. The daemon sends such datagrams to itself, to know that all earlier ones have arrived.
 const MARKER: &[u8] = b"\0marker ";
-/// Asked of the kernel, which may give less.
+/// Requested from the kernel, which may grant less.
 const LARGE_BUFFER: usize = 8 << 20;
 /// The parser and the validator recurse: a document of 64 KiB may nest some 600 subsegments.
 const STACK: usize = 256 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A UDP socket on the loopback interface which takes documents, validates each against the published schema, and
-/// keeps what it received.
+/// A UDP socket on the loopback interface that receives documents, validates each against the published schema, and
+/// keeps them.
 ///
-/// Strict where the daemon is lenient: see [`Document::parse`]. A document that breaks the rules is kept nevertheless;
-/// [`assert_valid`](Daemon::assert_valid) tells.
+/// It is stricter than the daemon: see [`Document::parse`]. A document that violates the schema is kept nevertheless;
+/// [`assert_valid`](Daemon::assert_valid) reports it.
 #[derive(Debug)]
 pub struct Daemon {
     address: SocketAddr,
@@ -50,7 +50,7 @@ impl Daemon {
         Daemon::on("127.0.0.1:0".parse().expect("an address"), true)
     }
 
-    /// Starts with the kernel's default receive buffer, which is all that the real daemon has: a burst may be lost.
+    /// Starts with the kernel's default receive buffer, as the real daemon does, so a burst may be lost.
     pub fn with_default_buffer() -> Daemon {
         Daemon::on("127.0.0.1:0".parse().expect("an address"), false)
     }
@@ -61,15 +61,15 @@ impl Daemon {
         daemon
     }
 
-    /// Where it listens; the same after a restart.
+    /// Returns the address, which a restart keeps.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The documents since the last [`take`](Daemon::take), once there are `n`.
+    /// Waits for `n` documents since the last [`take`](Daemon::take), and returns them.
     ///
     /// # Panics
-    /// When time runs out before.
+    /// Panics if fewer arrive within `timeout`.
     #[track_caller]
     pub fn documents(&self, n: usize, timeout: Duration) -> Vec<Document> {
         match self.inbox.wait(timeout, |received| received.documents.len() >= n) {
@@ -83,34 +83,36 @@ impl Daemon {
         }
     }
 
-    /// All documents since the last call, whatever was sent before this one included: nothing that is still in the
-    /// socket's buffer is missed, so that "nothing was sent" can be asserted without waiting.
+    /// Returns all documents since the last call, including those that are still in the socket's buffer, so that "nothing
+    /// was sent" can be asserted without waiting.
     pub fn take(&self) -> Vec<Document> {
         self.settle();
         std::mem::take(&mut self.inbox.lock().documents)
     }
 
-    /// Datagrams that ever arrived, good and bad.
+    /// Returns the number of all datagrams so far, valid and invalid.
     pub fn received(&self) -> usize {
         self.settle();
         self.inbox.lock().datagrams
     }
 
-    /// What was wrong with the datagrams so far, one line each.
+    /// Returns the violations of all datagrams so far, one line each.
     pub fn violations(&self) -> Vec<String> {
         self.settle();
         self.inbox.lock().violations.clone()
     }
 
+    /// Asserts that all datagrams so far were valid.
+    ///
     /// # Panics
-    /// When a datagram so far was badly framed or a document breaks the schema.
+    /// Panics if a datagram had an invalid frame, or a document violates the schema.
     #[track_caller]
     pub fn assert_valid(&self) {
         let violations = self.violations();
         assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
     }
 
-    /// Closes the socket, having taken what was sent before. What is sent from now on is lost.
+    /// Receives what was sent before, and closes the socket. What is sent later is lost.
     pub fn stop(&mut self) {
         self.settle();
         if let Some(running) = self.running.take() {
@@ -122,10 +124,10 @@ impl Daemon {
         }
     }
 
-    /// Listens again, on the same port. What was received before stays.
+    /// Listens again on the same port. What was received before is kept.
     ///
     /// # Panics
-    /// When the port was taken by someone else meanwhile.
+    /// Panics if another program has taken the port.
     pub fn restart(&mut self) {
         self.stop();
         let socket = UdpSocket::bind(self.address).expect("the port is free");
@@ -149,7 +151,7 @@ impl Daemon {
         self.running = Some(Running { stop, threads });
     }
 
-    /// Waits until all that was sent before is received and judged.
+    /// Waits until everything that was sent before is received and validated.
     fn settle(&self) {
         static MARKERS: AtomicU64 = AtomicU64::new(1);
         if self.running.is_none() {
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_kept_and_told() {
+    fn invalid_documents_are_kept_and_reported() {
         let daemon = Daemon::start();
         send(&daemon, "{\"name\":\"no more\"}");
         send(&daemon, &segment(1).replace("shop", "sh*p"));

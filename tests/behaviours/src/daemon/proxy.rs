@@ -1,4 +1,4 @@
-//! The TCP side of the daemon, with answers from a script in the place of the X-Ray service.
+//! The TCP side of the daemon, with responses from a script instead of the X-Ray service.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Answers calls to the X-Ray API on a free port of the loopback interface, until the process ends.
+/// Responds to calls of the X-Ray API on a free port of the loopback interface, until the process ends.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     calls: Receiver<ApiCall>,
 }
 
-/// A call as it was received.
+/// A call.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ApiCall {
@@ -23,7 +23,7 @@ pub struct ApiCall {
     pub method: String,
     /// The path: a slash, and the operation.
     pub path: String,
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body's length in bytes.
     pub length: usize,
@@ -32,17 +32,17 @@ pub struct ApiCall {
 }
 
 impl ApiCall {
-    /// The first header of this name, which is in lower case.
+    /// Returns the first header with a name, which must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
 impl Proxy {
-    /// Starts to answer. What `answer` has no answer for gets the status 404.
+    /// Starts to respond with what `answer` returns, and with status 404 for `None`.
     ///
     /// # Errors
-    /// When there is no port.
+    /// Returns an error if there is no free port.
     pub fn start(answer: impl Fn(&ApiCall) -> Option<Value> + Send + 'static) -> io::Result<Proxy> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -58,15 +58,15 @@ impl Proxy {
         Ok(Proxy { address, calls })
     }
 
-    /// Where it listens.
+    /// Returns the address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The next call, once it has been answered.
+    /// Waits for the next call, and returns it after the response was sent.
     ///
     /// # Errors
-    /// When there is none in this time.
+    /// Returns an error if there is none within the time.
     pub fn call(&self, timeout: Duration) -> Result<ApiCall, RecvTimeoutError> {
         self.calls.recv_timeout(timeout)
     }
