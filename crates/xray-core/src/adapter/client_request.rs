@@ -1,4 +1,4 @@
-//! A request that this service makes: what its subsegment says, and when it closes. All HTTP clients share it.
+//! A request that this service makes: what its subsegment records, and when it closes. Shared by all HTTP clients.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -20,10 +20,20 @@ use super::transfer::Transfer;
 
 /// The name of a call that has no host.
 const UNKNOWN: &str = "unknown";
-/// How the content type of gRPC and of gRPC-web begins.
+/// The start of the content types of gRPC and gRPC-web.
 const GRPC: &str = "application/grpc";
 
-/// What an adapter knows of a request that is about to leave.
+/// The facts that a client adapter knows about a request before it is sent.
+///
+/// ```
+/// use xray_core::adapter::ClientRequestInfo;
+///
+/// let mut info = ClientRequestInfo::default();
+/// info.method = "GET";
+/// info.scheme = "https";
+/// info.authority = "inventory.example.com";
+/// info.target = "/items/7";
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ClientRequestInfo<'a> {
@@ -31,24 +41,26 @@ pub struct ClientRequestInfo<'a> {
     pub method: &'a str,
     /// `http` or `https`.
     pub scheme: &'a str,
-    /// Host and port, as in the url or the `Host` header. User info is ignored, a default port left out.
+    /// Host and port, as in the URL or the `Host` header. User info is ignored, and a default port is left out.
     pub authority: &'a str,
     /// Path and query string.
     pub target: &'a str,
-    /// The subsegment's name, when it is not to be the host.
+    /// The subsegment's name, if it is not the host.
     pub name: Option<&'a str>,
-    /// The `Content-Type` header: a gRPC call without a host has the name of its service.
+    /// The `Content-Type` header. A gRPC call without a host is named after its service.
     pub content_type: Option<&'a str>,
-    /// The `X-Amzn-Trace-Id` that the request carries already. If this service received it, a proxy copied it, and it
-    /// is replaced. Otherwise someone else traces the call.
+    /// The `X-Amzn-Trace-Id` that the request already carries. If this service received the same one, a proxy has
+    /// copied it, and it is replaced. Otherwise someone else traces the call.
     pub trace_header: Option<&'a str>,
-    /// The `traceparent` that the request carries already. It is replaced under the same condition.
+    /// The `traceparent` that the request already carries. It is replaced under the same condition.
     pub traceparent: Option<&'a str>,
-    /// Whether the call is recorded without a header: the called service does not learn of the trace.
+    /// Whether the call is recorded but carries no header, so that the called service does not learn the trace id.
     pub without_header: bool,
 }
 
-/// How calls are traced: the options that all clients have in common.
+/// The options of tracing calls, which all clients have in common.
+///
+/// Calling a setter again replaces the value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClientOptions {
     traced: bool,
@@ -56,37 +68,27 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// The defaults.
+    /// Creates the default options.
     pub fn new() -> ClientOptions {
         ClientOptions::default()
     }
 
-    /// Whether the called service sends a segment of its own, for which X-Ray then waits (default: not known).
+    /// Sets whether the called services send segments of their own, so that X-Ray connects them with the calls
+    /// (default: not known).
     pub fn set_traced(&mut self, traced: bool) {
         self.traced = traced;
     }
 
-    /// Whether the url keeps its query string (default: no, since it may hold secrets).
+    /// Sets whether URLs keep their query strings (default: no, because those may contain secrets).
     pub fn set_keep_query(&mut self, keep: bool) {
         self.keep_query = keep;
     }
 }
 
-/// The subsegment of one call, from the request's departure to the end of the response's body.
+/// The subsegment of one call, from the start of the request to the end of the response's body.
 ///
-/// | what happens | what is recorded |
-/// |---|---|
-/// | the body ends | status, content length, flags of the status |
-/// | no answer: refused, no such host, TLS, time-out | fault, with the exception and its causes; no `http.response` |
-/// | the body fails | fault, with the exception, `remote: true` unless a time limit of this side ended it |
-/// | dropped before the answer | fault, with an exception of type `Cancelled`, no `http.response` |
-/// | dropped in the middle of the body | metadata `aborted: true` in the namespace `xray` |
-/// | dropped before the body is read | status, content length, flags of the status: nothing was cut |
-///
-/// A response without a body closes with its head. The client's code that the adapter calls goes through
-/// [`run`](ClientRequest::run): each poll of the call.
-///
-/// In a trace that is not sampled only the header is of use: drop the value once that is written.
+/// An adapter begins it for each call, adds the [`headers`](ClientRequest::headers) to the request, polls the call
+/// within [`run`](ClientRequest::run), and reports what happens:
 ///
 /// ```
 /// use xray_core::Recorder;
@@ -118,27 +120,40 @@ impl ClientOptions {
 ///
 /// assert_eq!(traces.take().single().tree(), "shop\n  inventory.example.com remote 200\n");
 /// ```
+///
+/// | what happens | what is recorded |
+/// |---|---|
+/// | the body ends | status, content length, flags of the status |
+/// | no response: refused, no such host, TLS, timeout | fault, with the exception and its causes; no `http.response` |
+/// | the body fails | fault, with the exception, `remote: true` unless a time limit of this side ended it |
+/// | dropped before the response | fault, with an exception of type `Cancelled`, no `http.response` |
+/// | dropped in the middle of the body | metadata `aborted: true` in the namespace `xray` |
+/// | dropped before the body is read | status, content length, flags of the status: nothing was cut off |
+///
+/// The subsegment of a response without a body closes with the head.
+///
+/// If the trace is not sampled, only the headers matter: drop the value as soon as they are added.
 #[derive(Debug)]
 pub struct ClientRequest {
     subsegment: Subsegment,
-    exchange: Transfer,
+    transfer: Transfer,
     options: ClientOptions,
-    /// The query string of the call's URL, where it may be shown.
+    /// The query string of the call's URL, if it may be recorded.
     kept_query: Option<Box<str>>,
-    /// The caller has begun to read the body.
+    /// The caller has started to read the body.
     is_read: bool,
     xray: Carries,
     traceparent: Carries,
     without_header: bool,
 }
 
-/// What a request carries of one kind of trace header, before the call begins.
+/// The trace header of one kind that a request carries before the call begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Carries {
     Nothing,
     /// The header that this service received.
     Copied,
-    /// A header that someone else put there.
+    /// A header that someone else added.
     Foreign,
 }
 
@@ -153,10 +168,11 @@ impl Carries {
 }
 
 impl ClientRequest {
-    /// Begins the subsegment under `parent`, or under the current entity.
+    /// Begins the subsegment below `parent`, or below the current entity if that is `None`.
     ///
-    /// `None` means that the request passes untouched: it carries the header of someone else, or there is no trace
-    /// to tell of (SDK disabled, no current entity, a trace that Lambda only passes through).
+    /// Returns `None` if the request must be sent unchanged: it carries the header of someone else, or there is no
+    /// trace to propagate (the SDK is disabled, or there is no current entity). If there is no current entity, the
+    /// [context-missing strategy](crate::ContextMissing) applies; it never panics here.
     pub fn begin(
         parent: Option<&Entity>,
         options: &ClientOptions,
@@ -169,7 +185,7 @@ impl ClientRequest {
                 current = current_for_call(&request.name());
                 &current
             }
-            // Someone traces this call: no context is missing.
+            // Someone else traces this call: no context is missing.
             (None, Some(_)) => {
                 current = try_current()?;
                 &current
@@ -179,7 +195,7 @@ impl ClientRequest {
         if xray == Carries::Foreign {
             return None;
         }
-        // What is not recorded needs no name.
+        // A subsegment that is not recorded needs no name.
         let subsegment = match parent.is_sampled() {
             true => parent.subsegment(request.name()),
             false => parent.subsegment(""),
@@ -191,14 +207,14 @@ impl ClientRequest {
                 subsegment.set_traced(true);
             }
         }
-        let exchange = Transfer::new(subsegment.handle().clone());
+        let transfer = Transfer::new(subsegment.handle().clone());
         let kept_query = match options.keep_query && subsegment.is_recording() {
             true => request.target.split_once('?').map(|(_, query)| query.into()),
             false => None,
         };
         Some(ClientRequest {
             subsegment,
-            exchange,
+            transfer,
             options: *options,
             kept_query,
             is_read: false,
@@ -208,29 +224,34 @@ impl ClientRequest {
         })
     }
 
-    /// Runs code of the call, one poll of its future for instance, with the subsegment as the current entity. A
-    /// panic is recorded, and goes on.
+    /// Runs code of the call, such as one poll of its future, with the subsegment as the current entity.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `work` is recorded and propagates.
     pub fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        self.is_read |= self.exchange.is_moving();
-        self.exchange.run(work).unwrap_or_else(|payload| {
+        self.is_read |= self.transfer.is_moving();
+        self.transfer.run(work).unwrap_or_else(|payload| {
             self.panicked(&*payload);
             resume_unwind(payload)
         })
     }
 
-    /// The subsegment of the call.
+    /// Returns the subsegment of the call.
     pub fn subsegment(&self) -> &Subsegment {
         &self.subsegment
     }
 
-    /// Whether anything that follows will be recorded.
+    /// Returns whether the subsegment is recorded and open.
     pub fn is_recording(&self) -> bool {
         self.subsegment.is_recording()
     }
 
-    /// The headers that the request must get, by the recorder's [`Propagation`](crate::Propagation):
-    /// `X-Amzn-Trace-Id`, and `traceparent` with `tracestate`. Copies of received headers are replaced in any case.
-    /// Values are visible ASCII; X-Ray's takes one allocation of its size.
+    /// Returns the headers that the request must carry, as names and values.
+    ///
+    /// The recorder's [`Propagation`](crate::Propagation) chooses among `X-Amzn-Trace-Id` and `traceparent` with
+    /// `tracestate`. Copies of received headers are always replaced. Values are visible ASCII; that of X-Ray takes one
+    /// allocation of its exact size.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         let (propagation, carried) = self.subsegment.handle().propagation();
         let header = self.subsegment.trace_header().filter(|_| !self.without_header);
@@ -241,7 +262,7 @@ impl ClientRequest {
             Carries::Foreign => false,
         };
         let xray = header.as_ref().filter(|_| sends_xray).map(|header| Cow::Owned(header_value(header)));
-        // From the same header: both must name the same trace.
+        // From the same header, because both must name the same trace.
         let w3c = header.filter(|_| sends_w3c).and_then(|header| {
             let is_sampled = header.sampled() == Some(SamplingFlag::Sampled);
             Some(TraceParent::new(header.trace_id()?, header.parent()?, is_sampled))
@@ -256,63 +277,65 @@ impl ClientRequest {
         .filter_map(|(name, value)| Some((name, value?)))
     }
 
-    /// The request certainly did not arrive (no connection was made): nobody will send a segment for it.
+    /// Records that the request did not reach the service, because no connection was made. No segment will follow.
     pub fn unreached(&mut self) {
         if self.options.traced && self.is_recording() {
             self.subsegment.set_traced(false);
         }
     }
 
-    /// The head of the response is known; `owed` is what follows.
-    pub fn head(&mut self, response: HttpResponse, owed: BodyLength) {
+    /// Records the head of the response. `body` is the length that follows; the subsegment closes if nothing does.
+    pub fn head(&mut self, response: HttpResponse, body: BodyLength) {
         self.subsegment.set_http_response(&response);
         for flag in flags_of_status(response.status()) {
             self.subsegment.mark(*flag);
         }
-        match owed {
+        match body {
             BodyLength::Nothing => self.end(),
-            // Trailers may follow even when no byte does.
-            BodyLength::Exact(bytes) => self.exchange.expect(Some(bytes)),
-            BodyLength::Unknown => self.exchange.expect(None),
+            // Trailers may follow even if no bytes do.
+            BodyLength::Exact(bytes) => self.transfer.expect(Some(bytes)),
+            BodyLength::Unknown => self.transfer.expect(None),
         }
     }
 
-    /// The `grpc-status` of the head or of the trailers.
+    /// Sets the flags for a `grpc-status` from the head or the trailers.
     pub fn grpc_status(&mut self, status: &[u8]) {
         for flag in flags_of_grpc_status(status) {
             self.subsegment.mark(*flag);
         }
     }
 
-    /// So many bytes of the body were read.
+    /// Records that this many bytes of the body were read.
     pub fn received(&mut self, bytes: usize) {
-        self.exchange.moved(bytes);
+        self.transfer.moved(bytes);
     }
 
-    /// Whether the subsegment is closed: nothing of the call is left to be recorded.
+    /// Returns whether the subsegment is closed, so that nothing is left to record.
     pub fn is_done(&self) -> bool {
-        self.exchange.is_done()
+        self.transfer.is_done()
     }
 
-    /// The call is complete.
+    /// Closes the subsegment: the call is complete.
     pub fn end(&mut self) {
-        self.exchange.finish();
+        self.transfer.finish();
         self.subsegment.close();
     }
 
-    /// The call failed: before its response, or in the middle of it. URLs in the error's messages lose their
-    /// secrets; where the query string of the call's own URL is kept, it is kept in the messages as well.
+    /// Records that the call failed, before or during its response, and closes the subsegment.
+    ///
+    /// URLs in the error's messages lose their secrets. If the query string of the call's own URL is kept, it is also
+    /// kept in the messages.
     pub fn failed(&mut self, error: &(dyn Error + 'static)) {
         if self.is_recording() {
-            let answered = self.exchange.is_moving();
-            if !answered && is_refused(error) {
+            let has_response = self.transfer.is_moving();
+            if !has_response && is_refused(error) {
                 self.unreached();
             }
             let exception = match &self.kept_query {
                 Some(query) => Exception::keeping_query(error, query),
                 None => Exception::from(error),
             };
-            self.subsegment.fault(exception.remote(answered && !is_time_limit(error)));
+            self.subsegment.fault(exception.remote(has_response && !is_time_limit(error)));
         }
         self.end();
     }
@@ -327,16 +350,17 @@ impl ClientRequest {
 
 impl Drop for ClientRequest {
     fn drop(&mut self) {
-        // What was never read was not cut.
-        let is_unread = self.exchange.is_moving() && !self.is_read;
+        // A body that was never read was not cut off.
+        let is_unread = self.transfer.is_moving() && !self.is_read;
         if self.is_recording() && !is_unread {
-            self.exchange.note_dropped(self.subsegment.entity(), "the call was dropped before its response");
+            self.transfer.note_dropped(self.subsegment.entity(), "the call was dropped before its response");
         }
         self.subsegment.close();
     }
 }
 
 impl ClientOptions {
+    /// Returns the `http.request` block.
     fn describe<'a>(&self, request: &ClientRequestInfo<'a>) -> HttpRequest<'a> {
         let authority = match (request.scheme, request.port()) {
             ("http" | "ws", Some("80" | "")) | ("https" | "wss", Some("443" | "")) => request.host_as_written(),
@@ -347,7 +371,7 @@ impl ClientOptions {
 }
 
 impl<'a> ClientRequestInfo<'a> {
-    /// Host and port apart. The colons of an IPv6 address stand in brackets.
+    /// Splits host and port. The colons of an IPv6 address are within brackets.
     fn split(&self) -> (&'a str, Option<&'a str>) {
         let authority = without_user(self.authority);
         match authority.rsplit_once(':') {
@@ -369,7 +393,7 @@ impl<'a> ClientRequestInfo<'a> {
         Some(host).filter(|host| !host.is_empty())
     }
 
-    /// `package.Service` of a gRPC call, whose path is `/package.Service/Method`.
+    /// Returns `package.Service` for a gRPC call, whose path is `/package.Service/Method`.
     fn grpc_service(&self) -> Option<&'a str> {
         let is_grpc = |value: &str| value.get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC));
         self.content_type.filter(|value| is_grpc(value))?;
@@ -377,7 +401,8 @@ impl<'a> ClientRequestInfo<'a> {
         path.rsplit('/').nth(1).filter(|service| !service.is_empty())
     }
 
-    /// Hosts are the same in any case: one node on the service map.
+    /// Returns the subsegment's name. Host names are written in lower case, so that one host is one node on the service
+    /// map.
     fn name(&self) -> Cow<'a, str> {
         match (self.name, self.host()) {
             (Some(name), _) => Cow::Borrowed(name),
@@ -389,7 +414,7 @@ impl<'a> ClientRequestInfo<'a> {
         }
     }
 
-    /// What it carries of X-Ray's header and of the W3C's, before a call made in the trace of `parent`.
+    /// Returns what the request carries of X-Ray's and the W3C's header, before a call in the trace of `parent`.
     fn carries(&self, parent: &Entity) -> [Carries; 2] {
         if self.trace_header.is_none() && self.traceparent.is_none() {
             return [Carries::Nothing; 2];
@@ -402,10 +427,11 @@ impl<'a> ClientRequestInfo<'a> {
     }
 }
 
-/// The trace headers of `request` that this service received: copies, which a proxy made.
+/// Returns the names of the trace headers in `request` that are copies of headers that this service received.
 ///
-/// A request that is to carry none must lose them: one that is not traced at all, and one that is recorded
-/// [without a header](ClientRequestInfo::without_header). Headers of someone else stay.
+/// A proxy makes such copies. An adapter must remove them from a request that carries no header: one that is not traced
+/// at all, and one that is recorded [without a header](ClientRequestInfo::without_header). Headers of someone else must
+/// stay.
 pub fn copied_headers(
     parent: Option<&Entity>,
     request: &ClientRequestInfo<'_>,
@@ -420,11 +446,19 @@ pub fn copied_headers(
         .filter_map(|(name, is_copied)| is_copied.then_some(name))
 }
 
-/// `X-Amzn-Trace-Id` as an HTTP request carries it, in visible ASCII. For clients that do not use [`ClientRequest`].
+/// Returns the value of an `X-Amzn-Trace-Id` header in visible ASCII. For clients that do not use [`ClientRequest`].
 ///
-/// One allocation of its size: `Display` would write the same, but with its machinery.
+/// It is what `Display` writes, without the fields that an HTTP header cannot carry, in one allocation of its exact
+/// size.
+///
+/// ```
+/// use xray_core::{TraceHeader, adapter::header_value};
+///
+/// let header = TraceHeader::parse("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1");
+/// assert_eq!(header_value(&header), header.to_string());
+/// ```
 pub fn header_value(header: &TraceHeader<'_>) -> String {
-    // Fields may come from a message's attribute: what a header cannot carry is left out.
+    // Fields may come from the attribute of a message, which allows more characters than a header.
     let fields = || header.fields().filter(|(key, value)| is_visible(key) && is_visible(value));
     let (Some(trace_id), Some(parent)) = (header.trace_id(), header.parent()) else { return header.to_string() };
     let sampled = match header.sampled() {
@@ -451,14 +485,14 @@ fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// Whether the other side refused the connection, somewhere in the chain of causes.
+/// Whether an error in the chain of causes says that the other side refused the connection.
 fn is_refused(error: &(dyn Error + 'static)) -> bool {
     let is_refusal = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     error_chain(error).any(|error| error.downcast_ref().is_some_and(is_refusal))
 }
 
-/// The exception of a response's body that failed: `remote`, unless a time limit of this side ended the transfer. For
-/// clients that do not use [`ClientRequest`].
+/// Returns the exception for a response's body that failed. It is `remote`, unless a time limit of this side ended the
+/// transfer. For clients that do not use [`ClientRequest`].
 ///
 /// ```
 /// use std::io;
@@ -616,7 +650,7 @@ mod tests {
             &with_all,
             &unsampled,
             "root=1-5759E988-bd862e3fe1be46a994272793",
-            // No trace that can be joined: a fresh one begins.
+            // No trace that can be joined: a new one begins.
             "Sampled=1",
             "Sampled=?",
             "Root=1-00000000-000000000000000000000000",
@@ -640,7 +674,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_in_a_lambda_function_knows_the_headers_of_its_event() {
+    fn a_proxy_in_a_lambda_function_recognizes_the_headers_of_its_event() {
         let recorder = recorder(Always);
         let facade = recorder.facade(&TraceHeader::parse(&format!("{ROOT};Parent=53995c3f42cd8ad8;Sampled=1")));
         let _in = facade.enter();
@@ -685,7 +719,7 @@ mod tests {
     }
 
     #[test]
-    fn both_headers_of_a_request_are_known_again_whichever_won() {
+    fn copies_of_both_headers_are_recognized_whichever_is_followed() {
         let traceparent = "00-11111111111111111111111111111111-53995c3f42cd8ad8-01";
         for prefer_w3c in [false, true] {
             let propagation = Propagation::default().prefer_w3c(prefer_w3c);
@@ -723,7 +757,7 @@ mod tests {
     }
 
     #[test]
-    fn an_undecided_trace_asks_the_called_service() {
+    fn an_undecided_trace_leaves_the_decision_to_the_called_service() {
         let recorder = recorder(TailSampler::failures());
         let segment = recorder.begin("shop");
         let begin = || {
@@ -771,7 +805,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_not_read_is_no_fault_of_a_panic_elsewhere() {
+    fn a_panic_elsewhere_is_no_fault_of_a_body_that_is_not_read() {
         let (recorder, traces) = Recorder::in_memory();
         let segment = recorder.begin("shop");
         let mut call =
@@ -837,12 +871,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_traced_elsewhere_or_not_at_all_passes_untouched() {
+    fn a_request_that_is_traced_elsewhere_or_not_at_all_is_unchanged() {
         let (recorder, _) = Recorder::in_memory();
         let options = ClientOptions::new();
         let carrying = ClientRequestInfo { trace_header: Some(ROOT), ..request("http", "h", "/") };
         assert!(ClientRequest::begin(Some(&recorder.begin("a").entity()), &options, &carrying).is_none());
-        // Nothing is missing where someone else traces the call.
+        // No context is missing if someone else traces the call.
         assert!(ClientRequest::begin(None, &options, &carrying).is_none());
         for entity in [Recorder::disabled().begin("a").entity(), Entity::default()] {
             assert!(ClientRequest::begin(Some(&entity), &options, &request("http", "h", "/")).is_none());

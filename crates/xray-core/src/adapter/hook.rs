@@ -1,11 +1,11 @@
-//! Functions that the application gives to an adapter.
+//! Functions of the application that an adapter calls.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::user_code;
 
-/// What an adapter asks the application about a request: a function of the application's, which must not fail it.
+/// A function of the application that an adapter calls with a request. Its panic does not fail the request.
 ///
 /// ```
 /// use xray_core::adapter::Hook;
@@ -16,12 +16,12 @@ use crate::user_code;
 pub struct Hook<R, T>(Arc<dyn Fn(&R) -> T + Send + Sync>);
 
 impl<R, T> Hook<R, T> {
-    /// To be answered by this function.
-    pub fn new(answer: impl Fn(&R) -> T + Send + Sync + 'static) -> Hook<R, T> {
-        Hook(Arc::new(answer))
+    /// Creates a hook that calls this function.
+    pub fn new(function: impl Fn(&R) -> T + Send + Sync + 'static) -> Hook<R, T> {
+        Hook(Arc::new(function))
     }
 
-    /// The answer, or `None` if the function panics.
+    /// Calls the function. Returns `None` if it panics.
     pub fn call(&self, request: &R) -> Option<T> {
         user_code::call(|| (self.0)(request))
     }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_no_answer() {
+    fn a_panic_returns_none() {
         let hook = Hook::new(|number: &u8| 6 / number);
         assert_eq!((hook.call(&2), hook.clone().call(&0)), (Some(3), None));
     }

@@ -1,4 +1,4 @@
-//! The scheme of a url.
+//! The scheme of a URL.
 
 /// The scheme of a server's URLs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! A request that a server received: what its segment says, and when it closes. All server adapters share it.
+//! A request that a server received: what its segment records, and when it closes. Shared by all server adapters.
 
 use std::any::Any;
 use std::net::IpAddr;
@@ -17,7 +17,19 @@ use crate::w3c::{Propagation, TraceParent};
 use super::transfer::Transfer;
 use super::{Naming, Scheme};
 
-/// What an adapter knows of a request.
+/// The facts that a server adapter knows about a request.
+///
+/// All fields may be empty. The more an adapter fills in, the more the segment shows and sampling rules match.
+///
+/// ```
+/// use xray_core::adapter::ServerRequestInfo;
+///
+/// let mut info = ServerRequestInfo::default();
+/// info.method = "GET";
+/// info.host = Some("shop.example.com");
+/// info.target = "/cart?page=2";
+/// info.trace_header = Some("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1");
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ServerRequestInfo<'a> {
@@ -25,7 +37,7 @@ pub struct ServerRequestInfo<'a> {
     pub method: &'a str,
     /// The scheme of the request target, if it has one: `:scheme` in HTTP/2, the absolute form in HTTP/1.1.
     pub scheme: Option<&'a str>,
-    /// Whether the server knows that the connection is TLS.
+    /// Whether the server knows that the connection uses TLS.
     pub secure: bool,
     /// The `Host` header, or `:authority` in HTTP/2, with the port.
     pub host: Option<&'a str>,
@@ -37,7 +49,7 @@ pub struct ServerRequestInfo<'a> {
     pub forwarded_for: Option<&'a str>,
     /// The `X-Forwarded-Proto` header.
     pub forwarded_proto: Option<&'a str>,
-    /// The other end of the connection.
+    /// The address of the other end of the connection.
     pub peer: Option<IpAddr>,
     /// The `X-Amzn-Trace-Id` header.
     pub trace_header: Option<&'a str>,
@@ -45,19 +57,19 @@ pub struct ServerRequestInfo<'a> {
     pub traceparent: Option<&'a str>,
     /// The `tracestate` header.
     pub tracestate: Option<&'a str>,
-    /// The segment that another layer has begun for this request, as the request's extensions have it.
+    /// The segment that an outer layer has begun for this request, from the request's extensions.
     pub segment: Option<&'a Segment>,
-    /// What the application knows of the request, by name, for sampling rules that ask for attributes.
+    /// Attributes of the request by name, from the application. Sampling rules with `Attributes` match them.
     pub attributes: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> ServerRequestInfo<'a> {
-    /// The host that the client asked for, without user info.
-    fn asked_host(&self) -> Option<&'a str> {
+    /// Returns the host that the client requested, without user info.
+    fn requested_host(&self) -> Option<&'a str> {
         self.host.map(without_user).filter(|host| !host.is_empty())
     }
 
-    /// The header that counts: X-Ray's, or the W3C's where that is preferred or the only one with a trace.
+    /// Returns the header to follow: X-Ray's, or the W3C's if that one is preferred or the only one with a trace.
     fn header(&self, propagation: Propagation) -> TraceHeader<'a> {
         let xray = self.trace_header.map(TraceHeader::parse).unwrap_or_default();
         let w3c = if xray.trace_id().is_none() || propagation.prefers_w3c() { self.traceparent } else { None };
@@ -69,7 +81,17 @@ impl<'a> ServerRequestInfo<'a> {
     }
 }
 
-/// How a server's requests are traced: the options that all adapters have in common.
+/// The options of tracing a server's requests, which all adapters have in common.
+///
+/// Calling a setter again replaces the value.
+///
+/// ```
+/// use xray_core::adapter::{Scheme, ServerOptions};
+///
+/// let mut options = ServerOptions::new("shop");
+/// options.set_scheme(Scheme::Https); // behind a load balancer that ends TLS
+/// options.set_keep_query(true);
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     naming: Naming,
@@ -81,7 +103,7 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// The defaults, with this naming.
+    /// Creates the default options, with this naming.
     pub fn new(naming: impl Into<Naming>) -> ServerOptions {
         ServerOptions {
             naming: naming.into(),
@@ -93,50 +115,56 @@ impl ServerOptions {
         }
     }
 
-    /// The scheme of all recorded URLs. By default it is `https` if the server knows that the connection is TLS, else
-    /// that of the request target, else `http`.
+    /// Sets the scheme of all recorded URLs.
+    ///
+    /// By default, it is `https` if the server knows that the connection uses TLS. Otherwise it is the scheme of the
+    /// request target, or `http`.
     pub fn set_scheme(&mut self, scheme: Scheme) {
         self.scheme = Some(scheme);
     }
 
-    /// Whether the scheme is taken from the first entry of `X-Forwarded-Proto` (default: no, since any client can
-    /// write that header). A scheme that was set outright comes first.
+    /// Sets whether the scheme is taken from the first entry of `X-Forwarded-Proto` (default: no, because any client
+    /// can send that header).
+    ///
+    /// A scheme set by [`set_scheme`](ServerOptions::set_scheme) takes precedence.
     pub fn set_trust_forwarded_proto(&mut self, trust: bool) {
         self.trust_forwarded_proto = trust;
     }
 
-    /// Whether `client_ip` is taken from `X-Forwarded-For` (default: yes, as in all X-Ray SDKs). Anybody can
-    /// write that header; it never takes part in a decision.
+    /// Sets whether `client_ip` is taken from the first entry of `X-Forwarded-For` (default: yes, as in all X-Ray
+    /// SDKs).
+    ///
+    /// Any client can send that header. It never influences a decision.
     pub fn set_trust_forwarded_for(&mut self, trust: bool) {
         self.trust_forwarded_for = trust;
     }
 
-    /// Whether the url keeps its query string (default: no, since it may hold secrets).
+    /// Sets whether URLs keep their query strings (default: no, because those may contain secrets).
     pub fn set_keep_query(&mut self, keep: bool) {
         self.keep_query = keep;
     }
 
-    /// Whether each response carries `X-Amzn-Trace-Id` (default: only when the caller asked by `Sampled=?`).
+    /// Sets whether every response carries `X-Amzn-Trace-Id` (default: only if the caller sent `Sampled=?`).
     pub fn set_respond_always(&mut self, always: bool) {
         self.always_respond = always;
     }
 
-    /// The name of the segment of a request to `host`.
+    /// Returns the name of the segment of a request to `host`.
     fn name<'a>(&'a self, recorder: &'a Recorder, host: Option<&'a str>) -> &'a str {
         self.naming.check(recorder.diagnostics());
         self.naming.resolve(host, recorder.tracing_name())
     }
 }
 
-/// What a response's body says of its length when the head is known.
+/// The length of a response's body, as far as it is known with the head of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyLength {
-    /// It has ended: neither bytes nor trailers follow.
+    /// The body has ended: neither bytes nor trailers follow.
     Nothing,
-    /// So many bytes.
+    /// This many bytes follow.
     Exact(u64),
-    /// Until the stream ends.
+    /// The length is unknown: the body lasts until the stream ends.
     Unknown,
 }
 
@@ -153,21 +181,8 @@ impl From<Option<u64>> for BodyLength {
 
 /// The segment of one request, from its head to the end of the response's body.
 ///
-/// | what happens | what is recorded |
-/// |---|---|
-/// | the body ends | status, content length, flags of the status |
-/// | the inner service or the body fails | fault, with the exception |
-/// | the handler or the body panics | fault, with an exception of type `panic` |
-/// | dropped before the head: client gone, time-out outside | fault, with an exception of type `Cancelled`, no `http.response` |
-/// | the body fails, panics or is dropped in the middle | also metadata `aborted: true` in the namespace `xray` |
-/// | the body is dropped before it is polled: a layer outside replaced it | status, content length, flags of the status |
-///
-/// A response that has no body closes with the head: an empty one, the answer to `HEAD`, a status that forbids a
-/// body (204, 304), an upgrade (101) and a tunnel (2xx to `CONNECT`).
-/// [`end_at_headers`](ServerRequest::end_at_headers) closes others early.
-///
-/// All code of the request that the adapter calls goes through [`run`](ServerRequest::run): each poll of the handler's
-/// future, and of the body.
+/// An adapter begins it for each request, passes everything that the framework runs for the request through
+/// [`run`](ServerRequest::run), and reports what happens:
 ///
 /// ```
 /// use xray_core::Recorder;
@@ -192,20 +207,36 @@ impl From<Option<u64>> for BodyLength {
 ///
 /// assert_eq!(traces.take().single().tree(), "shop 200\n  load\n");
 /// ```
+///
+/// | what happens | what is recorded |
+/// |---|---|
+/// | the body ends | status, content length, flags of the status |
+/// | the inner service or the body fails | fault, with the exception |
+/// | the handler or the body panics | fault, with an exception of type `panic` |
+/// | dropped before the head: a disconnect, a timeout outside | fault, with an exception of type `Cancelled`, no `http.response` |
+/// | the body fails, panics or is dropped in the middle | also metadata `aborted: true` in the namespace `xray` |
+/// | the body is dropped before it is polled: a layer outside replaced it | status, content length, flags of the status |
+///
+/// The segment closes with the head if the response has no body: an empty one, the response to `HEAD`, a status that
+/// forbids a body (204, 304), an upgrade (101) and a tunnel (2xx to `CONNECT`).
+/// [`end_at_headers`](ServerRequest::end_at_headers) closes others early.
+///
+/// All code of the request that the adapter calls must go through `run`: each poll of the handler's future and of the
+/// body.
 #[derive(Debug)]
 pub struct ServerRequest {
     segment: Segment,
-    exchange: Transfer,
+    transfer: Transfer,
     method: Method,
-    /// The segment is closed, and code of the body still runs in its context.
+    /// The segment is closed, but code of the body still runs in its context.
     outlived: bool,
-    /// The response tells trace and decision.
+    /// The response carries trace id and decision.
     respond: bool,
-    /// Until the end, where the sampler wants to know it.
+    /// Observes the end of the request, if the sampler needs it.
     tracked: Option<TrackedRequest>,
 }
 
-/// What a request's method says of its response's body.
+/// The request's method, as far as it determines whether the response has a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Method {
     Head,
@@ -214,11 +245,15 @@ enum Method {
 }
 
 impl ServerRequest {
-    /// Reads the header, decides, and begins the segment. A disabled recorder [ignores](ServerRequest::ignored) all.
+    /// Reads the trace header, decides and begins the segment.
     ///
-    /// A request that is traced already gets no second root. Within an invocation of a Lambda function this begins a
-    /// subsegment of the function's segment, by Lambda's decision; where Lambda records nothing, neither does this.
-    /// Within the segment of another layer for the same request this adds nothing.
+    /// A request that is already traced gets no second root:
+    ///
+    /// - Within an invocation of a Lambda function, this begins a subsegment of the function's segment, by Lambda's
+    ///   decision. If Lambda records nothing, neither does this.
+    /// - Within the segment of an outer layer for the same request, this adds nothing.
+    ///
+    /// If the recorder is disabled, the request is [ignored](ServerRequest::ignored).
     pub fn begin(recorder: &Recorder, options: &ServerOptions, request: &ServerRequestInfo<'_>) -> ServerRequest {
         if !recorder.is_enabled() {
             return ServerRequest::ignored();
@@ -237,15 +272,16 @@ impl ServerRequest {
         options: &ServerOptions,
         request: &ServerRequestInfo<'_>,
     ) -> ServerRequest {
-        let name = options.name(recorder, request.asked_host());
+        let name = options.name(recorder, request.requested_host());
         let segment = Segment::begun(parent.begin_request(name, request.trace_header, request.traceparent));
         let respond = request.header(recorder.propagation()).sampled() == Some(SamplingFlag::Requested);
         ServerRequest::new(segment, options, request, respond, None)
     }
 
+    /// Begins the segment of a request that is not part of anything traced.
     fn begin_segment(recorder: &Recorder, options: &ServerOptions, request: &ServerRequestInfo<'_>) -> ServerRequest {
         let header = request.header(recorder.propagation());
-        let host = request.asked_host();
+        let host = request.requested_host();
         let name = options.name(recorder, host);
         let sampling = SamplingRequest {
             host,
@@ -271,7 +307,7 @@ impl ServerRequest {
             segment.set_http_request(&options.describe(request));
         }
         ServerRequest {
-            exchange: Transfer::new(segment.handle().clone()),
+            transfer: Transfer::new(segment.handle().clone()),
             segment,
             method: match request.method {
                 "HEAD" => Method::Head,
@@ -284,17 +320,18 @@ impl ServerRequest {
         }
     }
 
-    /// A request that is not to be traced. What its code records does nothing, and nobody complains of a missing
-    /// context.
+    /// Returns a request that is not traced. Recording calls in its code are no-ops, and no missing context is logged.
+    ///
+    /// For requests that the application excludes, such as health checks.
     pub fn ignored() -> ServerRequest {
         ServerRequest::transparent(Handle::Noop)
     }
 
-    /// A request of which nothing is recorded here, and whose code runs in the context of `handle`.
+    /// Returns a request for which nothing is recorded here. Its code runs in the context of `handle`.
     fn transparent(handle: Handle) -> ServerRequest {
         ServerRequest {
             segment: Segment::begun(Handle::Noop),
-            exchange: Transfer::new(handle),
+            transfer: Transfer::new(handle),
             method: Method::Other,
             outlived: false,
             respond: false,
@@ -302,28 +339,33 @@ impl ServerRequest {
         }
     }
 
-    /// Runs code of the request, one poll of its future for instance, with its segment as the current entity. A
-    /// panic is recorded, and goes on.
+    /// Runs code of the request, such as one poll of its future, with the segment as the current entity.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `work` is recorded and propagates.
     pub fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        self.exchange.run(work).unwrap_or_else(|payload| {
+        self.transfer.run(work).unwrap_or_else(|payload| {
             self.panicked(&*payload);
             resume_unwind(payload)
         })
     }
 
-    /// The request's segment.
+    /// Returns the request's segment.
     pub fn segment(&self) -> &Segment {
         &self.segment
     }
 
-    /// What the response's `X-Amzn-Trace-Id` header must say, if anything.
+    /// Returns the `X-Amzn-Trace-Id` header that the response must carry, if any.
     pub fn response_header(&self) -> Option<TraceHeader<'static>> {
         let header = if self.respond { self.segment.trace_header() } else { None }?;
         Some(TraceHeader::new(header.trace_id()?).with_sampled(header.sampled()?))
     }
 
-    /// The head of the response is known, with the length of its `Content-Length` header if it has one; `body` is
-    /// what the body itself says.
+    /// Records the head of the response. The segment closes if no body follows.
+    ///
+    /// `response` has the length from the `Content-Length` header, if there is one; `body` is the length that the
+    /// framework's body type reports.
     pub fn head(&mut self, mut response: HttpResponse, body: BodyLength) {
         let declared = response.content_length;
         let body = match (self.method, response.status()) {
@@ -348,22 +390,24 @@ impl ServerRequest {
         match body {
             BodyLength::Nothing => self.end(),
             _ if self.method == Method::Head => self.end(),
-            // Trailers may follow even when no byte does.
-            BodyLength::Exact(bytes) => self.exchange.expect(Some(bytes)),
-            BodyLength::Unknown => self.exchange.expect(declared),
+            // Trailers may follow even if no bytes do.
+            BodyLength::Exact(bytes) => self.transfer.expect(Some(bytes)),
+            BodyLength::Unknown => self.transfer.expect(declared),
         }
     }
 
-    /// Closes the segment after [`head`](ServerRequest::head), without waiting for the body: for a stream that lasts for
-    /// hours. What the body does is not recorded on the segment; its code keeps the context of the request.
+    /// Closes the segment after [`head`](ServerRequest::head), without waiting for the body.
+    ///
+    /// For streams that last for hours. What happens to the body is not recorded on the segment; its code still runs in
+    /// the context of the request.
     pub fn end_at_headers(&mut self) {
-        if !self.exchange.is_done() {
+        if !self.transfer.is_done() {
             self.end();
             self.outlived = true;
         }
     }
 
-    /// The `grpc-status` of the head or of the trailers.
+    /// Sets the flags for a `grpc-status` from the head or the trailers.
     pub fn grpc_status(&mut self, status: &[u8]) {
         if self.outlived {
             return;
@@ -373,27 +417,27 @@ impl ServerRequest {
         }
     }
 
-    /// So many bytes of the body went to the client.
+    /// Records that this many bytes of the body were sent to the client.
     pub fn sent(&mut self, bytes: usize) {
-        self.exchange.moved(bytes);
+        self.transfer.moved(bytes);
     }
 
-    /// Whether nothing of the request is left to be recorded, and no code of it needs the context.
+    /// Returns whether nothing is left to record, and no code of the request needs the context.
     pub fn is_done(&self) -> bool {
-        self.exchange.is_done() && !self.outlived
+        self.transfer.is_done() && !self.outlived
     }
 
-    /// The response is complete.
+    /// Closes the segment: the response is complete.
     pub fn end(&mut self) {
         self.outlived = false;
-        self.exchange.finish();
+        self.transfer.finish();
         self.segment.close();
         if let Some(tracked) = self.tracked.take() {
             tracked.end();
         }
     }
 
-    /// The inner service or the body failed instead of going on.
+    /// Records that the inner service or the body failed, and closes the segment.
     pub fn failed(&mut self, error: impl Into<Exception>) {
         if !self.outlived {
             self.segment.fault(error.into());
@@ -403,7 +447,7 @@ impl ServerRequest {
         self.end();
     }
 
-    /// The handler or the body panicked, with what the panic carries.
+    /// Records that the handler or the body panicked with this payload, and closes the segment.
     pub fn panicked(&mut self, payload: &(dyn Any + Send)) {
         if self.segment.is_recording() && !self.outlived {
             self.segment.fault(panic_exception(payload));
@@ -413,13 +457,14 @@ impl ServerRequest {
         self.end();
     }
 
-    /// A failure after the head cuts the body.
+    /// Notes that a failure after the head ended the body early.
     fn note_cut(&self) {
-        if self.exchange.is_moving() {
+        if self.transfer.is_moving() {
             self.segment.metadata_in("xray", "aborted", &true);
         }
     }
 
+    /// Reports a failure to the sampler, if it observes the request.
     fn track_failure(&mut self) {
         if let Some(tracked) = &mut self.tracked {
             tracked.failed = true;
@@ -429,18 +474,19 @@ impl ServerRequest {
 
 /// What a request is part of when a layer receives it.
 enum Around {
+    /// Nothing that is traced.
     Nothing,
     /// An invocation of a Lambda function.
     Function(Handle),
-    /// What another layer has begun for the same request.
+    /// The segment that an outer layer has begun for the same request.
     Request(Handle),
 }
 
 impl Around {
     fn of(request: &ServerRequestInfo<'_>, propagation: Propagation) -> Around {
         match (peek(), request.segment) {
-            // The context of a task that serves another trace, or none: a service between the layers has moved the
-            // request there.
+            // A service between the layers may have moved the request to a task with another context, or none. Then the
+            // segment counts, and not that context.
             (current, Some(segment)) => match current {
                 Some(handle) if handle.is_around(segment.handle()) => Around::Request(handle),
                 _ => Around::Request(segment.handle().clone()),
@@ -457,7 +503,7 @@ impl Around {
 impl Drop for ServerRequest {
     fn drop(&mut self) {
         if self.segment.is_recording() {
-            self.exchange.note_dropped(self.segment.entity(), "the request was dropped before its response");
+            self.transfer.note_dropped(self.segment.entity(), "the request was dropped before its response");
         }
         self.track_failure();
         self.end();
@@ -465,6 +511,7 @@ impl Drop for ServerRequest {
 }
 
 impl ServerOptions {
+    /// Returns the `http.request` block.
     fn describe<'a>(&self, request: &ServerRequestInfo<'a>) -> HttpRequest<'a> {
         let scheme = self.scheme_of(request).as_str();
         let mut described =
@@ -472,7 +519,7 @@ impl ServerOptions {
                 .keep_query(self.keep_query)
                 .user_agent(request.user_agent.unwrap_or_default());
         let forwarded = request.forwarded_for.filter(|_| self.trust_forwarded_for);
-        // The first entry is the client. What is no address counts as absent.
+        // The first entry is the client. Anything but an address counts as absent.
         if let Some(client) = forwarded.and_then(|list| parse_ip(list.split(',').next()?)) {
             described = described.peer(client).forwarded(true);
         } else if let Some(peer) = request.peer {
@@ -481,10 +528,11 @@ impl ServerOptions {
         described
     }
 
+    /// Returns the scheme of the recorded URL.
     fn scheme_of(&self, request: &ServerRequestInfo<'_>) -> Scheme {
         let forwarded = || {
             let list = request.forwarded_proto.filter(|_| self.trust_forwarded_proto)?;
-            // The first entry is the client's connection. What is no scheme counts as absent.
+            // The first entry is the client's connection. Anything but a scheme counts as absent.
             Scheme::parse(list.split(',').next()?.trim())
         };
         let secure = request.secure.then_some(Scheme::Https);
@@ -501,12 +549,12 @@ mod tests {
     use crate::adapter::{ClientOptions, ClientRequest, ClientRequestInfo};
     use crate::http::HttpResponse;
 
-    /// What a request by `method` records once `answer` has said its part and it is dropped.
-    fn recorded(method: &'static str, answer: impl FnOnce(&mut ServerRequest)) -> serde_json::Value {
+    /// Returns what a request by `method` records after `respond` has run and the request is dropped.
+    fn recorded(method: &'static str, respond: impl FnOnce(&mut ServerRequest)) -> serde_json::Value {
         let (recorder, traces) = Recorder::in_memory();
         let request = ServerRequestInfo { method, target: "/", ..ServerRequestInfo::default() };
         let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
-        answer(&mut incoming);
+        respond(&mut incoming);
         drop(incoming);
         traces.take().single().root().json().clone()
     }
@@ -546,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn within_an_invocation_what_lambda_does_not_record_is_not_recorded() {
+    fn a_request_in_an_invocation_that_lambda_does_not_record_is_not_recorded() {
         const ROOT: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
         const OF_GATEWAY: &str = "Root=1-5759e988-000000000000000000000001;Sampled=1";
         let (recorder, traces) = Recorder::in_memory();
@@ -598,14 +646,14 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_set_outright_or_forwarded_or_of_the_connection_or_of_the_target() {
+    fn the_scheme_is_the_set_one_the_forwarded_one_that_of_the_connection_or_that_of_the_target() {
         use Scheme::{Http, Https};
         for (set, trust, forwarded, secure, target, scheme) in [
             (None, false, Some("https"), false, None, Http),
             (None, false, None, false, Some("https"), Https),
             (None, false, None, false, Some("HTTPS"), Https),
             (None, false, None, false, Some("ftp"), Http),
-            // In a target anybody writes what they like.
+            // Any client can send any scheme in the target.
             (None, false, None, true, Some("http"), Https),
             (None, true, Some("https"), false, Some("http"), Https),
             (None, true, Some(" WSS , http"), false, None, Https),
@@ -632,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_closes_with_the_head_records_nothing_of_the_body_and_lends_its_context() {
+    fn a_segment_closed_at_the_head_records_nothing_of_the_body_whose_code_keeps_the_context() {
         let (recorder, traces) = Recorder::in_memory();
         let request = ServerRequestInfo { method: "GET", ..ServerRequestInfo::default() };
         let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
@@ -667,7 +715,7 @@ mod tests {
             for status in statuses {
                 let json = recorded("POST", |incoming| incoming.grpc_status(status.as_bytes()));
                 let set = ["error", "throttle"].into_iter().filter(|flag| json[flag] == true);
-                // Dropped before its head, each of them is a fault besides.
+                // Dropped before its head, each of them is also a fault.
                 assert!(set.eq(flags.iter().copied().filter(|flag| *flag != "fault")), "{status}");
                 let marked = flags_of_grpc_status(status.as_bytes()).contains(&crate::Flag::Fault);
                 assert_eq!(marked, flags.contains(&"fault"), "{status}");
@@ -676,13 +724,13 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_for_a_request_has_its_context_and_nothing_else_has() {
+    fn only_code_of_a_request_runs_in_its_context() {
         let (recorder, traces) = Recorder::in_memory();
         let request = ServerRequestInfo { host: Some("u:p@h"), ..ServerRequestInfo::default() };
         let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new(Naming::dynamic("shop")), &request);
         let id = incoming.segment().id();
         assert_eq!(incoming.run(|| crate::current().id()), id);
-        // A guard that is leaked soils the request's own context only.
+        // A leaked guard changes the context of its own request only.
         incoming.run(|| std::mem::forget(crate::subsegment("leaked").entity().enter()));
         assert!(crate::try_current().is_none());
         assert_ne!(incoming.run(|| crate::current().id()), id);

@@ -1,5 +1,5 @@
-//! What a request received and a request made have in common: the context of the code that runs for them, and
-//! how far the response is.
+//! What received requests and calls have in common: the context of the code that runs for them, and the progress of the
+//! response.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,58 +8,59 @@ use crate::cause::{Exception, unwinding_exception};
 use crate::context::ContextSwap;
 use crate::entity::{Entity, Handle};
 
-/// One request and its response.
+/// The context and the progress of one request and its response.
 #[derive(Debug)]
 pub(super) struct Transfer {
-    /// The context of the exchange while none of its code runs, that of the thread meanwhile.
+    /// The context of the request while none of its code runs, and that of the thread while it does.
     slot: Option<Handle>,
     stage: Stage,
 }
 
+/// The progress of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// There is no response yet.
     Waiting,
-    /// The body moves; so much is owed, if that is known.
+    /// The body is in flight; `owed` bytes remain, if known.
     Moving {
         owed: Option<u64>,
-        /// It was polled. Code that drops a body before that has put another one in front of it.
-        asked: bool,
+        /// The body was polled. If it is dropped before, another body has replaced it.
+        polled: bool,
     },
     Done,
 }
 
 impl Transfer {
-    /// An exchange in the context of `handle`.
+    /// A request whose code runs in the context of `handle`.
     pub(super) fn new(handle: Handle) -> Transfer {
         Transfer { slot: Some(handle), stage: Stage::Waiting }
     }
 
-    /// Runs code in its context. A panic is caught, for its message to be recorded: it must go on afterwards.
+    /// Runs code of the request in its context. Returns the payload of a panic, which the caller records and resumes.
     pub(super) fn run<T>(&mut self, work: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
-        if let Stage::Moving { asked, .. } = &mut self.stage {
-            *asked = true;
+        if let Stage::Moving { polled, .. } = &mut self.stage {
+            *polled = true;
         }
         catch_unwind(AssertUnwindSafe(|| {
-            let _exchanged = ContextSwap::new(&mut self.slot);
+            let _swap = ContextSwap::new(&mut self.slot);
             work()
         }))
     }
 
-    /// The head of the response is there; so much of its body is owed, if that is known.
+    /// Notes that the head of the response is there, and that `owed` bytes of the body follow, if known.
     pub(super) fn expect(&mut self, owed: Option<u64>) {
-        self.stage = Stage::Moving { owed, asked: false };
+        self.stage = Stage::Moving { owed, polled: false };
     }
 
-    /// So many bytes of the body have come or gone.
+    /// Notes that this many bytes of the body were received or sent.
     pub(super) fn moved(&mut self, bytes: usize) {
-        if let Stage::Moving { owed, asked } = &mut self.stage {
-            *asked = true;
+        if let Stage::Moving { owed, polled } = &mut self.stage {
+            *polled = true;
             *owed = owed.map(|owed| owed.saturating_sub(bytes as u64));
         }
     }
 
-    /// Nothing more is to come.
+    /// Notes that the response is complete.
     pub(super) fn finish(&mut self) {
         self.stage = Stage::Done;
     }
@@ -68,16 +69,16 @@ impl Transfer {
         self.stage == Stage::Done
     }
 
-    /// Whether the head of the response is there, and its body is not complete.
+    /// Whether the head of the response is there and its body is incomplete.
     pub(super) fn is_moving(&self) -> bool {
         matches!(self.stage, Stage::Moving { .. })
     }
 
-    /// Says on `entity` that the exchange is dropped before its end, if it is; `cancelled` tells what that means
-    /// before there was a response.
+    /// Records on `entity` that the request is dropped before its end, if it is. `cancelled` is the message of the
+    /// exception if there is no response yet.
     pub(super) fn note_dropped(&self, entity: Entity, cancelled: &str) {
         match self.stage {
-            Stage::Done | Stage::Moving { owed: Some(0), .. } | Stage::Moving { asked: false, .. } => {}
+            Stage::Done | Stage::Moving { owed: Some(0), .. } | Stage::Moving { polled: false, .. } => {}
             _ if entity.handle().is_unwound() => {
                 entity.fault(unwinding_exception("the task panicked"));
             }
