@@ -10,8 +10,8 @@ use crate::to_exception::ToException;
 
 /// Runs `f` in a subsegment of the current entity.
 ///
-/// The subsegment is current while `f` runs, so captures within `f` are its children. A panic is recorded as a fault and
-/// propagates.
+/// The subsegment is current while `f` runs, so captures within `f` are its children. A panic is recorded as a fault
+/// and propagates.
 ///
 /// ```
 /// # let cart = [1, 2, 3];
@@ -61,8 +61,9 @@ pub fn capture<T>(name: impl AsRef<str>, f: impl FnOnce(&Subsegment) -> T) -> T 
 /// # assert_eq!(traces.take().single().tree(), "shop\n  read port fault\n");
 /// ```
 ///
-/// The exception has the error's `source()` chain. The error may be anything that [`fault`](Subsegment::fault) takes: an
-/// `Error`, a `Box<dyn Error>`, a report of `anyhow` or `eyre`, a text. If the closure uses `?`, write its error type:
+/// The exception has the error's `source()` chain. The error may be anything that [`fault`](Subsegment::fault) takes:
+/// an `Error`, a `Box<dyn Error>`, a report of `anyhow` or `eyre`, a text. If the closure uses `?`, write its error
+/// type:
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -116,8 +117,8 @@ pub fn try_capture_error<T, E: ToException<M>, M>(
 
 /// Runs an async closure in a subsegment.
 ///
-/// The closure receives the subsegment, which is current while its future runs. The subsegment begins with the first poll
-/// and closes when the future is ready or dropped. Parent, cancellation and panics are those of
+/// The closure receives the subsegment, which is current while its future runs. The subsegment begins with the first
+/// poll and closes when the future is ready or dropped. Parent, cancellation and panics are those of
 /// [`in_subsegment`](crate::FutureExt::in_subsegment), which records a future that does not need the subsegment.
 ///
 /// ```

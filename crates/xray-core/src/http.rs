@@ -1,7 +1,7 @@
 //! The `http` block of an entity: request and response.
 //!
-//! Adapters fill it in. Code that records calls of its own passes [`HttpRequest`] and [`HttpResponse`] to the setters of
-//! [`Segment`](crate::Segment::set_http_request) and [`Subsegment`](crate::Subsegment::set_http_request).
+//! Adapters fill it in. Code that records calls of its own passes [`HttpRequest`] and [`HttpResponse`] to the setters
+//! of [`Segment`](crate::Segment::set_http_request) and [`Subsegment`](crate::Subsegment::set_http_request).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -59,8 +59,8 @@ pub fn flags_of_grpc_status(status: &[u8]) -> &'static [Flag] {
 /// The `http.request` block of a segment or subsegment.
 ///
 /// User info and fragment of the URL are never recorded, its query string only with
-/// [`keep_query`](HttpRequest::keep_query). URL, method and user agent keep 250 characters, X-Ray's limit. Absent values are
-/// left out.
+/// [`keep_query`](HttpRequest::keep_query). URL, method and user agent keep 250 characters, X-Ray's limit. Absent
+/// values are left out.
 ///
 /// ```
 /// use xray_core::http::HttpRequest;
@@ -135,8 +135,8 @@ impl<'a> HttpRequest<'a> {
 
     /// Sets the client's address from a text, as in `X-Forwarded-For` (default: none).
     ///
-    /// Reads `192.0.2.1`, `192.0.2.1:51234` and `[2001:db8::1]:443`; port, brackets and zone are removed. Any other text
-    /// leaves the address out. Calling this or [`peer`](HttpRequest::peer) again replaces the address.
+    /// Reads `192.0.2.1`, `192.0.2.1:51234` and `[2001:db8::1]:443`; port, brackets and zone are removed. Any other
+    /// text leaves the address out. Calling this or [`peer`](HttpRequest::peer) again replaces the address.
     #[must_use]
     pub fn client_ip(mut self, address: &'a str) -> HttpRequest<'a> {
         self.client_ip = Some(Address::Text(address));
@@ -145,8 +145,8 @@ impl<'a> HttpRequest<'a> {
 
     /// Sets the client's address from its socket (default: none).
     ///
-    /// An IPv4 address in IPv6 form is written as IPv4. Calling this or [`client_ip`](HttpRequest::client_ip) again replaces
-    /// the address.
+    /// An IPv4 address in IPv6 form is written as IPv4. Calling this or [`client_ip`](HttpRequest::client_ip) again
+    /// replaces the address.
     #[must_use]
     pub fn peer(mut self, address: IpAddr) -> HttpRequest<'a> {
         self.client_ip = Some(Address::Ip(address.to_canonical()));

@@ -45,8 +45,8 @@ impl Pipeline {
 
     /// Calls the emitter. Returns `None` if it panics.
     ///
-    /// The emitter may be code of the application. Its panic must not reach the caller, which may be dropping its last handle
-    /// during another panic.
+    /// The emitter may be code of the application. Its panic must not reach the caller, which may be dropping its last
+    /// handle during another panic.
     pub(crate) fn call_emitter<T>(&self, call: impl FnOnce(&dyn Emitter) -> T) -> Option<T> {
         let called = user_code::call(|| call(&*self.emitter));
         if called.is_none() {

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use crate::document::json;
 use crate::plugin::{Platform, write_log_groups};
 
-/// The number of characters that the names of the service, its version and the sampling rule keep. Each segment has them,
-/// and none of them can be trimmed.
+/// The number of characters that the names of the service, its version and the sampling rule keep. Each segment has
+/// them, and none of them can be trimmed.
 const MAX_NAME: usize = 200;
 
 /// The blocks `aws` and `service`, and the working directory for exceptions, encoded once per recorder.

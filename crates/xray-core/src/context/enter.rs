@@ -81,8 +81,8 @@ macro_rules! entering_methods {
 
 entering_methods!(
     Segment,
-    /// The result keeps the segment open, as a handle does: the segment may be a temporary, and closes when the result is
-    /// dropped.
+    /// The result keeps the segment open, as a handle does: the segment may be a temporary, and closes when the result
+    /// is dropped.
 );
 
 entering_methods!(

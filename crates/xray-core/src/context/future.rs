@@ -20,9 +20,9 @@ use super::{Parent, peek, swap};
 pub trait FutureExt: Future + Sized {
     /// Records the future as a subsegment, which is current while the future runs.
     ///
-    /// The subsegment begins with the first poll and closes when the future is ready. If the future is dropped before, the
-    /// subsegment closes with the metadata `cancelled: true` in the namespace `xray`. A panic is recorded as a fault and
-    /// propagates.
+    /// The subsegment begins with the first poll and closes when the future is ready. If the future is dropped before,
+    /// the subsegment closes with the metadata `cancelled: true` in the namespace `xray`. A panic is recorded as a
+    /// fault and propagates.
     ///
     /// ```
     /// use xray_core::FutureExt;
@@ -63,8 +63,8 @@ pub trait FutureExt: Future + Sized {
 
     /// Records the future as [`in_subsegment`](FutureExt::in_subsegment) does, and an `Err` as a fault.
     ///
-    /// The exception has the error's `source()` chain. The error may be anything that [`fault`](Subsegment::fault) takes,
-    /// and is returned unchanged.
+    /// The exception has the error's `source()` chain. The error may be anything that [`fault`](Subsegment::fault)
+    /// takes, and is returned unchanged.
     ///
     /// ```
     /// use xray_core::FutureExt;
@@ -84,8 +84,8 @@ pub trait FutureExt: Future + Sized {
         TryInSubsegment { inner: self.in_subsegment(name), flag: Flag::Fault, form: PhantomData }
     }
 
-    /// Records the future as [`try_in_subsegment`](FutureExt::try_in_subsegment) does, with the error flag instead of the
-    /// fault flag.
+    /// Records the future as [`try_in_subsegment`](FutureExt::try_in_subsegment) does, with the error flag instead of
+    /// the fault flag.
     ///
     /// For failures that the caller caused, such as bad input.
     #[track_caller]
@@ -108,8 +108,8 @@ pub trait FutureExt: Future + Sized {
     /// tokio::spawn(work().in_current());
     /// ```
     ///
-    /// The future does not keep the entity open. A task that outlives its request should be recorded as a subsegment, which
-    /// is sent on its own when it closes after its segment:
+    /// The future does not keep the entity open. A task that outlives its request should be recorded as a subsegment,
+    /// which is sent on its own when it closes after its segment:
     ///
     /// ```no_run
     /// use xray_core::FutureExt;
@@ -157,9 +157,9 @@ impl<F> InEntity<F> {
 
 /// Exchanges two contexts, and exchanges them back when it is dropped.
 ///
-/// That includes a drop by a panic of the poll. Otherwise, the segment of a request that panicked would stay current on the
-/// thread. The whole slot is exchanged, so what a poll leaves in it (a guard held across an await) stays with its own
-/// future.
+/// That includes a drop by a panic of the poll. Otherwise, the segment of a request that panicked would stay current on
+/// the thread. The whole slot is exchanged, so what a poll leaves in it (a guard held across an await) stays with its
+/// own future.
 pub(crate) struct ContextSwap<'a>(&'a mut Option<Handle>);
 
 impl<'a> ContextSwap<'a> {

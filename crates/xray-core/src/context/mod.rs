@@ -1,7 +1,8 @@
 //! The current entity: which segment or subsegment the running code belongs to.
 //!
-//! Each thread has a slot for it. Synchronous code sets the slot with a guard ([`Entered`]). Asynchronous code sets it with
-//! a future that does so for each of its polls ([`InEntity`], [`InSubsegment`]), and therefore works on any executor.
+//! Each thread has a slot for it. Synchronous code sets the slot with a guard ([`Entered`]). Asynchronous code sets it
+//! with a future that does so for each of its polls ([`InEntity`], [`InSubsegment`]), and therefore works on any
+//! executor.
 //!
 //! | to | use |
 //! |---|---|
@@ -49,8 +50,8 @@ thread_local! {
 
 /// Exchanges the thread's slot with `slot`.
 ///
-/// Nothing is dropped while the slot is borrowed: dropping a handle may close an entity, which may run code that needs the
-/// current one.
+/// Nothing is dropped while the slot is borrowed: dropping a handle may close an entity, which may run code that needs
+/// the current one.
 #[inline]
 fn swap(slot: &mut Option<Handle>) {
     // A thread that is ending has no slot, and no current entity.
@@ -115,8 +116,8 @@ pub fn current() -> Entity {
 
 /// Returns the current segment or subsegment for an instrumented call (HTTP, AWS, SQL). For adapters.
 ///
-/// Like [`current`], but never panics, because the call must be made in any case: with [`ContextMissing::Panic`] the SDK
-/// logs the missing context. `what` names the call in that message.
+/// Like [`current`], but never panics, because the call must be made in any case: with [`ContextMissing::Panic`] the
+/// SDK logs the missing context. `what` names the call in that message.
 pub fn current_for_call(what: &str) -> Entity {
     Entity::new(peek().unwrap_or_else(|| {
         if let Some((strategy, diagnostics)) = strategy_of_process() {
@@ -143,8 +144,9 @@ pub fn try_current() -> Option<Entity> {
 ///
 /// If there is none, the [context-missing strategy](ContextMissing) applies, and the returned segment records nothing.
 ///
-/// Lambda sends the segment of a function itself, so nothing can be added to it. If a server layer received a request in
-/// the invocation, this function returns the subsegment of that request, and an application records the same as elsewhere.
+/// Lambda sends the segment of a function itself, so nothing can be added to it. If a server layer received a request
+/// in the invocation, this function returns the subsegment of that request, and an application records the same as
+/// elsewhere.
 ///
 /// ```
 /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -180,7 +182,8 @@ pub fn current_segment() -> Segment {
 /// # assert_eq!(traces.take().single().tree(), "shop [order_id=7]\n");
 /// ```
 ///
-/// To annotate the segment from within a subsegment, use [`current_segment`]; for metadata and failures, use [`current`]:
+/// To annotate the segment from within a subsegment, use [`current_segment`]; for metadata and failures, use
+/// [`current`]:
 ///
 /// ```
 /// # let (recorder, _traces) = xray_core::Recorder::in_memory();
@@ -252,8 +255,8 @@ pub fn subsegment(name: impl AsRef<str>) -> Subsegment {
 /// # }
 /// ```
 ///
-/// The function does not keep the entity open. What `f` adds after the segment has closed is sent on its own, if it is in
-/// subsegments, or else ignored. For futures, use [`FutureExt::in_current`].
+/// The function does not keep the entity open. What `f` adds after the segment has closed is sent on its own, if it is
+/// in subsegments, or else ignored. For futures, use [`FutureExt::in_current`].
 pub fn in_current<T>(f: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let handle = peek();
     move || {

@@ -1,7 +1,7 @@
 //! The members of an open entity, encoded as they are added.
 //!
-//! One buffer holds all encoded values, and [`Span`]s point into it, so that most entities need a single allocation. When
-//! the entity closes, its members are written in the order of documents.
+//! One buffer holds all encoded values, and [`Span`]s point into it, so that most entities need a single allocation.
+//! When the entity closes, its members are written in the order of documents.
 //!
 //! A new member that is encoded as one piece needs a variant of [`Member`], a setter and a line in
 //! [`write_segment`](Body::write_segment) or [`write_subsegment`](Body::write_subsegment). A new flag needs a field
@@ -23,15 +23,15 @@ use super::value::{AnnotationValue, clean_key};
 /// The number of annotations that an entity keeps: X-Ray indexes this many per trace.
 const MAX_ANNOTATIONS: usize = 50;
 
-/// The bytes of all annotations that an entity keeps: they are never trimmed, and must fit into a document alongside the
-/// members that always stay. Room for 50 texts of 1,000 letters.
+/// The bytes of all annotations that an entity keeps: they are never trimmed, and must fit into a document alongside
+/// the members that always stay. Room for 50 texts of 1,000 letters.
 const MAX_ANNOTATED: usize = 52 * 1024;
 
 /// The number of metadata values that an entity keeps.
 const MAX_METADATA: usize = 1000;
 
-/// The bytes of all metadata that an entity keeps, with their keys. A document has room for a quarter of that: if there is
-/// too much, the largest values are removed, which are not always the last ones.
+/// The bytes of all metadata that an entity keeps, with their keys. A document has room for a quarter of that: if there
+/// is too much, the largest values are removed, which are not always the last ones.
 const MAX_METADATA_BYTES: usize = 256 * 1024;
 
 /// The namespace of the SDK's own metadata, and the number and bytes of them that are kept in addition.
@@ -43,8 +43,8 @@ const MAX_PRECURSORS: usize = 100;
 
 /// The kind of call that a subsegment records.
 ///
-/// Set it with [`Subsegment::set_namespace`](crate::Subsegment::set_namespace). X-Ray draws the called service as a node of
-/// the service map, named by the subsegment.
+/// Set it with [`Subsegment::set_namespace`](crate::Subsegment::set_namespace). X-Ray draws the called service as a
+/// node of the service map, named by the subsegment.
 ///
 /// ```
 /// # let (recorder, _traces) = xray_core::Recorder::in_memory();
@@ -164,8 +164,8 @@ impl Body {
         if cleaned == key { Annotated::Unchanged } else { Annotated::Renamed }
     }
 
-    /// Adds the encoded value `json`. Returns whether it was kept. If there is no room for it, a marker is kept instead,
-    /// and if there is no room for that, nothing.
+    /// Adds the encoded value `json`. Returns whether it was kept. If there is no room for it, a marker is kept
+    /// instead, and if there is no room for that, nothing.
     pub(crate) fn metadata(&mut self, namespace: &str, key: &str, json: &[u8]) -> bool {
         let own = if namespace == OWN_NAMESPACE { OWN_METADATA } else { (0, 0) };
         let (most, most_bytes) = (MAX_METADATA + own.0, MAX_METADATA_BYTES + own.1);

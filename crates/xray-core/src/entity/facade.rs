@@ -10,9 +10,9 @@ use crate::id::TraceId;
 
 /// A segment that another process sends: that of a Lambda function.
 ///
-/// [`Recorder::facade`](crate::Recorder::facade) returns one for an invocation. Subsegments can be begun below it, and each
-/// is sent when it closes. The facade itself cannot be changed: it has no setters, and the SDK ignores writes through
-/// [`current`](crate::current) and logs a warning.
+/// [`Recorder::facade`](crate::Recorder::facade) returns one for an invocation. Subsegments can be begun below it, and
+/// each is sent when it closes. The facade itself cannot be changed: it has no setters, and the SDK ignores writes
+/// through [`current`](crate::current) and logs a warning.
 ///
 /// ```
 /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -46,7 +46,8 @@ impl Facade {
         self.entity().subsegment(name)
     }
 
-    /// Returns the id of the invocation's trace. `None` if the invocation has no usable trace header or the SDK is disabled.
+    /// Returns the id of the invocation's trace. `None` if the invocation has no usable trace header or the SDK is
+    /// disabled.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.handle.trace_id()
     }

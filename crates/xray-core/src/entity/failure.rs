@@ -126,7 +126,8 @@ pub(crate) enum CauseRef {
     Nothing,
 }
 
-/// Decides how the entity `id` below `parent` (`None` for a segment) describes `exception`, and remembers the exception.
+/// Decides how the entity `id` below `parent` (`None` for a segment) describes `exception`, and remembers the
+/// exception.
 pub(crate) fn describe_once(
     last: &mut Option<LastFailure>,
     exception: Exception,

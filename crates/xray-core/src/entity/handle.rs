@@ -151,8 +151,8 @@ impl Handle {
         if matches!(self, Handle::NonRecording(non_recording) if non_recording.passes_through()) {
             return None;
         }
-        // Nor can it express a pending decision. The W3C recommendation asks for 0 then, if the trace began here; a trace
-        // that came with a decision is never pending.
+        // Nor can it express a pending decision. The W3C recommendation asks for 0 then, if the trace began here; a
+        // trace that came with a decision is never pending.
         let sampled = self.recorded().is_some_and(|node| node.sampling_flag() == SamplingFlag::Sampled);
         Some(TraceParent::new(self.trace_id()?, self.id()?, sampled))
     }

@@ -6,11 +6,11 @@ macro_rules! shared_methods {
         impl $name {
             /// Adds an annotation, which X-Ray indexes for search: a text, a boolean or a number.
             ///
-            /// Takes values and references to them; `None` adds nothing. See [`AnnotationValue`](crate::AnnotationValue).
-            /// Annotating a key again replaces its value.
+            /// Takes values and references to them; `None` adds nothing. See
+            /// [`AnnotationValue`](crate::AnnotationValue). Annotating a key again replaces its value.
             ///
-            /// Characters of the key other than ASCII letters, digits and `_` become `_`. An entity keeps 50 annotations
-            /// and 52 KiB of them. The SDK drops further ones, logs a warning and counts them in
+            /// Characters of the key other than ASCII letters, digits and `_` become `_`. An entity keeps 50
+            /// annotations and 52 KiB of them. The SDK drops further ones, logs a warning and counts them in
             /// [`Stats::annotations_dropped`](crate::stats::Stats::annotations_dropped). A text keeps 1,000 characters.
             ///
             /// ```
@@ -21,8 +21,8 @@ macro_rules! shared_methods {
             /// # assert_eq!(traces.take().single().tree(), "shop [cached=false, order_id=7, tier=gold]\n");
             /// ```
             ///
-            /// In the X-Ray console, `annotation[order_id] = 7` finds the trace. Annotate what is known late as soon as it
-            /// is known; a value that may be absent needs no `if`:
+            /// In the X-Ray console, `annotation[order_id] = 7` finds the trace. Annotate what is known late as soon as
+            /// it is known; a value that may be absent needs no `if`:
             ///
             /// ```
             /// # let (recorder, _traces) = xray_core::Recorder::in_memory();
@@ -40,8 +40,8 @@ macro_rules! shared_methods {
             /// Adds metadata, which X-Ray shows but does not index, in the namespace `default`.
             ///
             /// The value is serialized at once, so later changes to it have no effect. If serialization fails, the SDK
-            /// drops the value and logs a warning. Adding a key again replaces its value. `None` and `()` are recorded as
-            /// an empty text.
+            /// drops the value and logs a warning. Adding a key again replaces its value. `None` and `()` are recorded
+            /// as an empty text.
             ///
             /// An entity keeps 1,000 values and 256 KiB of them, more than a document has room for. A value beyond the
             /// 256 KiB is replaced by a marker with its size. Keys and namespaces keep 250 characters.
@@ -109,8 +109,9 @@ macro_rules! shared_methods {
             /// Records a failure of this service, like a 5xx: sets the fault flag and adds an exception.
             ///
             /// Takes errors and references to them, `Box<dyn Error>`, reports of `anyhow` and `eyre`, and text. The
-            /// exception has the error's type and message, and each error of its `source()` chain. If the same error was
-            /// recorded further down in the trace, this entity refers to that exception by its id instead of repeating it.
+            /// exception has the error's type and message, and each error of its `source()` chain. If the same error
+            /// was recorded further down in the trace, this entity refers to that exception by its id instead of
+            /// repeating it.
             ///
             /// An entity keeps 32 exceptions. The SDK drops further ones, logs a warning and still sets the flag.
             ///
@@ -135,8 +136,8 @@ macro_rules! shared_methods {
             /// }
             /// ```
             ///
-            /// [`try_capture`](crate::try_capture) and [`try_in_subsegment`](crate::FutureExt::try_in_subsegment) call this
-            /// for an `Err`.
+            /// [`try_capture`](crate::try_capture) and [`try_in_subsegment`](crate::FutureExt::try_in_subsegment) call
+            /// this for an `Err`.
             pub fn fault<M>(&self, error: impl crate::ToException<M>) -> &Self {
                 self.handle().fail(crate::Flag::Fault, error);
                 self
@@ -182,9 +183,9 @@ macro_rules! shared_methods {
 
             /// Begins a subsegment below this entity.
             ///
-            /// The subsegment is not current until it is entered: see [`Subsegment::enter`](crate::Subsegment::enter) and
-            /// [`Subsegment::scope`](crate::Subsegment::scope). [`capture`](crate::capture) and its async forms begin,
-            /// enter and close one in a single call.
+            /// The subsegment is not current until it is entered: see [`Subsegment::enter`](crate::Subsegment::enter)
+            /// and [`Subsegment::scope`](crate::Subsegment::scope). [`capture`](crate::capture) and its async forms
+            /// begin, enter and close one in a single call.
             ///
             /// Names keep 200 characters, of those that X-Ray accepts: see [`clean_name`](crate::clean_name).
             ///

@@ -3,8 +3,8 @@
 //! If the trace is not sampled, the SDK is disabled or the entity is closed, every call is accepted and does nothing.
 //!
 //! The public handles ([`Segment`], [`Subsegment`], [`Entity`], [`Facade`]) wrap a [`Handle`]: a recorded [`Node`], a
-//! [`NonRecording`] entity that only propagates the trace, or no trace at all. `methods.rs` defines what all of them can
-//! do, `owner.rs` which of them keep an entity open. A node collects members in a body and writes it to the trace's
+//! [`NonRecording`] entity that only propagates the trace, or no trace at all. `methods.rs` defines what all of them
+//! can do, `owner.rs` which of them keep an entity open. A node collects members in a body and writes it to the trace's
 //! ledger when it closes.
 
 mod body;

@@ -8,7 +8,8 @@ use crate::pipeline::Pipeline;
 use crate::time::Clock;
 use crate::w3c::Propagation;
 
-/// An entity that is not recorded. Creating one allocates nothing, unless the incoming header has fields to pass through.
+/// An entity that is not recorded. Creating one allocates nothing, unless the incoming header has fields to pass
+/// through.
 #[derive(Clone, Debug)]
 pub(crate) struct NonRecording {
     trace_id: TraceId,

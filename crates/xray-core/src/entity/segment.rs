@@ -8,8 +8,8 @@ use crate::http::{HttpRequest, HttpResponse};
 
 /// The work of this service for one request or one job.
 ///
-/// A server layer begins one for each request; [`Recorder::begin`](crate::Recorder::begin) and its relatives begin one for
-/// anything else. When the segment closes, the SDK sends it with all subsegments that are complete.
+/// A server layer begins one for each request; [`Recorder::begin`](crate::Recorder::begin) and its relatives begin one
+/// for anything else. When the segment closes, the SDK sends it with all subsegments that are complete.
 ///
 /// ```
 /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -22,10 +22,10 @@ use crate::http::{HttpRequest, HttpResponse};
 ///
 /// # Handles
 ///
-/// Clones refer to the same segment. The first [`close`](Segment::close) closes it, and further ones do nothing. Without
-/// a `close`, the segment closes when the last handle that came from a `begin`, and the last guard or future that such a
-/// handle made, is dropped. Handles from [`current_segment`](crate::current_segment), from an extractor or from
-/// [`downgrade`](Segment::downgrade) do not keep it open.
+/// Clones refer to the same segment. The first [`close`](Segment::close) closes it, and further ones do nothing.
+/// Without a `close`, the segment closes when the last handle that came from a `begin`, and the last guard or future
+/// that such a handle made, is dropped. Handles from [`current_segment`](crate::current_segment), from an extractor or
+/// from [`downgrade`](Segment::downgrade) do not keep it open.
 ///
 /// Every method is safe to call at any time: if the trace is not sampled, the SDK is disabled or the segment is closed,
 /// it does nothing. Writes to a closed segment are counted in
@@ -162,8 +162,8 @@ impl Segment {
 
     /// Closes the segment and sends it.
     ///
-    /// Never waits for subsegments. Those that are open are sent as in progress, and again on their own when they close.
-    /// Closing a closed segment does nothing.
+    /// Never waits for subsegments. Those that are open are sent as in progress, and again on their own when they
+    /// close. Closing a closed segment does nothing.
     pub fn close(&self) {
         if let Handle::Recorded(node) = self.handle() {
             node.close(None);

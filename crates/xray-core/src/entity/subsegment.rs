@@ -14,9 +14,9 @@ use crate::to_exception::ToException;
 
 /// A part of the work for a request, or a call to another service.
 ///
-/// [`capture`](crate::capture) and [`in_subsegment`](crate::FutureExt::in_subsegment) begin, enter and close one around a
-/// function or a future; client adapters do so for each call. [`Segment::subsegment`](crate::Segment::subsegment) leaves all
-/// three to you:
+/// [`capture`](crate::capture) and [`in_subsegment`](crate::FutureExt::in_subsegment) begin, enter and close one around
+/// a function or a future; client adapters do so for each call. [`Segment::subsegment`](crate::Segment::subsegment)
+/// leaves all three to you:
 ///
 /// ```
 /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -35,8 +35,8 @@ use crate::to_exception::ToException;
 /// Clones refer to the same subsegment. The first [`close`](Subsegment::close) closes it. Without a `close`, it closes
 /// when its last handle, guard or future is dropped; if a panic drops it, it is recorded as a fault.
 ///
-/// Every method is safe to call at any time: if the trace is not sampled, the SDK is disabled or the subsegment is closed,
-/// it does nothing.
+/// Every method is safe to call at any time: if the trace is not sampled, the SDK is disabled or the subsegment is
+/// closed, it does nothing.
 ///
 /// # A call to another service
 ///
@@ -132,8 +132,8 @@ impl Subsegment {
 
     /// Sets the database query of the call.
     ///
-    /// The text of the query is recorded only if `AWS_XRAY_COLLECT_SQL_QUERIES` is on, and without its literals. Calling
-    /// this again replaces the block.
+    /// The text of the query is recorded only if `AWS_XRAY_COLLECT_SQL_QUERIES` is on, and without its literals.
+    /// Calling this again replaces the block.
     ///
     /// ```
     /// # let (recorder, _traces) = xray_core::Recorder::in_memory();
@@ -168,8 +168,8 @@ impl Subsegment {
 
     /// Closes the subsegment.
     ///
-    /// It is sent with its segment; in traces of many subsegments, and after its segment has closed, on its own. Closing a
-    /// closed subsegment does nothing.
+    /// It is sent with its segment; in traces of many subsegments, and after its segment has closed, on its own.
+    /// Closing a closed subsegment does nothing.
     pub fn close(&self) {
         if let Handle::Recorded(node) = self.handle() {
             node.close(None);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::document::Document;
 
-/// The bytes of documents that may wait for the verdict. A trace that exceeds them is kept: memory is bounded, and such a
-/// trace is unusual enough.
+/// The bytes of documents that may wait for the verdict. A trace that exceeds them is kept: memory is bounded, and such
+/// a trace is unusual enough.
 const MAX_WAITING: usize = 256 * 1024;
 
 /// The state of a trace until its segment closes. The verdict is given once.
@@ -62,8 +62,8 @@ impl Undecided {
 
     /// Holds a document until the verdict.
     ///
-    /// After the verdict the document is released or dropped. If the waiting documents exceed [`MAX_WAITING`], the trace
-    /// is kept, and all of them are released.
+    /// After the verdict the document is released or dropped. If the waiting documents exceed [`MAX_WAITING`], the
+    /// trace is kept, and all of them are released.
     pub(super) fn hold(&self, document: Document) -> Held {
         let mut state = self.lock();
         match &mut *state {

@@ -9,9 +9,9 @@ const MAX_TEXT: usize = 1000;
 
 /// The value of an annotation: a text, a boolean or a number.
 ///
-/// [`annotate`](crate::Segment::annotate) converts its argument into one. Conversions exist from `str`, `String`, `Cow<str>`,
-/// `bool`, all integers of up to 64 bits and floats, from references to them, and from an `Option` of them. `None` records
-/// nothing.
+/// [`annotate`](crate::Segment::annotate) converts its argument into one. Conversions exist from `str`, `String`,
+/// `Cow<str>`, `bool`, all integers of up to 64 bits and floats, from references to them, and from an `Option` of them.
+/// `None` records nothing.
 ///
 /// A text keeps 1,000 characters. JSON has no infinity: a number that is not finite is written as a text (`NaN`,
 /// `Infinity`, `-Infinity`).

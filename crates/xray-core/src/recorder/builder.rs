@@ -41,8 +41,8 @@ const STREAMING_THRESHOLD: usize = 100;
 /// | [`plugin`](Self::plugin) | none | |
 ///
 /// [`build`](Self::build) reads the variables, from the process or from the function given to
-/// [`environment`](Self::environment). `AWS_XRAY_TRACING_NAME`, `AWS_XRAY_COLLECT_SQL_QUERIES` and `AWS_LOG_GROUP` have no
-/// option here: see the [crate documentation](crate#environment).
+/// [`environment`](Self::environment). `AWS_XRAY_TRACING_NAME`, `AWS_XRAY_COLLECT_SQL_QUERIES` and `AWS_LOG_GROUP` have
+/// no option here: see the [crate documentation](crate#environment).
 ///
 /// ```
 /// use xray_core::Recorder;
@@ -107,8 +107,8 @@ impl RecorderBuilder {
 
     /// Reads the variables of the environment with `lookup` (default: from the process).
     ///
-    /// For variables that come from a configuration file, and for tests, which must not depend on what is set on a machine.
-    /// `lookup` is called now, once for each variable. Calling this again replaces all of them.
+    /// For variables that come from a configuration file, and for tests, which must not depend on what is set on a
+    /// machine. `lookup` is called now, once for each variable. Calling this again replaces all of them.
     ///
     /// ```
     /// use xray_core::Recorder;
@@ -125,8 +125,9 @@ impl RecorderBuilder {
 
     /// Sets whether the recorder records at all (default: on).
     ///
-    /// A disabled recorder sends nothing, starts no thread, and calls carry no trace header. `AWS_XRAY_SDK_ENABLED=false`
-    /// and `AWS_XRAY_SDK_DISABLED=true` disable it in any case. Calling this again replaces the value.
+    /// A disabled recorder sends nothing, starts no thread, and calls carry no trace header.
+    /// `AWS_XRAY_SDK_ENABLED=false` and `AWS_XRAY_SDK_DISABLED=true` disable it in any case. Calling this again
+    /// replaces the value.
     ///
     /// ```
     /// # use xray_core::Recorder;
@@ -142,8 +143,8 @@ impl RecorderBuilder {
 
     /// Sets the application's name, `service.name` in segments (default: none).
     ///
-    /// 200 characters are kept. It does not name the segments: server layers do, as [`Recorder::begin`] does. Calling this
-    /// again replaces the name.
+    /// 200 characters are kept. It does not name the segments: the server layer or [`Recorder::begin`] does. Calling
+    /// this again replaces the name.
     pub fn service(mut self, name: impl Into<String>) -> RecorderBuilder {
         self.service = Some(name.into());
         self
@@ -160,7 +161,8 @@ impl RecorderBuilder {
     /// Sets the address of the X-Ray daemon (default: `127.0.0.1:2000`).
     ///
     /// The daemon receives documents by UDP, and answers requests for sampling rules by TCP. `AWS_XRAY_DAEMON_ADDRESS`
-    /// overrides the address. A host name is resolved again when the daemon moves. Calling this again replaces the address.
+    /// overrides the address. A host name is resolved again from time to time, so that a daemon that moves is found.
+    /// Calling this again replaces the address.
     ///
     /// ```
     /// # use xray_core::Recorder;
@@ -178,9 +180,10 @@ impl RecorderBuilder {
 
     /// Sets the sampler, which decides about requests whose caller has not decided.
     ///
-    /// The default is [`Central`]: the rules of the X-Ray service, which the SDK fetches through the daemon. Without them,
-    /// [`Rules::default`] applies: one request per second and 5 % of the others. With `sampling(Rules::default())` the SDK
-    /// uses local rules only and contacts no service. Calling this again replaces the sampler.
+    /// The default is [`Central`]: the rules of the X-Ray service, which the SDK fetches through the daemon. Without
+    /// them, [`Rules::default`] applies: one request per second and 5 % of the others. With
+    /// `sampling(Rules::default())` the SDK uses local rules only and contacts no service. Calling this again replaces
+    /// the sampler.
     ///
     /// ```
     /// # use xray_core::Recorder;
@@ -200,11 +203,11 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets how many subsegments a trace holds before it sends complete ones ahead of its segment (default: 100, on Lambda
-    /// 0).
+    /// Sets how many subsegments a trace holds before it sends complete ones ahead of its segment (default: 100, on
+    /// Lambda 0).
     ///
-    /// With 0, each subsegment is sent when it closes. A low threshold shows long requests early and bounds their memory; a
-    /// high one needs fewer documents. Calling this again replaces the threshold.
+    /// With 0, each subsegment is sent when it closes. A low threshold shows long requests early and bounds their
+    /// memory; a high one needs fewer documents. Calling this again replaces the threshold.
     pub fn streaming_threshold(mut self, subsegments: usize) -> RecorderBuilder {
         self.threshold = Some(subsegments);
         self
@@ -246,8 +249,8 @@ impl RecorderBuilder {
 
     /// Sets the emitter, which sends finished documents.
     ///
-    /// The default sends them to the daemon by UDP, from a thread of its own; on Lambda, from the thread that finishes a
-    /// document. Calling this again replaces the emitter.
+    /// The default sends them to the daemon by UDP, from a thread of its own; on Lambda, from the thread that finishes
+    /// a document. Calling this again replaces the emitter.
     ///
     /// ```
     /// # use xray_core::Recorder;
@@ -269,9 +272,9 @@ impl RecorderBuilder {
     /// The default is the `log` crate with the target `xray`, or standard error if the application has not installed a
     /// logger. Calling this again replaces the function.
     ///
-    /// The function receives warnings and errors, at most one of each [cause](crate::diagnostics::Cause) every ten seconds;
-    /// [`diagnostic_level`](RecorderBuilder::diagnostic_level) adds the lower levels. If it panics, the SDK catches the
-    /// panic.
+    /// The function receives warnings and errors, at most one of each [cause](crate::diagnostics::Cause) every ten
+    /// seconds; [`diagnostic_level`](RecorderBuilder::diagnostic_level) adds the lower levels. If it panics, the SDK
+    /// catches the panic.
     ///
     /// ```
     /// # use xray_core::Recorder;
@@ -299,9 +302,9 @@ impl RecorderBuilder {
 
     /// Adds a plugin, which detects the platform that the service runs on (default: none).
     ///
-    /// Plugins run once, on a thread that starts with the recorder, and nothing waits for them: segments that close earlier
-    /// lack the platform's block. They do not run on Lambda, nor in a disabled recorder. Calling this again adds another
-    /// plugin. See [`plugin`](crate::plugin).
+    /// Plugins run once, on a thread that starts with the recorder, and nothing waits for them: segments that close
+    /// earlier lack the platform's block. They do not run on Lambda, nor in a disabled recorder. Calling this again
+    /// adds another plugin. See [`plugin`](crate::plugin).
     ///
     /// ```no_run
     /// # use xray_core::Recorder;
@@ -346,8 +349,8 @@ impl RecorderBuilder {
 
     /// Reads the environment and builds the recorder.
     ///
-    /// This starts a thread only for plugins. The emitter starts its thread and opens its socket with the first document, and
-    /// [`Central`](crate::sampling::Central) starts its thread with the first decision.
+    /// This starts a thread only for plugins. The emitter starts its thread and opens its socket with the first
+    /// document, and [`Central`](crate::sampling::Central) starts its thread with the first decision.
     ///
     /// A variable that cannot be understood is not an error: the SDK logs it and uses the value set in code.
     ///

@@ -19,7 +19,8 @@ enum State {
 impl FlushedFuture {
     /// Returns the future and the function that completes it, which the emitter calls.
     ///
-    /// Dropping the function completes the future too, so that an emitter that forgets it or panics keeps no one waiting.
+    /// Dropping the function completes the future too, so that an emitter that forgets it or panics keeps no one
+    /// waiting.
     pub(super) fn new() -> (FlushedFuture, Box<dyn FnOnce() + Send>) {
         let state = Arc::new(Mutex::new(State::Waiting(None)));
         let completion = Completion(state.clone());

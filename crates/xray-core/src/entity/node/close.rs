@@ -73,7 +73,8 @@ impl Node {
         }
     }
 
-    /// Sends all open subsegments of the trace, in progress. Their bodies are not included: the ledger holds heads only.
+    /// Sends all open subsegments of the trace, in progress. Their bodies are not included: the ledger holds heads
+    /// only.
     pub(in crate::entity) fn announce_open(&self) {
         let mut out = Outbox::default();
         lock(&self.trace().ledger).announce_open(&mut out);

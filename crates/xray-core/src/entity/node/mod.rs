@@ -1,7 +1,7 @@
 //! A recorded entity: an immutable head, and a body that is taken out when the entity closes.
 //!
-//! `record.rs` adds to the body. `close.rs` closes the entity and writes it to the trace's ledger. `trace.rs` sends what
-//! the ledger releases, and holds it back while tail sampling has not decided.
+//! `record.rs` adds to the body. `close.rs` closes the entity and writes it to the trace's ledger. `trace.rs` sends
+//! what the ledger releases, and holds it back while tail sampling has not decided.
 
 mod close;
 mod record;
