@@ -39,7 +39,7 @@ pub enum ParseRulesError {
     },
     /// The document is a response of the X-Ray service to `GetSamplingRules`, as `aws xray get-sampling-rules` prints
     /// it. [`Central`](super::Central) fetches such rules itself.
-    ServiceAnswer,
+    ServiceResponse,
     /// The document, its default or one of its rules is not a JSON object.
     NotAnObject {
         /// Which of them.
@@ -111,7 +111,7 @@ impl fmt::Display for ParseRulesError {
             Self::File { path, kind } => write!(f, "cannot read sampling rules from {}: {kind}", path.display()),
             Self::Json { message } => write!(f, "the sampling document is not valid JSON: {message}"),
             Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
-            Self::ServiceAnswer => f.write_str(
+            Self::ServiceResponse => f.write_str(
                 "this looks like a response to GetSamplingRules, not like a local sampling document, which has \
                  `version`, `default` and `rules`. The default sampler fetches the rules of the X-Ray service itself",
             ),

@@ -89,7 +89,7 @@ pub enum Reason {
     /// No quota is valid, so one request each second is borrowed: recorded without a quota.
     Borrowed,
     /// No quota is valid, and the rule may not borrow or has already borrowed in this second. Its rate decides.
-    NothingToBorrow,
+    NoQuota,
     /// The fixed target of a local rule. If it is used up, the rule's rate decides.
     Target {
         /// Requests of this second that the target has already covered.
@@ -106,7 +106,7 @@ pub enum Reason {
 #[non_exhaustive]
 pub enum Fallback {
     /// The service is not queried: there is no recorder, it is disabled, or the process runs on Lambda.
-    NotAsked,
+    NotQueried,
     /// The service has not responded yet.
     NoRules,
     /// The last response is more than an hour old.
@@ -184,7 +184,7 @@ impl fmt::Display for Explanation {
                 write!(f, ": {} of its quota of {quota} used this second", taken(n, quota))?;
             }
             Reason::Borrowed => f.write_str(": no quota known, so one request is borrowed")?,
-            Reason::NothingToBorrow => f.write_str(": no quota known, and nothing left to borrow")?,
+            Reason::NoQuota => f.write_str(": no quota known, and nothing left to borrow")?,
             Reason::Target { taken: n, target } => {
                 write!(f, ": {} of its fixed target of {target} used this second", taken(n, target))?;
             }
@@ -192,7 +192,7 @@ impl fmt::Display for Explanation {
         }
         f.write_str(match self.fallback {
             None => "",
-            Some(Fallback::NotAsked) => " (the X-Ray service is not queried)",
+            Some(Fallback::NotQueried) => " (the X-Ray service is not queried)",
             Some(Fallback::NoRules) => " (no rules fetched from the X-Ray service yet)",
             Some(Fallback::Expired) => " (the rules of the X-Ray service have expired)",
             Some(Fallback::NoMatch) => " (no rule of the X-Ray service matches)",

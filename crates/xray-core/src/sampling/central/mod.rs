@@ -25,7 +25,7 @@
 //! use xray_core::sampling::central::{Quota, ServiceRules, Statistics};
 //! use xray_core::sampling::{Rate, SamplingRequest};
 //!
-//! # fn main() -> Result<(), xray_core::sampling::central::AnswerError> {
+//! # fn main() -> Result<(), xray_core::sampling::central::ResponseError> {
 //! let rules = ServiceRules::from_json(r#"{"SamplingRuleRecords": [{"SamplingRule": {
 //!     "RuleName": "checkout", "Priority": 1, "FixedRate": 0.1, "ReservoirSize": 1, "Version": 1, "ResourceARN": "*",
 //!     "ServiceName": "*", "ServiceType": "*", "Host": "*", "HTTPMethod": "POST", "URLPath": "/checkout"
@@ -53,7 +53,7 @@ mod statistics;
 pub use anomaly::Anomaly;
 pub(crate) use boost::{RequestTracker, TrackedRequest};
 pub use quota::{Grant, Quota};
-pub use rule::{AnswerError, ServiceRules};
+pub use rule::{ResponseError, ServiceRules};
 pub use statistics::{Counts, Statistics};
 
 use std::fmt;
@@ -294,7 +294,7 @@ impl Sampler for Central {
         let request = request.without_query();
         let local = |why| Explanation { fallback: Some(why), ..self.fallback.explain(&request) };
         let Some(context) = self.context.get().filter(|context| context.daemon.is_some()) else {
-            return local(Fallback::NotAsked);
+            return local(Fallback::NotQueried);
         };
         let (fetched, now) = (self.rules.load(), context.clock.now());
         let rule = fetched.rules.find(&request);
@@ -310,7 +310,7 @@ impl Sampler for Central {
         let reason = match (quota, grant) {
             (Some(quota), _) => Reason::Quota { taken, quota },
             (None, Grant::Borrow) => Reason::Borrowed,
-            (None, _) => Reason::NothingToBorrow,
+            (None, _) => Reason::NoQuota,
         };
         Explanation::new(outcome).by(MatchedRule::Named(state.name.clone()), reason)
     }

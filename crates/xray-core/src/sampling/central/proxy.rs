@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::rule::AnswerError;
+use super::rule::ResponseError;
 use crate::emit::Endpoint;
 use crate::endpoint::agent;
 
@@ -55,7 +55,7 @@ pub(super) enum ProxyError {
     /// The status of the response is not 200.
     Status(u16),
     /// The content of the response cannot be used.
-    Invalid(AnswerError),
+    Invalid(ResponseError),
 }
 
 impl From<ureq::Error> for ProxyError {
@@ -64,8 +64,8 @@ impl From<ureq::Error> for ProxyError {
     }
 }
 
-impl From<AnswerError> for ProxyError {
-    fn from(error: AnswerError) -> ProxyError {
+impl From<ResponseError> for ProxyError {
+    fn from(error: ResponseError) -> ProxyError {
         ProxyError::Invalid(error)
     }
 }

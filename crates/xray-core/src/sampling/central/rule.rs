@@ -31,7 +31,7 @@ const DEFAULT: &str = "Default";
 /// }}]}"#)?;
 /// assert_eq!(rules.matching(&SamplingRequest::new("shop").path("/orders/7")), Some("orders"));
 /// assert_eq!(rules.matching(&SamplingRequest::new("shop").path("/")), None);
-/// # Ok::<(), xray_core::sampling::central::AnswerError>(())
+/// # Ok::<(), xray_core::sampling::central::ResponseError>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct ServiceRules(Vec<ServiceRule>);
@@ -43,9 +43,9 @@ impl ServiceRules {
     /// # Errors
     ///
     /// The text is not such a response: it is not JSON, lacks `SamplingRuleRecords`, or is a local sampling document.
-    pub fn from_json(answer: &str) -> Result<ServiceRules, AnswerError> {
-        let answer = serde_json::from_str(answer).map_err(|_| AnswerError::Json)?;
-        Ok(ServiceRules::compile(records(&answer)?, &ServiceRules::default()))
+    pub fn from_json(response: &str) -> Result<ServiceRules, ResponseError> {
+        let response = serde_json::from_str(response).map_err(|_| ResponseError::Json)?;
+        Ok(ServiceRules::compile(records(&response)?, &ServiceRules::default()))
     }
 
     /// Compiles records, in the order in which they are tried: by priority, then by name, with `Default` last. A rule
@@ -97,11 +97,11 @@ impl ServiceRules {
 }
 
 /// Returns the records in a response to `GetSamplingRules`.
-pub(super) fn records(answer: &Value) -> Result<&[Value], AnswerError> {
-    answer["SamplingRuleRecords"].as_array().map(Vec::as_slice).ok_or_else(|| {
-        match answer.get("version").is_some() && answer.get("default").is_some() {
-            true => AnswerError::LocalDocument,
-            false => AnswerError::Field("SamplingRuleRecords"),
+pub(super) fn records(response: &Value) -> Result<&[Value], ResponseError> {
+    response["SamplingRuleRecords"].as_array().map(Vec::as_slice).ok_or_else(|| {
+        match response.get("version").is_some() && response.get("default").is_some() {
+            true => ResponseError::LocalDocument,
+            false => ResponseError::Field("SamplingRuleRecords"),
         }
     })
 }
@@ -277,7 +277,7 @@ impl ServiceRule {
 /// Why a response of the X-Ray service cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum AnswerError {
+pub enum ResponseError {
     /// It is not JSON.
     Json,
     /// It is a local sampling document, which [`Rules::from_json`](crate::sampling::Rules::from_json) reads.
@@ -288,21 +288,21 @@ pub enum AnswerError {
     Pages,
 }
 
-impl fmt::Display for AnswerError {
+impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AnswerError::Json => f.write_str("invalid response: not JSON"),
-            AnswerError::LocalDocument => f.write_str(
+            ResponseError::Json => f.write_str("invalid response: not JSON"),
+            ResponseError::LocalDocument => f.write_str(
                 "this looks like a local sampling document, which `Rules` reads, not like a response to \
                  GetSamplingRules",
             ),
-            AnswerError::Field(name) => write!(f, "invalid response: missing or malformed `{name}`"),
-            AnswerError::Pages => f.write_str("invalid response: too many pages of rules"),
+            ResponseError::Field(name) => write!(f, "invalid response: missing or malformed `{name}`"),
+            ResponseError::Pages => f.write_str("invalid response: too many pages of rules"),
         }
     }
 }
 
-impl std::error::Error for AnswerError {}
+impl std::error::Error for ResponseError {}
 
 #[cfg(test)]
 mod tests {
@@ -412,11 +412,11 @@ mod tests {
     #[test]
     fn a_response_is_distinguished_from_garbage() {
         for (answer, want) in [
-            ("", AnswerError::Json),
-            ("<html>", AnswerError::Json),
-            (r#"{"version":2,"default":{"fixed_target":1,"rate":0.5}}"#, AnswerError::LocalDocument),
-            ("[]", AnswerError::Field("SamplingRuleRecords")),
-            (r#"{"SamplingRuleRecords":{}}"#, AnswerError::Field("SamplingRuleRecords")),
+            ("", ResponseError::Json),
+            ("<html>", ResponseError::Json),
+            (r#"{"version":2,"default":{"fixed_target":1,"rate":0.5}}"#, ResponseError::LocalDocument),
+            ("[]", ResponseError::Field("SamplingRuleRecords")),
+            (r#"{"SamplingRuleRecords":{}}"#, ResponseError::Field("SamplingRuleRecords")),
         ] {
             assert_eq!(ServiceRules::from_json(answer).unwrap_err(), want, "{answer}");
         }

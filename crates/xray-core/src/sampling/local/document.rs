@@ -11,7 +11,7 @@ pub(super) fn parse(text: &str) -> Result<Rules, ParseRulesError> {
     let document: Value =
         serde_json::from_str(text).map_err(|error| ParseRulesError::Json { message: error.to_string() })?;
     if document.get("SamplingRuleRecords").is_some() || document.get("SamplingRule").is_some() {
-        return Err(ParseRulesError::ServiceAnswer);
+        return Err(ParseRulesError::ServiceResponse);
     }
     let document = Members::of(&document, RulePlace::Document)?;
     let host = match document.get("version")?.as_f64() {
@@ -114,7 +114,7 @@ mod tests {
         match parse(text) {
             Ok(_) => "ok".into(),
             Err(ParseRulesError::Json { .. }) => "json".into(),
-            Err(ParseRulesError::ServiceAnswer) => "service".into(),
+            Err(ParseRulesError::ServiceResponse) => "service".into(),
             Err(ParseRulesError::NotAnObject { at }) => format!("{} object", place(&at)),
             Err(ParseRulesError::Missing { at, field }) => format!("{} lacks {field}", place(&at)),
             Err(ParseRulesError::Unknown { at, field }) => format!("{} unknown {field}", place(&at)),
@@ -160,7 +160,7 @@ mod tests {
             json!({"SamplingRule": {"RuleName": "orders"}}),
         ] {
             let error = parse(&document.to_string()).unwrap_err();
-            assert_eq!(error, ParseRulesError::ServiceAnswer);
+            assert_eq!(error, ParseRulesError::ServiceResponse);
             assert!(error.to_string().starts_with("this looks like a response to GetSamplingRules"), "{error}");
         }
     }

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use super::Current;
 use super::boost::BoostCounts;
 use super::proxy::{Proxy, ProxyError};
-use super::rule::{AnswerError, RuleState, ServiceRules, records};
+use super::rule::{ResponseError, RuleState, ServiceRules, records};
 use super::statistics::Counts;
 use crate::diagnostics::{Cause, Level};
 use crate::random;
@@ -226,7 +226,7 @@ impl Poller {
                 Some(next) => body = json!({ "NextToken": next }),
             }
         }
-        Err(AnswerError::Pages.into())
+        Err(ResponseError::Pages.into())
     }
 
     /// Reports the statistics of all rules that are due, and applies the targets in the response.
@@ -288,7 +288,7 @@ impl Poller {
         let response = self.call("SamplingTargets", &body)?;
         match response["LastRuleModification"].as_f64() {
             Some(_) => Ok(response),
-            None => Err(AnswerError::Field("LastRuleModification").into()),
+            None => Err(ResponseError::Field("LastRuleModification").into()),
         }
     }
 
@@ -359,7 +359,7 @@ impl Poller {
     /// Calls an operation, and parses its response as JSON.
     fn call(&self, operation: &str, body: &Value) -> Result<Value, ProxyError> {
         let response = self.proxy.call(operation, &body.to_string())?;
-        serde_json::from_str(&response).map_err(|_| AnswerError::Json.into())
+        serde_json::from_str(&response).map_err(|_| ResponseError::Json.into())
     }
 
     /// Logs that the service can be reached again, once both operations work.
