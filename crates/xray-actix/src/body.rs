@@ -1,4 +1,4 @@
-//! The rest of the response: its body.
+//! The body of a response, whose end closes the segment.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -10,15 +10,15 @@ use pin_project_lite::pin_project;
 use xray_core::adapter::ServerRequest;
 
 pin_project! {
-    /// The body of a response of [`XRayService`](crate::XRayService): the inner one, with nothing changed.
+    /// The body of a response of [`XRayService`](crate::XRayService). It passes the inner body through unchanged.
     ///
-    /// The segment is current while the body is polled, and closes with the body's end.
+    /// The segment is current while the body is polled, and closes at the end of the body.
     #[derive(Debug)]
     pub struct XRayBody<B> {
-        // Dropped first: what it has begun closes before its segment.
+        // Dropped first, so the body's open subsegments close before the segment.
         #[pin]
         pub(crate) inner: B,
-        // Until the segment is closed.
+        // Taken when the segment closes.
         pub(crate) incoming: Option<ServerRequest>,
     }
 }

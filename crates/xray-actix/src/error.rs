@@ -1,4 +1,4 @@
-//! What is recorded of an error that a handler or an inner middleware returned.
+//! Records errors that a handler or an inner middleware returned.
 
 use std::error::Error as StdError;
 use std::io;
@@ -9,22 +9,23 @@ use actix_web::{Error, ResponseError};
 use xray_core::Exception;
 use xray_core::adapter::ServerRequest;
 
-/// Records the error that was answered with this status: of the server or of the client, as the status says. One
-/// that was answered otherwise was a way to answer, a redirect for example, and no failure.
-pub(crate) fn note(incoming: &ServerRequest, error: &Error, status: StatusCode) {
+/// Records an error as a fault or an error, by the status of its response. With any other status, such as a redirect, the
+/// error is a way to respond and not a failure.
+pub(crate) fn record(incoming: &ServerRequest, error: &Error, status: StatusCode) {
     let segment = incoming.segment();
     if !segment.is_recording() {
         return;
     }
     if status.is_server_error() {
-        segment.fault(described(error));
+        segment.fault(exception(error));
     } else if status.is_client_error() {
-        segment.error(described(error));
+        segment.error(exception(error));
     }
 }
 
-/// actix-web's trait asks of errors for a text only: their `source()` chain is reached where the type is known.
-fn described(error: &Error) -> Exception {
+/// Converts an error to an exception. actix-web's trait does not expose the `source()` chain, so known types are detected by
+/// downcasting.
+fn exception(error: &Error) -> Exception {
     if let Some(boxed) = error.as_error::<Box<dyn StdError>>() {
         return Exception::from(&**boxed);
     }
@@ -32,7 +33,7 @@ fn described(error: &Error) -> Exception {
         let error: &(dyn StdError + 'static) = error;
         return Exception::from(error);
     }
-    // Those of actix-web's own extractors.
+    // The errors of actix-web's own extractors.
     known::<JsonPayloadError>(error)
         .or_else(|| known::<QueryPayloadError>(error))
         .or_else(|| known::<UrlencodedError>(error))
@@ -64,7 +65,7 @@ mod tests {
     impl ResponseError for Broken {}
 
     #[test]
-    fn errors_are_described_by_their_own_type_where_it_can_be_known() {
+    fn known_error_types_are_recorded_with_their_type_and_sources() {
         let parse = || "x".parse::<u8>().unwrap_err();
         let boxed: Box<dyn StdError> = Box::new(parse());
         for (error, kind, message) in [
@@ -76,7 +77,7 @@ mod tests {
             (InternalError::new(Broken, StatusCode::CONFLICT).into(), "Broken", "broken"),
             (JsonPayloadError::ContentType.into(), "JsonPayloadError", "Content type error"),
         ] {
-            let exception = described(&error);
+            let exception = exception(&error);
             assert_eq!((exception.kind(), exception.message()), (kind, message));
         }
     }

@@ -1,4 +1,4 @@
-//! The segment in a handler.
+//! The extractor of the segment.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -8,8 +8,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use xray_core::Segment;
 
-/// The segment of the request: an extractor, and what the middleware puts into the extensions of a request that
-/// is recorded.
+/// The segment of the request: an extractor, which the middleware also inserts into the extensions of recorded requests.
 ///
 /// ```
 /// use actix_web::web::Path;
@@ -22,14 +21,14 @@ use xray_core::Segment;
 /// }
 /// ```
 ///
-/// It does not keep the segment open, and never rejects a request. Of a request that is not recorded it is a
-/// segment that does nothing. Without the middleware it is that too, and the
-/// [context-missing strategy](xray_core::ContextMissing) has its say.
+/// It does not keep the segment open, and never rejects a request. For a request that is not recorded, it is a segment that
+/// does nothing. Without the middleware it is the same, and the [context-missing strategy](xray_core::ContextMissing)
+/// applies.
 #[derive(Clone, Debug)]
 pub struct XRaySegment(pub(crate) Segment);
 
 impl XRaySegment {
-    /// The segment itself; it does not keep the segment open either.
+    /// Returns the handle, which does not keep the segment open either.
     pub fn into_inner(self) -> Segment {
         self.0
     }

@@ -1,4 +1,4 @@
-//! From the call to the head of the response.
+//! The future of a response, which runs the handler in the context of its segment.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F> {
-        // Dropped first: what the handler has begun closes before its segment.
+        // Dropped first, so the handler's open subsegments close before the segment.
         #[pin]
         pub(crate) inner: F,
         pub(crate) incoming: ServerRequest,
@@ -44,24 +44,24 @@ where
         let incoming = std::mem::replace(this.incoming, ServerRequest::ignored());
         Poll::Ready(match result {
             Ok(response) => {
-                // A middleware inside may have changed the path, and the router has matched it only now.
+                // Recorded after the call as well, because an inner middleware may have changed the path before routing.
                 record_route(this.config, response.request(), incoming.segment());
-                Ok(answer(response, incoming, this.config))
+                Ok(record_response(response, incoming, this.config))
             }
-            Err(error) => Err(give_up(error, incoming)),
+            Err(error) => Err(record_error(error, incoming)),
         })
     }
 }
 
-/// Records the head of the response; the rest is up to the body.
-fn answer<B: MessageBody>(
+/// Records the head of the response. The body records the rest.
+fn record_response<B: MessageBody>(
     mut response: ServiceResponse<B>,
     mut incoming: ServerRequest,
     config: &Config,
 ) -> ServiceResponse<XRayBody<B>> {
-    // What a handler returned as an error has become a response that still knows it.
+    // A response made from a handler's error still contains the error.
     if let Some(error) = response.response().error() {
-        error::note(&incoming, error, response.status());
+        error::record(&incoming, error, response.status());
     }
     if let Some(value) = trace_header(&incoming) {
         response.headers_mut().insert(TRACE_HEADER, value);
@@ -77,8 +77,8 @@ fn answer<B: MessageBody>(
     if let Some(rule) = config.end_at_headers()
         && incoming.segment().is_recording()
     {
-        let (ends, same) = without_body(response, |response| rule.call(response));
-        response = same;
+        let (ends, unchanged) = without_body(response, |response| rule.call(response));
+        response = unchanged;
         if ends.unwrap_or(false) {
             incoming.end_at_headers();
         }
@@ -99,11 +99,11 @@ fn without_body<B, T>(
     (result, head.map_body(|_, ()| body))
 }
 
-/// Records an error of a middleware inside. actix makes the response of it further out, with a body of which
-/// nothing is known here.
-fn give_up(mut error: Error, mut incoming: ServerRequest) -> Error {
+/// Records an error of an inner middleware. actix-web converts it to a response outside of this middleware, so the body is
+/// not known here.
+fn record_error(mut error: Error, mut incoming: ServerRequest) -> Error {
     let status = error.as_response_error().status_code();
-    error::note(&incoming, &error, status);
+    error::record(&incoming, &error, status);
     if let Some(value) = trace_header(&incoming) {
         error.add_response_mapper(move |mut response| {
             response.headers_mut().insert(TRACE_HEADER, value.clone());
@@ -115,7 +115,7 @@ fn give_up(mut error: Error, mut incoming: ServerRequest) -> Error {
     error
 }
 
-/// What the caller is told of trace and decision, if anything.
+/// Returns the header with trace and decision, if the response should have it.
 fn trace_header(incoming: &ServerRequest) -> Option<HeaderValue> {
     let header = incoming.response_header()?;
     HeaderValue::try_from(header.to_string()).ok()

@@ -1,7 +1,7 @@
 //! AWS X-Ray for actix-web.
 //!
-//! A middleware records a segment for each request. Code that runs for the request finds it as the current one,
-//! adds to it and begins subsegments below it.
+//! A middleware records a segment for each request. The segment is current in the code that serves the request, which can
+//! annotate it and begin subsegments.
 //!
 //! ```no_run
 //! use actix_web::{App, HttpServer, web};
@@ -22,41 +22,42 @@
 //!
 //! # What is recorded
 //!
-//! The segment begins with the call of the service and closes with the end of the response's body. Request and
-//! response pass unchanged, but for the header that tells the decision to a caller who asked.
+//! The segment begins when the service is called and closes at the end of the response body. Request and response pass
+//! through unchanged, except for the header that returns the sampling decision to a caller who asked for it.
 //!
-//! | what happens | what the segment says |
+//! | Event | Recorded in the segment |
 //! |---|---|
-//! | the response is sent | status, content length; 4xx `error`, 429 `error` and `throttle`, 5xx `fault` |
-//! | the handler or a middleware inside returns an error | that, and an exception with the error's text |
+//! | the response is sent | status, content length; `error` for 4xx, `error` and `throttle` for 429, `fault` for 5xx |
+//! | the handler or an inner middleware returns an error | the same, and an exception with the error's text |
 //! | the body fails | `fault`, with the exception; the error propagates |
 //! | the handler or the body panics | `fault`, with an exception of type `panic`; the panic propagates |
-//! | dropped before the head: connection reset, time-out outside the middleware | `fault`, an exception of type `Cancelled`, no response |
-//! | the body fails, panics or is dropped in the middle | also metadata `aborted: true` in the namespace `xray` |
-//! | the body is dropped before it is polled, as by a middleware outside that replaces it | as the first |
-//! | `HEAD`, 204, 304, an upgrade (101) | as the first, closed with the head |
-//! | [`end_at_headers`](XRay::end_at_headers) covers the response | as the first, closed with the head |
-//! | [ignored](XRay::ignore), or the SDK is disabled | nothing; whatever is recorded inside does nothing |
+//! | the future is dropped before the response: connection reset, timeout in an outer middleware | `fault`, with an exception of type `Cancelled`, and no response |
+//! | the body fails, panics or is dropped half-sent | additionally metadata `aborted: true` in the namespace `xray` |
+//! | the body is dropped before it is polled, for example because an outer middleware replaces it | the same as for a complete response |
+//! | `HEAD`, 204, 304, an upgrade (101) | the same, but the segment closes at the headers |
+//! | [`end_at_headers`](XRay::end_at_headers) returns true | the same, but the segment closes at the headers |
+//! | the request is [ignored](XRay::ignore), or the SDK is disabled | nothing; recording calls inside are no-ops |
 //!
-//! actix-web does not notice that a client has closed its side of the connection while the handler runs, since a
-//! client may do so and still wait for the answer. A connection that is reset ends the request.
+//! actix-web does not notice a client that closes its side of the connection while the handler runs, since the client may
+//! still wait for the response. A connection reset ends the request.
 //!
-//! The url is `https` on connections of `bind_rustls` and `bind_openssl`, else as [`XRay::scheme`] or, where
-//! [trusted](XRay::trust_forwarded_proto), `X-Forwarded-Proto` says. A request without a host has no url.
+//! The scheme of the URL is `https` on connections of `bind_rustls` and `bind_openssl`. Otherwise it comes from
+//! [`XRay::scheme`] or, if [trusted](XRay::trust_forwarded_proto), from `X-Forwarded-Proto`. A request without a host has no
+//! URL.
 //!
-//! Each worker of actix-web runs its requests on one thread. The context follows the polls of the handler's
-//! future and of the body, so requests never see each other's. What is spawned (`actix_web::rt::spawn`,
-//! `web::block`) has none unless it is carried there: see [`in_current`](xray_core::FutureExt::in_current).
+//! Each worker of actix-web runs its requests on one thread. The context is set while the handler's future and the body are
+//! polled, so requests never see each other's. Spawned code (`actix_web::rt::spawn`, `web::block`) has no context unless you
+//! carry it there; see [`in_current`](xray_core::FutureExt::in_current).
 //!
-//! # Where things are
+//! # Overview
 //!
-//! | item | what it is for |
+//! | Item | Purpose |
 //! |---|---|
 //! | [`XRay`] | the middleware and its options |
 //! | [`XRaySegment`] | the request's segment, as an extractor |
 //! | [`MatchedRoute`] | where the matched route is recorded |
-//! | [`Scheme`] | the scheme of recorded urls |
-//! | [`XRayService`], [`ResponseFuture`], [`XRayBody`] | what the middleware makes |
+//! | [`Scheme`] | the scheme of recorded URLs |
+//! | [`XRayService`], [`ResponseFuture`], [`XRayBody`] | the types that the middleware creates |
 
 mod body;
 mod error;

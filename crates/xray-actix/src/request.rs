@@ -1,9 +1,9 @@
-//! What is taken from a request.
+//! Reads the facts of a request that are recorded.
 
 use actix_web::dev::ServiceRequest;
 use xray_core::adapter::ServerRequestInfo;
 
-/// The request as it was received.
+/// Returns the facts of a request as it was received.
 pub(crate) fn request_info(request: &ServiceRequest) -> ServerRequestInfo<'_> {
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let uri = request.uri();

@@ -1,4 +1,4 @@
-//! The service that the middleware makes.
+//! The service that the middleware creates.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +11,7 @@ use crate::body::XRayBody;
 use crate::future::ResponseFuture;
 use crate::transform::{Config, begin};
 
-/// Records a segment for each request to the inner service: see [`XRay`](crate::XRay), which makes it.
+/// Records a segment for each request to the inner service. Created by [`XRay`](crate::XRay).
 #[derive(Debug)]
 pub struct XRayService<S> {
     pub(crate) inner: S,
@@ -33,7 +33,8 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let mut incoming = begin(&self.config, &request);
-        // Part of the request's work already: a future recorded as a subsegment takes its parent when it is made.
+        // The call is part of the request's work: a future that is recorded as a subsegment takes its parent when it is
+        // created.
         let inner = incoming.run(|| self.inner.call(request));
         ResponseFuture { inner, incoming, config: self.config.clone() }
     }

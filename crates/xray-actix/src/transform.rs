@@ -14,7 +14,7 @@ use crate::extract::XRaySegment;
 use crate::request::request_info;
 use crate::service::XRayService;
 
-/// Records a segment for each request that passes.
+/// Records a segment for each request. The [crate's documentation](crate) lists what it records.
 ///
 /// ```
 /// use actix_web::App;
@@ -23,7 +23,19 @@ use crate::service::XRayService;
 /// let app = App::new().wrap(XRay::fixed("shop").ignore(|request| request.path() == "/health"));
 /// ```
 ///
-/// Clones share the configuration: make one outside of `HttpServer::new` and clone it for each worker.
+/// Clones share the configuration: create one outside of `HttpServer::new`, and clone it for each worker.
+///
+/// ```no_run
+/// use actix_web::{App, HttpServer};
+/// use xray_actix::{MatchedRoute, XRay};
+///
+/// # async fn serve() -> std::io::Result<()> {
+/// let xray = XRay::dynamic("shop", "*.example.com")
+///     .trust_forwarded_proto(true)
+///     .matched_route(MatchedRoute::annotation("route"));
+/// HttpServer::new(move || App::new().wrap(xray.clone())).bind("127.0.0.1:8080")?.run().await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a middleware does nothing until it is wrapped around an app"]
 pub struct XRay {
@@ -31,25 +43,25 @@ pub struct XRay {
 }
 
 impl XRay {
-    /// All segments have this name. `AWS_XRAY_TRACING_NAME` overrides it.
+    /// Creates a middleware whose segments all have this name. `AWS_XRAY_TRACING_NAME` overrides it.
     pub fn fixed(name: impl Into<String>) -> XRay {
         XRay::new(Naming::fixed(name))
     }
 
-    /// Segments are named by the host that the client asked for, if it matches the pattern, else by `default`,
-    /// which `AWS_XRAY_TRACING_NAME` overrides.
+    /// Creates a middleware whose segments have the name of the requested host if it matches the pattern, and otherwise the
+    /// name `default`, which `AWS_XRAY_TRACING_NAME` overrides.
     pub fn dynamic(default: impl Into<String>, pattern: &str) -> XRay {
         XRay::new(Naming::dynamic(default).matching(pattern))
     }
 
-    /// Segments are named by these rules.
+    /// Creates a middleware with a fixed name or a [`Naming`].
     pub fn new(naming: impl Into<Naming>) -> XRay {
         XRay { config: Arc::new(Config::new(naming)) }
     }
 
     server_option_methods! {
         request: ServiceRequest;
-        /// actix-web knows connections of `bind_rustls` and `bind_openssl` as TLS.
+        /// actix-web recognises connections of `bind_rustls` and `bind_openssl` as TLS.
         ///
         /// ```
         /// # use xray_actix::{Scheme, XRay};
@@ -70,7 +82,7 @@ impl XRay {
         /// });
         /// ```
         sampling_attributes;
-        /// A request that matches no route has none.
+        /// Nothing is recorded for a request that matches no route.
         ///
         /// ```
         /// # use xray_actix::{MatchedRoute, XRay};
@@ -79,13 +91,13 @@ impl XRay {
         matched_route;
     }
 
-    /// Closes the segment at the headers of those responses for which `end_at_headers` returns true: for streams that last
-    /// for minutes or hours, such as server-sent events and long polling.
+    /// Closes the segment at the response headers if `end_at_headers` returns true. Use it for streams that last for minutes
+    /// or hours, such as server-sent events and long polling.
     ///
     /// Default: every segment lasts until the end of the body. A second call replaces the function.
     ///
-    /// Code of the body keeps the context, so its calls belong to the trace. Errors of the body and bytes that were not
-    /// sent are not recorded.
+    /// The context stays current while the body is polled, so its calls belong to the trace. Errors of the body and unsent
+    /// bytes are not recorded.
     ///
     /// ```
     /// # use xray_actix::XRay;
@@ -122,7 +134,7 @@ where
 
 pub(crate) type Config = ServerConfig<ServiceRequest, ServiceResponse<()>>;
 
-/// Begins what is recorded of a request.
+/// Begins recording a request.
 pub(crate) fn begin(config: &Config, request: &ServiceRequest) -> ServerRequest {
     let around = request.extensions().get::<XRaySegment>().cloned();
     let incoming = config.begin(request, || {
@@ -132,14 +144,14 @@ pub(crate) fn begin(config: &Config, request: &ServiceRequest) -> ServerRequest 
     });
     let segment = incoming.segment();
     if segment.is_recording() {
-        // Also before the call, in case that it fails and gives the request away.
+        // Recorded before the call as well, because the call may fail without returning the request.
         record_route(config, request.request(), segment);
         request.extensions_mut().insert(XRaySegment(segment.downgrade()));
     }
     incoming
 }
 
-/// Records the route that matched, once that is known.
+/// Records the matched route, if there is one.
 pub(crate) fn record_route(config: &Config, request: &HttpRequest, segment: &Segment) {
     config.record_route(segment, || request.match_pattern());
 }

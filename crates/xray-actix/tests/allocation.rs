@@ -1,4 +1,4 @@
-//! What the middleware costs when there is nothing to record: no allocation.
+//! The middleware does not allocate for requests that are not recorded.
 
 use std::cell::Cell;
 use std::future::ready;
@@ -29,7 +29,7 @@ fn a_request_that_is_not_recorded_allocates_nothing() {
         let inner = fn_service(|request: ServiceRequest| {
             xray_core::annotate("key", 1);
             let response: Option<HttpResponse<&'static str>> = prepared.take();
-            ready(Ok::<_, Error>(request.into_response(response.expect("it is prepared"))))
+            ready(Ok::<_, Error>(request.into_response(response.expect("the response was prepared"))))
         });
         let cx = &mut Context::from_waker(Waker::noop());
         let Poll::Ready(Ok(service)) = pin!(xray.new_transform(&inner)).poll(cx) else { panic!("not ready") };
@@ -45,12 +45,12 @@ fn a_request_that_is_not_recorded_allocates_nothing() {
                 let mut body = pin!(body);
                 assert!(matches!(body.as_mut().poll_next(cx), Poll::Ready(Some(Ok(_)))));
                 assert!(matches!(body.as_mut().poll_next(cx), Poll::Ready(None)));
-                // To give it back to its pool is actix-web's matter.
+                // actix-web returns it to its pool, which is not part of the measurement.
                 kept = Some(request);
             });
             counted.count_total
         };
-        // The first request of a thread may set up what the thread keeps.
+        // The first request of a thread may initialise thread-local state.
         serve();
         assert_eq!(serve(), 0, "{case}");
     }

@@ -1,4 +1,4 @@
-//! The options of the middleware, and what a handler returns, without a server.
+//! Options of the middleware, and errors of handlers, without a server.
 
 use actix_http::Request;
 use actix_web::http::StatusCode;
@@ -13,7 +13,7 @@ fn get(uri: &str) -> Request {
 }
 
 #[actix_web::test]
-async fn the_matched_route_is_recorded_where_it_is_wanted() {
+async fn the_matched_route_is_recorded_in_the_configured_place() {
     for (place, annotation, metadata) in [
         (MatchedRoute::annotation("route"), json!("/api/orders/{id}"), json!(null)),
         (MatchedRoute::metadata("route"), json!(null), json!("/api/orders/{id}")),
@@ -30,11 +30,11 @@ async fn the_matched_route_is_recorded_where_it_is_wanted() {
 }
 
 #[actix_web::test]
-async fn the_extractor_gives_the_segment_without_a_share_in_it() {
+async fn the_extracted_segment_does_not_keep_the_segment_open() {
     let (recorder, traces) = Recorder::in_memory();
     let handler = async |segment: XRaySegment| {
         segment.set_user("alice");
-        // Kept for longer than the request.
+        // Outlives the request.
         std::mem::forget(segment);
         "ok"
     };
@@ -44,7 +44,7 @@ async fn the_extractor_gives_the_segment_without_a_share_in_it() {
 }
 
 #[actix_web::test]
-async fn what_a_handler_returns_as_an_error_is_the_cause() {
+async fn an_error_that_a_handler_returns_is_the_cause() {
     for (status, flags, message) in [
         (StatusCode::BAD_REQUEST, [true, false], "no such item"),
         (StatusCode::INTERNAL_SERVER_ERROR, [false, true], "broken"),

@@ -1,4 +1,4 @@
-//! A connection that becomes something else.
+//! Upgraded connections.
 
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, HttpServer, rt, web};
@@ -8,7 +8,7 @@ use xray_actix::XRay;
 use xray_core::Recorder;
 
 #[actix_web::test]
-async fn an_upgrade_closes_with_its_head_and_goes_on() {
+async fn an_upgrade_closes_the_segment_at_the_headers_and_keeps_working() {
     let (recorder, traces) = Recorder::in_memory();
     let middleware = XRay::fixed("shop").recorder(recorder);
     let echo = async |payload: web::Payload| {
@@ -29,15 +29,15 @@ async fn an_upgrade_closes_with_its_head_and_goes_on() {
         head.push(connection.read_u8().await.unwrap());
     }
     assert!(head.starts_with(b"HTTP/1.1 101 "));
-    // The connection lives on, the segment has been sent.
+    // The segment has been sent, while the connection stays open.
     let trace = traces.take().single();
     assert_eq!(trace.tree(), "shop 101\n");
     assert_eq!(*trace.root().metadata("xray", "aborted"), serde_json::Value::Null);
 
     connection.write_all(b"ping").await.unwrap();
-    let mut answer = [0; 4];
-    connection.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"ping");
+    let mut echo = [0; 4];
+    connection.read_exact(&mut echo).await.unwrap();
+    assert_eq!(&echo, b"ping");
     drop(connection);
     handle.stop(false).await;
     assert!(traces.take().documents().is_empty());

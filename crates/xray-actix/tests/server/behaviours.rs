@@ -40,7 +40,7 @@ async fn respond(app: Data<server::App>, request: HttpRequest) -> HttpResponse {
     }
 }
 
-/// Each number of layers makes an application of another type.
+/// The type of an application depends on its number of layers.
 async fn serve(listener: TcpListener, app: server::App) {
     let (layers, threads, xray, routes) = (app.layers, app.threads, xray(&app), routes(app));
     let server = match layers {

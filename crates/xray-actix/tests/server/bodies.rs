@@ -1,4 +1,4 @@
-//! The bodies of responses: the segment lasts as long as they do.
+//! Response bodies, which the segment lasts as long as.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -15,8 +15,8 @@ use xray_actix::{XRay, XRayBody};
 
 use crate::support::{ask, serve, shop, xray};
 
-/// Runs `response` through the middleware.
-async fn answered<B: MessageBody + 'static>(xray: &XRay, response: HttpResponse<B>) -> XRayBody<B> {
+/// Passes `response` through the middleware.
+async fn pass_through<B: MessageBody + 'static>(xray: &XRay, response: HttpResponse<B>) -> XRayBody<B> {
     let response = Cell::new(Some(response));
     let inner = fn_service(|request: ServiceRequest| {
         std::future::ready(Ok::<_, actix_web::Error>(request.into_response(response.take().unwrap())))
@@ -27,22 +27,22 @@ async fn answered<B: MessageBody + 'static>(xray: &XRay, response: HttpResponse<
 }
 
 #[tokio::test]
-async fn middleware_outside_may_take_the_body_s_bytes() {
+async fn an_outer_middleware_may_take_the_bytes_of_the_body() {
     let (xray, mut documents) = xray("shop");
-    let body = answered(&xray, HttpResponse::Ok().message_body("twelve bytes").unwrap()).await;
+    let body = pass_through(&xray, HttpResponse::Ok().message_body("twelve bytes").unwrap()).await;
     assert_eq!(body.size(), BodySize::Sized(12));
     documents.assert_empty();
     assert_eq!(body.try_into_bytes().ok(), Some(Bytes::from("twelve bytes")));
     assert_eq!(documents.next().await["http"]["response"], json!({"status": 200, "content_length": 12}));
 
-    // Boxing takes them, too.
-    let boxed = BoxBody::new(answered(&xray, HttpResponse::Ok().message_body("twelve bytes").unwrap()).await);
+    // Boxing the body takes its bytes as well.
+    let boxed = BoxBody::new(pass_through(&xray, HttpResponse::Ok().message_body("twelve bytes").unwrap()).await);
     assert_eq!(boxed.size(), BodySize::Sized(12));
     assert_eq!(documents.next().await.get("metadata"), None);
 
-    // What has no bytes to give is handed back, and still under way.
+    // A stream is returned and continues.
     let stream = SizedStream::new(2, stream::iter([Ok::<_, Infallible>(Bytes::from("ok"))]));
-    let body = answered(&xray, HttpResponse::Ok().message_body(stream).unwrap()).await;
+    let body = pass_through(&xray, HttpResponse::Ok().message_body(stream).unwrap()).await;
     let Err(mut body) = body.try_into_bytes() else { panic!("a stream is not bytes") };
     documents.assert_empty();
     let next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_next(cx));
@@ -50,7 +50,7 @@ async fn middleware_outside_may_take_the_body_s_bytes() {
     drop(body);
     let document = documents.next().await;
     assert_eq!(document["http"]["response"], json!({"status": 200, "content_length": 2}));
-    assert_eq!(document.get("metadata"), None, "all that was owed has been sent");
+    assert_eq!(document.get("metadata"), None, "the body was complete");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn the_body_of_an_empty_response_stays_empty() {
     for (body, size) in
         [(BoxBody::new(()), BodySize::Sized(0)), (BoxBody::new(actix_web::body::None::new()), BodySize::None)]
     {
-        let body = answered(&xray, HttpResponse::Ok().message_body(body).unwrap()).await;
+        let body = pass_through(&xray, HttpResponse::Ok().message_body(body).unwrap()).await;
         assert_eq!(body.size(), size);
         assert_eq!(documents.next().await["http"]["response"], json!({"status": 200, "content_length": 0}));
         assert_eq!(body.try_into_bytes().ok(), Some(Bytes::new()));
@@ -68,7 +68,7 @@ async fn the_body_of_an_empty_response_stays_empty() {
 }
 
 #[tokio::test]
-async fn a_body_that_another_middleware_makes_is_followed_as_well() {
+async fn a_body_that_another_middleware_creates_is_recorded() {
     let (xray, mut documents) = xray("shop");
     let address = serve(xray, |app| {
         let twice = from_fn(async |request: ServiceRequest, next: actix_web::middleware::Next<BoxBody>| {

@@ -1,4 +1,4 @@
-//! Where the segment is current, and for whom.
+//! The code in which the segment is current.
 
 use std::future::ready;
 use std::sync::{Arc, Mutex};
@@ -38,14 +38,14 @@ async fn the_extractor_and_the_context_are_the_same_segment() {
 }
 
 #[tokio::test]
-async fn the_extractor_takes_what_there_is() {
+async fn the_extractor_works_without_a_segment_and_without_the_middleware() {
     let global = Global::install();
     let handler = async |segment: XRaySegment| format!("{:?} {}", segment.trace_id(), segment.is_sampled());
-    // No middleware: the strategy is asked, the request is served.
+    // Without the middleware, the context-missing strategy applies and the request is served.
     let app = init_service(App::new().route("/", get().to(handler))).await;
     assert_eq!(call_and_read_body(&app, TestRequest::get().to_request()).await, "None false");
     assert!(global.missed("current_segment()"));
-    // Not sampled: it carries the trace.
+    // An unsampled request has a segment that propagates the trace.
     let (recorder, _) = recorder_with(Never);
     let app = App::new().wrap(XRay::fixed("shop").recorder(recorder)).route("/", get().to(handler));
     let unsampled = call_and_read_body(&init_service(app).await, TestRequest::get().to_request()).await;
@@ -53,7 +53,7 @@ async fn the_extractor_takes_what_there_is() {
 }
 
 #[tokio::test]
-async fn a_segment_that_is_kept_keeps_nothing_open() {
+async fn a_segment_that_the_application_keeps_does_not_keep_the_trace_open() {
     let (xray, mut documents) = xray("shop");
     let kept = Arc::new(Mutex::new(Vec::new()));
     let address = serve(xray, {
@@ -136,7 +136,7 @@ async fn a_middleware_on_a_scope_records_what_the_scope_serves() {
 }
 
 #[tokio::test]
-async fn a_guard_that_is_held_across_an_await_soils_its_own_request_only() {
+async fn a_guard_held_across_an_await_affects_only_its_own_request() {
     let (xray, mut documents) = xray("shop");
     let barrier = Arc::new(Barrier::new(2));
     let address = serve(xray, move |app| {
@@ -176,9 +176,9 @@ async fn a_guard_that_is_held_across_an_await_soils_its_own_request_only() {
     }
 }
 
-/// `HttpServer` wants what its factory shares to be sendable.
+/// `HttpServer` requires the values that its factory captures to be `Send`.
 #[test]
-fn the_public_types_can_be_used_everywhere() {
+fn the_public_types_are_send_and_clone_where_servers_need_it() {
     fn everywhere<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
     everywhere::<XRay>();
     everywhere::<XRaySegment>();

@@ -1,4 +1,4 @@
-//! Options that are actix-web's own, and calling one twice.
+//! Options that are specific to actix-web, and options that are set twice.
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, get};
@@ -9,7 +9,7 @@ use xray_core::sampling::Always;
 use crate::support::{self, ask, recorder_with, serve, xray};
 
 #[tokio::test]
-async fn the_constructors_name_segments_by_a_text_or_by_the_host() {
+async fn the_constructors_set_a_fixed_name_or_name_segments_by_the_host() {
     for (xray, name) in [
         (XRay::fixed("shop"), "shop"),
         (XRay::dynamic("shop", "*.test"), "shop.test"),
@@ -39,10 +39,10 @@ async fn a_second_function_replaces_the_first() {
 }
 
 #[tokio::test]
-async fn the_application_says_who_the_client_is() {
-    for (says, expected) in [(None, "127.0.0.1"), (Some([192, 0, 2, 7].into()), "192.0.2.7")] {
+async fn the_application_can_supply_the_clients_address() {
+    for (peer, expected) in [(None, "127.0.0.1"), (Some([192, 0, 2, 7].into()), "192.0.2.7")] {
         let (xray, mut documents) = xray("shop");
-        let address = serve(xray.peer(move |_| says), |app| {
+        let address = serve(xray.peer(move |_| peer), |app| {
             app.default_service(web::to(HttpResponse::Ok));
         });
         ask(address, "GET /a", &[]).await.unwrap();
@@ -55,7 +55,7 @@ async fn the_matched_route_is_recorded_on_request() {
     for (option, path, annotations) in [
         (None, "/api/user/7", Value::Null),
         (Some(MatchedRoute::annotation("route")), "/api/user/7", json!({"route": "/api/user/{id}"})),
-        // A route of a resource, and what no resource takes.
+        // A route of a resource, and paths that no resource matches.
         (Some(MatchedRoute::annotation("route")), "/api/item/7", json!({"route": "/api/item/{id:[0-9]+}"})),
         (Some(MatchedRoute::annotation("route")), "/api/item/x", Value::Null),
         (Some(MatchedRoute::annotation("route")), "/other", Value::Null),

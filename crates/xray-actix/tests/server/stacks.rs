@@ -1,4 +1,4 @@
-//! Several middlewares in one stack: one request is one segment, by the route that served it.
+//! Several middlewares in one stack. A request is one segment, with the route that served it.
 
 use std::convert::Infallible;
 
@@ -37,7 +37,7 @@ async fn middlewares_of_a_scope_and_of_the_app_make_one_segment() {
 }
 
 #[actix_web::test]
-async fn a_middleware_inside_does_not_sample_anew() {
+async fn an_inner_middleware_does_not_sample_again() {
     let (outer, mut unsampled) = recorder_with(Never);
     let (inner, mut sampled) = recorder_with(Always);
     let handler = async || xray_core::current().trace_header().unwrap().to_string();
@@ -50,7 +50,7 @@ async fn a_middleware_inside_does_not_sample_anew() {
 }
 
 #[actix_web::test]
-async fn the_route_is_recorded_that_matched_after_a_middleware_changed_the_path() {
+async fn the_recorded_route_is_the_one_matched_after_a_middleware_changed_the_path() {
     let (recorder, mut documents) = recorder_with(Always);
     let xray = XRay::fixed("shop").recorder(recorder).matched_route(MatchedRoute::annotation("route"));
     let handler = async |id: Path<u64>| id.to_string();
@@ -61,7 +61,7 @@ async fn the_route_is_recorded_that_matched_after_a_middleware_changed_the_path(
 }
 
 #[actix_web::test]
-async fn a_body_that_a_middleware_outside_replaces_is_not_aborted() {
+async fn a_body_that_an_outer_middleware_replaces_is_not_aborted() {
     let (recorder, mut documents) = recorder_with(Always);
     let streams = async || HttpResponse::Ok().streaming(stream::pending::<Result<Bytes, Infallible>>());
     async fn replace(
@@ -81,7 +81,7 @@ async fn a_body_that_a_middleware_outside_replaces_is_not_aborted() {
 }
 
 #[actix_web::test]
-async fn the_middleware_is_there_or_not_by_a_condition() {
+async fn the_middleware_can_be_conditional() {
     for enabled in [true, false] {
         let (recorder, mut documents) = recorder_with(Always);
         let xray = Condition::new(enabled, Compat::new(XRay::fixed("shop").recorder(recorder)));

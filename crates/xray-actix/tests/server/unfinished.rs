@@ -1,4 +1,4 @@
-//! Requests that nobody waits for any longer.
+//! Requests whose client or caller does not wait for the response.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use xray_core::FutureExt;
 
 use crate::support::{Documents, ask, read_until, reset, send, serve, shop, start, xray};
 
-/// A handler that says when it has begun, and waits until it is told to go on.
+/// A handler that signals when it begins, and waits for a signal to continue.
 #[derive(Clone, Default)]
 struct Slow {
     begun: Arc<Notify>,
@@ -56,7 +56,7 @@ async fn assert_cancelled(documents: &mut Documents) {
 }
 
 #[tokio::test]
-async fn a_client_that_resets_before_the_head_cancels_the_request() {
+async fn a_client_that_resets_before_the_response_cancels_the_request() {
     for half_closed in [true, false] {
         let (xray, mut documents) = xray("shop");
         let (address, slow) = slow(xray, half_closed);
@@ -65,7 +65,7 @@ async fn a_client_that_resets_before_the_head_cancels_the_request() {
         documents.assert_empty();
         reset(stream);
         assert_cancelled(&mut documents).await;
-        // The worker serves on.
+        // The worker continues to serve.
         slow.go_on.notify_one();
         assert_eq!(ask(address, "GET /slow", &[]).await.unwrap().body, "ok");
         assert_eq!(documents.next().await["http"]["response"]["status"], 200);
@@ -73,7 +73,7 @@ async fn a_client_that_resets_before_the_head_cancels_the_request() {
 }
 
 #[tokio::test]
-async fn a_client_that_closes_its_side_only_still_gets_its_answer() {
+async fn a_client_that_closes_only_its_own_side_still_gets_its_response() {
     let (xray, mut documents) = xray("shop");
     let (address, slow) = slow(xray, true);
     let mut stream = send(address, "GET /slow", &[]).await;
@@ -86,7 +86,7 @@ async fn a_client_that_closes_its_side_only_still_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn a_server_that_allows_no_half_closed_connections_cancels_the_request() {
+async fn a_server_without_half_closed_connections_cancels_the_request() {
     let (xray, mut documents) = xray("shop");
     let (address, slow) = slow(xray, false);
     let stream = send(address, "GET /slow", &[]).await;
@@ -97,47 +97,47 @@ async fn a_server_that_allows_no_half_closed_connections_cancels_the_request() {
 
 const LIMIT: Duration = Duration::from_millis(100);
 
-/// What never answers, by itself.
+/// A handler that never responds.
 async fn stuck() -> &'static str {
     pending::<()>().in_subsegment("stuck").await;
     "never"
 }
 
 #[tokio::test]
-async fn a_time_out_inside_the_middleware_is_an_answer() {
+async fn a_timeout_inside_the_middleware_is_a_response() {
     let (xray, mut documents) = xray("shop");
     let address = serve(xray, |app| {
-        let answer = async |request: ServiceRequest, next: Next<BoxBody>| {
-            let of_answer = request.request().clone();
+        let respond = async |request: ServiceRequest, next: Next<BoxBody>| {
+            let original = request.request().clone();
             match tokio::time::timeout(LIMIT, next.call(request)).await {
-                Ok(answered) => answered,
-                Err(_) => Ok(ServiceResponse::new(of_answer, HttpResponse::GatewayTimeout().finish())),
+                Ok(result) => result,
+                Err(_) => Ok(ServiceResponse::new(original, HttpResponse::GatewayTimeout().finish())),
             }
         };
         let fail = async |request: ServiceRequest, next: Next<BoxBody>| {
-            let answered = tokio::time::timeout(LIMIT, next.call(request)).await;
-            answered.unwrap_or_else(|late| Err(error::ErrorGatewayTimeout(late)))
+            let result = tokio::time::timeout(LIMIT, next.call(request)).await;
+            result.unwrap_or_else(|elapsed| Err(error::ErrorGatewayTimeout(elapsed)))
         };
-        app.service(web::resource("/answer").wrap(from_fn(answer)).to(stuck))
+        app.service(web::resource("/respond").wrap(from_fn(respond)).to(stuck))
             .service(web::resource("/fail").wrap(from_fn(fail)).to(stuck));
     });
     let stuck = || json!({"name": "stuck", "metadata": {"xray": {"cancelled": true}}});
-    assert_eq!(ask(address, "GET /answer", &[]).await.unwrap().status, 504);
+    assert_eq!(ask(address, "GET /respond", &[]).await.unwrap().status, 504);
     let more = json!({"fault": true, "subsegments": [stuck()]});
-    assert_eq!(documents.next().await, shop("/answer", json!({"status": 504, "content_length": 0}), more));
+    assert_eq!(documents.next().await, shop("/respond", json!({"status": 504, "content_length": 0}), more));
 
-    let answer = ask(address, "GET /fail", &[]).await.unwrap();
-    assert_eq!((answer.status, &*answer.body), (504, "deadline has elapsed"));
+    let response = ask(address, "GET /fail", &[]).await.unwrap();
+    assert_eq!((response.status, &*response.body), (504, "deadline has elapsed"));
     let more = json!({"fault": true, "cause": [["Elapsed", "deadline has elapsed"]], "subsegments": [stuck()]});
     assert_eq!(documents.next().await, shop("/fail", json!({"status": 504}), more));
 }
 
 #[tokio::test]
-async fn a_time_out_outside_the_middleware_cancels_the_request() {
+async fn a_timeout_outside_the_middleware_cancels_the_request() {
     let (xray, mut documents) = xray("shop");
     let outside = async |request: ServiceRequest, next: Next<_>| {
-        let answered = tokio::time::timeout(LIMIT, next.call(request)).await;
-        answered.unwrap_or_else(|late| Err(error::ErrorRequestTimeout(late)))
+        let result = tokio::time::timeout(LIMIT, next.call(request)).await;
+        result.unwrap_or_else(|elapsed| Err(error::ErrorRequestTimeout(elapsed)))
     };
     let app = move || App::new().route("/slow", get().to(waiting)).wrap(xray.clone()).wrap(from_fn(outside));
     let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
@@ -152,7 +152,7 @@ async fn waiting() -> &'static str {
 }
 
 #[tokio::test]
-async fn a_future_that_is_never_polled_is_cancelled_as_well() {
+async fn a_future_that_is_never_polled_counts_as_cancelled() {
     let (xray, mut documents) = xray("shop");
     let inner = fn_service(async |request: ServiceRequest| {
         Ok::<_, Error>(request.into_response(HttpResponse::Ok().finish().map_into_boxed_body()))
@@ -161,7 +161,7 @@ async fn a_future_that_is_never_polled_is_cancelled_as_well() {
     drop(service.call(TestRequest::get().to_srv_request()));
     assert_eq!(documents.next().await["cause"][0][0], "Cancelled");
     documents.assert_empty();
-    // A body that nothing has asked for is replaced outside, not cut.
+    // A body that was never polled counts as replaced by an outer middleware, not as aborted.
     let inner = fn_service(async |request: ServiceRequest| {
         Ok::<_, Error>(request.into_response(HttpResponse::Ok().body("unwanted")))
     });

@@ -1,4 +1,4 @@
-//! What handlers answer, and how they fail.
+//! Responses and errors of handlers.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -58,7 +58,7 @@ fn failing(app: &mut web::ServiceConfig) {
 }
 
 #[tokio::test]
-async fn what_a_handler_returns_as_an_error_is_the_cause_and_the_response_is_unchanged() {
+async fn an_error_that_a_handler_returns_is_the_cause_and_the_response_is_unchanged() {
     let (xray, mut documents) = xray("shop");
     let with = serve(xray, failing);
     let without = HttpServer::new(|| App::new().configure(failing)).workers(1).disable_signals();
@@ -66,7 +66,7 @@ async fn what_a_handler_returns_as_an_error_is_the_cause_and_the_response_is_unc
     let without = start(without.addrs()[0], without.run());
     let parse = json!(["ParseIntError", "invalid digit found in string"]);
     for (path, status, flags, cause) in [
-        // No chain: the trait that actix-web asks of errors has none.
+        // Without a chain, since actix-web's error trait does not expose it.
         ("/own", 500, json!({"fault": true}), json!([["ServiceError", "broken"]])),
         ("/boxed", 500, json!({"fault": true}), json!([["ServiceError", "broken"], parse])),
         ("/client", 404, json!({"error": true}), json!([["Error", "no such item"]])),
@@ -93,7 +93,7 @@ async fn what_a_handler_returns_as_an_error_is_the_cause_and_the_response_is_unc
 }
 
 #[tokio::test]
-async fn an_error_of_a_middleware_inside_is_recorded_and_passes() {
+async fn an_error_of_an_inner_middleware_is_recorded_and_propagates() {
     const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
     let (always, mut documents) = recorder_with(xray_core::sampling::Always);
     let (never, _) = recorder_with(Never);
@@ -106,12 +106,12 @@ async fn an_error_of_a_middleware_inside_is_recorded_and_passes() {
         });
         let asks = format!("X-Amzn-Trace-Id: Root={ROOT};Sampled=?");
         for headers in [&[][..], &[&*asks]] {
-            let answer = ask(address, "GET /", headers).await.unwrap();
-            assert_eq!((answer.status, &*answer.body), (403, "members only"));
-            let told = (!headers.is_empty()).then(|| format!("Root={ROOT};Sampled={sampled}"));
-            assert_eq!(answer.header("x-amzn-trace-id"), told.as_deref());
+            let response = ask(address, "GET /", headers).await.unwrap();
+            assert_eq!((response.status, &*response.body), (403, "members only"));
+            let expected = (!headers.is_empty()).then(|| format!("Root={ROOT};Sampled={sampled}"));
+            assert_eq!(response.header("x-amzn-trace-id"), expected.as_deref());
             if sampled == 1 {
-                // How long the response becomes is not known inside.
+                // The length of the response is not known inside.
                 let more = json!({"error": true, "cause": [["Error", "members only"]]});
                 assert_eq!(documents.next().await, shop("/", json!({"status": 403}), more));
             }
