@@ -1,4 +1,4 @@
-//! AWS X-Ray for axum 0.8, tonic, and any other HTTP server made of tower services.
+//! AWS X-Ray for axum 0.8.
 //!
 //! A layer records a segment for each request. Code that runs for the request finds it as the current one, adds
 //! to it and begins subsegments below it.
@@ -22,54 +22,21 @@
 //!
 //! # What is recorded
 //!
-//! The segment begins with the call of the service and closes with the end of the response's body. Request and
-//! response pass unchanged, but for the header that tells the decision to a caller who asked.
+//! [`xray_tower::server`] has the table. Request and response pass unchanged, and the segment lasts until the end of the
+//! response's body. A request that is not sampled allocates nothing, except in the cases that are listed there.
 //!
-//! | what happens | what the segment says |
-//! |---|---|
-//! | the response is sent | status, content length; 4xx `error`, 429 `error` and `throttle`, 5xx `fault` |
-//! | `grpc-status` in head or trailers (tonic) | `error`, `throttle` or `fault` by its class |
-//! | the inner service or the body fails | `fault`, with the exception; the error propagates |
-//! | the handler or the body panics | `fault`, with an exception of type `panic`; the panic propagates |
-//! | dropped before the head: client gone, outer time-out | `fault`, an exception of type `Cancelled`, no response |
-//! | the body fails, panics or is dropped in the middle | also metadata `aborted: true` in the namespace `xray` |
-//! | the body is dropped before it is polled, as by a middleware outside that replaces it | as the first |
-//! | `HEAD`, 204, 304, an upgrade (101), a tunnel (2xx to `CONNECT`) | as the first, closed with the head |
-//! | [`end_at_headers`](XRayLayer::end_at_headers) covers the response | as the first, closed with the head |
-//! | the caller sent `Sampled=?` | the response carries `X-Amzn-Trace-Id` with trace and decision |
-//! | not sampled | nothing; calls to other services carry `Sampled=0` |
-//! | [ignored](XRayLayer::ignore), or the SDK is disabled | nothing; whatever is recorded inside does nothing |
+//! Only the handler knows an error that it answers with a response. It records it with
+//! `xray_core::current_segment().fault(&error)`, for instance in `IntoResponse` of its error type.
 //!
-//! An error that a handler answers with a response is known to the handler alone: it says so by
-//! `xray_core::current_segment().fault(&error)`, for instance in its error type's `IntoResponse`.
+//! # Address, scheme and route
 //!
-//! A request that is not sampled allocates only if its caller asked for the decision, or sent fields of its own in
-//! the header, which are sent on, or if the layer has sampling attributes.
+//! Serve the router by `into_make_service_with_connect_info::<SocketAddr>()`, and segments have the client's address. Where
+//! several listeners serve one application, `router.layer(Extension(http::uri::Scheme::HTTPS))` marks the requests behind
+//! TLS. In nested routers the recorded URL is the whole one.
 //!
-//! # Address and scheme
+//! [`matched_route`](XRayLayer::matched_route) records the pattern of the route, such as `/orders/{id}`.
 //!
-//! The client's address is that of `X-Forwarded-For`, else the one that [`peer`](XRayLayer::peer) returns, else that
-//! of the connection: `ConnectInfo<SocketAddr>`, which `into_make_service_with_connect_info` of axum provides, tonic's
-//! `TcpConnectInfo`, or a plain `SocketAddr` in the request's extensions, which other servers may insert.
-//!
-//! The scheme of the url is that of the request target, which HTTP/2 sends. An HTTP/1.1 request does not tell whether
-//! its connection is TLS: [`scheme`](XRayLayer::scheme) says it for all requests, and a server with both kinds of
-//! listeners inserts `http::uri::Scheme::HTTPS` into the extensions of those behind TLS, for instance by
-//! `router.layer(Extension(Scheme::HTTPS))`. Behind a load balancer that ends TLS,
-//! [`trust_forwarded_proto`](XRayLayer::trust_forwarded_proto) takes the scheme from `X-Forwarded-Proto`.
-//!
-//! A request without a host has no url. The url of `OPTIONS *` and of `CONNECT` ends with the host.
-//!
-//! The context follows the polls of the handler's future and of the body. A task spawned by the handler has none
-//! unless it is carried there: see [`in_current`](xray_core::FutureExt::in_current).
-//!
-//! # Stacks
-//!
-//! The layer is a tower layer like others, and asks of the inner service no more than a text for its errors, so
-//! services with boxed errors, `oneshot`, time-outs, compression and decompression work inside and outside. Its
-//! responses have the body type [`XRayBody`].
-//!
-//! ## A whole router
+//! # A whole router
 //!
 //! `router.layer(XRayLayer::new("shop"))` records the requests of that router. Middleware that must run before
 //! routing, such as `NormalizePath`, goes around the whole router, and so can the layer; `axum::serve` takes the
@@ -95,7 +62,7 @@
 //! expected `Response<Body>`, found `Response<XRayBody<Body>>`
 //! ```
 //!
-//! and the method of that name, `app.into_make_service()`, mends it. With other middleware around the layer,
+//! and the method of that name, `app.into_make_service()`, solves it. With other middleware around the layer,
 //! [`ResponseAxumBodyLayer`](https://docs.rs/axum/0.8/axum/middleware/struct.ResponseAxumBodyLayer.html) (axum 0.8.5) gives the responses axum's body again:
 //!
 //! ```
@@ -114,17 +81,17 @@
 //! # }
 //! ```
 //!
-//! ## A layer that is there or not
+//! # A layer that is there or not
 //!
-//! `AWS_XRAY_SDK_DISABLED` and [`Recorder::disabled`](xray_core::Recorder::disabled) switch the layer off where it is.
-//! tower's `option_layer` wants one response type of both ways:
+//! `AWS_XRAY_SDK_DISABLED` and [`Recorder::disabled`](xray_core::Recorder::disabled) switch off a layer that is there.
+//! tower's `option_layer` requires the same response type with and without it:
 //!
 //! ```text
 //! type mismatch resolving `<Route as Service<Request<Body>>>::Response == Response<XRayBody<Body>>`
 //! expected `Response<XRayBody<Body>>`, found `Response<Body>`
 //! ```
 //!
-//! `ResponseAxumBodyLayer` around the layer gives both ways axum's body:
+//! `ResponseAxumBodyLayer` around the layer gives both axum's body:
 //!
 //! ```
 //! # #[cfg(feature = "axum")] {
@@ -137,63 +104,38 @@
 //! # }
 //! ```
 //!
-//! ## tonic
-//!
-//! `Server::builder().layer(XRayLayer::new("shop"))` records a segment for each call, with the client's address and
-//! the flags of its `grpc-status`. Connect info of other kinds, and Unix sockets, are read by
-//! [`peer`](XRayLayer::peer). With gRPC-web the layer belongs inside, since `GrpcWebLayer` turns the trailers that hold
-//! the status into bytes of the body:
-//!
-//! ```text
-//! Server::builder().accept_http1(true).layer(GrpcWebLayer::new()).layer(XRayLayer::new("shop"))
-//! ```
-//!
-//! ## hyper
-//!
-//! hyper serves the layer's service by `hyper_util::service::TowerToHyperService`.
-//!
 //! # Where things are
 //!
-//! | item | what it is for |
+//! | item | purpose |
 //! |---|---|
 //! | [`XRayLayer`] | the layer and its options |
 //! | [`XRaySegment`] | the request's segment, as an extractor |
 //! | [`MatchedRoute`] | where the matched route is recorded |
-//! | [`Scheme`] | the scheme of recorded urls |
+//! | [`Scheme`] | the scheme of recorded URLs |
 //! | [`XRayService`], [`ResponseFuture`], [`XRayBody`] | what the layer makes |
 //! | [`AxumService`], [`AxumFuture`] | what `axum::serve` makes of it |
 //!
+//! All of it is in [`xray_tower`] with the feature `axum`, since the layer has one type for all servers made of tower
+//! services.
+//!
 //! | feature | what it adds |
 //! |---|---|
-//! | `axum` (default) | for axum 0.8: the extractor, the matched route, `ConnectInfo`, the full url in nested routers |
-//! | `tonic` (default) | for tonic 0.14: the client's address |
+//! | `axum` (default) | the extractor, the matched route, `ConnectInfo`, the full URL in nested routers, `axum::serve` |
+//! | `tonic` (default) | for services of tonic 0.14 next to axum's: the client's address |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod body;
-mod end_at_headers;
-mod error;
-mod extract;
-mod future;
-mod layer;
-mod request;
-#[cfg(feature = "axum")]
-mod serve;
-mod service;
-
-pub use body::XRayBody;
-pub use extract::XRaySegment;
-pub use future::ResponseFuture;
-pub use layer::XRayLayer;
+#[doc(inline)]
+pub use xray_tower::server::{ResponseFuture, XRayBody, XRayLayer, XRaySegment, XRayService};
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use serve::{AxumFuture, AxumService};
-pub use service::XRayService;
-pub use xray_core::Naming;
-#[cfg(feature = "axum")]
-#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use xray_core::adapter::MatchedRoute;
-pub use xray_core::adapter::Scheme;
+#[doc(inline)]
+pub use xray_tower::{
+    MatchedRoute,
+    server::{AxumFuture, AxumService},
+};
+#[doc(inline)]
+pub use xray_tower::{Naming, Scheme};
 
 /// The example of the README is compiled, too.
 #[cfg(all(doctest, feature = "axum"))]

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`server`] | the behaviours of server adapters, one test each |
 //! | [`documents`] | the documents of a recorder, as the daemon receives them, and the expected ones |
+//! | [`callee`] | a service to call, which does what the path asks for |
 //! | [`client`] | an asynchronous HTTP client for one request per connection |
 //! | [`http`] | a blocking HTTP client that can misbehave |
 //! | [`tls`] | a certificate for tests, and requests over TLS (feature `tls`) |
@@ -21,6 +22,7 @@
 // A test fails by a panic, and these are parts of tests.
 #![allow(clippy::unwrap_used)]
 
+pub mod callee;
 pub mod client;
 pub mod daemon;
 pub mod diff;

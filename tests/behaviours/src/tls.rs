@@ -1,4 +1,4 @@
-//! A certificate for the host `shop.test`, and requests over TLS.
+//! Certificates for tests, and requests over TLS.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
@@ -34,40 +34,63 @@ impl Protocol {
 }
 
 /// One certificate for all tests of a process, and its key.
-static CERTIFICATE: LazyLock<(CertificateDer<'static>, Vec<u8>)> = LazyLock::new(|| {
-    let certified = rcgen::generate_simple_self_signed(["shop.test".to_owned()]).unwrap();
-    (certified.cert.der().clone(), certified.signing_key.serialize_der())
-});
+static CERTIFICATE: LazyLock<Certificate> = LazyLock::new(|| Certificate::new("shop.test"));
+
+struct Certificate {
+    der: CertificateDer<'static>,
+    key: Vec<u8>,
+}
+
+impl Certificate {
+    fn new(name: &str) -> Certificate {
+        let certified = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        Certificate { der: certified.cert.der().clone(), key: certified.signing_key.serialize_der() }
+    }
+
+    fn server_config(&self) -> ServerConfig {
+        ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der.clone()], PrivateKeyDer::try_from(self.key.clone()).unwrap())
+            .unwrap()
+    }
+}
+
+fn client_config(trusted: Option<&Certificate>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(trusted.map(|certificate| certificate.der.clone()));
+    ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
 
 /// Returns the configuration of a server with the certificate, for both protocols.
 pub fn server_config() -> ServerConfig {
-    let (certificate, key) = &*CERTIFICATE;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], PrivateKeyDer::try_from(key.clone()).unwrap())
-        .unwrap();
+    let mut config = CERTIFICATE.server_config();
     config.alpn_protocols = [Protocol::Http2, Protocol::Http1].map(Protocol::alpn).to_vec();
     config
 }
 
-fn client_config(protocol: Protocol) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    roots.add(CERTIFICATE.0.clone()).unwrap();
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.alpn()];
-    config
+/// Returns the configuration of a server with a new certificate for `name`, and that of a client that trusts it.
+pub fn certified(name: &str) -> (ServerConfig, ClientConfig) {
+    let certificate = Certificate::new(name);
+    (certificate.server_config(), client_config(Some(&certificate)))
+}
+
+/// Returns the configuration of a client that trusts no certificate.
+pub fn trusting_no_certificate() -> ClientConfig {
+    client_config(None)
 }
 
 /// Makes a GET request over TLS and reads the response. It has an `X-Forwarded-Proto` that says `http`.
 pub async fn get(address: SocketAddr, protocol: Protocol, target: &str) {
     let stream = TcpStream::connect(address).await.unwrap();
-    let connector = TlsConnector::from(Arc::new(client_config(protocol)));
+    let mut config = client_config(Some(&CERTIFICATE));
+    config.alpn_protocols = vec![protocol.alpn()];
+    let connector = TlsConnector::from(Arc::new(config));
     let stream = connector.connect(ServerName::try_from("shop.test").unwrap(), stream).await.unwrap();
     let io = TokioIo::new(stream);
     let request = Request::builder().uri(target).header("x-forwarded-proto", "http");

@@ -8,10 +8,7 @@ mod behaviours;
 mod bodies;
 mod compose;
 mod context;
-#[cfg(unix)]
-mod grpc;
 mod options;
-mod servers;
 mod stacks;
 mod streams;
 mod support;

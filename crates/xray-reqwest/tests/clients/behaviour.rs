@@ -7,13 +7,13 @@ use http::{Request, header};
 use http_body_util::Empty;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use xray_behaviours::callee::Server;
 use xray_core::emit::MemoryEmitter;
 use xray_core::sampling::TailSampler;
 use xray_core::{Recorder, Segment, TraceHeader};
 use xray_reqwest::{CallParent, SubsegmentName, Untraced, WithoutHeader};
 
 use crate::kinds::{KINDS, Kind, Read, Setup};
-use crate::server::Server;
 
 /// A segment that is recorded, and one that is not.
 pub(crate) fn unsampled() -> Segment {

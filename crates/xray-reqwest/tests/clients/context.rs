@@ -46,7 +46,7 @@ fn text(bytes: Bytes) -> String {
 fn client(kind: Kind) -> Get {
     let reqwest = reqwest::Client::builder()
         .no_proxy()
-        .tls_backend_preconfigured(crate::faults::trusting_nobody())
+        .tls_backend_preconfigured(xray_behaviours::tls::trusting_no_certificate())
         .http2_prior_knowledge()
         .build()
         .unwrap();

@@ -1,45 +1,17 @@
 //! Calls that fail for real: what is recorded, and that the caller gets the same error as without tracing.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request};
 use http_body_util::{BodyExt, Empty};
 use serde_json::{Value, json};
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
+use xray_behaviours::callee::Server;
+use xray_behaviours::tls::{certified, trusting_no_certificate};
 use xray_core::testing::Recorded;
 use xray_core::{FutureExt, Recorder};
 
 use crate::kinds::{self, KINDS, Kind, Read, Setup};
-use crate::server::Server;
-
-fn client_config(roots: RootCertStore) -> ClientConfig {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-    builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots).with_no_client_auth()
-}
-
-pub(crate) fn trusting_nobody() -> ClientConfig {
-    client_config(RootCertStore::empty())
-}
-
-/// A server's certificate for `name`, and a client that trusts it.
-pub(crate) fn certified(name: &str) -> (ServerConfig, ClientConfig) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone()).unwrap();
-    let server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    (server, client_config(roots))
-}
 
 /// What is recorded of a failing call and, for the call and its body, what the caller sees with and without us.
 async fn failing(kind: Kind, setup: &Setup, url: &str, before_end: impl Fn()) -> (Recorded, kinds::Seen, kinds::Seen) {
@@ -118,7 +90,7 @@ async fn a_name_that_does_not_resolve_is_a_fault() {
     }
     let reqwest = || {
         let builder = reqwest::Client::builder().no_proxy().dns_resolver(Nowhere);
-        builder.tls_backend_preconfigured(trusting_nobody()).build().unwrap()
+        builder.tls_backend_preconfigured(trusting_no_certificate()).build().unwrap()
     };
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
@@ -168,7 +140,7 @@ async fn time_outs_show_as_what_they_are() {
     // reqwest's own, of the call and in the middle of the body.
     let reqwest = || {
         let builder = reqwest::Client::builder().no_proxy().timeout(SHORT);
-        builder.tls_backend_preconfigured(trusting_nobody()).build().unwrap()
+        builder.tls_backend_preconfigured(trusting_no_certificate()).build().unwrap()
     };
     let client = reqwest_middleware::ClientBuilder::new(reqwest()).with(kinds::middleware(&Setup::default())).build();
     let segment = recorder.begin("shop");

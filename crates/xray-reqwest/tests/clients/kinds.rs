@@ -78,7 +78,8 @@ impl Seen {
 pub(crate) fn reqwest_client(setup: &Setup) -> reqwest::Client {
     let mut builder = reqwest::Client::builder().no_proxy();
     // Without a provider of its own, reqwest wants to be given the configuration.
-    builder = builder.tls_backend_preconfigured(setup.tls.clone().unwrap_or_else(crate::faults::trusting_nobody));
+    builder = builder
+        .tls_backend_preconfigured(setup.tls.clone().unwrap_or_else(xray_behaviours::tls::trusting_no_certificate));
     builder.build().unwrap()
 }
 
@@ -101,7 +102,7 @@ pub(crate) fn layer(setup: &Setup) -> XRayClientLayer {
 }
 
 pub(crate) fn hyper_client(setup: &Setup) -> Client<HttpsConnector<HttpConnector>, Empty<Bytes>> {
-    let tls = setup.tls.clone().unwrap_or_else(crate::faults::trusting_nobody);
+    let tls = setup.tls.clone().unwrap_or_else(xray_behaviours::tls::trusting_no_certificate);
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
     Client::builder(TokioExecutor::new()).build(connector)
 }

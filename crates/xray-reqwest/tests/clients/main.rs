@@ -5,9 +5,6 @@
 mod behaviour;
 mod context;
 mod faults;
-mod grpc;
 mod kinds;
-mod phases;
 mod reqwest_only;
-mod server;
 mod stacks;

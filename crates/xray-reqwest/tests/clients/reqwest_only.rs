@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{ClientBuilder, Middleware, Next};
+use xray_behaviours::callee::Server;
 use xray_core::Recorder;
 
 use crate::kinds::{self, Setup};
-use crate::server::Server;
 
 /// Tries again until the third attempt.
 struct Retry;

@@ -12,11 +12,11 @@ use http_body_util::{BodyExt, Empty};
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use xray_behaviours::callee::Server;
 use xray_core::Recorder;
 use xray_reqwest::{CallParent, CallParentLayer, XRayClientLayer};
 
 use crate::kinds::{Setup, hyper_client, middleware, reqwest_client};
-use crate::server::Server;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -1,0 +1,68 @@
+//! What a function given to `on_outcome` sees of a call.
+
+use std::error::Error;
+
+use http::{HeaderMap, Method, StatusCode};
+use xray_core::Subsegment;
+
+/// A call when its outcome is known: see [`XRayClientLayer::on_outcome`](crate::XRayClientLayer::on_outcome).
+///
+/// ```
+/// let layer = xray_tower::XRayClientLayer::new().on_outcome(|outcome| {
+///     let cache = outcome.response_headers().and_then(|headers| headers.get("x-cache"));
+///     if let Some(cache) = cache.and_then(|value| value.to_str().ok()) {
+///         outcome.subsegment().annotate("cache", cache);
+///     }
+/// });
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    pub(crate) subsegment: &'a Subsegment,
+    pub(crate) request: &'a RequestHead,
+    pub(crate) result: Result<(StatusCode, &'a HeaderMap), &'a (dyn Error + 'static)>,
+}
+
+/// The head of a request, kept for the function.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestHead {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: HeaderMap,
+}
+
+impl<'a> Outcome<'a> {
+    /// The subsegment of the call, still open.
+    pub fn subsegment(&self) -> &'a Subsegment {
+        self.subsegment
+    }
+
+    /// The request's method.
+    pub fn method(&self) -> &'a Method {
+        &self.request.method
+    }
+
+    /// The URL of the request, with its query string, which may hold secrets.
+    pub fn url(&self) -> &'a str {
+        &self.request.url
+    }
+
+    /// The headers of the request, before the layer changed them.
+    pub fn request_headers(&self) -> &'a HeaderMap {
+        &self.request.headers
+    }
+
+    /// The status of the response. `None` when the call failed.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.result.ok().map(|(status, _)| status)
+    }
+
+    /// The headers of the response. `None` when the call failed.
+    pub fn response_headers(&self) -> Option<&'a HeaderMap> {
+        self.result.ok().map(|(_, headers)| headers)
+    }
+
+    /// The error. `None` when there is a response.
+    pub fn error(&self) -> Option<&'a (dyn Error + 'static)> {
+        self.result.err()
+    }
+}

@@ -1,0 +1,134 @@
+//! When a call begins: when the client is called, or when its future is first polled.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use tower_service::Service;
+use xray_core::Entity;
+
+use super::call::Call;
+use super::config::ClientConfig;
+use super::error::{AsError, Typed};
+use super::future::{Answer, Recorded};
+
+/// Decides when a call begins that finds no current entity.
+///
+/// The worker of a `Buffer` calls the client in a task of its own, which has no context, and hands the future back to
+/// the caller, which has one. So by default such a call waits for the first poll ([`AtFirstPoll`]), and takes the
+/// client with it: the client must be `Clone`. [`AtCall`] is for clients that are not.
+#[diagnostic::on_unimplemented(
+    message = "`{S}` is not `Clone`, so a call cannot wait for the context of its first poll",
+    label = "this client is not `Clone`",
+    note = "under a `Buffer`, put the layer outside of it: `.layer(XRayClientLayer::new().boxed_errors()).buffer(8)`",
+    note = "elsewhere, call `.at_call()` on the layer"
+)]
+pub trait CallStart<S> {
+    /// Takes the service that is ready to be called, if the call can wait.
+    #[doc(hidden)]
+    fn take(inner: &mut S) -> Option<S>;
+}
+
+/// A call without a current entity begins when its future is polled for the first time.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AtFirstPoll;
+
+/// Every call begins when the client is called.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AtCall;
+
+#[diagnostic::do_not_recommend]
+impl<S: Clone> CallStart<S> for AtFirstPoll {
+    fn take(inner: &mut S) -> Option<S> {
+        // The clone is not ready; the next `poll_ready` makes it so.
+        let clone = inner.clone();
+        Some(std::mem::replace(inner, clone))
+    }
+}
+
+impl<S> CallStart<S> for AtCall {
+    fn take(_: &mut S) -> Option<S> {
+        None
+    }
+}
+
+/// How errors are viewed, and when calls begin, as type parameters.
+pub(crate) type Kinds<C, B, W> = PhantomData<fn() -> (C, B, W)>;
+
+/// A request to which the layer can add the trace headers.
+pub trait Departing {
+    /// Returns the entity to which its call belongs, if it is known when the client is called.
+    #[doc(hidden)]
+    fn parent(&self) -> Option<Entity>;
+
+    /// Adds the headers, below `parent` or the current entity. Returns the call if it is recorded.
+    #[doc(hidden)]
+    fn start(&mut self, config: &ClientConfig, parent: Option<&Entity>) -> Option<Box<Call>>;
+}
+
+pin_project! {
+    /// The future of [`XRayClient`](crate::client::XRayClient).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S, R, C = Typed, B = Typed>
+    where
+        S: Service<R>,
+    {
+        waiting: Option<Waiting<S, R>>,
+        #[pin]
+        started: Option<Recorded<S::Future, C, B>>,
+    }
+}
+
+/// A call that has not begun.
+struct Waiting<S, R> {
+    service: S,
+    request: R,
+    config: Arc<ClientConfig>,
+}
+
+impl<S: Service<R>, R: Departing, C, B> ResponseFuture<S, R, C, B> {
+    pub(crate) fn new<W: CallStart<S>>(service: &mut S, mut request: R, config: &Arc<ClientConfig>) -> Self {
+        let parent = request.parent();
+        if parent.is_none()
+            && let Some(service) = W::take(service)
+        {
+            let waiting = Waiting { service, request, config: config.clone() };
+            return ResponseFuture { waiting: Some(waiting), started: None };
+        }
+        let call = request.start(config, parent.as_ref());
+        ResponseFuture { waiting: None, started: Some(Recorded::start(call, || service.call(request))) }
+    }
+}
+
+impl<S, R, C, B> Future for ResponseFuture<S, R, C, B>
+where
+    S: Service<R, Response: Answer<B>>,
+    R: Departing,
+    C: AsError<S::Error>,
+{
+    type Output = Result<<S::Response as Answer<B>>::Recorded, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(Waiting { mut service, mut request, config }) = this.waiting.take() {
+            let call = request.start(&config, None);
+            this.started.set(Some(Recorded::start(call, || service.call(request))));
+        }
+        match this.started.as_pin_mut() {
+            Some(started) => started.poll(cx),
+            // Only after a panic of the client.
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<S: Service<R>, R, C, B> fmt::Debug for ResponseFuture<S, R, C, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("started", &self.started).finish_non_exhaustive()
+    }
+}

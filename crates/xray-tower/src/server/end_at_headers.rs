@@ -1,0 +1,32 @@
+//! The responses whose segments close at the headers.
+
+use http::{Request, Response};
+use xray_core::adapter::Hook;
+
+use super::layer::Config;
+
+/// The heads of a request and of its response.
+pub(crate) type Exchange = (Request<()>, Response<()>);
+
+/// The rule of [`XRayLayer::end_at_headers`](crate::XRayLayer::end_at_headers) for the response to one request.
+#[derive(Debug)]
+pub(crate) struct EndAtHeaders {
+    rule: Hook<Exchange, bool>,
+    request: Request<()>,
+}
+
+impl EndAtHeaders {
+    /// Returns the rule for the response to `request`, if one is set.
+    pub(crate) fn of(config: &Config, request: &Request<()>) -> Option<Box<EndAtHeaders>> {
+        let rule = config.end_at_headers()?;
+        Some(Box::new(EndAtHeaders { rule: rule.clone(), request: request.clone() }))
+    }
+
+    /// Returns whether the segment closes at the headers of this response, and the response unchanged.
+    pub(crate) fn covers<B>(self, response: Response<B>) -> (bool, Response<B>) {
+        let (head, body) = response.into_parts();
+        let exchange = (self.request, Response::from_parts(head, ()));
+        let covers = self.rule.call(&exchange).unwrap_or(false);
+        (covers, exchange.1.map(|()| body))
+    }
+}

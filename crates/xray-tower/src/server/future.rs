@@ -1,0 +1,79 @@
+//! The future of a response: the handler runs in it, in the context of its segment.
+
+use std::fmt::Display;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{HeaderName, HeaderValue, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use xray_core::adapter::{self, ServerRequest};
+
+use super::body::XRayBody;
+use super::end_at_headers::EndAtHeaders;
+use super::error::Failure;
+use crate::response::{body_length, grpc_status, recorded_head};
+
+const TRACE_HEADER: HeaderName = HeaderName::from_static(adapter::TRACE_HEADER);
+
+pin_project! {
+    /// The future of [`XRayService`](crate::server::XRayService).
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<F> {
+        // Dropped first: what the handler has begun closes before its segment.
+        #[pin]
+        pub(crate) inner: F,
+        pub(crate) incoming: ServerRequest,
+        // If the option is set.
+        pub(crate) end_at_headers: Option<Box<EndAtHeaders>>,
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    E: Display + 'static,
+{
+    type Output = Result<Response<XRayBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.incoming.run(|| this.inner.poll(cx)));
+        let mut incoming = std::mem::replace(this.incoming, ServerRequest::ignored());
+        Poll::Ready(match result {
+            Ok(response) => Ok(answer(response, incoming, this.end_at_headers.take())),
+            Err(error) => {
+                incoming.failed(Failure(&error));
+                Err(error)
+            }
+        })
+    }
+}
+
+/// Records the head of the response; the rest is up to the body.
+fn answer<B: Body>(
+    mut response: Response<B>,
+    mut incoming: ServerRequest,
+    end_at_headers: Option<Box<EndAtHeaders>>,
+) -> Response<XRayBody<B>> {
+    let header = incoming.response_header().map(|header| header.to_string());
+    if let Some(value) = header.and_then(|text| HeaderValue::try_from(text).ok()) {
+        response.headers_mut().insert(TRACE_HEADER, value);
+    }
+    // A gRPC response that consists of headers alone.
+    if let Some(status) = grpc_status(response.headers()) {
+        incoming.grpc_status(status);
+    }
+    incoming.head(recorded_head(response.status(), response.headers()), body_length(response.body()));
+    if let Some(end_at_headers) = end_at_headers {
+        let (covers, same) = end_at_headers.covers(response);
+        response = same;
+        if covers {
+            incoming.end_at_headers();
+        }
+    }
+    let incoming = (!incoming.is_done()).then_some(incoming);
+    response.map(|inner| XRayBody { inner, incoming })
+}

@@ -1,0 +1,81 @@
+//! The service that the layer makes.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+use xray_core::adapter::ServerRequest;
+
+use super::body::XRayBody;
+use super::end_at_headers::EndAtHeaders;
+use super::future::ResponseFuture;
+use super::layer::Config;
+use super::request::request_info;
+use super::segment::XRaySegment;
+
+/// Records a segment for each request to the inner service: see [`XRayLayer`](crate::XRayLayer), which makes it.
+///
+/// Errors of the inner service pass unchanged; they must implement `Display`, which the exception's message is from.
+#[derive(Clone, Debug)]
+pub struct XRayService<S> {
+    pub(crate) inner: S,
+    pub(crate) config: Arc<Config>,
+}
+
+impl<S> XRayService<S> {
+    /// Returns the inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns the inner service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Returns the inner service without the layer.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for XRayService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
+    S::Error: Display + 'static,
+    ResponseBody: Body,
+{
+    type Response = Response<XRayBody<ResponseBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        let (mut incoming, end_at_headers, request) = begin(&self.config, request);
+        // This is part of the request's work: a future recorded as a subsegment takes its parent when it is created.
+        let inner = incoming.run(|| self.inner.call(request));
+        ResponseFuture { inner, incoming, end_at_headers }
+    }
+}
+
+/// Begins what is recorded of a request, and returns it with the request for the inner service.
+fn begin<B>(config: &Config, request: Request<B>) -> (ServerRequest, Option<Box<EndAtHeaders>>, Request<B>) {
+    let (head, body) = request.into_parts();
+    let mut head = Request::from_parts(head, ());
+    let incoming = config.begin(&head, || request_info(&head));
+    // The extensions of a request allocate: not when there is nothing to record.
+    if !incoming.segment().is_recording() {
+        return (incoming, None, head.map(|()| body));
+    }
+    #[cfg(feature = "axum")]
+    config.record_route(incoming.segment(), || super::axum::matched_path(head.extensions()));
+    head.extensions_mut().insert(XRaySegment(incoming.segment().downgrade()));
+    let end_at_headers = EndAtHeaders::of(config, &head);
+    (incoming, end_at_headers, head.map(|()| body))
+}
