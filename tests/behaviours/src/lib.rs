@@ -10,7 +10,7 @@
 //! | [`callee`] | a service to call, which does what the path asks for |
 //! | [`client`] | an asynchronous HTTP client for one request per connection |
 //! | [`http`] | a blocking HTTP client that can misbehave |
-//! | [`tls`] | a certificate for tests, and requests over TLS (feature `tls`) |
+//! | `tls` | a certificate for tests, and requests over TLS (feature `tls`) |
 //! | [`global`] | the recorder of a test process, which notes missing contexts |
 //! | [`daemon`] | receives datagrams like the X-Ray daemon, and validates them |
 //! | [`document`] | one datagram: framing, bytes, JSON |
