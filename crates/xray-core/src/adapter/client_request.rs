@@ -9,81 +9,14 @@ use std::panic::resume_unwind;
 use crate::cause::{Exception, error_chain, is_time_limit, panic_exception};
 use crate::context::{current_for_call, try_current};
 use crate::entity::{Entity, Namespace, Subsegment};
-use crate::header::{SamplingFlag, TRACE_HEADER, TraceHeader};
-use crate::http::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status};
-use crate::id::TraceId;
-use crate::url::without_user;
+use crate::header::{SamplingFlag, TRACE_HEADER};
+use crate::http::{HttpResponse, flags_of_grpc_status, flags_of_status};
 use crate::w3c::{TRACEPARENT, TRACESTATE, TraceParent};
 
-use super::BodyLength;
+use super::client_request_info::Carries;
+use super::headers::is_visible;
 use super::transfer::Transfer;
-
-/// The name of a call that has no host.
-const UNKNOWN: &str = "unknown";
-/// The start of the content types of gRPC and gRPC-web.
-const GRPC: &str = "application/grpc";
-
-/// The facts that a client adapter knows about a request before it is sent.
-///
-/// ```
-/// use xray_core::adapter::ClientRequestInfo;
-///
-/// let mut info = ClientRequestInfo::default();
-/// info.method = "GET";
-/// info.scheme = "https";
-/// info.authority = "inventory.example.com";
-/// info.target = "/items/7";
-/// ```
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct ClientRequestInfo<'a> {
-    /// The method.
-    pub method: &'a str,
-    /// `http` or `https`.
-    pub scheme: &'a str,
-    /// Host and port, as in the URL or the `Host` header. User info is ignored, and a default port is left out.
-    pub authority: &'a str,
-    /// Path and query string.
-    pub target: &'a str,
-    /// The subsegment's name, if it is not the host.
-    pub name: Option<&'a str>,
-    /// The `Content-Type` header. A gRPC call without a host is named after its service.
-    pub content_type: Option<&'a str>,
-    /// The `X-Amzn-Trace-Id` that the request already carries. If this service received the same one, a proxy has
-    /// copied it, and it is replaced. Otherwise someone else traces the call.
-    pub trace_header: Option<&'a str>,
-    /// The `traceparent` that the request already carries. It is replaced under the same condition.
-    pub traceparent: Option<&'a str>,
-    /// Whether the call is recorded but carries no header, so that the called service does not learn the trace id.
-    pub without_header: bool,
-}
-
-/// The options of tracing calls, which all clients have in common.
-///
-/// Calling a setter again replaces the value.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ClientOptions {
-    traced: bool,
-    keep_query: bool,
-}
-
-impl ClientOptions {
-    /// Creates the default options.
-    pub fn new() -> ClientOptions {
-        ClientOptions::default()
-    }
-
-    /// Sets whether the called services send segments of their own, so that X-Ray connects them with the calls
-    /// (default: not known).
-    pub fn set_traced(&mut self, traced: bool) {
-        self.traced = traced;
-    }
-
-    /// Sets whether URLs keep their query strings (default: no, because those may contain secrets).
-    pub fn set_keep_query(&mut self, keep: bool) {
-        self.keep_query = keep;
-    }
-}
+use super::{BodyLength, ClientOptions, ClientRequestInfo, header_value};
 
 /// The subsegment of one call, from the start of the request to the end of the response's body.
 ///
@@ -145,26 +78,6 @@ pub struct ClientRequest {
     xray: Carries,
     traceparent: Carries,
     without_header: bool,
-}
-
-/// The trace header of one kind that a request carries before the call begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Carries {
-    Nothing,
-    /// The header that this service received.
-    Copied,
-    /// A header that someone else added.
-    Foreign,
-}
-
-impl Carries {
-    fn of(header: Option<&str>, is_received: impl FnOnce(&str) -> bool) -> Carries {
-        match header {
-            None => Carries::Nothing,
-            Some(header) if is_received(header) => Carries::Copied,
-            Some(_) => Carries::Foreign,
-        }
-    }
 }
 
 impl ClientRequest {
@@ -359,132 +272,6 @@ impl Drop for ClientRequest {
     }
 }
 
-impl ClientOptions {
-    /// Returns the `http.request` block.
-    fn describe<'a>(&self, request: &ClientRequestInfo<'a>) -> HttpRequest<'a> {
-        let authority = match (request.scheme, request.port()) {
-            ("http" | "ws", Some("80" | "")) | ("https" | "wss", Some("443" | "")) => request.host_as_written(),
-            _ => request.authority,
-        };
-        HttpRequest::to_host(request.method, request.scheme, authority, request.target).keep_query(self.keep_query)
-    }
-}
-
-impl<'a> ClientRequestInfo<'a> {
-    /// Splits host and port. The colons of an IPv6 address are within brackets.
-    fn split(&self) -> (&'a str, Option<&'a str>) {
-        let authority = without_user(self.authority);
-        match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, Some(port)),
-            _ => (authority, None),
-        }
-    }
-
-    fn port(&self) -> Option<&'a str> {
-        self.split().1
-    }
-
-    fn host_as_written(&self) -> &'a str {
-        self.split().0
-    }
-
-    fn host(&self) -> Option<&'a str> {
-        let host = self.host_as_written().trim_start_matches('[').trim_end_matches(']');
-        Some(host).filter(|host| !host.is_empty())
-    }
-
-    /// Returns `package.Service` for a gRPC call, whose path is `/package.Service/Method`.
-    fn grpc_service(&self) -> Option<&'a str> {
-        let is_grpc = |value: &str| value.get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC));
-        self.content_type.filter(|value| is_grpc(value))?;
-        let path = self.target.split('?').next()?;
-        path.rsplit('/').nth(1).filter(|service| !service.is_empty())
-    }
-
-    /// Returns the subsegment's name. Host names are written in lower case, so that one host is one node on the service
-    /// map.
-    fn name(&self) -> Cow<'a, str> {
-        match (self.name, self.host()) {
-            (Some(name), _) => Cow::Borrowed(name),
-            (None, Some(host)) if host.bytes().any(|byte| byte.is_ascii_uppercase()) => {
-                host.to_ascii_lowercase().into()
-            }
-            (None, Some(host)) => Cow::Borrowed(host),
-            (None, None) => Cow::Borrowed(self.grpc_service().unwrap_or(UNKNOWN)),
-        }
-    }
-
-    /// Returns what the request carries of X-Ray's and the W3C's header, before a call in the trace of `parent`.
-    fn carries(&self, parent: &Entity) -> [Carries; 2] {
-        if self.trace_header.is_none() && self.traceparent.is_none() {
-            return [Carries::Nothing; 2];
-        }
-        let (received, trace_id) = (parent.handle().received(), parent.trace_id());
-        [
-            Carries::of(self.trace_header, |header| trace_id.is_some_and(|id| received.is_xray(id, header))),
-            Carries::of(self.traceparent, |header| trace_id.is_some_and(|id| received.is_traceparent(id, header))),
-        ]
-    }
-}
-
-/// Returns the names of the trace headers in `request` that are copies of headers that this service received.
-///
-/// A proxy makes such copies. An adapter must remove them from a request that carries no header: one that is not traced
-/// at all, and one that is recorded [without a header](ClientRequestInfo::without_header). Headers of someone else must
-/// stay.
-pub fn copied_headers(
-    parent: Option<&Entity>,
-    request: &ClientRequestInfo<'_>,
-) -> impl Iterator<Item = &'static str> + use<> {
-    let carries = match parent {
-        Some(parent) => request.carries(parent),
-        None => try_current().map_or([Carries::Foreign; 2], |current| request.carries(&current)),
-    };
-    let [xray, traceparent] = carries.map(|carries| carries == Carries::Copied);
-    [(TRACE_HEADER, xray), (TRACEPARENT, traceparent), (TRACESTATE, traceparent)]
-        .into_iter()
-        .filter_map(|(name, is_copied)| is_copied.then_some(name))
-}
-
-/// Returns the value of an `X-Amzn-Trace-Id` header in visible ASCII. For clients that do not use [`ClientRequest`].
-///
-/// It is what `Display` writes, without the fields that an HTTP header cannot carry, in one allocation of its exact
-/// size.
-///
-/// ```
-/// use xray_core::{TraceHeader, adapter::header_value};
-///
-/// let header = TraceHeader::parse("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1");
-/// assert_eq!(header_value(&header), header.to_string());
-/// ```
-pub fn header_value(header: &TraceHeader<'_>) -> String {
-    // Fields may come from the attribute of a message, which allows more characters than a header.
-    let fields = || header.fields().filter(|(key, value)| is_visible(key) && is_visible(value));
-    let (Some(trace_id), Some(parent)) = (header.trace_id(), header.parent()) else { return header.to_string() };
-    let sampled = match header.sampled() {
-        Some(SamplingFlag::Sampled) => ";Sampled=1",
-        Some(SamplingFlag::Requested) => ";Sampled=?",
-        Some(SamplingFlag::NotSampled) | None => ";Sampled=0",
-    };
-    let of_fields: usize = fields().map(|(key, value)| key.len() + value.len() + 2).sum();
-    let mut text = Vec::with_capacity("Root=".len() + TraceId::LEN + ";Parent=".len() + 16 + sampled.len() + of_fields);
-    text.extend_from_slice(b"Root=");
-    text.extend_from_slice(&trace_id.to_ascii());
-    text.extend_from_slice(b";Parent=");
-    text.extend_from_slice(&parent.to_ascii());
-    text.extend_from_slice(sampled.as_bytes());
-    for (key, value) in fields() {
-        for part in [";", key, "=", value] {
-            text.extend_from_slice(part.as_bytes());
-        }
-    }
-    String::from_utf8(text).unwrap_or_default()
-}
-
-fn is_visible(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-}
-
 /// Whether an error in the chain of causes says that the other side refused the connection.
 fn is_refused(error: &(dyn Error + 'static)) -> bool {
     let is_refusal = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
@@ -516,6 +303,8 @@ mod tests {
     use crate::w3c::Propagation;
 
     use super::*;
+    use crate::adapter::copied_headers;
+    use crate::header::TraceHeader;
 
     fn request<'a>(scheme: &'a str, authority: &'a str, target: &'a str) -> ClientRequestInfo<'a> {
         ClientRequestInfo { method: "GET", scheme, authority, target, ..ClientRequestInfo::default() }

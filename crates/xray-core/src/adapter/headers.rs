@@ -3,6 +3,8 @@
 use std::str::from_utf8;
 
 use super::ServerRequestInfo;
+use crate::header::{SamplingFlag, TraceHeader};
+use crate::id::TraceId;
 
 pub use crate::header::TRACE_HEADER;
 pub use crate::w3c::{TRACEPARENT, TRACESTATE};
@@ -28,6 +30,46 @@ const USER_AGENT: &str = "user-agent";
 pub fn content_length(value: &[u8]) -> Option<u64> {
     let text = from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
     text.parse().ok()
+}
+
+/// Returns the value of an `X-Amzn-Trace-Id` header in visible ASCII. For clients that do not use [`ClientRequest`].
+///
+/// It is what `Display` writes, without the fields that an HTTP header cannot carry, in one allocation of its exact
+/// size.
+///
+/// ```
+/// use xray_core::{TraceHeader, adapter::header_value};
+///
+/// let header = TraceHeader::parse("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1");
+/// assert_eq!(header_value(&header), header.to_string());
+/// ```
+pub fn header_value(header: &TraceHeader<'_>) -> String {
+    // Fields may come from the attribute of a message, which allows more characters than a header.
+    let fields = || header.fields().filter(|(key, value)| is_visible(key) && is_visible(value));
+    let (Some(trace_id), Some(parent)) = (header.trace_id(), header.parent()) else { return header.to_string() };
+    let sampled = match header.sampled() {
+        Some(SamplingFlag::Sampled) => ";Sampled=1",
+        Some(SamplingFlag::Requested) => ";Sampled=?",
+        Some(SamplingFlag::NotSampled) | None => ";Sampled=0",
+    };
+    let of_fields: usize = fields().map(|(key, value)| key.len() + value.len() + 2).sum();
+    let mut text = Vec::with_capacity("Root=".len() + TraceId::LEN + ";Parent=".len() + 16 + sampled.len() + of_fields);
+    text.extend_from_slice(b"Root=");
+    text.extend_from_slice(&trace_id.to_ascii());
+    text.extend_from_slice(b";Parent=");
+    text.extend_from_slice(&parent.to_ascii());
+    text.extend_from_slice(sampled.as_bytes());
+    for (key, value) in fields() {
+        for part in [";", key, "=", value] {
+            text.extend_from_slice(part.as_bytes());
+        }
+    }
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Whether an HTTP header can carry a text.
+pub(super) fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 impl<'a> ServerRequestInfo<'a> {

@@ -16,24 +16,32 @@
 //! | [`ClientRequestInfo`] | the facts of a request |
 //! | [`ClientRequest`] | the subsegment of one call |
 
+mod client_options;
 mod client_request;
+mod client_request_info;
 mod headers;
 mod hook;
 mod naming;
 mod route;
 mod scheme;
 mod server_config;
+mod server_options;
 mod server_request;
+mod server_request_info;
 mod transfer;
 
 #[doc(inline)]
 pub use crate::__server_option_methods as server_option_methods;
 pub use crate::cause::error_chain;
-pub use client_request::{ClientOptions, ClientRequest, ClientRequestInfo, body_failure, copied_headers, header_value};
-pub use headers::{CONTENT_LENGTH, GRPC_STATUS, TRACE_HEADER, TRACEPARENT, TRACESTATE, content_length};
+pub use client_options::ClientOptions;
+pub use client_request::{ClientRequest, body_failure};
+pub use client_request_info::{ClientRequestInfo, copied_headers};
+pub use headers::{CONTENT_LENGTH, GRPC_STATUS, TRACE_HEADER, TRACEPARENT, TRACESTATE, content_length, header_value};
 pub use hook::Hook;
 pub use naming::Naming;
 pub use route::MatchedRoute;
 pub use scheme::Scheme;
 pub use server_config::ServerConfig;
-pub use server_request::{BodyLength, ServerOptions, ServerRequest, ServerRequestInfo};
+pub use server_options::ServerOptions;
+pub use server_request::{BodyLength, ServerRequest};
+pub use server_request_info::ServerRequestInfo;

@@ -1,160 +1,19 @@
 //! A request that a server received: what its segment records, and when it closes. Shared by all server adapters.
 
 use std::any::Any;
-use std::net::IpAddr;
 use std::panic::resume_unwind;
 
 use crate::cause::{Exception, panic_exception};
 use crate::context::peek;
 use crate::entity::{Handle, Segment};
 use crate::header::{SamplingFlag, TraceHeader};
-use crate::http::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status, parse_ip};
+use crate::http::{HttpResponse, flags_of_grpc_status, flags_of_status};
 use crate::recorder::Recorder;
 use crate::sampling::{SamplingRequest, TrackedRequest};
-use crate::url::without_user;
-use crate::w3c::{Propagation, TraceParent};
+use crate::w3c::Propagation;
 
 use super::transfer::Transfer;
-use super::{Naming, Scheme};
-
-/// The facts that a server adapter knows about a request.
-///
-/// All fields may be empty. The more an adapter fills in, the more the segment shows and sampling rules match.
-///
-/// ```
-/// use xray_core::adapter::ServerRequestInfo;
-///
-/// let mut info = ServerRequestInfo::default();
-/// info.method = "GET";
-/// info.host = Some("shop.example.com");
-/// info.target = "/cart?page=2";
-/// info.trace_header = Some("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1");
-/// ```
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct ServerRequestInfo<'a> {
-    /// The method, as in the request line.
-    pub method: &'a str,
-    /// The scheme of the request target, if it has one: `:scheme` in HTTP/2, the absolute form in HTTP/1.1.
-    pub scheme: Option<&'a str>,
-    /// Whether the server knows that the connection uses TLS.
-    pub secure: bool,
-    /// The `Host` header, or `:authority` in HTTP/2, with the port.
-    pub host: Option<&'a str>,
-    /// The target of the request line: path and query string. Empty for `OPTIONS *` and `CONNECT`.
-    pub target: &'a str,
-    /// The `User-Agent` header.
-    pub user_agent: Option<&'a str>,
-    /// The `X-Forwarded-For` header.
-    pub forwarded_for: Option<&'a str>,
-    /// The `X-Forwarded-Proto` header.
-    pub forwarded_proto: Option<&'a str>,
-    /// The address of the other end of the connection.
-    pub peer: Option<IpAddr>,
-    /// The `X-Amzn-Trace-Id` header.
-    pub trace_header: Option<&'a str>,
-    /// The `traceparent` header.
-    pub traceparent: Option<&'a str>,
-    /// The `tracestate` header.
-    pub tracestate: Option<&'a str>,
-    /// The segment that an outer layer has begun for this request, from the request's extensions.
-    pub segment: Option<&'a Segment>,
-    /// Attributes of the request by name, from the application. Sampling rules with `Attributes` match them.
-    pub attributes: &'a [(&'a str, &'a str)],
-}
-
-impl<'a> ServerRequestInfo<'a> {
-    /// Returns the host that the client requested, without user info.
-    fn requested_host(&self) -> Option<&'a str> {
-        self.host.map(without_user).filter(|host| !host.is_empty())
-    }
-
-    /// Returns the header to follow: X-Ray's, or the W3C's if that one is preferred or the only one with a trace.
-    fn header(&self, propagation: Propagation) -> TraceHeader<'a> {
-        let xray = self.trace_header.map(TraceHeader::parse).unwrap_or_default();
-        let w3c = if xray.trace_id().is_none() || propagation.prefers_w3c() { self.traceparent } else { None };
-        let chosen = match w3c.and_then(TraceParent::parse) {
-            Some(parent) => TraceHeader::from_w3c(parent, self.tracestate.unwrap_or_default()).with_fields_of(&xray),
-            None => xray,
-        };
-        chosen.chosen_from(self.trace_header, self.traceparent)
-    }
-}
-
-/// The options of tracing a server's requests, which all adapters have in common.
-///
-/// Calling a setter again replaces the value.
-///
-/// ```
-/// use xray_core::adapter::{Scheme, ServerOptions};
-///
-/// let mut options = ServerOptions::new("shop");
-/// options.set_scheme(Scheme::Https); // behind a load balancer that ends TLS
-/// options.set_keep_query(true);
-/// ```
-#[derive(Clone, Debug)]
-pub struct ServerOptions {
-    naming: Naming,
-    scheme: Option<Scheme>,
-    trust_forwarded_for: bool,
-    trust_forwarded_proto: bool,
-    keep_query: bool,
-    always_respond: bool,
-}
-
-impl ServerOptions {
-    /// Creates the default options, with this naming.
-    pub fn new(naming: impl Into<Naming>) -> ServerOptions {
-        ServerOptions {
-            naming: naming.into(),
-            scheme: None,
-            trust_forwarded_for: true,
-            trust_forwarded_proto: false,
-            keep_query: false,
-            always_respond: false,
-        }
-    }
-
-    /// Sets the scheme of all recorded URLs.
-    ///
-    /// By default, it is `https` if the server knows that the connection uses TLS. Otherwise it is the scheme of the
-    /// request target, or `http`.
-    pub fn set_scheme(&mut self, scheme: Scheme) {
-        self.scheme = Some(scheme);
-    }
-
-    /// Sets whether the scheme is taken from the first entry of `X-Forwarded-Proto` (default: no, because any client
-    /// can send that header).
-    ///
-    /// A scheme set by [`set_scheme`](ServerOptions::set_scheme) takes precedence.
-    pub fn set_trust_forwarded_proto(&mut self, trust: bool) {
-        self.trust_forwarded_proto = trust;
-    }
-
-    /// Sets whether `client_ip` is taken from the first entry of `X-Forwarded-For` (default: yes, as in all X-Ray
-    /// SDKs).
-    ///
-    /// Any client can send that header. It never influences a decision.
-    pub fn set_trust_forwarded_for(&mut self, trust: bool) {
-        self.trust_forwarded_for = trust;
-    }
-
-    /// Sets whether URLs keep their query strings (default: no, because those may contain secrets).
-    pub fn set_keep_query(&mut self, keep: bool) {
-        self.keep_query = keep;
-    }
-
-    /// Sets whether every response carries `X-Amzn-Trace-Id` (default: only if the caller sent `Sampled=?`).
-    pub fn set_respond_always(&mut self, always: bool) {
-        self.always_respond = always;
-    }
-
-    /// Returns the name of the segment of a request to `host`.
-    fn name<'a>(&'a self, recorder: &'a Recorder, host: Option<&'a str>) -> &'a str {
-        self.naming.check(recorder.diagnostics());
-        self.naming.resolve(host, recorder.tracing_name())
-    }
-}
+use super::{ServerOptions, ServerRequestInfo};
 
 /// The length of a response's body, as far as it is known with the head of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -510,42 +369,12 @@ impl Drop for ServerRequest {
     }
 }
 
-impl ServerOptions {
-    /// Returns the `http.request` block.
-    fn describe<'a>(&self, request: &ServerRequestInfo<'a>) -> HttpRequest<'a> {
-        let scheme = self.scheme_of(request).as_str();
-        let mut described =
-            HttpRequest::to_host(request.method, scheme, request.host.unwrap_or_default(), request.target)
-                .keep_query(self.keep_query)
-                .user_agent(request.user_agent.unwrap_or_default());
-        let forwarded = request.forwarded_for.filter(|_| self.trust_forwarded_for);
-        // The first entry is the client. Anything but an address counts as absent.
-        if let Some(client) = forwarded.and_then(|list| parse_ip(list.split(',').next()?)) {
-            described = described.peer(client).forwarded(true);
-        } else if let Some(peer) = request.peer {
-            described = described.peer(peer);
-        }
-        described
-    }
-
-    /// Returns the scheme of the recorded URL.
-    fn scheme_of(&self, request: &ServerRequestInfo<'_>) -> Scheme {
-        let forwarded = || {
-            let list = request.forwarded_proto.filter(|_| self.trust_forwarded_proto)?;
-            // The first entry is the client's connection. Anything but a scheme counts as absent.
-            Scheme::parse(list.split(',').next()?.trim())
-        };
-        let secure = request.secure.then_some(Scheme::Https);
-        let target = || request.scheme.and_then(Scheme::parse);
-        self.scheme.or_else(forwarded).or(secure).or_else(target).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
+    use crate::adapter::Naming;
     use crate::adapter::{ClientOptions, ClientRequest, ClientRequestInfo};
     use crate::http::HttpResponse;
 
@@ -642,40 +471,6 @@ mod tests {
             });
             assert_eq!(json["metadata"]["xray"]["aborted"] == true, aborted, "{declared:?} {body:?} {sent}");
             assert_eq!(json.get("fault"), None);
-        }
-    }
-
-    #[test]
-    fn the_scheme_is_the_set_one_the_forwarded_one_that_of_the_connection_or_that_of_the_target() {
-        use Scheme::{Http, Https};
-        for (set, trust, forwarded, secure, target, scheme) in [
-            (None, false, Some("https"), false, None, Http),
-            (None, false, None, false, Some("https"), Https),
-            (None, false, None, false, Some("HTTPS"), Https),
-            (None, false, None, false, Some("ftp"), Http),
-            // Any client can send any scheme in the target.
-            (None, false, None, true, Some("http"), Https),
-            (None, true, Some("https"), false, Some("http"), Https),
-            (None, true, Some(" WSS , http"), false, None, Https),
-            (None, true, Some("http,https"), true, None, Http),
-            (None, true, Some("javascript"), true, None, Https),
-            (None, true, Some(""), false, None, Http),
-            (None, true, None, true, None, Https),
-            (Some(Http), true, Some("https"), true, Some("https"), Http),
-            (Some(Https), true, Some("http"), false, Some("http"), Https),
-        ] {
-            let mut options = ServerOptions::new("shop");
-            options.set_trust_forwarded_proto(trust);
-            if let Some(scheme) = set {
-                options.set_scheme(scheme);
-            }
-            let request = ServerRequestInfo {
-                forwarded_proto: forwarded,
-                secure,
-                scheme: target,
-                ..ServerRequestInfo::default()
-            };
-            assert_eq!(options.scheme_of(&request), scheme, "{set:?} {trust} {forwarded:?} {secure} {target:?}");
         }
     }
 
