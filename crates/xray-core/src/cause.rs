@@ -131,6 +131,35 @@ impl Exception {
         Exception::with_identity(identity, kind.into(), message.into())
     }
 
+    /// Describes an error of which only the text is known, such as a log event. Recorded again on the way up, the same text
+    /// refers to the same exception.
+    ///
+    /// ```
+    /// let exception = xray_core::Exception::from_text("printer on fire");
+    /// assert_eq!((exception.kind(), exception.message()), ("", "printer on fire"));
+    /// ```
+    pub fn from_text(message: impl Into<String>) -> Exception {
+        let message = message.into();
+        Exception::with_identity(Identity::alike(&message), String::new(), message)
+    }
+
+    /// Adds the text of an error that caused this one, and the ones added before. At most 10 errors of a chain are kept.
+    #[must_use]
+    pub fn caused_by(mut self, message: impl Into<String>) -> Exception {
+        if self.sources.len() + 1 < MAX_CHAIN {
+            let message = shortened(redacted(&message.into()).into_owned(), MAX_MESSAGE);
+            self.sources.push(Source { kind: String::new(), message });
+        }
+        self
+    }
+
+    /// Replaces the type.
+    #[must_use]
+    pub fn with_kind(mut self, kind: impl Into<String>) -> Exception {
+        self.kind = shortened(redacted(&kind.into()).into_owned(), MAX_TYPE);
+        self
+    }
+
     /// Creates an exception from a message that may contain secrets.
     fn with_identity(identity: Identity, kind: String, message: String) -> Exception {
         Exception::with(identity, kind, &redacted(&message))

@@ -106,7 +106,9 @@ pub use adapter::Naming;
 pub use aws::Aws;
 pub use capture::{capture, capture_async, capture_callback, try_capture, try_capture_error};
 pub use cause::Exception;
-pub use context::{ContextMissing, FutureExt, annotate, current, current_segment, in_current, subsegment, try_current};
+pub use context::{
+    ContextMissing, FutureExt, annotate, current, current_segment, in_current, log_id, subsegment, try_current,
+};
 pub use entity::{AnnotationValue, Entity, Facade, Namespace, Segment, Subsegment};
 pub use flag::Flag;
 pub use header::{SamplingFlag, TRACE_HEADER, TraceHeader};

@@ -46,6 +46,12 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> SystemTime {
+        UNIX_EPOCH + Duration::from_micros(time.0)
+    }
+}
+
 /// Formats the time as in documents: seconds since the Unix epoch with six decimals.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

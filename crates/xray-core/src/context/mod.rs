@@ -28,6 +28,7 @@
 mod enter;
 mod future;
 mod guard;
+mod log_id;
 mod parent;
 
 use std::cell::RefCell;
@@ -37,6 +38,7 @@ pub(crate) use future::ContextSwap;
 pub use future::{FutureExt, InEntity, InSubsegment, TryInSubsegment};
 pub use guard::Entered;
 pub(crate) use guard::{Restore, enter_recorded_child, replace};
+pub use log_id::{LogId, log_id};
 pub(crate) use parent::Parent;
 
 pub use crate::missing::{ContextMissing, MissingContext, ParseContextMissingError};

@@ -130,7 +130,11 @@ impl Handle {
         self.recorded().is_some_and(|node| node.is_recording())
     }
 
-    pub(super) fn trace_id(&self) -> Option<TraceId> {
+    pub(super) fn now(&self) -> SystemTime {
+        self.recorded().map_or_else(SystemTime::now, |node| node.now().into())
+    }
+
+    pub(crate) fn trace_id(&self) -> Option<TraceId> {
         match self {
             Handle::Recorded(node) => Some(node.trace_id()),
             Handle::NonRecording(non_recording) => Some(non_recording.trace_id()),
@@ -138,7 +142,7 @@ impl Handle {
         }
     }
 
-    pub(super) fn id(&self) -> Option<EntityId> {
+    pub(crate) fn id(&self) -> Option<EntityId> {
         match self {
             Handle::Recorded(node) => Some(node.id()),
             Handle::NonRecording(non_recording) => Some(non_recording.id),

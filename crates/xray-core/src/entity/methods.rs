@@ -203,6 +203,21 @@ macro_rules! shared_methods {
                 crate::Subsegment::begun(self.handle().begin_child(name.as_ref()))
             }
 
+            /// Returns the time by the clock of this trace, for `close_at` and
+            /// [`subsegment_at`](Self::subsegment_at). Unlike the wall clock, it is never set back during a trace.
+            ///
+            /// ```
+            /// # let (recorder, traces) = xray_core::Recorder::in_memory();
+            /// # let segment = recorder.begin("shop");
+            /// let query = segment.subsegment("query");
+            /// let end = query.now();
+            /// // Later, when its rows are read:
+            /// query.close_at(end);
+            /// ```
+            pub fn now(&self) -> std::time::SystemTime {
+                self.handle().now()
+            }
+
             /// Begins a subsegment that started at `start`, for work that began earlier.
             ///
             /// With [`close_at`](crate::Subsegment::close_at) it records work whose times are known only afterwards.

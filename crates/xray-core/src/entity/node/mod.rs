@@ -180,6 +180,11 @@ impl Node {
         }
     }
 
+    /// The time by the clock of its trace.
+    pub(super) fn now(&self) -> Timestamp {
+        self.trace().now()
+    }
+
     pub(super) fn id(&self) -> EntityId {
         self.core().id
     }
