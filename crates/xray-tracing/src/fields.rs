@@ -107,13 +107,15 @@ impl Recording<'_> {
             return;
         }
         match self.fields.usage(name) {
-            (FieldUse::Annotation, key) => _ = match value {
-                Value::Signed(number) => self.entity.annotate(key, number),
-                Value::Unsigned(number) => self.entity.annotate(key, number),
-                Value::Float(number) => self.entity.annotate(key, number),
-                Value::Bool(value) => self.entity.annotate(key, value),
-                other => self.entity.annotate(key, &*other.text()),
-            },
+            (FieldUse::Annotation, key) => {
+                _ = match value {
+                    Value::Signed(number) => self.entity.annotate(key, number),
+                    Value::Unsigned(number) => self.entity.annotate(key, number),
+                    Value::Float(number) => self.entity.annotate(key, number),
+                    Value::Bool(value) => self.entity.annotate(key, value),
+                    other => self.entity.annotate(key, &*other.text()),
+                }
+            }
             (FieldUse::Metadata, key) => _ = self.entity.metadata_in(NAMESPACE, key, &value),
             (FieldUse::Skip, _) => {}
         }

@@ -72,8 +72,15 @@ impl Members {
             }
             "http.response.body.size" | "http.response_content_length" => self.http.length = value.number(),
             "rpc.grpc.status_code" => self.grpc_status = text(value),
-            "db.operation" | "db.operation.name" | "db.collection.name" | "db.sql.table" | "db.response.status_code"
-            | "db.response.returned_rows" | "http.route" | "http.flavor" | "http.scheme" => return false,
+            "db.operation"
+            | "db.operation.name"
+            | "db.collection.name"
+            | "db.sql.table"
+            | "db.response.status_code"
+            | "db.response.returned_rows"
+            | "http.route"
+            | "http.flavor"
+            | "http.scheme" => return false,
             // Parameters of queries, connection strings, query strings, headers: they may hold secrets.
             _ => return matches!(family, "db" | "http" | "url" | "exception" | "otel"),
         }
@@ -204,7 +211,9 @@ impl Members {
         let exception = match (&self.failure, &self.failure_type) {
             (None, None) => return None,
             (message, None) => Exception::from_text(message.as_deref().unwrap_or_default()),
-            (message, Some(kind)) => Exception::from_text(message.as_deref().unwrap_or_default()).with_kind(kind.as_str()),
+            (message, Some(kind)) => {
+                Exception::from_text(message.as_deref().unwrap_or_default()).with_kind(kind.as_str())
+            }
         };
         Some(exception)
     }

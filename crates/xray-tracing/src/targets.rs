@@ -1,7 +1,8 @@
 //! Targets whose spans and events are not recorded.
 
 /// Libraries whose calls the SDK's own adapters record, or whose spans describe their inner workings.
-const IGNORED: [&str; 8] = ["h2", "hyper", "hyper_util", "lambda_runtime", "reqwest_middleware", "rustls", "tower", "tower_http"];
+const IGNORED: [&str; 8] =
+    ["h2", "hyper", "hyper_util", "lambda_runtime", "reqwest_middleware", "rustls", "tower", "tower_http"];
 /// Beginnings of crate names: the SDK itself, and the crates of the AWS SDK.
 const IGNORED_BEGINNINGS: [&str; 2] = ["xray", "aws_"];
 
@@ -18,9 +19,8 @@ impl Ignored {
 
     /// Whether a target is one of them or in one of them: `sqlx` covers `sqlx::query` and not `sqlx_events`.
     pub(crate) fn covers(&self, target: &str) -> bool {
-        let is_in = |module: &str| {
-            target.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-        };
+        let is_in =
+            |module: &str| target.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
         IGNORED_BEGINNINGS.iter().any(|beginning| target.starts_with(beginning))
             || IGNORED.iter().any(|module| is_in(module))
             || self.added.iter().any(|module| is_in(module))
