@@ -94,14 +94,9 @@ impl sentry_core::Transport for Nowhere {
 }
 
 fn sentry(bencher: Bencher<'_, '_>, rate: f32) {
-    let options = sentry_core::ClientOptions {
-        dsn: "https://key@localhost/1".parse().ok(),
-        transport: Some(Arc::new(|_: &sentry_core::ClientOptions| {
-            Arc::new(Nowhere) as Arc<dyn sentry_core::Transport>
-        })),
-        traces_sample_rate: rate,
-        ..Default::default()
-    };
+    let nowhere = |_: &sentry_core::ClientOptions| Arc::new(Nowhere) as Arc<dyn sentry_core::Transport>;
+    let options =
+        sentry_core::ClientOptions::new().dsn("https://key@localhost/1").transport(nowhere).traces_sample_rate(rate);
     let hub = Arc::new(sentry_core::Hub::new(Some(Arc::new(options.into())), Arc::default()));
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(sentry_tracing::layer()));
     sentry_core::Hub::run(hub, || measure(bencher, dispatch, spans));

@@ -21,6 +21,8 @@
 //! A server layer such as `XRayLayer` begins the segment of each request; spans inside it become subsegments. See
 //! [`SubsegmentLayer`] for the rules.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod entered;
 mod event;
 mod fields;

@@ -1,5 +1,6 @@
 //! Spans as subsegments, through a real registry and real executors.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
 mod errors;
 mod executors;
 mod fields;
