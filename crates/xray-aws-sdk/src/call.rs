@@ -9,7 +9,7 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::telemetry::CapturedTelemetryAttributes;
 use aws_types::region::{Region, SigningRegion};
 use aws_types::request_id::RequestId;
-use xray_core::adapter::header_value;
+use xray_core::adapter::{CONTENT_LENGTH, TRACE_HEADER, content_length, header_value};
 use xray_core::http::{HttpResponse as ResponseBlock, flags_of_status};
 use xray_core::{Aws, Entity, Exception, Flag, Namespace, Subsegment};
 
@@ -17,8 +17,6 @@ use crate::allowlist::{Allowlist, Parameters};
 use crate::body::{BodyTracker, track};
 use crate::failure::CallFailure;
 use crate::members::{self, Form};
-
-pub(crate) const TRACE_HEADER: &str = "x-amzn-trace-id";
 
 /// The state of an operation, kept in the SDK's configuration bag. The SDK drops it together with the call.
 #[derive(Debug)]
@@ -134,7 +132,7 @@ impl Call {
 
     fn record_response(&self, response: &HttpResponse, operation: &Metadata, mut aws: Aws) -> Aws {
         let (status, headers) = (response.status().as_u16(), response.headers());
-        let length = headers.get("content-length").and_then(|length| length.parse::<u64>().ok());
+        let length = headers.get(CONTENT_LENGTH).and_then(|value| content_length(value.as_bytes()));
         self.subsegment.set_http_response(&ResponseBlock::new(status).content_length(length));
         for flag in flags_of_status(status) {
             self.subsegment.mark(*flag);

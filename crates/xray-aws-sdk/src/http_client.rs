@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
 use aws_smithy_runtime_api::shared::IntoShared;
 use aws_smithy_types::config_bag::ConfigBag;
+use xray_core::adapter::{CONTENT_LENGTH, content_length};
 use xray_core::context::current_for_call;
 use xray_core::http::{HttpResponse, flags_of_status};
 use xray_core::{Aws, Exception, Namespace, Subsegment};
@@ -135,7 +136,7 @@ impl HttpConnector for Connector {
             match &result {
                 Ok(response) => {
                     let (status, headers) = (response.status().as_u16(), response.headers());
-                    let length = headers.get("content-length").and_then(|length| length.parse::<u64>().ok());
+                    let length = headers.get(CONTENT_LENGTH).and_then(|value| content_length(value.as_bytes()));
                     subsegment.set_http_response(&HttpResponse::new(status).content_length(length));
                     for flag in flags_of_status(status) {
                         subsegment.mark(*flag);

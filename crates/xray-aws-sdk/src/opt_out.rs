@@ -7,8 +7,9 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use xray_core::adapter::TRACE_HEADER;
 
-use crate::call::{SeenByInterceptor, TRACE_HEADER};
+use crate::call::SeenByInterceptor;
 
 /// An interceptor that keeps calls out of the trace: no subsegment, and no trace header. Attach it to a single call or
 /// to a client.
