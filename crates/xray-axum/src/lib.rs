@@ -1,7 +1,7 @@
 //! AWS X-Ray for axum 0.8.
 //!
-//! A layer records a segment for each request. Code that runs for the request finds it as the current one, adds
-//! to it and begins subsegments below it.
+//! A layer records a segment for each request. The segment is current in the code that serves the request, which can
+//! annotate it and begin subsegments.
 //!
 //! ```no_run
 //! use axum::{Router, extract::Path, routing::get};
@@ -22,25 +22,25 @@
 //!
 //! # What is recorded
 //!
-//! [`xray_tower::server`] has the table. Request and response pass unchanged, and the segment lasts until the end of the
-//! response's body. A request that is not sampled allocates nothing, except in the cases that are listed there.
+//! [`xray_tower::server`] lists what is recorded. Request and response pass through unchanged, and the segment lasts until
+//! the end of the response body. A request that is not sampled allocates nothing, except in the cases listed there.
 //!
-//! Only the handler knows an error that it answers with a response. It records it with
-//! `xray_core::current_segment().fault(&error)`, for instance in `IntoResponse` of its error type.
+//! The layer does not see an error that a handler turns into a response. Record it with
+//! `xray_core::current_segment().fault(&error)`, for example in `IntoResponse` of the error type.
 //!
 //! # Address, scheme and route
 //!
-//! Serve the router by `into_make_service_with_connect_info::<SocketAddr>()`, and segments have the client's address. Where
-//! several listeners serve one application, `router.layer(Extension(http::uri::Scheme::HTTPS))` marks the requests behind
-//! TLS. In nested routers the recorded URL is the whole one.
+//! If you serve the router with `into_make_service_with_connect_info::<SocketAddr>()`, segments have the client's address.
+//! If several listeners serve one application, mark requests of TLS connections with
+//! `router.layer(Extension(http::uri::Scheme::HTTPS))`. In nested routers, the recorded URL is the full one.
 //!
 //! [`matched_route`](XRayLayer::matched_route) records the pattern of the route, such as `/orders/{id}`.
 //!
 //! # A whole router
 //!
-//! `router.layer(XRayLayer::new("shop"))` records the requests of that router. Middleware that must run before
-//! routing, such as `NormalizePath`, goes around the whole router, and so can the layer; `axum::serve` takes the
-//! result, and its segments know the client's address.
+//! `router.layer(XRayLayer::new("shop"))` records the requests of that router. Middleware that must run before routing,
+//! such as `NormalizePath`, wraps the whole router. The layer can do so too; `axum::serve` accepts the result, and its
+//! segments have the client's address.
 //!
 //! ```no_run
 //! # #[cfg(feature = "axum")] async fn serve() -> std::io::Result<()> {
@@ -55,15 +55,16 @@
 //! ```
 //!
 //! `app.into_make_service()` and `app.into_make_service_with_connect_info::<C>()` work as well. The functions of
-//! `axum::ServiceExt`, called by their path, do not; the compiler says
+//! `axum::ServiceExt`, called by their path, do not compile:
 //!
 //! ```text
 //! type mismatch resolving `<XRayService<Router> as Service<Request<Body>>>::Response == Response<Body>`
 //! expected `Response<Body>`, found `Response<XRayBody<Body>>`
 //! ```
 //!
-//! and the method of that name, `app.into_make_service()`, solves it. With other middleware around the layer,
-//! [`ResponseAxumBodyLayer`](https://docs.rs/axum/0.8/axum/middleware/struct.ResponseAxumBodyLayer.html) (axum 0.8.5) gives the responses axum's body again:
+//! Call the method of the same name instead: `app.into_make_service()`. With other middleware around the layer,
+//! [`ResponseAxumBodyLayer`](https://docs.rs/axum/0.8/axum/middleware/struct.ResponseAxumBodyLayer.html) (axum 0.8.5)
+//! converts the response body back to axum's:
 //!
 //! ```
 //! # #[cfg(feature = "axum")] {
@@ -81,17 +82,17 @@
 //! # }
 //! ```
 //!
-//! # A layer that is there or not
+//! # An optional layer
 //!
-//! `AWS_XRAY_SDK_DISABLED` and [`Recorder::disabled`](xray_core::Recorder::disabled) switch off a layer that is there.
-//! tower's `option_layer` requires the same response type with and without it:
+//! `AWS_XRAY_SDK_DISABLED` and [`Recorder::disabled`](xray_core::Recorder::disabled) turn off an existing layer. tower's
+//! `option_layer` requires the same response type with and without the layer:
 //!
 //! ```text
 //! type mismatch resolving `<Route as Service<Request<Body>>>::Response == Response<XRayBody<Body>>`
 //! expected `Response<XRayBody<Body>>`, found `Response<Body>`
 //! ```
 //!
-//! `ResponseAxumBodyLayer` around the layer gives both axum's body:
+//! With `ResponseAxumBodyLayer` around the layer, both have axum's body:
 //!
 //! ```
 //! # #[cfg(feature = "axum")] {
@@ -104,24 +105,23 @@
 //! # }
 //! ```
 //!
-//! # Where things are
+//! # Overview
 //!
-//! | item | purpose |
+//! | Item | Purpose |
 //! |---|---|
 //! | [`XRayLayer`] | the layer and its options |
 //! | [`XRaySegment`] | the request's segment, as an extractor |
 //! | [`MatchedRoute`] | where the matched route is recorded |
 //! | [`Scheme`] | the scheme of recorded URLs |
-//! | [`XRayService`], [`ResponseFuture`], [`XRayBody`] | what the layer makes |
-//! | [`AxumService`], [`AxumFuture`] | what `axum::serve` makes of it |
+//! | [`XRayService`], [`ResponseFuture`], [`XRayBody`] | the types that the layer creates |
+//! | [`AxumService`], [`AxumFuture`] | the types that `axum::serve` creates from them |
 //!
-//! All of it is in [`xray_tower`] with the feature `axum`, since the layer has one type for all servers made of tower
-//! services.
+//! All of these are defined in [`xray_tower`] with its feature `axum`, since the layer is the same for all tower services.
 //!
-//! | feature | what it adds |
+//! | Feature | Adds |
 //! |---|---|
 //! | `axum` (default) | the extractor, the matched route, `ConnectInfo`, the full URL in nested routers, `axum::serve` |
-//! | `tonic` (default) | for services of tonic 0.14 next to axum's: the client's address |
+//! | `tonic` (default) | the client's address for tonic 0.14 services next to axum's |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -137,7 +137,7 @@ pub use xray_tower::{
 #[doc(inline)]
 pub use xray_tower::{Naming, Scheme};
 
-/// The example of the README is compiled, too.
+/// Compiles the example of the README.
 #[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

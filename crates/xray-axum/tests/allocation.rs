@@ -1,4 +1,4 @@
-//! What the layer costs when there is nothing to record: no allocation.
+//! The layer does not allocate for requests that are not recorded.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -56,7 +56,7 @@ fn a_request_that_is_not_recorded_allocates_nothing() {
             });
             counted.count_total
         };
-        // The first request of a thread may set up what the thread keeps.
+        // The first request of a thread may initialise thread-local state.
         serve();
         assert_eq!(serve(), 0, "{case}");
     }

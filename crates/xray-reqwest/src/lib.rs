@@ -1,7 +1,7 @@
 //! AWS X-Ray for reqwest.
 //!
-//! Each call becomes a subsegment of the current entity, named by the host that is called, and carries the trace
-//! on in its `X-Amzn-Trace-Id` header.
+//! Each call becomes a subsegment of the current entity, named by the called host, and sends the trace in its
+//! `X-Amzn-Trace-Id` header.
 //!
 //! ```no_run
 //! # #[cfg(feature = "reqwest")]
@@ -17,16 +17,16 @@
 //!
 //! # What is recorded
 //!
-//! The subsegment begins when the request is sent and ends with the response's body, or when that is dropped.
-//! [`xray_tower::client`] has the tables: what is recorded of a call, and which requests are not recorded.
+//! The subsegment begins when the request is sent. It ends with the response body, or when the body is dropped.
+//! [`xray_tower::client`] lists what is recorded of a call, and which requests are not recorded.
 //!
-//! # Where things are
+//! # Overview
 //!
-//! | feature | what it adds | what it needs |
+//! | Feature | Adds | Requires |
 //! |---|---|---|
 //! | `reqwest` (default) | `XRayMiddleware` for `reqwest-middleware` | reqwest 0.13, reqwest-middleware 0.5 |
-//! | `tower` | the client layer of [`xray_tower`], `XRayClientLayer`: for hyper-util, tonic, and `reqwest::Client` | |
-//! | `hyper` | `XRayConnector` and `XRayResolver`: how hyper-util gets its connections; and `tower` | hyper, hyper-util |
+//! | `tower` | `XRayClientLayer` of [`xray_tower`], for hyper-util, tonic, and `reqwest::Client` | |
+//! | `hyper` | `tower`, and `XRayConnector` and `XRayResolver`, which record how hyper-util opens connections | hyper, hyper-util |
 //!
 //! [`SubsegmentName`], [`Untraced`], [`WithoutHeader`] and [`CallParent`] configure one request, as its extensions:
 //!
@@ -41,7 +41,7 @@
 //! # }
 //! ```
 //!
-//! [`Outcome`] is what a function given to `on_outcome` sees.
+//! [`Outcome`] is the argument of a function passed to `on_outcome`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

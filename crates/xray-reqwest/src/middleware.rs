@@ -27,20 +27,35 @@ use xray_tower::client::parts::{ClientConfig, Recorded, client_option_methods};
 /// # }
 /// ```
 ///
+/// A function can annotate each subsegment with details of the response:
+///
+/// ```
+/// use xray_reqwest::XRayMiddleware;
+///
+/// let middleware = XRayMiddleware::new().traced(true).on_outcome(|outcome| {
+///     let request_id = outcome.response_headers().and_then(|headers| headers.get("x-request-id"));
+///     if let Some(request_id) = request_id.and_then(|value| value.to_str().ok()) {
+///         outcome.subsegment().annotate("request_id", request_id);
+///     }
+/// });
+/// ```
+///
 /// # Place among other middleware
 ///
-/// Middleware added *after* it runs inside the call. With a retry middleware added *before* it, each attempt is a subsegment;
-/// with one added after it, all attempts are one subsegment, whose outcome is that of the last.
+/// Middleware that is added *after* this one runs inside the call. If a retry middleware is added *before* it, each attempt
+/// has a subsegment. If it is added after it, all attempts share one subsegment with the outcome of the last.
 ///
 /// # Redirects
 ///
-/// reqwest follows them inside the call: one subsegment, with the URL that was requested and the status of the last response.
-/// Each hop carries the header, also to other hosts: there reqwest removes only `Authorization`, `Cookie` and the like.
+/// reqwest follows redirects inside the call, which remains one subsegment, with the URL of the original request and the
+/// status of the last response. Each hop sends the header, also to other hosts: reqwest removes only `Authorization`, `Cookie`
+/// and similar headers there.
 ///
 /// # What the caller sees
 ///
-/// The same response and the same error. When a sampled call is recorded until the end of its body, an error *of the body* has
-/// the same kind and text, but two more `reqwest::Error` in its `source()` chain, since reqwest wraps the body again; [`end_at_headers`](XRayMiddleware::end_at_headers) avoids that.
+/// Response and error are the same as without the middleware, with one exception. If a sampled call is recorded until the end
+/// of its body, an error *of the body* has the same kind and text, but two additional `reqwest::Error` in its `source()` chain,
+/// since reqwest wraps the body again. [`end_at_headers`](XRayMiddleware::end_at_headers) avoids this.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a middleware does nothing until a client is built with it"]
 pub struct XRayMiddleware {
@@ -48,7 +63,7 @@ pub struct XRayMiddleware {
 }
 
 impl XRayMiddleware {
-    /// Creates a middleware with the defaults.
+    /// Creates a middleware with the default options.
     pub fn new() -> XRayMiddleware {
         XRayMiddleware::default()
     }
@@ -62,7 +77,7 @@ impl XRayMiddleware {
 }
 
 impl Middleware for XRayMiddleware {
-    // Not an `async fn`: `async_trait` would box the next future also when there is nothing to record.
+    // Not an `async fn`: `async_trait` would box the next future a second time even if nothing is recorded.
     fn handle<'a, 'b, 'c, 'd>(
         &'a self,
         mut request: Request,
@@ -77,15 +92,15 @@ impl Middleware for XRayMiddleware {
     {
         match self.config.start_reqwest(&mut request, extensions, None) {
             None => next.run(request, extensions),
-            Some(call) => Box::pin(Recorded::<_, OfMiddleware>::start(Some(call), || next.run(request, extensions))),
+            Some(call) => Box::pin(Recorded::<_, MiddlewareError>::start(Some(call), || next.run(request, extensions))),
         }
     }
 }
 
-/// Views the error inside the middleware's error.
-struct OfMiddleware;
+/// Describes the error inside the middleware's error.
+struct MiddlewareError;
 
-impl AsError<reqwest_middleware::Error> for OfMiddleware {
+impl AsError<reqwest_middleware::Error> for MiddlewareError {
     fn as_error(error: &reqwest_middleware::Error) -> &(dyn Error + 'static) {
         match error {
             reqwest_middleware::Error::Reqwest(error) => error,

@@ -1,7 +1,7 @@
-//! AWS X-Ray for HTTP servers and clients that are tower services: tonic, hyper, poem, axum, and stacks of your own.
+//! AWS X-Ray for HTTP servers and clients that are tower services: tonic, hyper, poem, axum, and your own stacks.
 //!
 //! A server adds [`XRayLayer`]: each request opens a segment, which is current while the inner service runs. A client adds
-//! [`XRayClientLayer`]: each call is a subsegment of the current entity, and carries the trace on in its `X-Amzn-Trace-Id`
+//! [`XRayClientLayer`]: each call becomes a subsegment of the current entity, and sends the trace in its `X-Amzn-Trace-Id`
 //! header.
 //!
 //! ```
@@ -20,7 +20,7 @@
 //!
 //! # tonic
 //!
-//! The server's layer records the client's address, and flags by `grpc-status`. The client's layer is around the channel.
+//! The server layer records the client's address, and sets flags by `grpc-status`. The client layer wraps the channel.
 //!
 //! ```no_run
 //! # #[cfg(feature = "tonic")]
@@ -42,23 +42,23 @@
 //! # hyper
 //!
 //! A server serves the layer's service through `hyper_util::service::TowerToHyperService`. A client of hyper-util is a tower
-//! service; with the feature `hyper`, [`XRayConnector`](client::XRayConnector) also records how its connections are made.
+//! service; with the feature `hyper`, [`XRayConnector`](client::XRayConnector) also records how its connections are opened.
 //!
 //! # axum and reqwest
 //!
 //! `xray-axum` is this crate with its feature `axum`; `xray-reqwest` has a middleware for `reqwest-middleware`. Both re-export
 //! the layer.
 //!
-//! # Where things are
+//! # Overview
 //!
-//! | item | purpose |
+//! | Item | Purpose |
 //! |---|---|
-//! | [`XRayLayer`], [`XRaySegment`] | the server's layer; a request's segment in its extensions |
-//! | [`server`] | what is recorded of a request, and the types that the layer makes |
-//! | [`XRayClientLayer`] | the client's layer |
-//! | [`client`] | what is recorded of a call, the extensions of one request, hyper's connections |
+//! | [`XRayLayer`], [`XRaySegment`] | the server layer; the segment of a request, in its extensions |
+//! | [`server`] | what is recorded of a request, and the types that the layer creates |
+//! | [`XRayClientLayer`] | the client layer |
+//! | [`client`] | what is recorded of a call, the extensions of a request, connections of hyper |
 //!
-//! | feature | what it adds |
+//! | Feature | Adds |
 //! |---|---|
 //! | `tonic` (default) | for servers of tonic 0.14: the client's address |
 //! | `hyper` | for clients of hyper-util 0.1: [`XRayConnector`](client::XRayConnector), [`XRayResolver`](client::XRayResolver) |

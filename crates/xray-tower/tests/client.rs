@@ -15,7 +15,7 @@ use xray_core::Recorder;
 use xray_tower::XRayClientLayer;
 use xray_tower::client::{SubsegmentName, Untraced, WithoutHeader, XRayClient};
 
-/// Serves health checks: of "" it is serving, of all else it knows nothing.
+/// Serves health checks, which know only the service "".
 async fn serve() -> (SocketAddr, Channel) {
     let (_, health) = tonic_health::server::health_reporter();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -56,7 +56,7 @@ async fn a_call_has_the_name_of_its_host_or_of_its_service() {
         let request = &trace.find(name).json()["http"]["request"];
         assert_eq!((&request["method"], request["url"].as_str()), (&"POST".into(), recorded.as_deref()));
     }
-    // tonic's own way: its client puts the origin into each request.
+    // tonic's client itself can put the origin into each request.
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
     let origin = "http://inventory".parse().unwrap();
@@ -68,7 +68,7 @@ async fn a_call_has_the_name_of_its_host_or_of_its_service() {
 }
 
 #[tokio::test]
-async fn streams_last_to_their_end_and_failures_show() {
+async fn calls_last_until_the_end_of_their_streams_and_failures_are_recorded() {
     let (_, channel) = serve().await;
     let mut client = HealthClient::new(traced(XRayClientLayer::new().origin("http://inventory"), channel));
     let (recorder, traces) = Recorder::in_memory();
@@ -88,7 +88,7 @@ async fn streams_last_to_their_end_and_failures_show() {
 }
 
 #[tokio::test]
-async fn one_call_is_configured_by_its_extensions() {
+async fn extensions_configure_a_single_call() {
     let (_, channel) = serve().await;
     let mut client = HealthClient::new(traced(XRayClientLayer::new(), channel));
     let (recorder, traces) = Recorder::in_memory();

@@ -10,12 +10,12 @@ use xray_core::{ContextMissing, Recorder};
 use xray_tower::XRayClientLayer;
 
 #[tokio::test]
-async fn a_missing_context_is_reported_and_never_a_panic() {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let told = heard.clone();
+async fn a_missing_context_is_reported_and_never_panics() {
+    let messages = Arc::new(Mutex::new(Vec::new()));
+    let log = messages.clone();
     let recorder = Recorder::builder()
         .context_missing(ContextMissing::Panic)
-        .on_diagnostic(move |diagnostic| told.lock().unwrap().push(diagnostic.to_string()))
+        .on_diagnostic(move |diagnostic| log.lock().unwrap().push(diagnostic.to_string()))
         .build()
         .unwrap();
     let _installed = recorder.install();
@@ -25,6 +25,6 @@ async fn a_missing_context_is_reported_and_never_a_panic() {
     }));
     let request = || Request::get("http://inventory.example.com/").body(Empty::new()).unwrap();
     assert_eq!(client.clone().oneshot(request()).await.unwrap().status(), 200);
-    let [message] = &heard.lock().unwrap()[..] else { panic!("one message") };
+    let [message] = &messages.lock().unwrap()[..] else { panic!("one message") };
     assert!(message.contains("inventory.example.com"), "{message}");
 }

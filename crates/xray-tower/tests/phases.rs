@@ -1,4 +1,4 @@
-//! How connections come to be: who dialled, who reused.
+//! How connections are opened and reused, and by which calls.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -32,7 +32,7 @@ type Resolver = XRayResolver<BoxCloneSyncService<Name, std::vec::IntoIter<Socket
 type Connector = XRayConnector<HttpsConnector<XRayConnector<HttpConnector<Resolver>>>>;
 type Phased = XRayClient<Client<Connector, Empty<Bytes>>>;
 
-/// A client whose resolver waits at the gate and knows one name.
+/// Creates a client whose resolver waits at the gate and knows one name.
 fn client(tls: ClientConfig, gate: Arc<Semaphore>) -> Phased {
     let resolver = service_fn(move |name: Name| {
         let gate = gate.clone();
@@ -68,7 +68,7 @@ fn open_gate() -> Arc<Semaphore> {
 }
 
 #[tokio::test]
-async fn the_call_that_dials_shows_the_phases_and_the_next_one_that_it_reused() {
+async fn the_phases_are_recorded_for_the_call_that_dials_and_reuse_for_the_next_one() {
     let (config, trusting) = certified("localhost");
     let tls = Server::start_tls(config).await;
     let plain = Server::start().await;
@@ -88,7 +88,7 @@ async fn the_call_that_dials_shows_the_phases_and_the_next_one_that_it_reused() 
         let calls = trace.children(trace.root());
         assert_eq!(calls[0].metadata("http", "connection"), &json!({"reused": false}));
         assert_eq!(calls[1].metadata("http", "connection"), &json!({"reused": true}));
-        // Each within the one above, one after the other.
+        // The phases follow each other, within their parent.
         let time = |name: &str, member: &str| trace.find(name).json()[member].as_f64().unwrap();
         let times: &[_] = if phases.contains("tls") {
             assert_eq!(trace.find("dns").metadata("http", "dns"), &json!({"addresses": ["127.0.0.1"]}));
@@ -107,7 +107,7 @@ async fn the_call_that_dials_shows_the_phases_and_the_next_one_that_it_reused() 
 }
 
 #[tokio::test]
-async fn a_failed_attempt_shows_which_phase_failed() {
+async fn the_phase_that_failed_is_recorded() {
     let (config, trusting) = certified("wrong.example");
     let tls = Server::start_tls(config).await;
     for (url, tree) in [
@@ -126,7 +126,7 @@ async fn a_failed_attempt_shows_which_phase_failed() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_is_given_up_is_closed_with_its_call() {
+async fn an_attempt_is_closed_when_its_call_is_dropped() {
     let client = client(trusting_no_certificate(), Arc::new(Semaphore::new(0)));
     let (segment, trace) = begin();
     let mut call = Box::pin(segment.scope(get(&client, "http://localhost/")));
@@ -139,24 +139,24 @@ async fn an_attempt_that_is_given_up_is_closed_with_its_call() {
 }
 
 #[tokio::test]
-async fn a_connection_is_not_laid_to_the_charge_of_a_call_that_did_not_use_it() {
+async fn a_connection_is_not_recorded_for_a_call_that_did_not_use_it() {
     let server = Server::start().await;
     let url = |path: &str| format!("http://localhost:{}{path}", server.port());
     let gate = Arc::new(Semaphore::new(1));
     let client = client(trusting_no_certificate(), gate.clone());
     let (segment, trace) = begin();
 
-    // The first call has the only connection; the second one dials another, which waits at the gate.
+    // The first call uses the only connection. The second one dials another, which waits at the gate.
     let gated = url("/gated");
     let mut first = Box::pin(segment.scope(get(&client, &gated)));
     tokio::select! {
-        _ = &mut first => panic!("the server waits"),
+        _ = &mut first => panic!("the server did not wait"),
         () = server.hanging() => {}
     }
     let second_url = url("/ok");
     let mut second = Box::pin(segment.scope(get(&client, &second_url)));
     assert!(futures_util::future::poll_immediate(&mut second).await.is_none());
-    // The first one ends, and the second goes by its connection.
+    // The first call ends, and the second one uses its connection.
     server.open_gate();
     first.await.unwrap();
     second.await.unwrap();
@@ -179,7 +179,7 @@ async fn a_connection_is_not_laid_to_the_charge_of_a_call_that_did_not_use_it() 
 }
 
 #[tokio::test]
-async fn calls_that_are_not_recorded_dial_in_silence_and_leave_a_connection_to_reuse() {
+async fn calls_that_are_not_recorded_dial_unrecorded_and_their_connection_counts_as_reused() {
     let server = Server::start().await;
     let client = client(trusting_no_certificate(), open_gate());
     let (segment, trace) = begin();

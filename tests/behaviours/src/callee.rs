@@ -1,4 +1,4 @@
-//! A service that is called: an HTTP server that does what the path asks for.
+//! A called service: an HTTP server whose path selects what it does.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 
-/// A request that was received: its path, and the values of its trace headers.
+/// A received request: its path, and the values of its trace headers.
 pub type Seen = (String, Vec<String>);
 
 /// The server, which runs as long as the runtime.
@@ -20,9 +20,9 @@ pub struct Server {
 #[derive(Debug, Default)]
 struct Shared {
     seen: Mutex<Vec<Seen>>,
-    /// A request to `/hang` has come.
+    /// Notified by a request to `/hang`.
     hanging: Notify,
-    /// What `/gated` and `/slow-body` wait for.
+    /// The gate that `/gated` and `/slow-body` wait for.
     gate: Gate,
     connections: Mutex<usize>,
 }

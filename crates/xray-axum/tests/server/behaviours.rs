@@ -56,7 +56,7 @@ async fn serve(listener: std::net::TcpListener, app: App) {
 
 xray_behaviours::server_tests!(serve);
 
-/// Accepts TLS connections, and serves each with a router of its own. axum has no server for TLS.
+/// Accepts TLS connections, and serves each with its own router, since axum has no TLS server.
 pub(crate) async fn accept_tls(listener: TcpListener, app: impl Fn(SocketAddr) -> Router) {
     let acceptor = TlsAcceptor::from(Arc::new(xray_behaviours::tls::server_config()));
     loop {
@@ -69,7 +69,7 @@ pub(crate) async fn accept_tls(listener: TcpListener, app: impl Fn(SocketAddr) -
     }
 }
 
-/// The server's own layers around the router say who the client is, and that the connection is TLS.
+/// Adds layers around the router that set the client's address, and mark the connection as TLS.
 async fn serve_tls(listener: std::net::TcpListener, app: App) {
     let app = router(app);
     let with_connection = |peer| app.clone().layer(Extension(ConnectInfo(peer))).layer(Extension(Scheme::HTTPS));

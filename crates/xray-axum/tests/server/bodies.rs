@@ -1,4 +1,4 @@
-//! The bodies of responses: the segment lasts as long as they do.
+//! Response bodies, which the segment lasts as long as.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -20,8 +20,8 @@ use xray_axum::XRayBody;
 
 use crate::support::{layer, read_until, send, serve, shop};
 
-/// Runs `response` through the layer.
-async fn answered<B: HttpBody>(layer: &xray_axum::XRayLayer, response: Response<B>) -> Response<XRayBody<B>> {
+/// Passes `response` through the layer.
+async fn pass_through<B: HttpBody>(layer: &xray_axum::XRayLayer, response: Response<B>) -> Response<XRayBody<B>> {
     let mut response = Some(response);
     let service = service_fn(move |_: Request| std::future::ready(Ok::<_, Infallible>(response.take().unwrap())));
     layer.layer(service).oneshot(Request::new(Body::empty())).await.unwrap()
@@ -33,7 +33,7 @@ async fn a_body_that_panics_is_a_fault() {
     let body = Body::from_stream(stream::poll_fn(|_| -> std::task::Poll<Option<Result<Bytes, Infallible>>> {
         panic!("in the body")
     }));
-    let response = answered(&layer, Response::new(body)).await;
+    let response = pass_through(&layer, Response::new(body)).await;
     let panic = AssertUnwindSafe(response.into_body().collect()).catch_unwind().await.unwrap_err();
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"in the body"));
     let document = documents.next().await;
@@ -60,7 +60,7 @@ async fn an_upgrade_works_through_the_layer() {
     let mut stream = send(address, "GET /mirror", &["Connection: upgrade", "Upgrade: mirror"]).await;
     let head = read_until(&mut stream, "\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-    // Closed before a byte went over the upgraded connection.
+    // The segment closed before any byte was sent on the upgraded connection.
     assert_eq!(documents.next().await, shop("/mirror", json!({"status": 101}), json!({})));
     stream.write_all(b"abcd").await.unwrap();
     let mut mirrored = String::new();
@@ -72,12 +72,12 @@ async fn an_upgrade_works_through_the_layer() {
 #[tokio::test]
 async fn a_body_keeps_its_length_and_its_end() {
     let (layer, mut documents) = layer("shop");
-    let response = answered(&layer, Response::new(Full::new(Bytes::from_static(b"twelve bytes")))).await;
+    let response = pass_through(&layer, Response::new(Full::new(Bytes::from_static(b"twelve bytes")))).await;
     let mut body = response.into_body();
     assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(12), false));
     documents.assert_empty();
     body.frame().await.unwrap().unwrap();
-    // Servers need not ask for more than the last frame.
+    // Servers need not poll again after the last frame.
     assert!(body.is_end_stream());
     assert_eq!(documents.next().await["http"]["response"], json!({"status": 200, "content_length": 12}));
     assert!(body.frame().await.is_none());
@@ -85,18 +85,18 @@ async fn a_body_keeps_its_length_and_its_end() {
     documents.assert_empty();
 
     assert!(XRayBody::<Full<Bytes>>::default().is_end_stream());
-    let empty = answered(&layer, Response::new(Full::<Bytes>::default())).await;
+    let empty = pass_through(&layer, Response::new(Full::<Bytes>::default())).await;
     assert!(empty.body().is_end_stream());
     assert_eq!(documents.next().await["http"]["response"], json!({"status": 200, "content_length": 0}));
 }
 
 #[tokio::test]
-async fn a_length_that_the_head_declares_is_what_the_body_owes() {
+async fn a_body_owes_the_length_that_the_headers_declare() {
     let (layer, mut documents) = layer("shop");
     for (chunks, aborted) in [(vec!["ab", "c"], false), (vec!["ab"], true)] {
         let frames = stream::iter(chunks.clone()).map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from(chunk))));
         let response = Response::builder().header(header::CONTENT_LENGTH, 3).body(StreamBody::new(frames)).unwrap();
-        let mut body = answered(&layer, response).await.into_body();
+        let mut body = pass_through(&layer, response).await.into_body();
         for _ in chunks {
             body.frame().await.unwrap().unwrap();
         }
@@ -108,17 +108,17 @@ async fn a_length_that_the_head_declares_is_what_the_body_owes() {
 }
 
 #[tokio::test]
-async fn the_status_of_grpc_is_recorded_from_trailers_or_head() {
+async fn the_grpc_status_is_recorded_from_trailers_or_headers() {
     let (layer, mut documents) = layer("shop");
     for (status, flags) in [("0", json!({})), ("5", json!({"error": true})), ("13", json!({"fault": true}))] {
         let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), status.parse().unwrap())]);
         let frames = [Frame::data(Bytes::from_static(b"message")), Frame::trailers(trailers.clone())];
         let body = StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)));
-        let collected = answered(&layer, Response::new(body)).await.into_body().collect().await.unwrap();
+        let collected = pass_through(&layer, Response::new(body)).await.into_body().collect().await.unwrap();
         assert_eq!(collected.trailers(), Some(&trailers));
         let mut only_head = Response::new(Full::<Bytes>::default());
         only_head.headers_mut().extend(trailers);
-        answered(&layer, only_head).await;
+        pass_through(&layer, only_head).await;
         for way in ["trailers", "head"] {
             let document = documents.next().await;
             for flag in ["error", "fault"] {

@@ -1,4 +1,4 @@
-//! The layer among the other parts of tower and axum: that it compiles is half of each test.
+//! The layer in combination with other parts of tower and axum. That it compiles is half of each test.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -49,7 +49,7 @@ async fn axum_serves_a_whole_router_inside_the_layer() {
         assert_eq!(support::get(address, "/").await.body, knows.to_string(), "{shape}");
         let document = documents.next().await;
         assert_eq!(document["http"]["request"]["client_ip"], if knows { json!("127.0.0.1") } else { Value::Null });
-        // What no route takes is recorded, too.
+        // A request without a route is recorded as well.
         assert_eq!(support::get(address, "/nowhere").await.status, 404);
         assert_eq!(documents.next().await["http"]["response"]["status"], 404, "{shape}");
     }
@@ -72,7 +72,7 @@ async fn axum_serves_a_whole_router_on_a_unix_socket() {
 }
 
 #[tokio::test]
-async fn the_layer_is_optional_when_both_ways_have_one_body() {
+async fn the_layer_can_be_optional_with_the_same_body_type() {
     for enabled in [true, false] {
         let (layer, mut documents) = layer("shop");
         let layer = (axum::middleware::ResponseAxumBodyLayer, layer);
@@ -99,7 +99,7 @@ async fn services_with_boxed_errors_are_called_once() {
     let boxed = layer.layer(boxed);
     boxed.oneshot(Request::new(Body::empty())).await.unwrap().into_body().collect().await.unwrap();
     assert_eq!(documents.next().await["http"]["response"]["status"], 200);
-    // A time-out's error is boxed.
+    // The error of a timeout is boxed.
     let timeout = ServiceBuilder::new().layer(layer).timeout(std::time::Duration::from_secs(60)).service(app());
     timeout.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
 }
@@ -114,7 +114,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn compression_and_decompression_are_inside_and_outside() {
+async fn compression_and_decompression_work_inside_and_outside() {
     let (layer, mut documents) = layer("shop");
     let request = || {
         let request = Request::post("/echo").header("host", "shop.test").header("content-encoding", "gzip");
@@ -129,7 +129,7 @@ async fn compression_and_decompression_are_inside_and_outside() {
         response.into_body().collect().await.unwrap();
         assert_eq!(documents.next().await["http"]["response"]["status"], 200);
     }
-    // As plain tower services, with the error types that the layers have, and with a client's decompression.
+    // The same as plain tower services, with the layers' own error types, and with a client's decompression.
     let inside = ServiceBuilder::new().layer(layer.clone()).layer(both()).service(app());
     read(inside.oneshot(request()).await.unwrap()).await;
     documents.next().await;
@@ -146,7 +146,7 @@ where
     response.into_body().collect().await.unwrap().to_bytes()
 }
 
-/// A function that makes the layer need not name what is around it.
+/// A function can return the layer without naming the types around it.
 #[tokio::test]
 async fn the_layer_is_part_of_a_stack_of_layers() {
     let (layer, mut documents) = layer("shop");

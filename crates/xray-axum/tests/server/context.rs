@@ -1,4 +1,4 @@
-//! Where the segment is current, and for whom.
+//! The code in which the segment is current.
 
 use axum::Router;
 use axum::body::Body;
@@ -36,7 +36,7 @@ fn segment_is_open() -> &'static str {
 }
 
 #[tokio::test]
-async fn the_extractor_takes_what_there_is() {
+async fn the_extractor_works_without_a_segment_and_without_the_layer() {
     let global = Global::install();
     let handler = |segment: XRaySegment| async move { format!("{:?} {}", segment.trace_id(), segment.is_sampled()) };
     let app = || Router::new().route("/", get(handler));
@@ -44,10 +44,10 @@ async fn the_extractor_takes_what_there_is() {
         let response = app.oneshot(Request::new(Body::empty())).await.unwrap();
         String::from_utf8(axum::body::to_bytes(response.into_body(), 100).await.unwrap().into()).unwrap()
     };
-    // No layer: the strategy is asked, the request is served.
+    // Without the layer, the context-missing strategy applies and the request is served.
     assert_eq!(body(app()).await, "None false");
     assert!(global.missed("current_segment()"));
-    // Not sampled: it carries the trace.
+    // An unsampled request has a segment that propagates the trace.
     let (recorder, _) = recorder_with(Never);
     let unsampled = body(app().layer(xray_axum::XRayLayer::new("shop").recorder(recorder))).await;
     assert!(unsampled.starts_with("Some(") && unsampled.ends_with(" false"), "{unsampled}");
@@ -94,7 +94,7 @@ async fn inner_middleware_runs_in_the_segment_and_outer_does_not() {
 }
 
 #[tokio::test]
-async fn nested_routers_are_recorded_once_and_by_their_whole_url() {
+async fn nested_routers_are_recorded_once_and_with_the_full_url() {
     let (outside, mut outside_documents) = layer("shop");
     let (inside, mut inside_documents) = layer("shop");
     let (service, mut service_documents) = layer("shop");
@@ -117,9 +117,9 @@ async fn nested_routers_are_recorded_once_and_by_their_whole_url() {
     }
 }
 
-/// The types that are used are sendable and small enough to be cloned per connection.
+/// The public types are `Send`, and small enough to be cloned per connection.
 #[test]
-fn the_public_types_can_be_used_everywhere() {
+fn the_public_types_are_send_and_small() {
     fn everywhere<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
     everywhere::<xray_axum::XRayLayer>();
     everywhere::<xray_axum::XRayService<()>>();

@@ -1,4 +1,4 @@
-//! Options that are axum's own, and calling one twice.
+//! Options that are specific to axum, and options that are set twice.
 
 use axum::Router;
 use axum::routing::get;

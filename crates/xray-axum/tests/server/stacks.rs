@@ -1,4 +1,4 @@
-//! Several layers in one stack: one request is one segment.
+//! Several layers in one stack. A request is one segment.
 
 use axum::Router;
 use axum::body::Body;
@@ -37,7 +37,7 @@ async fn layers_on_a_nested_router_and_on_the_app_make_one_segment() {
 }
 
 #[tokio::test]
-async fn a_layer_inside_does_not_sample_anew() {
+async fn an_inner_layer_does_not_sample_again() {
     let (outer, mut unsampled) = recorder_with(Never);
     let (inner, mut sampled) = recorder_with(Always);
     let handler = get(async || xray_core::current().trace_header().unwrap().to_string());
@@ -84,7 +84,7 @@ async fn the_request_is_found_in_a_task_that_serves_another_trace() {
     assert_eq!(others.next().await, json!({"name": "worker"}));
 }
 
-/// An application that answers by asking itself for `/inner`, with this header.
+/// Creates an application whose handler sends a request with this header to its own path `/inner`.
 fn asking_itself(layer: XRayLayer, header: &'static str) -> Router {
     let inner = Router::new().route("/inner", get(async || "ok")).layer(layer.clone());
     let handler = get(async move || {
@@ -118,7 +118,7 @@ async fn another_request_inside_one_that_is_not_sampled_follows_its_own_header()
 }
 
 #[tokio::test]
-async fn another_request_in_the_same_process_is_a_segment_of_its_own() {
+async fn another_request_in_the_same_process_is_another_segment() {
     let (layer, mut documents) = layer("shop");
     let other = Router::new().route("/other", get(async || "ok")).layer(layer.clone());
     let handler = get(async move || {
@@ -133,7 +133,7 @@ async fn another_request_in_the_same_process_is_a_segment_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_body_that_a_middleware_outside_replaces_is_not_aborted() {
+async fn a_body_that_an_outer_middleware_replaces_is_not_aborted() {
     let (layer, mut documents) = layer("shop");
     let replaced = from_fn(async |request: Request, next: Next| {
         drop(next.run(request).await);

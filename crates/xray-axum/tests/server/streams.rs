@@ -1,4 +1,4 @@
-//! A body whose segment closed with the head.
+//! Bodies whose segment closed at the headers.
 
 use std::convert::Infallible;
 
@@ -9,7 +9,7 @@ use axum::routing::get;
 use crate::support::layer;
 
 #[tokio::test]
-async fn a_panic_after_the_head_is_not_recorded_and_propagates() {
+async fn a_panic_after_the_headers_is_not_recorded_and_propagates() {
     let (layer, mut documents) = layer("shop");
     let handler = || async {
         let body = futures_util::stream::once(async { panic!("late") as Result<Bytes, Infallible> });

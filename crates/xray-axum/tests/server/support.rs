@@ -1,4 +1,4 @@
-//! A layer and a server for the tests that are axum's own.
+//! A layer and a server for tests that are specific to axum.
 
 use std::net::SocketAddr;
 
@@ -12,13 +12,13 @@ pub(crate) use xray_behaviours::client::{get, read_until, send};
 pub(crate) use xray_behaviours::documents::{Documents, recorder_with, shop};
 pub(crate) use xray_behaviours::global::Global;
 
-/// A layer named `shop`, or by `naming`, that records everything.
+/// Creates a layer that records everything.
 pub(crate) fn layer(naming: impl Into<Naming>) -> (XRayLayer, Documents) {
     let (recorder, documents) = recorder_with(Always);
     (XRayLayer::new(naming).recorder(recorder), documents)
 }
 
-/// Serves the router on a port of its own for as long as the test runs.
+/// Serves the router on a free port until the test ends.
 pub(crate) async fn serve(app: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,5 +1,4 @@
-//! The scheme of the recorded URL where the server does not say that its connections are TLS, and requests without a
-//! connection.
+//! The scheme of the recorded URL if the server does not mark TLS connections, and requests without a connection.
 
 use axum::Router;
 use axum::body::Body;
@@ -19,7 +18,7 @@ fn app() -> Router {
 }
 
 #[tokio::test]
-async fn a_url_is_https_by_the_option_or_by_the_target() {
+async fn the_option_or_the_target_makes_a_url_https() {
     type Option = fn(XRayLayer) -> XRayLayer;
     let cases: [(Option, Protocol, &str); 2] = [
         (|layer| layer, Protocol::Http2, "https://shop.test/a"),
@@ -43,7 +42,7 @@ async fn a_request_without_a_connection_has_a_url_and_no_address() {
     let request = Request::get("/a").header("host", "shop.test").body(Body::empty()).unwrap();
     let response = tower::ServiceExt::oneshot(app, request).await.unwrap();
     response.into_body().collect().await.unwrap();
-    // No connection, no address.
+    // Without a connection there is no address.
     let request = &documents.next().await["http"]["request"];
     assert_eq!(*request, json!({"method": "GET", "url": "https://shop.test/a"}));
 }

@@ -1,4 +1,4 @@
-//! Requests that nobody waits for any longer.
+//! Requests whose client or caller does not wait for the response.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use xray_core::FutureExt;
 use crate::support::{layer, send, serve, shop};
 
 #[tokio::test]
-async fn a_client_that_leaves_before_the_head_cancels_the_request() {
+async fn a_client_that_disconnects_before_the_response_cancels_the_request() {
     let (layer, mut documents) = layer("shop");
     let begun = Arc::new(Notify::new());
     let handler = {
@@ -41,13 +41,13 @@ async fn a_client_that_leaves_before_the_head_cancels_the_request() {
     documents.assert_empty();
 }
 
-/// Both time-outs end the same handler: time stands still but for them.
+/// Creates a router whose handler takes longer than the timeouts. Tokio's time is paused and advances to the timeout.
 fn stuck() -> Router {
     Router::new().route("/", get(|| async { tokio::time::sleep(Duration::from_secs(10)).await }))
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_out_inside_the_layer_is_an_answer() {
+async fn a_timeout_inside_the_layer_is_a_response() {
     let (layer, mut documents) = layer("shop");
     let timeout = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(|_: BoxError| async { StatusCode::REQUEST_TIMEOUT }))
@@ -61,7 +61,7 @@ async fn a_time_out_inside_the_layer_is_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_out_that_the_inner_service_fails_with_is_its_exception() {
+async fn a_timeout_error_of_the_inner_service_is_the_exception() {
     let (layer, mut documents) = layer("shop");
     let service = layer.layer(TimeoutLayer::new(Duration::from_millis(100)).layer(stuck()));
     let error = service.oneshot(Request::new(Body::empty())).await.unwrap_err();
@@ -71,7 +71,7 @@ async fn a_time_out_that_the_inner_service_fails_with_is_its_exception() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_out_outside_the_layer_cancels_the_request() {
+async fn a_timeout_outside_the_layer_cancels_the_request() {
     let (layer, mut documents) = layer("shop");
     let service = TimeoutLayer::new(Duration::from_millis(100)).layer(layer.layer(stuck()));
     service.oneshot(Request::new(Body::empty())).await.unwrap_err();
@@ -81,7 +81,7 @@ async fn a_time_out_outside_the_layer_cancels_the_request() {
 }
 
 #[tokio::test]
-async fn a_future_that_is_never_polled_is_cancelled_as_well() {
+async fn a_future_that_is_never_polled_counts_as_cancelled() {
     let (layer, mut documents) = layer("shop");
     let mut service = layer.layer(stuck());
     drop(tower::Service::call(&mut service, Request::new(Body::empty())));

@@ -1,4 +1,4 @@
-//! What is recorded and sent: one table, run over all kinds of clients.
+//! What is recorded and sent, as tables that run over all kinds of clients.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,13 +15,13 @@ use xray_reqwest::{CallParent, SubsegmentName, Untraced, WithoutHeader};
 
 use crate::kinds::{KINDS, Kind, Read, Setup};
 
-/// A segment that is recorded, and one that is not.
+/// Begins a segment that is recorded, and one that is not.
 pub(crate) fn unsampled() -> Segment {
     let header = TraceHeader::parse("Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Parent=53995c3f42cd8ad8;Sampled=0;L=a:1");
     Recorder::in_memory().0.begin_from("shop", &header)
 }
 
-/// The members of the only call below the segment, without its own url.
+/// Returns the members of the only call below the segment, without its URL.
 async fn record(kind: Kind, setup: &Setup, method: Method, url: &str, read: Read) -> Value {
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
@@ -35,7 +35,7 @@ async fn record(kind: Kind, setup: &Setup, method: Method, url: &str, read: Read
 #[tokio::test]
 async fn a_response_is_recorded_by_its_status() {
     let server = Server::start().await;
-    // Path, method, how far it is read; the tree's line of it, and members to compare.
+    // Path, method, and how far the body is read; the call's line in the tree, and members to compare.
     let cases: [(&str, Method, Read, &str, Value); 15] = [
         ("/ok?secret=s3cret", Method::GET, Read::All, "", json!({"status": 200, "content_length": 2})),
         ("/ok", Method::HEAD, Read::All, "", json!({"status": 200, "content_length": 2})),
@@ -48,7 +48,7 @@ async fn a_response_is_recorded_by_its_status() {
         ("/status/500", Method::GET, Read::All, "fault", json!({"status": 500, "content_length": 3})),
         ("/status/599", Method::GET, Read::All, "fault", json!({"status": 599, "content_length": 3})),
         ("/grpc", Method::GET, Read::All, "error throttle", json!({"status": 200})),
-        // What is not read at all is not cut.
+        // A body that is dropped unread is not aborted.
         ("/ok", Method::GET, Read::Nothing, "", json!({"status": 200, "content_length": 2})),
         ("/status/503", Method::GET, Read::Nothing, "fault", json!({"status": 503, "content_length": 3})),
         ("/chunked", Method::GET, Read::Nothing, "", json!({"status": 200})),
@@ -73,7 +73,7 @@ async fn a_response_is_recorded_by_its_status() {
 }
 
 #[tokio::test]
-async fn the_downstream_segment_hangs_below_the_call() {
+async fn the_downstream_segment_is_a_child_of_the_call() {
     let server = Server::start().await;
     for kind in KINDS {
         let (recorder, traces) = Recorder::in_memory();
@@ -98,13 +98,13 @@ async fn the_downstream_segment_hangs_below_the_call() {
 }
 
 #[tokio::test]
-async fn a_request_leaves_untouched_when_there_is_nothing_to_say() {
+async fn a_request_outside_any_trace_or_of_another_tracer_is_sent_unchanged() {
     let server = Server::start().await;
     for kind in KINDS {
         let client = kind.client(&Setup::default());
         let (recorder, traces) = Recorder::in_memory();
 
-        // The header of someone else, in any case.
+        // The header of another tracer, with its name in upper or lower case.
         let segment = recorder.begin("shop");
         for name in ["X-Amzn-Trace-Id", "x-amzn-trace-id", "X-AMZN-TRACE-ID"] {
             let request = Request::get(server.url("/ok")).header(name, "Root=own").body(Empty::new()).unwrap();
@@ -114,7 +114,7 @@ async fn a_request_leaves_untouched_when_there_is_nothing_to_say() {
         segment.close();
         assert_eq!(traces.take().single().tree(), "shop\n", "{kind:?}");
 
-        // No context, a disabled SDK.
+        // No context, and a disabled SDK.
         let nothing = vec![("/ok".to_owned(), vec![])];
         client.get(&server.url("/ok")).await;
         assert_eq!(server.take_seen(), nothing, "{kind:?}");
@@ -123,13 +123,13 @@ async fn a_request_leaves_untouched_when_there_is_nothing_to_say() {
     }
 }
 
-/// A request as a proxy makes it: with the headers that it received.
+/// Creates a request as a proxy does, with the headers that it received.
 fn forwarded(url: &str, header: &str) -> Request<Empty<bytes::Bytes>> {
     Request::get(url).header("x-amzn-trace-id", header).body(Empty::new()).unwrap()
 }
 
 #[tokio::test]
-async fn a_trace_that_lambda_passes_through_goes_on_and_nothing_is_recorded() {
+async fn a_trace_that_lambda_passes_through_propagates_and_nothing_is_recorded() {
     const RECEIVED: &str = "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Lineage=a87bd80c:1";
     let server = Server::start().await;
     let want = [("/ok".to_owned(), vec![RECEIVED.to_owned()])];
@@ -138,7 +138,7 @@ async fn a_trace_that_lambda_passes_through_goes_on_and_nothing_is_recorded() {
         let (client, function) = (kind.client(&Setup::default()), recorder.facade(&TraceHeader::parse(RECEIVED)));
         function.scope(client.get(&server.url("/ok"))).await;
         assert_eq!(server.take_seen(), want, "{kind:?}");
-        // Also by a proxy.
+        // The same for a proxy.
         function.scope(client.send(forwarded(&server.url("/ok"), RECEIVED), Read::All)).await;
         assert_eq!(server.take_seen(), want, "{kind:?}");
         assert!(traces.take().is_empty(), "{kind:?}");
@@ -176,7 +176,7 @@ async fn a_header_that_a_proxy_copied_is_replaced_and_the_call_recorded() {
         let [header] = &headers[..] else { panic!("{kind:?}: one header, not {headers:?}") };
         assert!(header.ends_with(";Sampled=0;L=a:1") && !header.contains("53995c3f42cd8ad8"), "{kind:?}: {header}");
 
-        // Of another trace, or of another call in this one.
+        // Headers of another trace, or of another call in this trace.
         for theirs in [
             "Root=1-5f84c7a5-000000000000000000000001;Sampled=1",
             "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Parent=0000000000000001;Sampled=1",
@@ -210,14 +210,14 @@ fn recorder_of(sampler: impl xray_core::sampling::Sampler) -> (Recorder, MemoryE
 }
 
 #[tokio::test]
-async fn one_request_may_be_recorded_without_a_header() {
+async fn a_request_can_be_recorded_without_a_header() {
     const RECEIVED: &str = "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Sampled=1";
     let server = Server::start().await;
     for kind in [Kind::Middleware, Kind::HyperUtil, Kind::AnyService] {
         let client = kind.client(&Setup::default());
         let (recorder, traces) = Recorder::in_memory();
         let segment = recorder.begin_from("shop", &TraceHeader::parse(RECEIVED));
-        // Also where a proxy copied the header.
+        // The same if a proxy copied the header.
         for copies in [false, true] {
             let request = |path| match copies {
                 true => forwarded(&server.url(path), RECEIVED),
@@ -235,7 +235,7 @@ async fn one_request_may_be_recorded_without_a_header() {
         let tree = "shop\n  127.0.0.1 remote 200\n  127.0.0.1 remote 200\n";
         assert_eq!(traces.take().single().tree(), tree, "{kind:?}");
 
-        // The header of someone else is theirs.
+        // The header of another tracer is kept.
         let segment = recorder.begin("shop");
         let mut request = forwarded(&server.url("/ok"), RECEIVED);
         request.extensions_mut().insert(Untraced);
@@ -245,9 +245,9 @@ async fn one_request_may_be_recorded_without_a_header() {
 }
 
 #[tokio::test]
-async fn one_request_may_be_named_left_alone_or_given_a_parent() {
+async fn a_request_can_be_named_untraced_or_given_a_parent() {
     let server = Server::start().await;
-    // A `reqwest::Request` shows no extensions to a service.
+    // A `reqwest::Request` has no extensions that a service can see.
     for kind in [Kind::Middleware, Kind::HyperUtil, Kind::AnyService] {
         let client = kind.client(&Setup::default());
         let (recorder, traces) = Recorder::in_memory();
@@ -275,7 +275,7 @@ async fn one_request_may_be_named_left_alone_or_given_a_parent() {
 }
 
 #[tokio::test]
-async fn options_change_what_they_say() {
+async fn each_option_has_its_effect() {
     let server = Server::start().await;
     for kind in KINDS {
         let traced = Setup { traced: true, ..Setup::default() };
@@ -287,7 +287,7 @@ async fn options_change_what_they_say() {
 }
 
 #[tokio::test]
-async fn a_hook_sees_subsegment_request_and_outcome() {
+async fn a_hook_receives_subsegment_request_and_outcome() {
     let server = Server::start().await;
     for kind in KINDS {
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -330,7 +330,7 @@ async fn a_hook_sees_subsegment_request_and_outcome() {
 }
 
 #[tokio::test]
-async fn the_call_lasts_until_its_body_is_read_or_its_head_if_so_told() {
+async fn the_call_lasts_until_the_end_of_its_body_or_with_the_option_until_its_headers() {
     let server = Server::start().await;
     for kind in KINDS {
         for end_at_headers in [false, true] {
@@ -346,20 +346,20 @@ async fn the_call_lasts_until_its_body_is_read_or_its_head_if_so_told() {
             let url = server.url("/slow-body");
             let mut call = Box::pin(segment.scope(client.get(&url)));
             tokio::select! {
-                _ = &mut call => panic!("half of the body is owed"),
+                _ = &mut call => panic!("half of the body is missing"),
                 () = answered.notified() => {}
             }
             let entity = entity.lock().unwrap().take().unwrap();
-            assert_eq!(entity.is_recording(), !end_at_headers, "{kind:?}: half of the body is there");
+            assert_eq!(entity.is_recording(), !end_at_headers, "{kind:?}: half of the body has arrived");
             server.open_gate();
             assert_eq!(call.await.body.unwrap(), "okok", "{kind:?}");
-            assert!(!entity.is_recording(), "{kind:?}: the body is read");
+            assert!(!entity.is_recording(), "{kind:?}: the body has been read");
         }
     }
 }
 
 #[tokio::test]
-async fn documents_are_those_of_the_other_sdks() {
+async fn documents_equal_those_of_the_other_sdks() {
     let server = Server::start().await;
     for kind in KINDS {
         for (golden, path, method) in [
@@ -388,7 +388,7 @@ async fn documents_are_those_of_the_other_sdks() {
 }
 
 #[test]
-fn all_that_is_kept_crosses_threads() {
+fn the_public_types_are_send_and_sync() {
     fn is_shared<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
     is_shared::<xray_reqwest::XRayMiddleware>();
     is_shared::<xray_reqwest::XRayClientLayer>();

@@ -1,4 +1,4 @@
-//! Many calls at once, each below the entity that made it.
+//! Concurrent calls, each below the entity that made it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use xray_reqwest::{XRayClientLayer, XRayMiddleware};
 
 use crate::kinds::{KINDS, Kind};
 
-/// Answers each request with its own trace header, by HTTP/2: a thousand calls share a connection.
+/// Returns each request's trace header as the response, by HTTP/2, so that a thousand calls share a connection.
 async fn echo_server() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -42,7 +42,7 @@ fn text(bytes: Bytes) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A client that returns the body.
+/// A client whose calls return the body.
 fn client(kind: Kind) -> Get {
     let reqwest = reqwest::Client::builder()
         .no_proxy()
@@ -118,7 +118,7 @@ async fn a_thousand_concurrent_calls_are_siblings() {
             unsampled.scope(async { join_all((0..10).map(|n| get(format!("http://{server}/{n}")))).await }).await;
         let mut different = parents(&echoed);
         different.dedup();
-        assert_eq!(different.len(), 10, "{kind:?}: calls that are not sampled have ids of their own, too");
+        assert_eq!(different.len(), 10, "{kind:?}: unsampled calls share an ID");
     }
 }
 

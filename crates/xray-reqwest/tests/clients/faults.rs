@@ -1,4 +1,4 @@
-//! Calls that fail for real: what is recorded, and that the caller gets the same error as without tracing.
+//! Calls that fail: what is recorded, and that the caller gets the same error as without tracing.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use xray_core::{FutureExt, Recorder};
 
 use crate::kinds::{self, KINDS, Kind, Read, Setup};
 
-/// What is recorded of a failing call and, for the call and its body, what the caller sees with and without us.
+/// Makes a failing call with and without tracing. Returns what is recorded, and what the caller sees in both cases.
 async fn failing(kind: Kind, setup: &Setup, url: &str, before_end: impl Fn()) -> (Recorded, kinds::Seen, kinds::Seen) {
     let plain = kind.client(&Setup { plain: true, ..setup.clone() });
     before_end();
@@ -29,7 +29,7 @@ async fn failing(kind: Kind, setup: &Setup, url: &str, before_end: impl Fn()) ->
     (call.clone(), with, without)
 }
 
-/// `type: message` of each exception, and the one that each names as its cause.
+/// Returns `type: message` of each exception, whether it is remote, and its cause.
 fn exceptions(call: &Recorded) -> Vec<(String, bool, Option<usize>)> {
     let all = call.json()["cause"]["exceptions"].as_array().cloned().unwrap_or_default();
     let describe = |exception: &Value| {
@@ -42,7 +42,7 @@ fn exceptions(call: &Recorded) -> Vec<(String, bool, Option<usize>)> {
 }
 
 #[tokio::test]
-async fn a_call_that_finds_nobody_is_a_fault_with_its_causes() {
+async fn a_call_that_cannot_connect_is_a_fault_with_its_causes() {
     let server = Server::start().await;
     let (config, trusting) = certified("wrong.example");
     let tls = Server::start_tls(config).await;
@@ -59,7 +59,7 @@ async fn a_call_that_finds_nobody_is_a_fault_with_its_causes() {
             assert!(call.has("fault") && !call.has("error") && !call.has("throttle"), "{what}");
             assert_eq!(call.json()["http"]["response"], Value::Null, "{what}");
             assert_eq!(call.json()["http"]["request"]["method"], "GET", "{what}");
-            // What cannot have arrived is not waited for.
+            // X-Ray must not wait for the segment of a service that was not reached.
             assert_eq!(call.json()["traced"] == true, cause.is_empty(), "{what}");
             let exceptions = exceptions(&call);
             assert!(exceptions.iter().all(|(_, remote, _)| !remote), "{what}");
@@ -73,7 +73,7 @@ async fn a_call_that_finds_nobody_is_a_fault_with_its_causes() {
                 assert_eq!(*cause, Some(index + 1).filter(|next| *next < exceptions.len()), "{what}");
             }
             assert!(!call.json().to_string().contains("s3cret"), "{what}");
-            // The caller sees the very same.
+            // The caller sees the same error.
             assert_eq!(with.head.unwrap_err(), without.head.unwrap_err(), "{what}");
         }
     }
@@ -105,7 +105,7 @@ async fn a_name_that_does_not_resolve_is_a_fault() {
 }
 
 #[tokio::test]
-async fn a_body_that_fails_is_a_remote_fault_beside_the_response() {
+async fn a_body_that_fails_is_a_remote_fault_in_addition_to_the_response() {
     let server = Server::start().await;
     for kind in KINDS {
         // The server resets the connection when the gate opens, in the middle of the body.
@@ -117,13 +117,13 @@ async fn a_body_that_fails_is_a_remote_fault_beside_the_response() {
         assert_eq!(call.metadata("xray", "aborted"), &Value::Null, "{what}");
         let exceptions = exceptions(&call);
         assert!(!exceptions.is_empty() && exceptions.iter().all(|(_, remote, _)| *remote), "{what}");
-        // The same kind and text; what it was caused by is the same, through reqwest with its own error between.
+        // The same kind and text. The causes are the same too, except for reqwest's own error in between.
         let (with, without) = (with.body.unwrap_err(), without.body.unwrap_err());
         assert_eq!(with[0], without[0], "{what}");
         let own = |text: &String| text != "request or response body error";
         assert!(with.iter().filter(|text| own(text)).eq(without.iter().filter(|text| own(text))), "{what}");
 
-        // To the head only: the body is not ours.
+        // Recorded only until the headers, so the body is reqwest's own.
         let setup = Setup { end_at_headers: true, ..Setup::default() };
         let (call, with, without) = failing(kind, &setup, &server.url("/reset"), || server.open_gate()).await;
         assert!(!call.has("fault"), "{kind:?}");
@@ -132,12 +132,12 @@ async fn a_body_that_fails_is_a_remote_fault_beside_the_response() {
 }
 
 #[tokio::test]
-async fn time_outs_show_as_what_they_are() {
+async fn timeouts_are_recorded_as_timeouts() {
     const SHORT: Duration = Duration::from_millis(20);
     let server = Server::start().await;
     let (recorder, traces) = Recorder::in_memory();
 
-    // reqwest's own, of the call and in the middle of the body.
+    // reqwest's own timeout, of the call and in the middle of the body.
     let reqwest = || {
         let builder = reqwest::Client::builder().no_proxy().timeout(SHORT);
         builder.tls_backend_preconfigured(trusting_no_certificate()).build().unwrap()
@@ -154,14 +154,14 @@ async fn time_outs_show_as_what_they_are() {
     segment.close();
     let trace = traces.take().single();
     assert_eq!(trace.tree(), "shop\n  127.0.0.1 remote fault\n  127.0.0.1 remote 200 fault\n");
-    // The limit is this side's, before the response and in the middle of its body.
+    // The timeout is local, both before the response and in the middle of its body.
     for call in trace.children(trace.root()) {
         let exceptions = exceptions(call);
         assert!(exceptions.iter().any(|(text, ..)| text.contains("timed out")), "{exceptions:?}");
         assert!(exceptions.iter().all(|(_, remote, _)| !remote), "{exceptions:?}");
     }
 
-    // tower's, inside the layer and outside.
+    // tower's timeout, inside and outside of the layer.
     let hyper = kinds::hyper_client(&Setup::default());
     let inside = ServiceBuilder::new()
         .layer(kinds::layer(&Setup::default()).boxed_errors())
@@ -188,10 +188,10 @@ async fn time_outs_show_as_what_they_are() {
 }
 
 #[tokio::test]
-async fn a_body_that_this_side_gives_up_is_no_remote_failure() {
+async fn a_local_timeout_of_a_body_is_not_a_remote_failure() {
     let server = Server::start().await;
     let plain = kinds::hyper_client(&Setup::default());
-    // A limit on the body alone, as layers inside have it.
+    // A timeout of the body alone, as inner layers have it.
     let limited = tower::service_fn(move |request: Request<Empty<bytes::Bytes>>| {
         let sending = plain.request(request);
         async { Ok::<_, hyper_util::client::legacy::Error>(sending.await?.map(Limited::new)) }
@@ -207,7 +207,7 @@ async fn a_body_that_this_side_gives_up_is_no_remote_failure() {
     assert_eq!(exceptions(trace.find("127.0.0.1")), [("Elapsed: deadline has elapsed".to_owned(), false, None)]);
 }
 
-/// A body of which each frame must come within a time.
+/// A body with a timeout for each frame.
 struct Limited<B> {
     inner: std::pin::Pin<Box<B>>,
     limit: std::pin::Pin<Box<tokio::time::Timeout<std::future::Pending<()>>>>,
@@ -257,7 +257,7 @@ async fn a_call_that_is_dropped_is_closed() {
 }
 
 #[tokio::test]
-async fn an_error_recorded_again_on_the_way_up_is_described_once() {
+async fn an_error_that_propagates_is_described_once() {
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
     let client = kinds::layer(&Setup::default()).layer(kinds::reqwest_client(&Setup::default()));
@@ -271,7 +271,7 @@ async fn an_error_recorded_again_on_the_way_up_is_described_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_panics_is_recorded_and_panics_on() {
+async fn a_panic_of_the_client_is_recorded_and_propagates() {
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
     let broken = tower::service_fn(

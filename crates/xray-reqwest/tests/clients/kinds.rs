@@ -1,4 +1,4 @@
-//! The kinds of clients, behind one face: a table of behaviour is run over all of them.
+//! All kinds of clients behind a common interface, so that tables of behaviour can run over all of them.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(crate) const KINDS: [Kind; 4] = [Kind::Middleware, Kind::HyperUtil, Kind::Re
 
 type Hook = Arc<dyn Fn(&xray_reqwest::Outcome<'_>) + Send + Sync>;
 
-/// What the front ends are told, in either form.
+/// The options of a client, for both front ends.
 #[derive(Clone, Default)]
 pub(crate) struct Setup {
     pub(crate) traced: bool,
@@ -37,23 +37,23 @@ pub(crate) struct Setup {
     pub(crate) keep_query: bool,
     pub(crate) hook: Option<Hook>,
     pub(crate) tls: Option<ClientConfig>,
-    /// Leaves tracing out: the caller must not see a difference.
+    /// Leaves out tracing, to compare what the caller sees.
     pub(crate) plain: bool,
 }
 
-/// What the caller sees: the status, then the body or its failure; or the failure of the call.
+/// What the caller sees: the failure of the call, or its status, and then the body or its failure.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) head: Result<StatusCode, String>,
-    /// The text and its causes' texts.
+    /// The text of the error and of its causes.
     pub(crate) body: Result<Bytes, Vec<String>>,
 }
 
-/// How far the caller reads.
+/// How far the caller reads the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     All,
-    /// The first piece, then it drops the response.
+    /// Reads the first piece, then drops the response.
     OnePiece,
     Nothing,
 }
@@ -77,7 +77,7 @@ impl Seen {
 
 pub(crate) fn reqwest_client(setup: &Setup) -> reqwest::Client {
     let mut builder = reqwest::Client::builder().no_proxy();
-    // Without a provider of its own, reqwest wants to be given the configuration.
+    // reqwest is built without a TLS provider, so it needs the configuration.
     builder = builder
         .tls_backend_preconfigured(setup.tls.clone().unwrap_or_else(xray_behaviours::tls::trusting_no_certificate));
     builder.build().unwrap()
@@ -107,7 +107,7 @@ pub(crate) fn hyper_client(setup: &Setup) -> Client<HttpsConnector<HttpConnector
     Client::builder(TokioExecutor::new()).build(connector)
 }
 
-/// One client, kept for several calls.
+/// A client for several calls.
 pub(crate) enum Caller {
     Middleware(reqwest_middleware::ClientWithMiddleware),
     HyperUtil(xray_reqwest::XRayClient<Client<HttpsConnector<HttpConnector>, Empty<Bytes>>>),
@@ -142,7 +142,7 @@ impl Caller {
         self.send(Request::builder().method(method).uri(url).body(Empty::new()).unwrap(), read).await
     }
 
-    /// Extensions reach the front end where the client knows such.
+    /// Sends a request. Its extensions reach the front end if the client supports them.
     pub(crate) async fn send(&self, request: Request<Empty<Bytes>>, read: Read) -> Seen {
         match self {
             Caller::Middleware(client) => {

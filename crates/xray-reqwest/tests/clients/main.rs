@@ -1,4 +1,4 @@
-//! The clients against real sockets on loopback: what is recorded, what is sent, what the caller sees.
+//! The clients against real sockets on loopback: what is recorded, what is sent, and what the caller sees.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 

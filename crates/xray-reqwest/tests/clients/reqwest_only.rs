@@ -1,4 +1,4 @@
-//! What only reqwest does: retries by middleware, redirects, its own response.
+//! Features that only reqwest has: retries by middleware, redirects, its own response type.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use xray_core::Recorder;
 
 use crate::kinds::{self, Setup};
 
-/// Tries again until the third attempt.
+/// Retries until the third attempt.
 struct Retry;
 
 impl Middleware for Retry {
@@ -36,7 +36,7 @@ impl Middleware for Retry {
 }
 
 #[tokio::test]
-async fn retries_outside_make_a_subsegment_each_and_inside_one_in_all() {
+async fn outer_retries_have_a_subsegment_each_and_inner_retries_share_one() {
     let server = Server::start().await;
     let client = || ClientBuilder::new(kinds::reqwest_client(&Setup::default()));
     let ours = || kinds::middleware(&Setup::default());
@@ -65,13 +65,13 @@ async fn retries_outside_make_a_subsegment_each_and_inside_one_in_all() {
 }
 
 #[tokio::test]
-async fn each_hop_of_a_redirect_carries_the_header_and_all_are_one_call() {
+async fn each_hop_of_a_redirect_sends_the_header_and_all_are_one_call() {
     let server = Server::start().await;
     let url = server.url(&format!("/redirect/{}", server.port()));
     for kind in [kinds::Kind::Middleware, kinds::Kind::ReqwestService] {
         let (recorder, traces) = Recorder::in_memory();
         let segment = recorder.begin("shop");
-        // From 127.0.0.1 to localhost: another host.
+        // The redirect leads from 127.0.0.1 to another host, localhost.
         let seen = segment.scope(kind.client(&Setup::default()).get(&url)).await;
         assert_eq!(seen.head.unwrap(), 200);
         segment.close();
@@ -110,7 +110,7 @@ async fn the_response_is_otherwise_the_same() {
 }
 
 #[tokio::test]
-async fn other_middleware_sees_the_call_as_current_and_a_second_one_of_ours_keeps_quiet() {
+async fn the_call_is_current_in_other_middleware_and_a_second_xray_middleware_records_nothing() {
     struct Peek(Arc<AtomicUsize>);
     impl Middleware for Peek {
         fn handle<'a, 'b, 'c, 'd>(

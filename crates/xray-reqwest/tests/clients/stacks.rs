@@ -1,4 +1,4 @@
-//! The layer among others of tower, and of reqwest-middleware: retries, buffers, tasks.
+//! The layer in combination with others of tower and reqwest-middleware: retries, buffers, tasks.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -41,7 +41,7 @@ impl<S: Service<R>, R> Service<R> for Single<S> {
     }
 }
 
-/// Makes calls in tasks of their own.
+/// Makes each call in a new task.
 #[derive(Clone)]
 struct Spawned<S>(S);
 
@@ -67,7 +67,7 @@ where
     }
 }
 
-/// Makes a call in a trace. Asserts that it was recorded there, and that the server learnt of it.
+/// Makes a call in a trace. Asserts that it was recorded there, and that the server received its header.
 async fn assert_traced<S, B>(server: &Server, client: S)
 where
     S: Service<Request<Empty<Bytes>>, Response = Response<B>>,
@@ -128,7 +128,7 @@ async fn a_spawned_call_has_the_parent_that_it_carries() {
         .service(hyper_client(&Setup::default()));
     assert_traced(&server, client.clone()).await;
 
-    // A parent that is given counts; without any the request stays as it is.
+    // An explicit parent takes precedence. Without any entity, the request is unchanged.
     let (recorder, traces) = Recorder::in_memory();
     let (segment, other) = (recorder.begin("shop"), recorder.begin("other"));
     let mut request = get(&server.url("/ok"));
@@ -156,7 +156,7 @@ async fn a_call_begins_in_the_context_of_its_first_poll_if_there_is_none_before(
         of_reqwest.ready().await.unwrap().call(reqwest::Request::new(http::Method::GET, url)),
     );
     segment.scope(async { (calls.0.await.unwrap(), calls.1.await.unwrap()) }).await;
-    // A context at the call comes first, whatever comes later.
+    // A context at the time of the call takes precedence over a later one.
     let (inner, mut client) = (segment.subsegment("inner"), layered);
     let entered = inner.enter();
     let call = client.call(get(&server.url("/ok")));
@@ -170,7 +170,7 @@ async fn a_call_begins_in_the_context_of_its_first_poll_if_there_is_none_before(
 
 #[tokio::test]
 async fn a_waiting_call_uses_the_service_that_was_ready() {
-    /// Counts the calls for which it was not ready.
+    /// Panics if it is called without being ready.
     #[derive(Default)]
     struct Strict {
         is_ready: bool,

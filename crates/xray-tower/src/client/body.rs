@@ -1,4 +1,4 @@
-//! The body of a response: the call lasts until its end.
+//! The body of a response, whose end closes the call's subsegment.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,13 +12,13 @@ use super::call::Call;
 use super::error::{AsError, Typed};
 
 pin_project! {
-    /// The body of a response of [`XRayClient`](crate::client::XRayClient): the inner one, unchanged.
+    /// The body of a response of [`XRayClient`](crate::client::XRayClient). It passes the inner body through unchanged.
     ///
-    /// The call's subsegment closes with the body's end, or when the body is dropped.
+    /// The call's subsegment closes at the end of the body, or when the body is dropped.
     pub struct XRayBody<T, B = Typed> {
         #[pin]
         inner: T,
-        // Until the subsegment is closed.
+        // Taken when the subsegment closes.
         call: Option<Box<Call>>,
         errors: PhantomData<fn() -> B>,
     }

@@ -1,4 +1,4 @@
-//! One call: its headers, its subsegment, and what is recorded of its response.
+//! A single call: its headers, its subsegment, and the recording of its response.
 
 use std::error::Error;
 use std::fmt;
@@ -20,7 +20,7 @@ const TRACE_HEADER: HeaderName = HeaderName::from_static(adapter::TRACE_HEADER);
 const TRACEPARENT: HeaderName = HeaderName::from_static(adapter::TRACEPARENT);
 const TRACESTATE: HeaderName = HeaderName::from_static(adapter::TRACESTATE);
 
-/// The destination of a request, as its URI has it. An empty authority means that the `Host` header counts.
+/// The destination of a request from its URI. If the authority is empty, the `Host` header is used instead.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
     pub(crate) scheme: &'a str,
@@ -32,7 +32,8 @@ pub(crate) struct Target<'a> {
 pub struct Call {
     outgoing: ClientRequest,
     end_at_headers: bool,
-    watched: Option<(OutcomeHook, RequestHead)>,
+    /// Taken when the function is called.
+    hook: Option<(OutcomeHook, RequestHead)>,
 }
 
 /// The changes to the headers of a request.
@@ -50,7 +51,7 @@ impl TraceHeaders {
         self
     }
 
-    fn with_those_of(mut self, outgoing: &ClientRequest) -> TraceHeaders {
+    fn with_headers_of(mut self, outgoing: &ClientRequest) -> TraceHeaders {
         for (header, (name, value)) in self.set.iter_mut().zip(outgoing.headers()) {
             let name = match name {
                 adapter::TRACEPARENT => TRACEPARENT,
@@ -73,8 +74,8 @@ impl TraceHeaders {
 }
 
 impl ClientConfig {
-    /// Begins the call of a request below the entity of its extensions, `current` or the current one. Returns how its
-    /// headers change, and what there is to record if the call is sampled.
+    /// Begins the call of a request. Its parent is the entity of its extensions, else `current`, else the current entity.
+    /// Returns the changes of its headers, and the recording if the call is sampled.
     pub(crate) fn start(
         &self,
         method: &Method,
@@ -107,15 +108,15 @@ impl ClientConfig {
         let Some(outgoing) = ClientRequest::begin(parent, &self.options, &request) else {
             return (trace_headers, None);
         };
-        let trace_headers = trace_headers.with_those_of(&outgoing);
+        let trace_headers = trace_headers.with_headers_of(&outgoing);
         if !outgoing.is_recording() {
             return (trace_headers, None);
         }
-        let watched = self.on_outcome.clone().map(|hook| {
+        let hook = self.on_outcome.clone().map(|hook| {
             let url = format!("{}://{authority}{}", to.scheme, to.target);
             (hook, RequestHead { method: method.clone(), url, headers: headers.clone() })
         });
-        (trace_headers, Some(Box::new(Call { outgoing, end_at_headers: self.end_at_headers, watched })))
+        (trace_headers, Some(Box::new(Call { outgoing, end_at_headers: self.end_at_headers, hook })))
     }
 }
 
@@ -126,16 +127,16 @@ impl Call {
     }
 
     /// Records the head of the response. Returns whether the body is still to be recorded.
-    pub(crate) fn answered(
+    pub(crate) fn responded(
         &mut self,
         status: StatusCode,
         headers: &HeaderMap,
         extensions: &Extensions,
         body: BodyLength,
     ) -> bool {
-        self.note_connection(extensions);
-        self.show(Ok((status, headers)));
-        self.note_grpc_status(headers);
+        self.record_connection(extensions);
+        self.call_hook(Ok((status, headers)));
+        self.record_grpc_status(headers);
         let response = recorded_head(status, headers);
         let ends = self.end_at_headers || status == StatusCode::SWITCHING_PROTOCOLS;
         self.outgoing.head(response, if ends { BodyLength::Nothing } else { body });
@@ -144,17 +145,17 @@ impl Call {
 
     /// Records that the call failed before its response.
     pub(crate) fn failed(&mut self, error: &(dyn Error + 'static)) {
-        self.note_lost_connection(error);
-        self.show(Err(error));
+        self.record_lost_connection(error);
+        self.call_hook(Err(error));
         self.outgoing.failed(error);
     }
 
-    /// Records a frame of the body that was read; `is_last` if it is known that none follows.
+    /// Records a frame of the body. `is_last` states that no other frame follows.
     pub(crate) fn received<D: Buf>(&mut self, frame: &Frame<D>, is_last: bool) {
         if let Some(data) = frame.data_ref() {
             self.outgoing.received(data.remaining());
         } else if let Some(trailers) = frame.trailers_ref() {
-            self.note_grpc_status(trailers);
+            self.record_grpc_status(trailers);
         }
         if is_last {
             self.outgoing.end();
@@ -175,35 +176,35 @@ impl Call {
         self.outgoing.is_done()
     }
 
-    fn show(&mut self, result: Result<(StatusCode, &HeaderMap), &(dyn Error + 'static)>) {
-        let Some((hook, request)) = self.watched.take() else { return };
+    /// Calls the function of `on_outcome`, if set. A panic in it must not affect the call.
+    fn call_hook(&mut self, result: Result<(StatusCode, &HeaderMap), &(dyn Error + 'static)>) {
+        let Some((hook, request)) = self.hook.take() else { return };
         let subsegment = self.outgoing.subsegment();
         let outcome = Outcome { subsegment, request: &request, result };
-        // A function that only observes the call must not fail it.
         if catch_unwind(AssertUnwindSafe(|| (hook.0)(&outcome))).is_err() {
             subsegment.metadata_in("xray", "hook", "panicked");
         }
     }
 
-    fn note_grpc_status(&mut self, headers: &HeaderMap) {
+    fn record_grpc_status(&mut self, headers: &HeaderMap) {
         if let Some(status) = grpc_status(headers) {
             self.outgoing.grpc_status(status);
         }
     }
 
     #[cfg(feature = "hyper")]
-    fn note_connection(&mut self, extensions: &Extensions) {
+    fn record_connection(&mut self, extensions: &Extensions) {
         if let Some(dialed) = extensions.get::<super::connector::Dialed>() {
             dialed.used_by(self.outgoing.subsegment());
         }
     }
 
     #[cfg(not(feature = "hyper"))]
-    fn note_connection(&mut self, _: &Extensions) {}
+    fn record_connection(&mut self, _: &Extensions) {}
 
-    /// Records what the error shows of the connection: how it was made, or that there was none.
+    /// Records how the connection of a failed call was opened, or that there was none.
     #[cfg_attr(not(any(feature = "reqwest", feature = "hyper")), allow(unused_variables))]
-    fn note_lost_connection(&mut self, error: &(dyn Error + 'static)) {
+    fn record_lost_connection(&mut self, error: &(dyn Error + 'static)) {
         for error in error_chain(error) {
             #[cfg(feature = "reqwest")]
             if error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect) {
@@ -214,7 +215,7 @@ impl Call {
                 if let Some(connected) = error.connect_info() {
                     let mut extensions = Extensions::new();
                     connected.get_extras(&mut extensions);
-                    self.note_connection(&extensions);
+                    self.record_connection(&extensions);
                 }
                 if error.is_connect() {
                     return self.outgoing.unreached();

@@ -1,4 +1,4 @@
-//! What is configured for all calls of a client, and the methods by which users set it.
+//! The options of a client, and the methods that set them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +7,7 @@ use xray_core::adapter::ClientOptions;
 
 use super::outcome::Outcome;
 
-/// The configuration of a client. `client_option_methods` generates the methods by which
-/// users change it.
+/// The configuration of a client. `client_option_methods` generates the methods that change it.
 #[derive(Clone, Debug, Default)]
 pub struct ClientConfig {
     pub(crate) options: ClientOptions,
@@ -18,23 +17,23 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// Returns the options that core knows, to change them.
+    /// Returns the options that core defines, to change them.
     pub fn options(&mut self) -> &mut ClientOptions {
         &mut self.options
     }
 
-    /// Sets whether calls end for X-Ray at the headers of their responses (default: no).
+    /// Sets whether subsegments end at the response headers (default: false).
     pub fn set_end_at_headers(&mut self, end_at_headers: bool) {
         self.end_at_headers = end_at_headers;
     }
 
-    /// Sets the function that sees each sampled call when its outcome is known (default: none).
+    /// Sets the function that is called with the outcome of each sampled call (default: none).
     pub fn set_on_outcome(&mut self, on_outcome: impl Fn(&Outcome<'_>) + Send + Sync + 'static) {
         self.on_outcome = Some(OutcomeHook(Arc::new(on_outcome)));
     }
 }
 
-/// Where requests without an authority of their own go.
+/// The destination of requests whose URI has no authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) scheme: String,
@@ -42,7 +41,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Reads `http://inventory:50051`, also without the scheme, or with a path, which is ignored.
+    /// Parses `http://inventory:50051`. The scheme may be missing, and a path is ignored.
     pub(crate) fn parse(text: &str) -> Option<Origin> {
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
         let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
@@ -50,7 +49,7 @@ impl Origin {
     }
 }
 
-/// A function of the user's that sees each call.
+/// A function of the user that is called with each outcome.
 #[derive(Clone)]
 pub(crate) struct OutcomeHook(pub(crate) Arc<dyn Fn(&Outcome<'_>) + Send + Sync>);
 
@@ -60,46 +59,46 @@ impl fmt::Debug for OutcomeHook {
     }
 }
 
-/// Generates the option methods that the layer and the middleware of reqwest have in common, with their documentation.
+/// Generates the option methods that the layer and the reqwest middleware share, with their documentation.
 ///
 /// The type has a method `configure(self, change: impl FnOnce(&mut ClientConfig)) -> Self`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! client_option_methods {
     () => {
-        /// Sets whether the called services send segments of their own, which X-Ray then waits for.
+        /// Sets whether the called services send their own segments, for which X-Ray then waits.
         ///
-        /// Default: false, which means that it is not known. A call that finds no connection is not marked. The last call
-        /// counts.
+        /// Default: false, which means unknown. A call that could not connect is not marked. A second call replaces the
+        /// value.
         pub fn traced(self, traced: bool) -> Self {
             self.configure(|config| config.options().set_traced(traced))
         }
 
         /// Sets whether the recorded URL keeps its query string.
         ///
-        /// Default: false, since it may hold secrets. The last call counts.
+        /// Default: false, since it may contain secrets. A second call replaces the value.
         pub fn keep_query(self, keep: bool) -> Self {
             self.configure(|config| config.options().set_keep_query(keep))
         }
 
-        /// Sets whether a call ends for X-Ray at the headers of its response.
+        /// Sets whether subsegments end at the response headers.
         ///
-        /// Default: false, which means that it ends with the body, or when that is dropped. The last call counts.
+        /// Default: false; they end with the body, or when it is dropped. A second call replaces the value.
         ///
-        /// The default shows how long the whole response took, and records a body that fails. Calls that are not sampled
-        /// and tower clients pay nothing for it. reqwest needs its body back, so there a sampled call pays eight
-        /// allocations, about 0.3 µs. Set it for bodies that are kept open on purpose, such as event streams.
+        /// The default shows how long the whole response took, and records failures of the body. It costs nothing for
+        /// calls that are not sampled and for tower clients. With reqwest, wrapping the body costs a sampled call eight
+        /// allocations, about 0.3 µs. Set this option for bodies that stay open on purpose, such as event streams.
         pub fn end_at_headers(self, end_at_headers: bool) -> Self {
             self.configure(|config| config.set_end_at_headers(end_at_headers))
         }
 
-        /// Calls `on_outcome` for each sampled call, when the headers of its response have arrived or when it has failed.
-        /// The function may annotate the subsegment.
+        /// Calls `on_outcome` for each sampled call when its response headers have arrived or when it has failed. The
+        /// function may annotate the subsegment.
         ///
-        /// Default: no function. A second call replaces it.
+        /// Default: no function. A second call replaces the function.
         ///
-        /// With a function, a sampled call keeps a copy of the request's head. A function that panics does not harm the
-        /// call: metadata `hook: "panicked"` in the namespace `xray` says so.
+        /// If it is set, sampled calls copy the head of the request. If the function panics, the call continues and the
+        /// subsegment has metadata `hook: "panicked"` in the namespace `xray`.
         pub fn on_outcome(self, on_outcome: impl Fn(&$crate::client::Outcome<'_>) + Send + Sync + 'static) -> Self {
             self.configure(|config| config.set_on_outcome(on_outcome))
         }
@@ -111,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_are_read_in_every_form() {
+    fn origins_of_every_form_are_parsed() {
         for (text, want) in [
             ("http://inventory:50051", Some(("http", "inventory:50051"))),
             ("HTTPS://inventory", Some(("https", "inventory"))),

@@ -1,4 +1,4 @@
-//! How a connection is made: name resolution, TCP and TLS as subsegments of the call that dialled.
+//! Records how connections are opened: name resolution, TCP and TLS as subsegments of the call that dialled.
 //!
 //! hyper-util dials while a request waits, but if another connection becomes free first, it uses that one, and keeps the new
 //! one for a later request. So the connector writes nothing while dialling: the connection carries the phases, and they become
@@ -26,10 +26,10 @@ use xray_core::{Entity, EntityId, Exception, Flag, Subsegment};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Records how a hyper-util client makes its connections. It wraps a connector.
+/// Wraps a connector of a hyper-util client, and records how connections are opened.
 ///
-/// A single one records a subsegment `connect` below the call that opened the connection. With one around a TLS connector,
-/// another around the TCP connector inside, and an [`XRayResolver`] around the resolver, `connect` has parts:
+/// Alone, it records a subsegment `connect` below the call that opened the connection. To also record the parts of `connect`,
+/// wrap the TLS connector, the TCP connector inside of it, and the resolver with an [`XRayResolver`]:
 ///
 /// ```text
 /// inventory.example.com remote 200
@@ -56,18 +56,18 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// # }
 /// ```
 ///
-/// Each sampled call has metadata `connection` (namespace `http`), which says whether its connection was `reused`: opened by
-/// another call, or for an earlier one. A connection that a call dialled and did not use is not recorded. A failed attempt is
-/// recorded below the call that fails with it; an attempt that was dropped with its call is marked `cancelled`.
+/// Each sampled call has metadata `connection` (namespace `http`) with the field `reused`, which states whether another call
+/// opened the connection. A connection that a call dialled but did not use is not recorded. A failed attempt is recorded below
+/// the call that fails with it. An attempt that is dropped with its call is marked `cancelled`.
 ///
-/// It needs [`XRayClientLayer`](crate::XRayClientLayer) around the client, since there is no call to record otherwise.
+/// The client also needs [`XRayClientLayer`](crate::XRayClientLayer), since connections are recorded below its calls.
 #[derive(Clone, Debug)]
 pub struct XRayConnector<T> {
     inner: T,
 }
 
 impl<T> XRayConnector<T> {
-    /// Records what `connector` does.
+    /// Wraps `connector`.
     pub fn new(connector: T) -> XRayConnector<T> {
         XRayConnector { inner: connector }
     }
@@ -110,9 +110,9 @@ pub struct Connecting<F> {
 
 /// The place of a connector among nested ones.
 enum Part {
-    /// The outermost.
+    /// The outermost one.
     Whole(Arc<Dial>),
-    /// One inside it.
+    /// An inner one.
     Transport(Arc<Dial>),
 }
 
@@ -157,7 +157,7 @@ where
 impl<F> Drop for Connecting<F> {
     fn drop(&mut self) {
         if let Some(Part::Whole(dial)) = &self.part {
-            dial.given_up();
+            dial.dropped();
         }
     }
 }
@@ -168,15 +168,15 @@ impl<F> fmt::Debug for Connecting<F> {
     }
 }
 
-/// Records how long a resolver takes, and the addresses that it finds. It wraps the resolver of a connector inside an
-/// [`XRayConnector`].
+/// Wraps the resolver of a connector inside an [`XRayConnector`], and records the duration and the addresses of name
+/// resolution.
 #[derive(Clone, Debug)]
 pub struct XRayResolver<R> {
     inner: R,
 }
 
 impl<R> XRayResolver<R> {
-    /// Records what `resolver` does.
+    /// Wraps `resolver`.
     pub fn new(resolver: R) -> XRayResolver<R> {
         XRayResolver { inner: resolver }
     }
@@ -243,11 +243,11 @@ impl<F> fmt::Debug for Resolving<F> {
     }
 }
 
-/// The connection of an [`XRayConnector`]: the inner one, with a record of how it was made.
+/// The connection of an [`XRayConnector`]. It wraps the inner one, and stores how it was opened.
 #[derive(Debug)]
 pub struct XRayStream<T> {
     inner: T,
-    /// Of the outermost connector's.
+    /// `Some` for the connection of the outermost connector.
     dialed: Option<Dialed>,
 }
 
@@ -294,7 +294,7 @@ impl<T: Write + Unpin> Write for XRayStream<T> {
 }
 
 thread_local! {
-    /// The dial whose code runs: connectors and resolvers find it there, since they are polled inside each other.
+    /// The dial whose code runs now. Inner connectors and resolvers find it here, since the outer one polls them.
     static DIAL: RefCell<Option<Arc<Dial>>> = const { RefCell::new(None) };
 }
 
@@ -310,19 +310,20 @@ struct Dial {
 
 #[derive(Default)]
 struct Phases {
-    /// The call that waits for it, if it is recorded. A connection lives long, and must not keep its trace.
+    /// The call that waits for the connection, if it is recorded. Taken when dialling ends, since a long-lived connection
+    /// must not keep a trace alive.
     waiting: Option<Entity>,
-    /// The id of that call.
+    /// The ID of that call.
     call: Option<EntityId>,
     whole: Phase,
     dns: Phase,
     addresses: Vec<std::net::IpAddr>,
-    /// Of a connector inside: name resolution and TCP.
+    /// The phase of an inner connector: name resolution and TCP.
     transport: Phase,
     protocol: Option<&'static str>,
 }
 
-/// From when to when, and why it failed.
+/// The time of a phase, and why it failed.
 #[derive(Default)]
 struct Phase {
     start: Option<SystemTime>,
@@ -376,7 +377,7 @@ impl Dial {
         if result.is_err() {
             let phases = std::mem::take(&mut *known);
             drop(known);
-            // In a task of its own it fails no call: its call uses another connection.
+            // In hyper's own task, the failure affects no call, since the call uses another connection.
             let current = xray_core::try_current().and_then(|current| current.id());
             if let Some(call) = waiting.filter(|call| call.id() == current) {
                 self.write(phases, &call);
@@ -384,15 +385,15 @@ impl Dial {
         }
     }
 
-    /// Dropped before it was finished, with its call or after that.
-    fn given_up(&self) {
+    /// Handles a dial that is dropped before it is finished, together with its call or later.
+    fn dropped(&self) {
         let mut phases = std::mem::take(&mut *self.lock());
         if let Some(call) = phases.waiting.take().filter(Entity::is_recording) {
             self.write(phases, &call);
         }
     }
 
-    /// The subsegments of the phases, as far as they are known.
+    /// Records the known phases as subsegments.
     fn write(&self, mut phases: Phases, call: &Entity) {
         let Some(start) = phases.whole.start else { return };
         let connect = call.subsegment_at("connect", start);
@@ -409,7 +410,7 @@ impl Dial {
             }
             phases.dns.close(&dns);
         }
-        // Without a connector inside, all but TLS is TCP.
+        // Without an inner connector, everything except TLS counts as TCP.
         let tcp = match (phases.transport.start, self.secure) {
             (Some(_), _) => Some(&phases.transport),
             (None, false) => Some(&phases.whole),
@@ -435,16 +436,16 @@ impl Dial {
     }
 }
 
-/// How the connection was made. It is in the connection's extras, and so in the extensions of each response.
+/// How a connection was opened. hyper-util adds it to the extensions of each response on the connection.
 #[derive(Clone)]
 pub(crate) struct Dialed(Arc<Dial>);
 
 impl Dialed {
-    /// `call` was answered, or failed, on this connection.
+    /// Records that `call` got its response, or failed, on this connection.
     pub(crate) fn used_by(&self, call: &Subsegment) {
         let dial = &self.0;
         let mut known = dial.lock();
-        // The first response to the call that dialled takes it; from then on the connection is like any other.
+        // The first response to the call that dialled takes the phases. After that, the connection counts as reused.
         let own = known.call.is_some() && known.call == call.id();
         let phases = own.then(|| std::mem::take(&mut *known));
         drop(known);
@@ -462,7 +463,7 @@ impl fmt::Debug for Dialed {
     }
 }
 
-/// The text of a failure.
+/// Returns the text of an error.
 fn text_of<T, E: fmt::Display>(result: &Result<T, E>) -> Option<String> {
     result.as_ref().err().map(E::to_string)
 }

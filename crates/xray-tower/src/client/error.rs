@@ -1,11 +1,11 @@
-//! How the error of a client is viewed: by reference, so that the caller receives it unchanged.
+//! Describes the errors of clients by reference, so the caller receives them unchanged.
 
 use std::error::Error;
 
-/// Views errors of type `E` as `dyn Error`, with their `source()` chain.
+/// Converts a reference to an error of type `E` to a `dyn Error`, with its `source()` chain.
 ///
-/// [`Typed`] does so for all types that implement `Error`, [`Boxed`] for `Box<dyn Error + Send + Sync>`, which does not, and
-/// which most of tower returns. Implement it for a marker of your own if your type is neither.
+/// [`Typed`] does so for all types that implement `Error`, and [`Boxed`] for `Box<dyn Error + Send + Sync>`, which most tower
+/// layers return and which does not implement it. Implement this trait on your own marker for any other type.
 #[diagnostic::on_unimplemented(
     message = "the client's error `{E}` cannot be described",
     note = "for `Box<dyn Error + Send + Sync>` call `.boxed_errors()` or `.boxed_body_errors()` on the layer"
@@ -15,12 +15,12 @@ pub trait AsError<E> {
     fn as_error(error: &E) -> &(dyn Error + 'static);
 }
 
-/// For errors that implement [`Error`].
+/// Describes errors that implement [`Error`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Typed;
 
-// Otherwise the compiler's message would be about `Box<dyn Error>: Error` and sizes.
+// Otherwise the compiler reports `Box<dyn Error>: Error` and sizes.
 #[diagnostic::do_not_recommend]
 impl<E: Error + 'static> AsError<E> for Typed {
     fn as_error(error: &E) -> &(dyn Error + 'static) {
@@ -28,7 +28,7 @@ impl<E: Error + 'static> AsError<E> for Typed {
     }
 }
 
-/// For `Box<dyn Error + Send + Sync>`.
+/// Describes `Box<dyn Error + Send + Sync>`.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Boxed;

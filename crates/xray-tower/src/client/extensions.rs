@@ -1,12 +1,12 @@
-//! What is configured for a single request, by its extensions.
+//! Options of a single request, set as its extensions.
 
 use std::borrow::Cow;
 
 use xray_core::Entity;
 
-/// Names the subsegment of one request instead of its host: an extension of the request.
+/// A request extension that sets the name of the subsegment (default: the host).
 ///
-/// `reqwest-middleware` takes the extensions of this module by `with_extension`.
+/// With `reqwest-middleware`, set the extensions of this module by `with_extension`.
 ///
 /// ```
 /// use xray_tower::client::SubsegmentName;
@@ -22,10 +22,10 @@ impl<T: Into<Cow<'static, str>>> From<T> for SubsegmentName {
     }
 }
 
-/// Keeps one request out of the trace, without a subsegment and a header: an extension of the request. A header that a proxy
-/// copied from its own request is removed.
+/// A request extension that keeps the call out of the trace: no subsegment, and no trace header. A header that a proxy
+/// copied from the received request is removed.
 ///
-/// For a call that is recorded, but whose receiver must not see ids, see [`WithoutHeader`].
+/// To record the call but send no header, use [`WithoutHeader`].
 ///
 /// ```
 /// use xray_tower::client::Untraced;
@@ -36,8 +36,8 @@ impl<T: Into<Cow<'static, str>>> From<T> for SubsegmentName {
 #[allow(clippy::exhaustive_structs, reason = "a marker that users write down")]
 pub struct Untraced;
 
-/// Records one request, and sends no header: an extension of the request. For calls to third parties, which must not see
-/// ids. A header that a proxy copied from its own request is removed.
+/// A request extension that records the call but sends no trace header, for third parties that must not see trace IDs. A
+/// header that a proxy copied from the received request is removed.
 ///
 /// ```
 /// use xray_tower::client::WithoutHeader;
@@ -48,7 +48,7 @@ pub struct Untraced;
 #[allow(clippy::exhaustive_structs, reason = "a marker that users write down")]
 pub struct WithoutHeader;
 
-/// Puts the subsegment of one request below this entity instead of the current one: an extension of the request.
+/// A request extension that sets the parent of the subsegment (default: the current entity).
 ///
 /// ```
 /// # let (recorder, _) = xray_core::Recorder::in_memory();

@@ -1,4 +1,4 @@
-//! The future of a call that has begun: the client runs in it, in the context of the call's subsegment.
+//! The future of a call, which runs the client in the context of the call's subsegment.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,17 +18,17 @@ pin_project! {
     /// The future of a client whose call is recorded.
     #[must_use = "futures do nothing unless polled"]
     pub struct Recorded<F, C = Typed, B = Typed> {
-        // Dropped first: what the client has begun closes before the call's subsegment.
+        // Dropped first, so the client's open subsegments close before the subsegment of the call.
         #[pin]
         inner: F,
-        // Until the response, if the call is sampled.
+        // `Some` for a sampled call, taken when its response arrives.
         call: Option<Box<Call>>,
         errors: PhantomData<fn() -> (C, B)>,
     }
 }
 
 impl<F, C, B> Recorded<F, C, B> {
-    /// Begins the client's work.
+    /// Calls the client, in the context of the call's subsegment.
     pub fn start(mut call: Option<Box<Call>>, start: impl FnOnce() -> F) -> Recorded<F, C, B> {
         let inner = match &mut call {
             Some(call) => call.run(start),
@@ -42,7 +42,7 @@ impl<F, C, B, R, E> Future for Recorded<F, C, B>
 where
     F: Future<Output = Result<R, E>>,
     C: AsError<E>,
-    R: Answer<B>,
+    R: RecordResponse<B>,
 {
     type Output = Result<R::Recorded, E>;
 
@@ -71,23 +71,23 @@ impl<F, C, B> fmt::Debug for Recorded<F, C, B> {
     }
 }
 
-/// A response whose body can be recorded; `B` views its errors.
-pub trait Answer<B> {
+/// A response whose body can be recorded. `B` describes the errors of the body.
+pub trait RecordResponse<B> {
     /// The response for the caller.
     type Recorded;
 
-    /// Records the head; the rest is up to the body.
+    /// Records the head of the response. The body records the rest.
     #[doc(hidden)]
     fn recorded(self, call: Option<Box<Call>>) -> Self::Recorded;
 }
 
-impl<T: Body, B> Answer<B> for Response<T> {
+impl<T: Body, B> RecordResponse<B> for Response<T> {
     type Recorded = Response<XRayBody<T, B>>;
 
     fn recorded(self, call: Option<Box<Call>>) -> Response<XRayBody<T, B>> {
         let length = body_length(self.body());
         let call = call.and_then(|mut call| {
-            call.answered(self.status(), self.headers(), self.extensions(), length).then_some(call)
+            call.responded(self.status(), self.headers(), self.extensions(), length).then_some(call)
         });
         self.map(|inner| XRayBody::new(inner, call))
     }

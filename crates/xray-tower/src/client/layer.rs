@@ -1,4 +1,4 @@
-//! The layer: what is configured once, shared by all clients it makes.
+//! The client layer and its options, which all clients of the layer share.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,8 +11,8 @@ use super::error::{Boxed, Typed};
 use super::service::XRayClient;
 use super::start::{AtCall, AtFirstPoll, Kinds};
 
-/// Records a subsegment for each call of a tower HTTP client: a `Service` of `http::Request`, or
-/// `reqwest::Client` itself.
+/// Records a subsegment for each call of a tower HTTP client: a `Service` of `http::Request`, or `reqwest::Client` itself.
+/// The module [`client`](crate::client) lists what it records.
 ///
 /// ```no_run
 /// # #[cfg(feature = "hyper")]
@@ -35,30 +35,30 @@ use super::start::{AtCall, AtFirstPoll, Kinds};
 ///
 /// # Place among other layers
 ///
-/// The layers inside of it run inside the call: a timeout inside is recorded as such, one outside drops the call, which is then
-/// recorded as `Cancelled`.
+/// Inner layers run inside the call. A timeout in an inner layer is recorded as a timeout; a timeout in an outer layer drops
+/// the call, which is then recorded as `Cancelled`.
 ///
-/// A call belongs to the entity that is current when the client is called. Without one it belongs to the entity that is
-/// current when its future is polled for the first time. So the layer works on both sides of a `Buffer`, whose worker
-/// calls the client in a task of its own and hands the future back:
+/// A call belongs to the entity that is current when the client is called. If there is none, it belongs to the entity that is
+/// current when the future is first polled. So the layer works on both sides of a `Buffer`, whose worker calls the client in
+/// another task and returns the future to the caller:
 ///
-/// | stack | |
+/// | Stack | Use |
 /// |---|---|
-/// | `.layer(XRayClientLayer::new().boxed_errors()).buffer(8).service(client)` | for any client; the subsegment includes the wait in the buffer |
-/// | `.buffer(8).layer(XRayClientLayer::new()).service(client)` | for clients that are `Clone`: the call waits for the first poll of its future |
-/// | `.layer(CallParentLayer::new()).buffer(8).layer(XRayClientLayer::new().at_call()).service(client)` | for any client |
-/// | a layer that spawns, then this one | [`CallParentLayer`] around both: the future never comes back to the caller's task |
+/// | `.layer(XRayClientLayer::new().boxed_errors()).buffer(8).service(client)` | any client; the subsegment includes the time in the buffer |
+/// | `.buffer(8).layer(XRayClientLayer::new()).service(client)` | clients that are `Clone`; the call begins at the first poll of its future |
+/// | `.layer(CallParentLayer::new()).buffer(8).layer(XRayClientLayer::new().at_call()).service(client)` | any client |
+/// | [`CallParentLayer`], then a layer that spawns, then this one | layers that run the whole call in another task |
 ///
-/// Without [`boxed_errors`](XRayClientLayer::boxed_errors) the first line does not compile, since a buffer fails with
-/// `Box<dyn Error + Send + Sync>`. Nor does the second for a client that is not `Clone`, such as a balanced one
-/// (`tower::balance`). Where a service is required, the compiler says which one it is and what to write:
+/// The first line needs [`boxed_errors`](XRayClientLayer::boxed_errors), because a buffer fails with
+/// `Box<dyn Error + Send + Sync>`. The second does not compile for a client that is not `Clone`, such as a balanced one
+/// (`tower::balance`). Where a service is required, the compiler names the problem and the solution:
 ///
 /// ```text
 /// the client's error `Box<(dyn std::error::Error + Send + Sync + 'static)>` cannot be described
 /// `Balance<..>` is not `Clone`, so a call cannot wait for the context of its first poll
 /// ```
 ///
-/// Where `.oneshot(..)` or `.ready()` is called, it says this of both:
+/// Where `.oneshot(..)` or `.ready()` is called, both problems have the same message:
 ///
 /// ```text
 /// the method `oneshot` exists for struct `XRayClient<..>`, but its trait bounds were not satisfied
@@ -86,8 +86,8 @@ use super::start::{AtCall, AtFirstPoll, Kinds};
 ///
 /// # Types
 ///
-/// The types `C` and `B` define how errors of the call and of the response's body are viewed. Errors that implement `Error` need
-/// no setting. The type `W` defines when calls begin.
+/// `C` and `B` select how errors of the call and of the response body are described. The default is for errors that implement
+/// `Error`. `W` selects when calls begin.
 ///
 /// [`CallParentLayer`]: crate::client::CallParentLayer
 /// [`SubsegmentName`]: crate::client::SubsegmentName
@@ -101,7 +101,7 @@ pub struct XRayClientLayer<C = Typed, B = Typed, W = AtFirstPoll> {
 }
 
 impl XRayClientLayer {
-    /// Creates a layer with the defaults.
+    /// Creates a layer with the default options.
     pub fn new() -> XRayClientLayer {
         XRayClientLayer { config: Arc::default(), kinds: PhantomData }
     }
@@ -112,29 +112,29 @@ impl<C, B, W> XRayClientLayer<C, B, W> {
 
     /// Sets the origin of requests whose URI is only a path, such as those of tonic: `http://inventory:50051`.
     ///
-    /// Default: not known. A host in the URI takes precedence over it, and it takes precedence over a `Host` header. A second
-    /// call replaces the origin; a text without a host removes it.
+    /// Default: unknown. A host in the URI takes precedence over the origin, and the origin over a `Host` header. A second call
+    /// replaces the origin; a text without a host removes it.
     pub fn origin(self, origin: impl fmt::Display) -> Self {
         self.configure(|config| config.origin = Origin::parse(&origin.to_string()))
     }
 
-    /// Accepts clients that return `Box<dyn Error + Send + Sync>`, as most of tower does (a timeout, a buffer).
+    /// Accepts clients that fail with `Box<dyn Error + Send + Sync>`, as most tower layers do (timeout, buffer).
     pub fn boxed_errors(self) -> XRayClientLayer<Boxed, B, W> {
         self.change()
     }
 
-    /// Accepts responses whose body returns `Box<dyn Error + Send + Sync>`.
+    /// Accepts responses whose body fails with `Box<dyn Error + Send + Sync>`.
     pub fn boxed_body_errors(self) -> XRayClientLayer<C, Boxed, W> {
         self.change()
     }
 
-    /// Views errors by markers of your own: see [`AsError`](crate::client::AsError).
+    /// Describes errors by your own markers; see [`AsError`](crate::client::AsError).
     pub fn errors_by<OfCall, OfBody>(self) -> XRayClientLayer<OfCall, OfBody, W> {
         self.change()
     }
 
-    /// Begins every call when the client is called, so the client need not be `Clone`. A call that finds no current entity is not
-    /// traced, instead of waiting for the first poll of its future.
+    /// Begins every call when the client is called, so the client need not be `Clone`. A call without a current entity is then
+    /// not traced, instead of waiting for the first poll of its future.
     pub fn at_call(self) -> XRayClientLayer<C, B, AtCall> {
         self.change()
     }

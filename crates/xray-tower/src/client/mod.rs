@@ -1,38 +1,39 @@
-//! The client's side: a subsegment for each call of a tower HTTP client.
+//! The client side: a subsegment for each call of a tower HTTP client.
 //!
 //! [`XRayClientLayer`] is the layer. [`SubsegmentName`], [`Untraced`], [`WithoutHeader`] and [`CallParent`] configure one
 //! request, as its extensions; [`Outcome`] is what [`on_outcome`](XRayClientLayer::on_outcome) sees.
 //!
 //! # What is recorded
 //!
-//! The subsegment begins when the request is sent and ends with the response's body, or when that is dropped.
+//! The subsegment begins when the request is sent. It ends with the response body, or when the body is dropped.
 //!
-//! | what happens | what is recorded |
+//! | Event | Recorded |
 //! |---|---|
-//! | a response | method, url without query string and user info, status, content length |
-//! | 4xx, 429, 5xx | error, error and throttle, fault |
-//! | gRPC | the same by its status, also from the trailers |
-//! | refused, no such host, TLS, timeout | fault, with the error and its `source()` chain, and no response |
+//! | a response | method, URL without query string and user info, status, content length |
+//! | status 4xx, 429, 5xx | error; error and throttle; fault |
+//! | a gRPC response | the same by its gRPC status, also from the trailers |
+//! | refused connection, unknown host, TLS error, timeout | fault, with the error and its `source()` chain, and no response |
 //! | the body fails | fault, with the error as `remote` |
-//! | a time limit of this side ends the body | fault, with the error, not `remote` |
-//! | the call is dropped: a timeout outside, a lost race | fault, with an exception of type `Cancelled` |
-//! | the body is dropped while it is read | metadata `aborted` in the namespace `xray` |
-//! | the body is dropped unread | as a response: the caller wanted its head alone |
+//! | a local timeout ends the body | fault, with the error, not `remote` |
+//! | the call is dropped, for example by a timeout in an outer layer or in `select!` | fault, with an exception of type `Cancelled` |
+//! | the body is dropped half-read | metadata `aborted` in the namespace `xray` |
+//! | the body is dropped unread | the same as for a complete response |
 //!
-//! A trace that is not sampled sends `Sampled=0`. Then nothing is recorded, and nothing is allocated except the header's
-//! value. A trace that is [recorded before it is decided](xray_core::sampling::TailSampler) sends `Sampled=?`.
+//! In a trace that is not sampled, calls send `Sampled=0`, nothing is recorded, and the only allocation is the header value.
+//! If a [`TailSampler`](xray_core::sampling::TailSampler) has not decided yet, calls send `Sampled=?`.
 //!
-//! # Which requests are not recorded
+//! # Headers
 //!
-//! | request | subsegment | header |
+//! | Request | Subsegment | `X-Amzn-Trace-Id` |
 //! |---|---|---|
-//! | with an `X-Amzn-Trace-Id` that someone else put there | no | stays: someone else traces the call |
-//! | with the `X-Amzn-Trace-Id` that this service received, as a proxy copies it | yes | replaced: the called service is below this one |
+//! | without the header | yes | added |
+//! | with the header of another instrumentation | no | kept |
+//! | with the header that this service received, copied by a proxy | yes | replaced, so the called service is a child of this one |
 //! | marked [`Untraced`] | no | none |
-//! | marked [`WithoutHeader`] | yes | none: for third parties |
-//! | outside any trace | no | none; the [context-missing strategy](xray_core::ContextMissing) applies, without a panic |
+//! | marked [`WithoutHeader`], for third parties | yes | none |
+//! | outside any trace | no | none; the [context-missing strategy](xray_core::ContextMissing) applies, but never panics here |
 //!
-//! The same holds for `traceparent` and `tracestate`.
+//! The same applies to `traceparent` and `tracestate`.
 
 mod body;
 mod call;
@@ -62,7 +63,7 @@ pub use parent::{CallParentLayer, WithCallParent};
 pub use service::XRayClient;
 pub use start::{AtCall, AtFirstPoll, CallStart, ResponseFuture};
 
-/// For `xray-reqwest`, whose middleware is no tower service.
+/// For `xray-reqwest`, whose middleware is not a tower service.
 #[doc(hidden)]
 pub mod parts {
     pub use super::config::ClientConfig;

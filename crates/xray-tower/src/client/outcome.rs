@@ -1,11 +1,11 @@
-//! What a function given to `on_outcome` sees of a call.
+//! The argument of a function passed to `on_outcome`.
 
 use std::error::Error;
 
 use http::{HeaderMap, Method, StatusCode};
 use xray_core::Subsegment;
 
-/// A call when its outcome is known: see [`XRayClientLayer::on_outcome`](crate::XRayClientLayer::on_outcome).
+/// The outcome of a call, passed to [`XRayClientLayer::on_outcome`](crate::XRayClientLayer::on_outcome).
 ///
 /// ```
 /// let layer = xray_tower::XRayClientLayer::new().on_outcome(|outcome| {
@@ -31,37 +31,37 @@ pub(crate) struct RequestHead {
 }
 
 impl<'a> Outcome<'a> {
-    /// The subsegment of the call, still open.
+    /// Returns the subsegment of the call, which is still open.
     pub fn subsegment(&self) -> &'a Subsegment {
         self.subsegment
     }
 
-    /// The request's method.
+    /// Returns the method of the request.
     pub fn method(&self) -> &'a Method {
         &self.request.method
     }
 
-    /// The URL of the request, with its query string, which may hold secrets.
+    /// Returns the URL of the request, including its query string, which may contain secrets.
     pub fn url(&self) -> &'a str {
         &self.request.url
     }
 
-    /// The headers of the request, before the layer changed them.
+    /// Returns the headers of the request, before the layer changed them.
     pub fn request_headers(&self) -> &'a HeaderMap {
         &self.request.headers
     }
 
-    /// The status of the response. `None` when the call failed.
+    /// Returns the status of the response, or `None` if the call failed.
     pub fn status(&self) -> Option<StatusCode> {
         self.result.ok().map(|(status, _)| status)
     }
 
-    /// The headers of the response. `None` when the call failed.
+    /// Returns the headers of the response, or `None` if the call failed.
     pub fn response_headers(&self) -> Option<&'a HeaderMap> {
         self.result.ok().map(|(_, headers)| headers)
     }
 
-    /// The error. `None` when there is a response.
+    /// Returns the error, or `None` if there is a response.
     pub fn error(&self) -> Option<&'a (dyn Error + 'static)> {
         self.result.err()
     }

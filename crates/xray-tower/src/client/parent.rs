@@ -1,4 +1,4 @@
-//! The layer that puts the context into the request.
+//! The layer that adds the current entity to requests.
 
 use std::task::{Context, Poll};
 
@@ -9,8 +9,8 @@ use xray_core::context::try_current;
 
 use super::extensions::CallParent;
 
-/// Puts the current entity into each request, as its [`CallParent`]. It belongs around a layer that makes the call in another
-/// task or thread, which has no context.
+/// Adds the current entity to each request as its [`CallParent`]. Put it around a layer that makes the call in another task or
+/// thread, which has no context.
 ///
 /// ```no_run
 /// # #[cfg(feature = "hyper")]
@@ -30,7 +30,7 @@ use super::extensions::CallParent;
 /// # }
 /// ```
 ///
-/// A request that has a [`CallParent`] keeps it. Without a current entity the request stays as it is.
+/// A request that already has a [`CallParent`] keeps it. Without a current entity, requests pass through unchanged.
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "a layer does nothing until it is applied"]
 #[non_exhaustive]
@@ -51,7 +51,7 @@ impl<S> Layer<S> for CallParentLayer {
     }
 }
 
-/// A service whose requests carry the entity that is current when it is called: made by [`CallParentLayer`].
+/// A service that adds the current entity to its requests. Created by [`CallParentLayer`].
 #[derive(Clone, Copy, Debug)]
 pub struct WithCallParent<S> {
     inner: S,

@@ -1,4 +1,4 @@
-//! `reqwest::Client` as a tower client, and what its own middleware shares with it.
+//! `reqwest::Client` as a tower client, and the parts that the reqwest middleware shares.
 
 use std::task::{Context, Poll};
 
@@ -13,12 +13,12 @@ use super::body::XRayBody;
 use super::call::{Call, Target};
 use super::config::ClientConfig;
 use super::error::{AsError, Typed};
-use super::future::Answer;
+use super::future::RecordResponse;
 use super::service::XRayClient;
-use super::start::{CallStart, Departing, ResponseFuture};
+use super::start::{CallStart, ResponseFuture, TracedRequest};
 
-/// `reqwest::Client` is a service of its own kind of requests. It passes no extensions: such a request is always
-/// named by its host and belongs to the current entity.
+/// `reqwest::Client` is a service for its own request type, which has no extensions. So calls are always named by their
+/// host, and belong to the current entity.
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 impl<S, C, B, W> Service<Request> for XRayClient<S, C, B, W>
 where
@@ -39,7 +39,7 @@ where
     }
 }
 
-impl Departing for Request {
+impl TracedRequest for Request {
     fn parent(&self) -> Option<Entity> {
         try_current()
     }
@@ -50,7 +50,7 @@ impl Departing for Request {
 }
 
 impl ClientConfig {
-    /// Adds the trace headers to a request. Returns what there is to record.
+    /// Begins a call and sets the trace headers. Returns the recording, if the call is sampled.
     pub fn start_reqwest(
         &self,
         request: &mut Request,
@@ -67,7 +67,7 @@ impl ClientConfig {
     }
 }
 
-impl<B> Answer<B> for Response {
+impl<B> RecordResponse<B> for Response {
     type Recorded = Response;
 
     fn recorded(self, call: Option<Box<Call>>) -> Response {
@@ -77,10 +77,10 @@ impl<B> Answer<B> for Response {
             Some(bytes) => BodyLength::Exact(bytes),
             None => BodyLength::Unknown,
         };
-        if !call.answered(self.status(), self.headers(), self.extensions(), length) {
+        if !call.responded(self.status(), self.headers(), self.extensions(), length) {
             return self;
         }
-        // reqwest keeps the URL next to the response: it would be lost on the way.
+        // The conversion loses reqwest's URL of the response unless it is an extension.
         let url = self.url().clone();
         let with_url = http::Response::builder().url(url).body(()).map(|response| response.into_parts().0.extensions);
         let (mut parts, body) = http::Response::<Body>::from(self).into_parts();

@@ -1,4 +1,4 @@
-//! The client that the layer makes.
+//! The client that the layer creates.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,9 +16,9 @@ use super::call::{Call, Target};
 use super::config::ClientConfig;
 use super::error::{AsError, Typed};
 use super::extensions::CallParent;
-use super::start::{AtFirstPoll, CallStart, Departing, Kinds, ResponseFuture};
+use super::start::{AtFirstPoll, CallStart, Kinds, ResponseFuture, TracedRequest};
 
-/// A client whose calls are recorded: made by [`XRayClientLayer`](crate::XRayClientLayer).
+/// A client whose calls are recorded. Created by [`XRayClientLayer`](crate::XRayClientLayer).
 pub struct XRayClient<S, C = Typed, B = Typed, W = AtFirstPoll> {
     pub(crate) inner: S,
     pub(crate) config: Arc<ClientConfig>,
@@ -45,7 +45,7 @@ where
     }
 }
 
-impl<T> Departing for Request<T> {
+impl<T> TracedRequest for Request<T> {
     fn parent(&self) -> Option<Entity> {
         let given = self.extensions().get::<CallParent>().map(|parent| parent.0.clone());
         given.or_else(try_current)

@@ -13,13 +13,13 @@ use xray_core::Entity;
 use super::call::Call;
 use super::config::ClientConfig;
 use super::error::{AsError, Typed};
-use super::future::{Answer, Recorded};
+use super::future::{RecordResponse, Recorded};
 
-/// Decides when a call begins that finds no current entity.
+/// Selects when a call without a current entity begins.
 ///
-/// The worker of a `Buffer` calls the client in a task of its own, which has no context, and hands the future back to
-/// the caller, which has one. So by default such a call waits for the first poll ([`AtFirstPoll`]), and takes the
-/// client with it: the client must be `Clone`. [`AtCall`] is for clients that are not.
+/// The worker of a `Buffer` calls the client in another task, which has no context, and returns the future to the caller,
+/// which has one. So by default such a call begins at the first poll of its future ([`AtFirstPoll`]). The future then
+/// contains the client, which must be `Clone`. [`AtCall`] is for clients that are not.
 #[diagnostic::on_unimplemented(
     message = "`{S}` is not `Clone`, so a call cannot wait for the context of its first poll",
     label = "this client is not `Clone`",
@@ -27,12 +27,12 @@ use super::future::{Answer, Recorded};
     note = "elsewhere, call `.at_call()` on the layer"
 )]
 pub trait CallStart<S> {
-    /// Takes the service that is ready to be called, if the call can wait.
+    /// Takes the ready service out, if the call can wait.
     #[doc(hidden)]
     fn take(inner: &mut S) -> Option<S>;
 }
 
-/// A call without a current entity begins when its future is polled for the first time.
+/// A call without a current entity begins when its future is first polled.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AtFirstPoll;
@@ -45,7 +45,7 @@ pub struct AtCall;
 #[diagnostic::do_not_recommend]
 impl<S: Clone> CallStart<S> for AtFirstPoll {
     fn take(inner: &mut S) -> Option<S> {
-        // The clone is not ready; the next `poll_ready` makes it so.
+        // The clone is not ready until the next `poll_ready`.
         let clone = inner.clone();
         Some(std::mem::replace(inner, clone))
     }
@@ -57,11 +57,11 @@ impl<S> CallStart<S> for AtCall {
     }
 }
 
-/// How errors are viewed, and when calls begin, as type parameters.
+/// The type parameters of a client: how errors are described, and when calls begin.
 pub(crate) type Kinds<C, B, W> = PhantomData<fn() -> (C, B, W)>;
 
 /// A request to which the layer can add the trace headers.
-pub trait Departing {
+pub trait TracedRequest {
     /// Returns the entity to which its call belongs, if it is known when the client is called.
     #[doc(hidden)]
     fn parent(&self) -> Option<Entity>;
@@ -84,14 +84,14 @@ pin_project! {
     }
 }
 
-/// A call that has not begun.
+/// A call that waits for the first poll.
 struct Waiting<S, R> {
     service: S,
     request: R,
     config: Arc<ClientConfig>,
 }
 
-impl<S: Service<R>, R: Departing, C, B> ResponseFuture<S, R, C, B> {
+impl<S: Service<R>, R: TracedRequest, C, B> ResponseFuture<S, R, C, B> {
     pub(crate) fn new<W: CallStart<S>>(service: &mut S, mut request: R, config: &Arc<ClientConfig>) -> Self {
         let parent = request.parent();
         if parent.is_none()
@@ -107,11 +107,11 @@ impl<S: Service<R>, R: Departing, C, B> ResponseFuture<S, R, C, B> {
 
 impl<S, R, C, B> Future for ResponseFuture<S, R, C, B>
 where
-    S: Service<R, Response: Answer<B>>,
-    R: Departing,
+    S: Service<R, Response: RecordResponse<B>>,
+    R: TracedRequest,
     C: AsError<S::Error>,
 {
-    type Output = Result<<S::Response as Answer<B>>::Recorded, S::Error>;
+    type Output = Result<<S::Response as RecordResponse<B>>::Recorded, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -121,7 +121,7 @@ where
         }
         match this.started.as_pin_mut() {
             Some(started) => started.poll(cx),
-            // Only after a panic of the client.
+            // Happens only after the client has panicked.
             None => Poll::Pending,
         }
     }

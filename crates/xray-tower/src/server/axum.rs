@@ -1,4 +1,4 @@
-//! What the layer knows of axum: its extensions, its error, and its extractors.
+//! Support for axum: its extensions, its error type, and the extractor.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -12,7 +12,7 @@ use xray_core::adapter::MatchedRoute;
 use super::layer::XRayLayer;
 use super::segment::XRaySegment;
 
-/// Returns the target before a nested router cut its prefix off.
+/// Returns the URI before nested routers removed their prefix.
 pub(crate) fn original_uri(extensions: &Extensions) -> Option<&Uri> {
     extensions.get::<OriginalUri>().map(|original| &original.0)
 }
@@ -22,12 +22,12 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
 }
 
-/// Returns the pattern of the route, which is known to layers inside the router.
+/// Returns the pattern of the route, which is set in layers inside the router.
 pub(crate) fn matched_path(extensions: &Extensions) -> Option<&str> {
     extensions.get::<MatchedPath>().map(MatchedPath::as_str)
 }
 
-/// Returns the error inside of any number of `axum::Error`, which say nothing of their own.
+/// Returns the error inside any number of `axum::Error` wrappers, which add no information.
 pub(crate) fn unwrapped<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     match error.source() {
         Some(inner) if error.is::<axum::Error>() => unwrapped(inner),
@@ -41,8 +41,8 @@ impl XRayLayer {
     ///
     /// Default: it is not recorded. A second call replaces the place.
     ///
-    /// Layers added by [`Router::layer`](axum::Router::layer) and `route_layer` see it. One around the whole router does not, and
-    /// a fallback has none.
+    /// The pattern is known in layers added by [`Router::layer`](axum::Router::layer) and `route_layer`, but not in a layer
+    /// around the whole router. Requests to a fallback have no pattern.
     ///
     /// ```
     /// # use xray_tower::{MatchedRoute, XRayLayer};
@@ -58,7 +58,7 @@ impl<S: Sync> FromRequestParts<S> for XRaySegment {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<XRaySegment, Infallible> {
-        // The extensions first: a middleware may have moved the request to another task, which has no context.
+        // Looks in the extensions first, since a middleware may have moved the request to a task without the context.
         let segment = parts.extensions.get::<XRaySegment>().cloned();
         Ok(segment.unwrap_or_else(|| XRaySegment(xray_core::current_segment())))
     }

@@ -1,4 +1,4 @@
-//! The body of a response: the segment lasts until its end.
+//! The body of a response, whose end closes the segment.
 
 use std::fmt::Display;
 use std::pin::Pin;
@@ -9,19 +9,19 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use xray_core::adapter::ServerRequest;
 
-use super::error::Failure;
+use super::error::ServiceError;
 use crate::response::grpc_status;
 
 pin_project! {
-    /// The body of a response of [`XRayService`](crate::server::XRayService): the inner one, unchanged.
+    /// The body of a response of [`XRayService`](crate::server::XRayService). It passes the inner body through unchanged.
     ///
-    /// The segment is current while the body is polled, and closes with the body's end.
+    /// The segment is current while the body is polled, and closes at the end of the body.
     #[derive(Debug, Default)]
     pub struct XRayBody<B> {
-        // Dropped first: what it has begun closes before its segment.
+        // Dropped first, so the body's open subsegments close before the segment.
         #[pin]
         pub(crate) inner: B,
-        // Until the segment is closed.
+        // Taken when the segment closes.
         pub(crate) incoming: Option<ServerRequest>,
     }
 }
@@ -50,7 +50,7 @@ where
                     incoming.end();
                 }
             }
-            Some(Err(error)) => incoming.failed(Failure(error)),
+            Some(Err(error)) => incoming.failed(ServiceError(error)),
             None => incoming.end(),
         }
         if incoming.is_done() {

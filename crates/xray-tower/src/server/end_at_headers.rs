@@ -1,4 +1,4 @@
-//! The responses whose segments close at the headers.
+//! Decides which segments close at the response headers.
 
 use http::{Request, Response};
 use xray_core::adapter::Hook;

@@ -1,4 +1,4 @@
-//! The exception of an error of which only the text is known.
+//! Converts errors that need only implement `Display` to exceptions.
 
 use std::any::Any;
 use std::error::Error;
@@ -9,12 +9,12 @@ use xray_core::Exception;
 
 /// An error of the inner service or of its body.
 ///
-/// A bound on `Error` would exclude `Box<dyn Error + Send + Sync>`, which most of tower returns and which does not implement
-/// it. So the bound is `Display`, and the most frequent types are downcast for their `source()` chain.
-pub(crate) struct Failure<'a, E>(pub(crate) &'a E);
+/// A bound on `Error` would exclude `Box<dyn Error + Send + Sync>`, which most tower services return and which does not
+/// implement it. So the bound is `Display`, and the most common types are downcast for their `source()` chain.
+pub(crate) struct ServiceError<'a, E>(pub(crate) &'a E);
 
-impl<E: Display + 'static> From<Failure<'_, E>> for Exception {
-    fn from(Failure(error): Failure<'_, E>) -> Exception {
+impl<E: Display + 'static> From<ServiceError<'_, E>> for Exception {
+    fn from(ServiceError(error): ServiceError<'_, E>) -> Exception {
         let any: &dyn Any = error;
         if let Some(error) = any.downcast_ref::<Box<dyn Error + Send + Sync>>() {
             #[cfg(feature = "axum")]
@@ -39,16 +39,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_described_by_their_own_type_where_it_can_be_known() {
+    fn common_error_types_are_recorded_with_their_type_and_message() {
         let parse = || "x".parse::<u8>().unwrap_err();
         let boxed: Box<dyn Error + Send + Sync> = Box::new(parse());
         #[cfg(feature = "axum")]
-        assert_eq!(Exception::from(Failure(&axum::Error::new(axum::Error::new(parse())))).kind(), "ParseIntError");
+        assert_eq!(Exception::from(ServiceError(&axum::Error::new(axum::Error::new(parse())))).kind(), "ParseIntError");
         for (exception, kind, message) in [
-            (Exception::from(Failure(&parse())), "ParseIntError", "invalid digit found in string"),
-            (Exception::from(Failure(&boxed)), "ParseIntError", "invalid digit found in string"),
-            (Exception::from(Failure(&io::Error::other("broken"))), "io::Error", "broken"),
-            (Exception::from(Failure(&"text")), "str", "text"),
+            (Exception::from(ServiceError(&parse())), "ParseIntError", "invalid digit found in string"),
+            (Exception::from(ServiceError(&boxed)), "ParseIntError", "invalid digit found in string"),
+            (Exception::from(ServiceError(&io::Error::other("broken"))), "io::Error", "broken"),
+            (Exception::from(ServiceError(&"text")), "str", "text"),
         ] {
             assert_eq!((exception.kind(), exception.message()), (kind, message));
         }
@@ -61,7 +61,7 @@ mod tests {
         let entered = segment.enter();
         let error = xray_core::try_capture("parse", |_| "x".parse::<u8>()).unwrap_err();
         drop(entered);
-        segment.fault(Exception::from(Failure(&error)));
+        segment.fault(Exception::from(ServiceError(&error)));
         segment.close();
         let trace = traces.take().single();
         let recorded = &trace.find("parse").json()["cause"]["exceptions"][0]["id"];

@@ -1,4 +1,4 @@
-//! The future of a response: the handler runs in it, in the context of its segment.
+//! The future of a response, which runs the handler in the context of its segment.
 
 use std::fmt::Display;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use xray_core::adapter::{self, ServerRequest};
 
 use super::body::XRayBody;
 use super::end_at_headers::EndAtHeaders;
-use super::error::Failure;
+use super::error::ServiceError;
 use crate::response::{body_length, grpc_status, recorded_head};
 
 const TRACE_HEADER: HeaderName = HeaderName::from_static(adapter::TRACE_HEADER);
@@ -21,11 +21,11 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F> {
-        // Dropped first: what the handler has begun closes before its segment.
+        // Dropped first, so the handler's open subsegments close before the segment.
         #[pin]
         pub(crate) inner: F,
         pub(crate) incoming: ServerRequest,
-        // If the option is set.
+        // `Some` if the option is set.
         pub(crate) end_at_headers: Option<Box<EndAtHeaders>>,
     }
 }
@@ -43,17 +43,17 @@ where
         let result = ready!(this.incoming.run(|| this.inner.poll(cx)));
         let mut incoming = std::mem::replace(this.incoming, ServerRequest::ignored());
         Poll::Ready(match result {
-            Ok(response) => Ok(answer(response, incoming, this.end_at_headers.take())),
+            Ok(response) => Ok(record_response(response, incoming, this.end_at_headers.take())),
             Err(error) => {
-                incoming.failed(Failure(&error));
+                incoming.failed(ServiceError(&error));
                 Err(error)
             }
         })
     }
 }
 
-/// Records the head of the response; the rest is up to the body.
-fn answer<B: Body>(
+/// Records the head of the response. The body records the rest.
+fn record_response<B: Body>(
     mut response: Response<B>,
     mut incoming: ServerRequest,
     end_at_headers: Option<Box<EndAtHeaders>>,
@@ -62,14 +62,14 @@ fn answer<B: Body>(
     if let Some(value) = header.and_then(|text| HeaderValue::try_from(text).ok()) {
         response.headers_mut().insert(TRACE_HEADER, value);
     }
-    // A gRPC response that consists of headers alone.
+    // A gRPC response that has only headers.
     if let Some(status) = grpc_status(response.headers()) {
         incoming.grpc_status(status);
     }
     incoming.head(recorded_head(response.status(), response.headers()), body_length(response.body()));
     if let Some(end_at_headers) = end_at_headers {
-        let (covers, same) = end_at_headers.covers(response);
-        response = same;
+        let (covers, unchanged) = end_at_headers.covers(response);
+        response = unchanged;
         if covers {
             incoming.end_at_headers();
         }

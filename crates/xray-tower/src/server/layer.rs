@@ -1,4 +1,4 @@
-//! The layer: what is configured once, shared by all services it makes.
+//! The layer and its options, which all services of the layer share.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::service::XRayService;
 
 pub(crate) type Config = ServerConfig<Request<()>, Exchange>;
 
-/// Records a segment for each request that passes.
+/// Records a segment for each request. The module [`server`](crate::server) lists what it records.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -28,8 +28,33 @@ pub(crate) type Config = ServerConfig<Request<()>, Exchange>;
 /// }));
 /// ```
 ///
-/// Clones share the configuration. Layers inside of it run inside the segment. Added to an axum `Router`, it covers the
-/// routes added before it.
+/// Inner layers run inside the segment. On an axum `Router`, the layer covers the routes that were added before it. Clones
+/// share the configuration.
+///
+/// In a test, use a recorder that keeps traces in memory:
+///
+/// ```
+/// use http::{Request, Response, StatusCode};
+/// use tower::{Layer, ServiceExt, service_fn};
+/// use xray_core::Recorder;
+/// use xray_tower::XRayLayer;
+///
+/// # async fn test() -> Result<(), Box<dyn std::error::Error>> {
+/// let (recorder, traces) = Recorder::in_memory();
+/// let shop = XRayLayer::new("shop").recorder(recorder).layer(service_fn(async |request: Request<String>| {
+///     xray_core::annotate("order_id", 7);
+///     let response = Response::builder().status(StatusCode::NOT_FOUND);
+///     response.body(request.into_body())
+/// }));
+///
+/// let request = Request::get("http://shop.test/orders/7").body(String::new())?;
+/// drop(shop.oneshot(request).await?);
+/// let segment = traces.take().single();
+/// assert_eq!(segment.tree(), "shop 404 error [order_id=7]\n");
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test()).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied"]
 pub struct XRayLayer {
@@ -37,17 +62,17 @@ pub struct XRayLayer {
 }
 
 impl XRayLayer {
-    /// Creates a layer whose segments have this name: the same for all requests, or by their host.
+    /// Creates a layer whose segments have a fixed name, or a name that depends on the host of the request.
     ///
-    /// The environment variable `AWS_XRAY_TRACING_NAME` overrides it.
+    /// The environment variable `AWS_XRAY_TRACING_NAME` overrides the name.
     pub fn new(naming: impl Into<Naming>) -> XRayLayer {
         XRayLayer { config: Arc::new(Config::new(naming)) }
     }
 
     server_option_methods! {
         request: Request<()>;
-        /// A request target has a scheme in HTTP/2. A server knows that a connection is TLS if it inserts
-        /// [`http::uri::Scheme::HTTPS`] into the extensions of its requests.
+        /// Request targets include the scheme in HTTP/2. A server marks requests of TLS connections by inserting
+        /// [`http::uri::Scheme::HTTPS`] into their extensions.
         ///
         /// ```
         /// # use xray_tower::{Scheme, XRayLayer};
@@ -81,13 +106,14 @@ impl XRayLayer {
         sampling_attributes;
     }
 
-    /// Closes the segment at the headers of those responses for which `end_at_headers` returns true: for streams that last
-    /// for minutes or hours, such as server-sent events, long polling and a gRPC `Watch`.
+    /// Closes the segment at the response headers if `end_at_headers` returns true. Use it for streams that last for minutes
+    /// or hours, such as server-sent events, long polling and a gRPC `Watch`.
     ///
     /// Default: every segment lasts until the end of the body. A second call replaces the function.
     ///
-    /// Code of the body keeps the context, so its calls belong to the trace. Errors of the body, bytes that were not sent and
-    /// a `grpc-status` in the trailers are not recorded. While the option is set, the head of each recorded request is cloned.
+    /// The context stays current while the body is polled, so its calls belong to the trace. Errors of the body, unsent bytes
+    /// and a `grpc-status` in the trailers are not recorded. If the option is set, the head of each recorded request is
+    /// cloned.
     ///
     /// ```
     /// # use xray_tower::XRayLayer;

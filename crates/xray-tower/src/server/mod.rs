@@ -1,57 +1,57 @@
-//! The server's side: a segment for each request that passes a tower service.
+//! The server side: a segment for each request to a tower service.
 //!
-//! [`XRayLayer`] is the layer, and [`XRaySegment`] the segment of a request. The other types are what the layer makes.
+//! [`XRayLayer`] is the layer, and [`XRaySegment`] the segment of a request. The layer creates the other types.
 //!
 //! # What is recorded
 //!
-//! The segment begins with the call of the service and closes with the end of the response's body. Request and response pass
-//! unchanged, except for the header that returns the sampling decision to a caller who asked for it.
+//! The segment begins when the service is called and closes at the end of the response body. Request and response pass
+//! through unchanged, except for the header that returns the sampling decision to a caller who asked for it.
 //!
-//! | what happens | what the segment says |
+//! | Event | Recorded in the segment |
 //! |---|---|
-//! | the response is sent | status, content length; 4xx `error`, 429 `error` and `throttle`, 5xx `fault` |
+//! | the response is sent | status, content length; `error` for 4xx, `error` and `throttle` for 429, `fault` for 5xx |
 //! | `grpc-status` in headers or trailers (tonic) | `error`, `throttle` or `fault` by its class |
 //! | the inner service or the body fails | `fault`, with the exception; the error propagates |
 //! | the handler or the body panics | `fault`, with an exception of type `panic`; the panic propagates |
-//! | dropped before the response: client gone, timeout outside | `fault`, an exception of type `Cancelled`, no response |
-//! | the body fails, panics or is dropped in the middle | also metadata `aborted: true` in the namespace `xray` |
-//! | the body is dropped before it is polled, as by a middleware outside that replaces it | as the first |
-//! | `HEAD`, 204, 304, an upgrade (101), a tunnel (2xx to `CONNECT`) | as the first, closed at the headers |
-//! | [`end_at_headers`](XRayLayer::end_at_headers) covers the response | as the first, closed at the headers |
+//! | the future is dropped before the response: disconnect, timeout in an outer layer | `fault`, with an exception of type `Cancelled`, and no response |
+//! | the body fails, panics or is dropped half-sent | additionally metadata `aborted: true` in the namespace `xray` |
+//! | the body is dropped before it is polled, for example because an outer layer replaces it | the same as for a complete response |
+//! | `HEAD`, 204, 304, an upgrade (101), a tunnel (2xx to `CONNECT`) | the same, but the segment closes at the headers |
+//! | [`end_at_headers`](XRayLayer::end_at_headers) returns true | the same, but the segment closes at the headers |
 //! | the caller sent `Sampled=?` | the response carries `X-Amzn-Trace-Id` with trace and decision |
-//! | not sampled | nothing; calls to other services carry `Sampled=0` |
-//! | [ignored](XRayLayer::ignore), or the SDK is disabled | nothing; recording calls inside are no-ops |
+//! | the request is not sampled | nothing; calls to other services carry `Sampled=0` |
+//! | the request is [ignored](XRayLayer::ignore), or the SDK is disabled | nothing; recording calls inside are no-ops |
 //!
-//! Only the handler knows an error that it answers with a response. It records it with
-//! `xray_core::current_segment().fault(&error)`, for instance where the error becomes a response.
+//! The layer does not see an error that the handler turns into a response. Record it in the handler, or where the error
+//! becomes a response, with `xray_core::current_segment().fault(&error)`.
 //!
-//! A request that is not sampled allocates only if its caller asked for the decision, if the header has fields of the
-//! caller's own, which are forwarded, or if the layer has sampling attributes.
+//! A request that is not sampled allocates only if the caller asked for the decision, if the header contains additional
+//! fields, which are forwarded, or if the layer has sampling attributes.
 //!
 //! # Address and scheme
 //!
-//! The client's address is that of `X-Forwarded-For`, otherwise the one that [`peer`](XRayLayer::peer) returns, otherwise that
-//! of the connection: tonic's `TcpConnectInfo`, axum's `ConnectInfo<SocketAddr>`, or a plain `SocketAddr` in the request's
-//! extensions, which other servers may insert.
+//! The client's address comes from `X-Forwarded-For`, else from [`peer`](XRayLayer::peer), else from the connection: tonic's
+//! `TcpConnectInfo`, axum's `ConnectInfo<SocketAddr>`, or a plain `SocketAddr` in the request's extensions, which other
+//! servers may insert.
 //!
-//! The scheme of the URL is that of the request target, which HTTP/2 sends. An HTTP/1.1 request does not show whether its
-//! connection is TLS: [`scheme`](XRayLayer::scheme) sets it for all requests. A server with both kinds of listeners inserts
-//! `http::uri::Scheme::HTTPS` into the extensions of requests behind TLS. Behind a load balancer that ends TLS,
-//! [`trust_forwarded_proto`](XRayLayer::trust_forwarded_proto) takes the scheme from `X-Forwarded-Proto`.
+//! The scheme of the URL comes from the request target, which includes it in HTTP/2. An HTTP/1.1 request does not show
+//! whether its connection uses TLS; [`scheme`](XRayLayer::scheme) sets the scheme for all requests. A server with both kinds
+//! of listeners inserts `http::uri::Scheme::HTTPS` into the extensions of TLS requests. Behind a load balancer that
+//! terminates TLS, [`trust_forwarded_proto`](XRayLayer::trust_forwarded_proto) takes the scheme from `X-Forwarded-Proto`.
 //!
-//! A request without a host has no URL. The URL of `OPTIONS *` and of `CONNECT` ends with the host.
+//! A request without a host has no URL. The URLs of `OPTIONS *` and `CONNECT` end with the host.
 //!
 //! # Context
 //!
-//! The segment is current while the handler's future and the body are polled. A task that the handler spawns has no context
-//! unless it is carried there: see [`in_current`](xray_core::FutureExt::in_current).
+//! The segment is current while the handler's future and the body are polled. A spawned task has no context unless you carry
+//! it there; see [`in_current`](xray_core::FutureExt::in_current).
 //!
 //! # Stacks
 //!
-//! The error of the inner service may be any type that can be displayed, so services with boxed errors, `oneshot`, timeouts,
+//! The inner service may fail with any type that implements `Display`. So services with boxed errors, `oneshot`, timeouts,
 //! compression and decompression work inside and outside of the layer. Its responses have the body type [`XRayBody`].
 //!
-//! With gRPC-web the layer belongs inside, since `GrpcWebLayer` turns the trailers that hold the status into bytes of the
+//! With gRPC-web, put the layer inside of `GrpcWebLayer`, which turns the trailers that contain the status into bytes of the
 //! body:
 //!
 //! ```text

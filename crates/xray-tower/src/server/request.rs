@@ -1,4 +1,4 @@
-//! What is taken from a request.
+//! Reads the facts of a request that are recorded.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,7 +10,7 @@ use xray_core::adapter::ServerRequestInfo;
 use super::axum;
 use super::segment::XRaySegment;
 
-/// Returns the facts of a request as it was received, whatever a router has made of it.
+/// Returns the facts of a request as it was received, before routers rewrote its URI.
 pub(crate) fn request_info(request: &Request<()>) -> ServerRequestInfo<'_> {
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let extensions = request.extensions();
@@ -28,13 +28,13 @@ pub(crate) fn request_info(request: &Request<()>) -> ServerRequestInfo<'_> {
     info
 }
 
-/// The other end of the connection, if the server knows it.
+/// Returns the address of the other end of the connection, if the server provides it.
 fn peer(extensions: &Extensions) -> Option<IpAddr> {
     #[cfg(feature = "axum")]
     if let Some(address) = axum::peer(extensions) {
         return Some(address);
     }
-    // With TLS as well: tonic inserts what it knows of the connection below.
+    // Present with TLS as well, since tonic also inserts the info of the underlying TCP connection.
     #[cfg(feature = "tonic")]
     if let Some(info) = extensions.get::<tonic::transport::server::TcpConnectInfo>() {
         return info.remote_addr().map(|address| address.ip());

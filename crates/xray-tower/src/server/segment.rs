@@ -4,8 +4,8 @@ use std::ops::Deref;
 
 use xray_core::Segment;
 
-/// The segment of a request: the layer puts it into the extensions of requests that are recorded. With the feature `axum`
-/// it is an extractor.
+/// The segment of a request, which the layer inserts into the extensions of recorded requests. With the feature `axum`, it
+/// is also an extractor.
 ///
 /// ```
 /// use http::Request;
@@ -18,8 +18,8 @@ use xray_core::Segment;
 /// }
 /// ```
 ///
-/// It does not keep the segment open. Code that runs for the request finds the same segment by
-/// [`current_segment`](xray_core::current_segment).
+/// It does not keep the segment open. [`current_segment`](xray_core::current_segment) returns the same segment in code that
+/// runs for the request.
 ///
 /// # axum
 ///
@@ -37,13 +37,13 @@ use xray_core::Segment;
 /// # }
 /// ```
 ///
-/// The extractor never rejects a request. For a request that is not recorded it returns a segment that does nothing.
-/// Without a layer it does so, too, and the [context-missing strategy](xray_core::ContextMissing) applies.
+/// The extractor never rejects a request. For a request that is not recorded, it returns a segment that does nothing.
+/// Without a layer it does the same, and the [context-missing strategy](xray_core::ContextMissing) applies.
 #[derive(Clone, Debug)]
 pub struct XRaySegment(pub(crate) Segment);
 
 impl XRaySegment {
-    /// Returns the segment itself; it does not keep the segment open either.
+    /// Returns the handle, which does not keep the segment open either.
     pub fn into_inner(self) -> Segment {
         self.0
     }

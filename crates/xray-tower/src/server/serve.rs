@@ -1,4 +1,4 @@
-//! A whole router inside the layer, as `axum::serve` takes it.
+//! Lets `axum::serve` serve a layer that wraps a whole router.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -20,28 +20,28 @@ use super::future::ResponseFuture;
 use super::service::XRayService;
 
 /// A service inside the layer whose responses have axum's body type, which `axum::serve` requires.
-/// [`XRayService::into_make_service`] makes it.
+/// [`XRayService::into_make_service`] creates it.
 #[derive(Clone, Debug)]
 pub struct AxumService<S> {
     service: XRayService<S>,
     peer: Option<SocketAddr>,
 }
 
-/// For `axum::serve` with a router that is wrapped as a whole, where routes that do not exist are recorded as well.
+/// For `axum::serve` with a layer around the whole router, which also records requests that match no route.
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 impl<S> XRayService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    /// Returns this service as that of all connections of `axum::serve`.
+    /// Converts the service to a make service for `axum::serve`.
     ///
-    /// `axum::serve` also takes the service itself, and then the segments have the client's address.
+    /// If you pass the service itself to `axum::serve` instead, segments also have the client's address.
     pub fn into_make_service(self) -> IntoMakeService<AxumService<S>> {
         ServiceExt::<Request<Body>>::into_make_service(AxumService { service: self, peer: None })
     }
 
-    /// Returns this service as that of all connections of `axum::serve`, with `ConnectInfo<C>` in the extensions of each
-    /// request. From `ConnectInfo<SocketAddr>` the segments have the client's address.
+    /// Converts the service to a make service for `axum::serve` that inserts `ConnectInfo<C>` into the extensions of each
+    /// request. With `ConnectInfo<SocketAddr>`, segments have the client's address.
     pub fn into_make_service_with_connect_info<C>(self) -> IntoMakeServiceWithConnectInfo<AxumService<S>, C> {
         let service = AxumService { service: self, peer: None };
         ServiceExt::<Request<Body>>::into_make_service_with_connect_info(service)

@@ -1,4 +1,4 @@
-//! The service that the layer makes.
+//! The service that the layer creates.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use super::layer::Config;
 use super::request::request_info;
 use super::segment::XRaySegment;
 
-/// Records a segment for each request to the inner service: see [`XRayLayer`](crate::XRayLayer), which makes it.
+/// Records a segment for each request to the inner service. Created by [`XRayLayer`](crate::XRayLayer).
 ///
-/// Errors of the inner service pass unchanged; they must implement `Display`, which the exception's message is from.
+/// Errors of the inner service must implement `Display`, and pass through unchanged.
 #[derive(Clone, Debug)]
 pub struct XRayService<S> {
     pub(crate) inner: S,
@@ -26,12 +26,12 @@ pub struct XRayService<S> {
 }
 
 impl<S> XRayService<S> {
-    /// Returns the inner service.
+    /// Returns a reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// Returns the inner service, to change it.
+    /// Returns a mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
@@ -64,12 +64,12 @@ where
     }
 }
 
-/// Begins what is recorded of a request, and returns it with the request for the inner service.
+/// Begins recording a request. Returns the recording, and the request for the inner service.
 fn begin<B>(config: &Config, request: Request<B>) -> (ServerRequest, Option<Box<EndAtHeaders>>, Request<B>) {
     let (head, body) = request.into_parts();
     let mut head = Request::from_parts(head, ());
     let incoming = config.begin(&head, || request_info(&head));
-    // The extensions of a request allocate: not when there is nothing to record.
+    // Inserting into the extensions allocates, so this happens only for recorded requests.
     if !incoming.segment().is_recording() {
         return (incoming, None, head.map(|()| body));
     }

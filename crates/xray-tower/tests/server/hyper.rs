@@ -20,7 +20,7 @@ use xray_tower::XRayLayer;
 
 use crate::layer;
 
-/// hyper's own server, HTTP/1 and HTTP/2, around a tower service.
+/// Serves a tower service with hyper's own server, by HTTP/1 and HTTP/2.
 async fn serve(layer: XRayLayer) -> SocketAddr {
     let service = layer.layer(service_fn(|request: Request<Incoming>| {
         async move {
@@ -93,7 +93,7 @@ async fn in_http_2_the_authority_is_the_host() {
     documents.assert_empty();
 }
 
-/// The body and the error of tonic are like these; the bounds below are those of its `Server::layer`.
+/// tonic's body and error types have these traits. The bounds below are those of its `Server::layer`.
 struct TonicBody(Pin<Box<dyn Body<Data = Bytes, Error = TonicStatus> + Send>>);
 
 #[derive(Debug)]
@@ -134,7 +134,7 @@ where
 }
 
 #[tokio::test]
-async fn services_of_the_shape_of_tonic_s_are_accepted() {
+async fn services_with_the_bounds_of_tonic_are_accepted() {
     let (layer, mut documents) = layer("shop");
     let routes = service_fn(|request: Request<TonicBody>| async {
         Ok::<_, BoxError>(Response::new(TonicBody(request.into_body().0)))

@@ -1,4 +1,4 @@
-//! tonic's own client and server.
+//! The layer in tonic's server, with tonic's client.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -33,7 +33,7 @@ async fn check(channel: Channel, service: &str) -> Result<(), tonic::Status> {
     HealthClient::new(channel).check(request).await.map(|_| ())
 }
 
-/// The url, address and flags of a call.
+/// Returns URL, address and flags of a call.
 fn told(document: &Value) -> (&str, &str, bool) {
     let request = &document["http"]["request"];
     let text = |member: &str| request[member].as_str().unwrap_or_default();
@@ -41,7 +41,7 @@ fn told(document: &Value) -> (&str, &str, bool) {
 }
 
 #[tokio::test]
-async fn a_tonic_server_knows_its_client_and_how_a_call_went() {
+async fn the_clients_address_and_the_grpc_status_are_recorded() {
     let (layer, mut documents) = layer("shop");
     let (listener, address) = listener().await;
     let (_reporter, health) = tonic_health::server::health_reporter();
@@ -51,14 +51,14 @@ async fn a_tonic_server_knows_its_client_and_how_a_call_went() {
     let url = format!("http://{address}/grpc.health.v1.Health/Check");
     check(channel.clone(), "").await.unwrap();
     assert_eq!(told(&documents.next().await), (&*url, "127.0.0.1", false));
-    // 5, not found.
+    // Status 5: not found.
     check(channel, "nowhere").await.unwrap_err();
     assert_eq!(told(&documents.next().await), (&*url, "127.0.0.1", true));
 }
 
 #[tokio::test]
-async fn a_tonic_server_behind_tls_knows_its_client_and_the_scheme() {
-    // With several providers in a build rustls does not choose; another test may have set the same one.
+async fn behind_tls_the_clients_address_and_the_scheme_are_recorded() {
+    // rustls does not choose among several providers in a build. Another test may already have set the provider.
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let certified = rcgen::generate_simple_self_signed(["shop.test".to_owned()]).unwrap();
     let certificate = certified.cert.pem();
@@ -76,7 +76,7 @@ async fn a_tonic_server_behind_tls_knows_its_client_and_the_scheme() {
     assert_eq!(told(&documents.next().await), (&*url, "127.0.0.1", false));
 }
 
-/// A connection of a server that has connect info of its own.
+/// A connection with custom connect info.
 struct Proxied(TcpStream);
 
 #[derive(Clone)]
@@ -119,7 +119,7 @@ impl tokio::io::AsyncWrite for Proxied {
 }
 
 #[tokio::test]
-async fn the_application_says_the_client_where_the_connection_is_of_its_own_kind() {
+async fn the_application_supplies_the_client_of_a_custom_connection() {
     let (layer, mut documents) = layer("shop");
     let layer = layer.peer(|request| request.extensions().get::<ProxiedFor>().map(|info| info.0));
     let (listener, address) = listener().await;
@@ -139,7 +139,7 @@ fn proxied(listener: TcpListener) -> impl futures_util::Stream<Item = std::io::R
 }
 
 #[tokio::test]
-async fn a_unix_socket_has_the_address_that_the_application_says_or_none() {
+async fn a_unix_socket_has_the_address_that_the_application_supplies_or_none() {
     for says in [None, Some(IpAddr::from([127, 0, 0, 1]))] {
         let (mut layer, mut documents) = layer("shop");
         if says.is_some() {
@@ -165,7 +165,7 @@ async fn a_unix_socket_has_the_address_that_the_application_says_or_none() {
 }
 
 #[tokio::test]
-async fn a_watch_is_recorded_when_its_stream_has_begun() {
+async fn a_watch_is_recorded_when_its_stream_begins() {
     let (layer, mut documents) = layer("shop");
     let layer: XRayLayer = layer.end_at_headers(|request, _| request.uri().path().ends_with("/Watch"));
     let (listener, address) = listener().await;
@@ -178,19 +178,19 @@ async fn a_watch_is_recorded_when_its_stream_has_begun() {
     let mut watch = client.watch(request).await.unwrap().into_inner();
     let document = documents.next().await;
     assert_eq!(document["http"]["response"]["status"], 200);
-    // The stream is open, and stays so.
+    // The stream stays open.
     watch.message().await.unwrap().unwrap();
     reporter.set_service_status("", ServingStatus::NotServing).await;
     watch.message().await.unwrap().unwrap();
     drop(watch);
-    // A unary call is recorded with its trailers.
+    // A unary call is recorded until its trailers.
     client.check(HealthCheckRequest { service: "nowhere".to_owned() }).await.unwrap_err();
     assert_eq!(documents.next().await["error"], true);
     documents.assert_empty();
 }
 
 #[tokio::test]
-async fn a_layer_around_one_service_of_tonic_knows_its_client_as_well() {
+async fn a_layer_around_a_single_tonic_service_records_the_clients_address() {
     let (layer, mut documents) = layer("shop");
     let (listener, address) = listener().await;
     let (_reporter, health) = tonic_health::server::health_reporter();
@@ -202,9 +202,9 @@ async fn a_layer_around_one_service_of_tonic_knows_its_client_as_well() {
 }
 
 #[tokio::test]
-async fn inside_grpc_web_the_trailers_are_still_trailers() {
+async fn inside_grpc_web_the_status_of_the_trailers_is_recorded() {
     let (layer, mut documents) = layer("shop");
-    // A stream that fails after its first message.
+    // The stream fails after its first message.
     let service = service_fn(|_: http::Request<tonic::body::Body>| async {
         let mut trailers = http::HeaderMap::new();
         trailers.insert("grpc-status", http::HeaderValue::from_static("13"));

@@ -1,4 +1,4 @@
-//! What handlers answer, and how they fail.
+//! Responses and errors of handlers.
 
 use std::fmt;
 
@@ -46,7 +46,7 @@ async fn an_error_is_recorded_by_the_response_it_becomes() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_inner_service_is_recorded_and_passes() {
+async fn an_error_of_the_inner_service_is_recorded_and_propagates() {
     let (layer, mut documents) = layer("shop");
     let failing = service_fn(|_: Request<Body>| async {
         let parsed = "x".parse::<u8>().map_err(Box::<dyn std::error::Error + Send + Sync>::from);
