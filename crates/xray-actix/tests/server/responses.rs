@@ -36,21 +36,26 @@ impl StdError for ServiceError {
 
 impl ResponseError for ServiceError {}
 
-type Answered<E> = Result<HttpResponse, E>;
+type HandlerResult<E> = Result<HttpResponse, E>;
 
 fn failing(app: &mut web::ServiceConfig) {
-    app.route("/own", get().to(async || Answered::Err(ServiceError::new())))
-        .route("/boxed", get().to(async || Answered::Err(Box::<dyn StdError>::from(ServiceError::new()))))
-        .route("/client", get().to(async || Answered::Err(InternalError::new("no such item", StatusCode::NOT_FOUND))))
+    app.route("/own", get().to(async || HandlerResult::Err(ServiceError::new())))
+        .route("/boxed", get().to(async || HandlerResult::Err(Box::<dyn StdError>::from(ServiceError::new()))))
+        .route(
+            "/client",
+            get().to(async || HandlerResult::Err(InternalError::new("no such item", StatusCode::NOT_FOUND))),
+        )
         .route(
             "/throttled",
-            get().to(async || Answered::Err(InternalError::new(ServiceError::new(), StatusCode::TOO_MANY_REQUESTS))),
+            get().to(async || {
+                HandlerResult::Err(InternalError::new(ServiceError::new(), StatusCode::TOO_MANY_REQUESTS))
+            }),
         )
         .route(
             "/redirect",
             get().to(async || {
                 let login = HttpResponse::SeeOther().insert_header(("location", "/login")).finish();
-                Answered::Err(InternalError::from_response("log in first", login))
+                HandlerResult::Err(InternalError::from_response("log in first", login))
             }),
         )
         .route("/extractor/{id}", get().to(async |id: Path<u8>| format!("{id}")))

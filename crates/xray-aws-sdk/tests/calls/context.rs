@@ -18,7 +18,7 @@ pub(crate) fn unsampled() -> Segment {
 
 #[tokio::test]
 async fn the_trace_propagates_to_every_service() {
-    let stub = Stub::answering([reply(200, JSON, "{}")]).await;
+    let stub = Stub::responding([reply(200, JSON, "{}")]).await;
     let config = stub.config();
     let queue = "http://sqs.example.com/1/q";
     let (_, trace) = recorded(async {
@@ -45,7 +45,7 @@ async fn the_trace_propagates_to_every_service() {
 
 #[tokio::test]
 async fn a_trace_that_is_not_sampled_propagates_as_not_sampled() {
-    let stub = Stub::answering([reply(200, JSON, "{}")]).await;
+    let stub = Stub::responding([reply(200, JSON, "{}")]).await;
     let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
     let segment = unsampled();
     segment.scope(get_item(&dynamodb)).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_trace_that_is_not_sampled_propagates_as_not_sampled() {
 
 #[tokio::test]
 async fn a_call_outside_any_trace_is_sent_unchanged() {
-    let stub = Stub::answering([reply(200, JSON, "{}")]).await;
+    let stub = Stub::responding([reply(200, JSON, "{}")]).await;
     let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
     let disabled = Recorder::builder().environment(|_| None).enabled(false).build().unwrap();
     disabled.begin("shop").scope(get_item(&dynamodb)).await.unwrap();
@@ -69,7 +69,7 @@ async fn a_call_outside_any_trace_is_sent_unchanged() {
 
 #[tokio::test]
 async fn two_interceptors_record_a_call_once() {
-    let stub = Stub::answering([reply(200, JSON, "{}")]).await;
+    let stub = Stub::responding([reply(200, JSON, "{}")]).await;
     let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
     let describe = dynamodb.describe_table().table_name("t").customize().interceptor(XRayInterceptor::new());
     let (_, trace) = recorded(describe.send()).await;
@@ -80,7 +80,7 @@ async fn two_interceptors_record_a_call_once() {
 #[tokio::test]
 async fn an_existing_header_is_replaced() {
     // In Lambda, the SDK inserts the header of the invocation.
-    let stub = Stub::answering([reply(200, JSON, "{}")]).await;
+    let stub = Stub::responding([reply(200, JSON, "{}")]).await;
     let config = aws_sdk_dynamodb::config::Builder::from(&stub.config()).interceptor(Preset);
     let dynamodb = aws_sdk_dynamodb::Client::from_conf(config.interceptor(XRayInterceptor::new()).build());
     let (_, trace) = recorded(get_item(&dynamodb)).await;
@@ -111,7 +111,7 @@ impl aws_smithy_runtime_api::client::interceptors::Intercept for Preset {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_calls_of_one_client_keep_their_parents() {
-    let stub = Stub::answering([reply(200, JSON, "{}")]).await;
+    let stub = Stub::responding([reply(200, JSON, "{}")]).await;
     let dynamodb = Arc::new(client!(aws_sdk_dynamodb, &stub.config()));
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");

@@ -8,7 +8,7 @@ use aws_smithy_http_client::Builder as HttpBuilder;
 use xray_aws_sdk::{XRayHttpClient, client};
 
 use crate::documents::{JSON, get_item};
-use crate::stub::{Answer, Stub, recorded, reply};
+use crate::stub::{ScriptedResponse, Stub, recorded, reply};
 
 /// Set in the child process, which makes the calls.
 const CHILD: &str = "XRAY_TEST_CREDENTIALS";
@@ -33,7 +33,7 @@ fn assumed(operation: &str) -> String {
 /// directory.
 struct Case {
     name: &'static str,
-    requests: Vec<(&'static str, Answer)>,
+    requests: Vec<(&'static str, ScriptedResponse)>,
     environment: &'static [(&'static str, &'static str)],
 }
 
@@ -101,8 +101,8 @@ async fn calls_of_credential_providers_are_not_recorded_and_send_no_header() {
     let token = r#"{"accessToken":"a","expiresAt":"2099-01-01T00:00:00Z"}"#;
     std::fs::write(tokens.join(SSO_TOKEN), token).unwrap();
     for Case { name, requests, environment } in cases() {
-        let answers = requests.iter().map(|(_, answer)| answer.clone());
-        let stub = Stub::answering(answers.chain([reply(200, JSON, "{}")])).await;
+        let scripted = requests.iter().map(|(_, response)| response.clone());
+        let stub = Stub::responding(scripted.chain([reply(200, JSON, "{}")])).await;
         let directory = directory.to_str().unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["credentials::child", "--exact", "--nocapture"]);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use xray_aws_sdk::client;
 use xray_core::Recorder;
 
-use crate::stub::{Answer, Stub, call, config, recorded, reply};
+use crate::stub::{ScriptedResponse, Stub, call, config, recorded, reply};
 
 pub(crate) const JSON: &[(&str, &str)] = &[("content-type", "application/x-amz-json-1.0"), ("x-amzn-requestid", "R1")];
 const XML: &[(&str, &str)] = &[("content-type", "application/xml"), ("x-amz-request-id", "R2"), ("x-amz-id-2", "E2")];
@@ -38,7 +38,7 @@ fn document(aws: Value, rest: Value) -> Value {
 #[tokio::test]
 async fn a_success_is_recorded_with_its_parameters() {
     let body = r#"{"Item":{"id":{"S":"1"}},"ConsumedCapacity":{"TableName":"orders","CapacityUnits":0.5}}"#;
-    let stub = Stub::answering([reply(200, JSON, body)]).await;
+    let stub = Stub::responding([reply(200, JSON, body)]).await;
     let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
     let (result, trace) = recorded(get_item(&dynamodb)).await;
     result.unwrap();
@@ -55,7 +55,7 @@ async fn a_success_is_recorded_with_its_parameters() {
 #[tokio::test]
 async fn a_modelled_error_is_an_error_of_the_caller() {
     let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"no table"}"#;
-    let stub = Stub::answering([reply(400, JSON, body)]).await;
+    let stub = Stub::responding([reply(400, JSON, body)]).await;
     let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
     let (result, trace) = recorded(get_item(&dynamodb)).await;
     assert!(matches!(result, Err(aws_sdk_dynamodb::Error::ResourceNotFoundException(_))), "{result:?}");
@@ -76,7 +76,7 @@ async fn a_modelled_error_is_an_error_of_the_caller() {
 async fn errors_have_the_code_and_message_of_the_service() {
     // Response; flags; type and message.
     let json = |status, body: &str| reply(status, JSON, body);
-    for (answer, flags, kind, message) in [
+    for (response, flags, kind, message) in [
         (json(400, r#"{"__type":"x#AccessDeniedException","Message":"no"}"#), "error", "AccessDeniedException", "no"),
         (json(500, r#"{"__type":"x#InternalServerError","message":"oh"}"#), "fault", "InternalServerError", "oh"),
         (json(400, THROTTLED), "error throttle", "ProvisionedThroughputExceededException", "slow down"),
@@ -92,15 +92,15 @@ async fn errors_have_the_code_and_message_of_the_service() {
         (json(404, "not JSON"), "error", "DeserializeError", "Error at offset 0: expected literal: null"),
         (json(400, ""), "error", "Unknown", ""),
     ] {
-        let stub = Stub::answering([answer.clone()]).await;
+        let stub = Stub::responding([response.clone()]).await;
         let config = stub.config().to_builder().retry_config(RetryConfig::disabled()).build();
         let (result, trace) = recorded(get_item(&client!(aws_sdk_dynamodb, &config))).await;
-        assert!(result.is_err(), "{answer:?}");
+        assert!(result.is_err(), "{response:?}");
         let call = call(&trace);
         for flag in ["error", "fault", "throttle"] {
-            assert_eq!(call[flag] == true, flags.contains(flag), "{flag} of {answer:?}:\n{call:#}");
+            assert_eq!(call[flag] == true, flags.contains(flag), "{flag} of {response:?}:\n{call:#}");
         }
-        assert_eq!(call["cause"], json!([{"type": kind, "message": message, "remote": true}]), "{answer:?}");
+        assert_eq!(call["cause"], json!([{"type": kind, "message": message, "remote": true}]), "{response:?}");
     }
 }
 
@@ -114,7 +114,7 @@ async fn errors_in_xml_have_the_code_and_message_of_the_service() {
         (404, gone, true, "error", "NotFound", "NotFound"),
         (403, "", false, "error", "Unknown", ""),
     ] {
-        let stub = Stub::answering([reply(status, XML, body)]).await;
+        let stub = Stub::responding([reply(status, XML, body)]).await;
         let config = stub.config().to_builder().retry_config(RetryConfig::disabled()).build();
         let s3 = client!(aws_sdk_s3, &config);
         let (failed, trace) = recorded(async {
@@ -150,7 +150,7 @@ async fn errors_in_xml_have_the_code_and_message_of_the_service() {
 #[tokio::test]
 async fn retries_are_counted_and_each_sends_the_header() {
     let throttled = reply(400, JSON, THROTTLED);
-    let stub = Stub::answering([throttled.clone(), reply(500, JSON, "{}"), reply(200, JSON, "{}")]).await;
+    let stub = Stub::responding([throttled.clone(), reply(500, JSON, "{}"), reply(200, JSON, "{}")]).await;
     let (result, trace) = recorded(get_item(&client!(aws_sdk_dynamodb, &stub.config()))).await;
     result.unwrap();
     assert_eq!(
@@ -166,7 +166,7 @@ async fn retries_are_counted_and_each_sends_the_header() {
     let sent: Vec<_> = seen.iter().map(|request| request.header("x-amzn-trace-id").unwrap()).collect();
     assert_eq!(sent, [&want; 3]);
 
-    let stub = Stub::answering([throttled]).await;
+    let stub = Stub::responding([throttled]).await;
     let (result, trace) = recorded(get_item(&client!(aws_sdk_dynamodb, &stub.config()))).await;
     assert!(matches!(result, Err(aws_sdk_dynamodb::Error::ProvisionedThroughputExceededException(_))));
     let call = call(&trace);
@@ -180,7 +180,7 @@ async fn a_timeout_is_local() {
     for (timeouts, retries) in
         [(timeouts().operation_timeout(limit), 0), (timeouts().operation_attempt_timeout(limit), 2)]
     {
-        let stub = Stub::answering([Answer::Silence]).await;
+        let stub = Stub::responding([ScriptedResponse::Silence]).await;
         let config = stub.config().to_builder().timeout_config(timeouts.build()).build();
         let (result, trace) = recorded(get_item(&client!(aws_sdk_dynamodb, &config))).await;
         assert!(result.is_err());
@@ -237,7 +237,7 @@ impl ProvideCredentials for Penniless {
 
 #[tokio::test]
 async fn missing_credentials_are_local() {
-    let stub = Stub::answering([Answer::Silence]).await;
+    let stub = Stub::responding([ScriptedResponse::Silence]).await;
     let config = stub.config().to_builder().credentials_provider(SharedCredentialsProvider::new(Penniless)).build();
     let (result, trace) = recorded(get_item(&client!(aws_sdk_dynamodb, &config))).await;
     assert!(result.is_err());
@@ -273,7 +273,7 @@ async fn an_invalid_input_is_recorded() {
 
 #[tokio::test]
 async fn a_cancelled_call_is_closed() {
-    let stub = Stub::answering([Answer::Silence]).await;
+    let stub = Stub::responding([ScriptedResponse::Silence]).await;
     let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
     let ((), trace) = recorded(async {
         tokio::select! {
@@ -303,21 +303,21 @@ async fn a_response_that_cannot_be_parsed_is_a_fault() {
         {"type": "hyper::Error", "message": "error reading a body from connection", "remote": true},
         {"type": "io::Error", "message": "end of file before message length reached", "remote": true},
     ]);
-    for (answer, cause, response) in [
-        (Answer::Cut("{"), reset, json!({"status": 200, "content_length": 1000})),
+    for (scripted, cause, recorded_response) in [
+        (ScriptedResponse::Cut("{"), reset, json!({"status": 200, "content_length": 1000})),
         (
             reply(200, JSON, r#"{"Item":"#),
             json!([{"type": "DeserializeError", "message": "Error at offset 8: unexpected end of stream", "remote": true}]),
             json!({"status": 200, "content_length": 8}),
         ),
     ] {
-        let stub = Stub::answering([answer]).await;
+        let stub = Stub::responding([scripted]).await;
         let config = stub.config().to_builder().retry_config(RetryConfig::disabled()).build();
         let (result, trace) = recorded(get_item(&client!(aws_sdk_dynamodb, &config))).await;
         assert!(result.is_err());
         let mut call = call(&trace);
         call["aws"].as_object_mut().unwrap().remove("request_id");
-        let rest = json!({"fault": true, "cause": cause, "http": {"response": response}});
+        let rest = json!({"fault": true, "cause": cause, "http": {"response": recorded_response}});
         assert_eq!(call, document(json!({"retries": 0}), rest));
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use xray_aws_sdk::{XRayHttpClient, client};
 
 use crate::documents::{JSON, get_item};
-use crate::stub::{Answer, Stub, call, recorded, reply};
+use crate::stub::{ScriptedResponse, Stub, call, recorded, reply};
 
 fn config(stub: &Stub) -> aws_types::SdkConfig {
     let config = stub.config();
@@ -14,7 +14,7 @@ fn config(stub: &Stub) -> aws_types::SdkConfig {
 
 #[tokio::test]
 async fn each_attempt_is_recorded() {
-    let stub = Stub::answering([reply(500, JSON, "{}"), reply(200, JSON, "{}")]).await;
+    let stub = Stub::responding([reply(500, JSON, "{}"), reply(200, JSON, "{}")]).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&config(&stub));
     let (result, trace) = recorded(get_item(&dynamodb)).await;
     result.unwrap();
@@ -30,7 +30,7 @@ async fn each_attempt_is_recorded() {
 
 #[tokio::test]
 async fn operations_of_s3_are_recorded() {
-    let stub = Stub::answering([reply(200, &[], "ok")]).await;
+    let stub = Stub::responding([reply(200, &[], "ok")]).await;
     let s3 = aws_sdk_s3::Client::new(&config(&stub));
     let (_, trace) = recorded(s3.get_object().bucket("b").key("k").send()).await;
     let want = json!({
@@ -44,7 +44,7 @@ async fn operations_of_s3_are_recorded() {
 
 #[tokio::test]
 async fn a_client_with_an_interceptor_is_not_recorded_twice() {
-    let stub = Stub::answering([reply(500, JSON, "{}"), reply(200, JSON, "{}")]).await;
+    let stub = Stub::responding([reply(500, JSON, "{}"), reply(200, JSON, "{}")]).await;
     let (result, trace) = recorded(get_item(&client!(aws_sdk_dynamodb, &config(&stub)))).await;
     result.unwrap();
     let call = call(&trace);
@@ -53,7 +53,7 @@ async fn a_client_with_an_interceptor_is_not_recorded_twice() {
 
 #[tokio::test]
 async fn failures_and_cancellations_are_recorded() {
-    let stub = Stub::answering([Answer::Silence]).await;
+    let stub = Stub::responding([ScriptedResponse::Silence]).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&config(&stub));
     let ((), trace) = recorded(async {
         tokio::select! {

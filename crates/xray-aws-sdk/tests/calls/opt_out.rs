@@ -11,7 +11,7 @@ use crate::stub::{Stub, recorded, reply};
 #[tokio::test]
 async fn a_call_is_untraced_or_without_a_header_by_its_interceptor() {
     for with_http_client in [false, true] {
-        let stub = Stub::answering([reply(200, JSON, "{}")]).await;
+        let stub = Stub::responding([reply(200, JSON, "{}")]).await;
         let config = stub.config();
         let dynamodb = match with_http_client {
             true => {
@@ -46,7 +46,7 @@ async fn a_call_is_untraced_or_without_a_header_by_its_interceptor() {
 
 #[tokio::test]
 async fn a_client_is_untraced_or_without_a_header_by_its_configuration() {
-    let stub = Stub::answering([reply(200, JSON, "{}")]).await;
+    let stub = Stub::responding([reply(200, JSON, "{}")]).await;
     let builder = || aws_sdk_dynamodb::config::Builder::from(&stub.config());
     let traced = || xray_aws_sdk::XRayInterceptor::new();
     for (config, tree) in [
@@ -64,7 +64,7 @@ async fn a_client_is_untraced_or_without_a_header_by_its_configuration() {
 #[tokio::test]
 async fn an_undecided_trace_asks_the_called_service() {
     let recorder = Recorder::builder().environment(|_| None).sampling(TailSampler::failures()).build().unwrap();
-    let stub = Stub::answering([reply(200, JSON, "{}")]).await;
+    let stub = Stub::responding([reply(200, JSON, "{}")]).await;
     let segment = recorder.begin("shop");
     segment.scope(crate::documents::get_item(&client!(aws_sdk_dynamodb, &stub.config()))).await.unwrap();
     let header = stub.take_seen()[0].header("x-amzn-trace-id").unwrap().to_owned();

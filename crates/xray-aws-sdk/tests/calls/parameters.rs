@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use xray_aws_sdk::{Allowlist, Parameter, Parameters, XRayInterceptor, client};
 
 use crate::documents::JSON;
-use crate::stub::{Answer, Stub, call, recorded, reply};
+use crate::stub::{ScriptedResponse, Stub, call, recorded, reply};
 
 const QUEUE: &str = "http://sqs.eu-west-1.example.com/123/orders";
 
@@ -22,7 +22,7 @@ async fn parameters<T>(work: impl Future<Output = T>) -> (T, Value) {
 }
 
 async fn stub(body: &str) -> Stub {
-    Stub::answering([reply(200, JSON, body)]).await
+    Stub::responding([reply(200, JSON, body)]).await
 }
 
 #[tokio::test]
@@ -92,14 +92,14 @@ async fn parameters_of_sqs_are_recorded() {
 #[tokio::test]
 async fn parameters_of_sns_lambda_and_s3_are_recorded() {
     let published = "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>";
-    let responses = Stub::answering([reply(200, &[("content-type", "text/xml")], published)]).await;
+    let responses = Stub::responding([reply(200, &[("content-type", "text/xml")], published)]).await;
     let sns = client!(aws_sdk_sns, &responses.config());
     let (result, got) = parameters(sns.publish().topic_arn("arn:aws:sns:x:1:t").message("s3cret").send()).await;
     assert_eq!(result.unwrap().message_id(), Some("m"));
     assert_eq!(got, json!({"topic_arn": "arn:aws:sns:x:1:t"}));
 
     let headers = &[("x-amz-function-error", "Unhandled"), ("content-type", "application/json")];
-    let responses = Stub::answering([reply(200, headers, r#"{"FunctionError":"s3cret"}"#)]).await;
+    let responses = Stub::responding([reply(200, headers, r#"{"FunctionError":"s3cret"}"#)]).await;
     let lambda = client!(aws_sdk_lambda, &responses.config());
     let invoke = lambda.invoke().function_name("f").qualifier("live");
     let invoke = invoke.invocation_type(aws_sdk_lambda::types::InvocationType::RequestResponse);
@@ -114,7 +114,7 @@ async fn parameters_of_sns_lambda_and_s3_are_recorded() {
     });
     assert_eq!(got, want);
 
-    let responses = Stub::answering([reply(200, &[], "<CopyObjectResult/>")]).await;
+    let responses = Stub::responding([reply(200, &[], "<CopyObjectResult/>")]).await;
     let s3 = client!(aws_sdk_s3, &responses.config());
     let (_, got) = parameters(s3.copy_object().bucket("b").key("to").copy_source("a/from me").send()).await;
     assert_eq!(got, json!({"bucket_name": "b", "key": "to", "copy_source": "a/from me"}));
@@ -129,8 +129,8 @@ async fn an_extended_allowlist_records_another_service() {
         "response_parameters": ["VersionId"],
         "response_descriptors": {"VersionStages": {"list": true, "get_count": true, "rename_to": "stage_count"}}
     }}}}}"#;
-    let answer = r#"{"ARN":"a","Name":"db","SecretString":"s3cret","VersionId":"v","VersionStages":["x","y"]}"#;
-    let responses = stub(answer).await;
+    let response = r#"{"ARN":"a","Name":"db","SecretString":"s3cret","VersionId":"v","VersionStages":["x","y"]}"#;
+    let responses = stub(response).await;
     let call = |allowlist: Option<Allowlist>| {
         let interceptor = XRayInterceptor::new();
         let interceptor = allowlist.into_iter().fold(interceptor, XRayInterceptor::allowlist);
@@ -189,7 +189,7 @@ async fn malformed_responses_lose_only_their_parameters() {
         (r#"{"TableNames":[]}"#, &[("content-type", "application/x-amz-json-1.0"), ("content-encoding", "x")][..]),
         (r#"TableNames"#, &[][..]),
     ] {
-        let responses = Stub::answering([reply(200, headers, body)]).await;
+        let responses = Stub::responding([reply(200, headers, body)]).await;
         let config = responses.config();
         let plain = aws_sdk_dynamodb::Client::new(&config).list_tables().limit(5).send().await;
         let dynamodb = client!(aws_sdk_dynamodb, &config);
@@ -231,7 +231,7 @@ impl aws_smithy_runtime_api::client::interceptors::Intercept for Metrics {
 
 #[tokio::test]
 async fn the_applications_own_metrics_are_unchanged() {
-    let responses = Stub::answering([Answer::Reply { status: 200, headers: JSON, body: "{}".into() }]).await;
+    let responses = Stub::responding([ScriptedResponse::Reply { status: 200, headers: JSON, body: "{}".into() }]).await;
     let metrics = Metrics::default();
     let config = aws_sdk_dynamodb::config::Builder::from(&responses.config()).interceptor(metrics.clone());
     let dynamodb = aws_sdk_dynamodb::Client::from_conf(config.interceptor(XRayInterceptor::new()).build());

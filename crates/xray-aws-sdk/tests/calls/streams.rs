@@ -7,7 +7,7 @@ use xray_core::Recorder;
 use xray_core::testing::Trace;
 
 use crate::documents::JSON;
-use crate::stub::{Answer, Stub, call, recorded, reply};
+use crate::stub::{ScriptedResponse, Stub, call, recorded, reply};
 
 /// Returns how a `GetObject` was recorded: `aborted`, `fault` or neither.
 fn end(trace: &Trace) -> String {
@@ -19,7 +19,7 @@ fn end(trace: &Trace) -> String {
 
 #[tokio::test]
 async fn the_call_ends_with_its_streamed_response() {
-    let stub = Stub::answering([Answer::Halves("first", "second")]).await;
+    let stub = Stub::responding([ScriptedResponse::Halves("first", "second")]).await;
     let s3 = client!(aws_sdk_s3, &stub.config());
     let (recorder, traces) = Recorder::in_memory();
     let segment = recorder.begin("shop");
@@ -41,17 +41,17 @@ async fn the_call_ends_with_its_streamed_response() {
 
 #[tokio::test]
 async fn the_end_of_a_response_body_is_recorded() {
-    for (answer, is_read, want) in [
+    for (response, is_read, want) in [
         (reply(200, &[], "ok"), true, ""),
         (reply(200, &[], ""), true, ""),
         // A body that is dropped unread is not aborted.
         (reply(200, &[], ""), false, ""),
         (reply(200, &[("transfer-encoding", "chunked")], "2\r\nok\r\n0\r\n\r\n"), true, ""),
         (reply(200, &[], "ok"), false, ""),
-        (Answer::Cut("part"), true, "fault"),
-        (Answer::Cut("part"), false, ""),
+        (ScriptedResponse::Cut("part"), true, "fault"),
+        (ScriptedResponse::Cut("part"), false, ""),
     ] {
-        let stub = Stub::answering([answer.clone()]).await;
+        let stub = Stub::responding([response.clone()]).await;
         let s3 = client!(aws_sdk_s3, &stub.config());
         let (_, trace) = recorded(async {
             let body = s3.get_object().bucket("b").key("k").send().await.unwrap().body;
@@ -61,13 +61,13 @@ async fn the_end_of_a_response_body_is_recorded() {
             }
         })
         .await;
-        assert_eq!(end(&trace), want, "{answer:?} {is_read}");
+        assert_eq!(end(&trace), want, "{response:?} {is_read}");
     }
 }
 
 #[tokio::test]
 async fn a_response_dropped_half_read_is_aborted() {
-    let stub = Stub::answering([Answer::Halves("first", "second")]).await;
+    let stub = Stub::responding([ScriptedResponse::Halves("first", "second")]).await;
     let s3 = client!(aws_sdk_s3, &stub.config());
     let (_, trace) = recorded(async {
         let mut body = s3.get_object().bucket("b").key("k").send().await.unwrap().body;
@@ -79,7 +79,7 @@ async fn a_response_dropped_half_read_is_aborted() {
 
 #[tokio::test]
 async fn a_call_can_end_with_the_response_headers() {
-    let stub = Stub::answering([Answer::Halves("first", "second")]).await;
+    let stub = Stub::responding([ScriptedResponse::Halves("first", "second")]).await;
     let s3 = client!(aws_sdk_s3, &stub.config(), XRayInterceptor::new().end_at_headers(true));
     let (body, trace) = recorded(async { s3.get_object().bucket("b").key("k").send().await.unwrap().body }).await;
     assert_eq!(end(&trace), "");
@@ -91,14 +91,14 @@ async fn a_call_can_end_with_the_response_headers() {
 #[tokio::test]
 async fn large_responses_and_streamed_requests_arrive_complete() {
     let large = "x".repeat(10_000_000);
-    let stub = Stub::answering([reply(200, &[], &*large)]).await;
+    let stub = Stub::responding([reply(200, &[], &*large)]).await;
     let s3 = client!(aws_sdk_s3, &stub.config());
     let get = s3.get_object().bucket("b").key("k");
     let (body, _) = recorded(async { get.send().await.unwrap().body.collect().await.unwrap() }).await;
     assert_eq!(body.into_bytes(), large);
 
     // The application's own body, in memory and as a stream. Its JSON could be mistaken for a request.
-    let stub = Stub::answering([reply(200, &[], "")]).await;
+    let stub = Stub::responding([reply(200, &[], "")]).await;
     let s3 = client!(aws_sdk_s3, &stub.config());
     let text = r#"{"Bucket":"not this","Metadata":"s3cret","Key":"nor this"}"#;
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("upload.json");
@@ -115,7 +115,7 @@ async fn large_responses_and_streamed_requests_arrive_complete() {
     }
 
     let many = format!(r#"{{"TableNames":["{large}"]}}"#);
-    let stub = Stub::answering([reply(200, JSON, many)]).await;
+    let stub = Stub::responding([reply(200, JSON, many)]).await;
     let dynamodb = client!(aws_sdk_dynamodb, &stub.config());
     let (result, trace) = recorded(dynamodb.list_tables().limit(7).send()).await;
     assert_eq!(result.unwrap().table_names()[0].len(), large.len());

@@ -14,7 +14,7 @@ use xray_core::Recorder;
 
 /// A scripted response.
 #[derive(Clone, Debug)]
-pub(crate) enum Answer {
+pub(crate) enum ScriptedResponse {
     Reply {
         status: u16,
         headers: &'static [(&'static str, &'static str)],
@@ -28,8 +28,12 @@ pub(crate) enum Answer {
     Silence,
 }
 
-pub(crate) fn reply(status: u16, headers: &'static [(&'static str, &'static str)], body: impl Into<String>) -> Answer {
-    Answer::Reply { status, headers, body: body.into() }
+pub(crate) fn reply(
+    status: u16,
+    headers: &'static [(&'static str, &'static str)],
+    body: impl Into<String>,
+) -> ScriptedResponse {
+    ScriptedResponse::Reply { status, headers, body: body.into() }
 }
 
 /// A received request.
@@ -54,7 +58,7 @@ pub(crate) struct Stub {
 
 struct Shared {
     /// The last one repeats.
-    answers: Mutex<Vec<Answer>>,
+    scripted: Mutex<Vec<ScriptedResponse>>,
     seen: Mutex<Vec<Seen>>,
     /// Notified when a request has been received.
     received: Notify,
@@ -63,10 +67,10 @@ struct Shared {
 }
 
 impl Stub {
-    pub(crate) async fn answering(answers: impl IntoIterator<Item = Answer>) -> Stub {
+    pub(crate) async fn responding(scripted: impl IntoIterator<Item = ScriptedResponse>) -> Stub {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shared = Shared {
-            answers: Mutex::new(answers.into_iter().collect()),
+            scripted: Mutex::new(scripted.into_iter().collect()),
             seen: Mutex::default(),
             received: Notify::new(),
             gate: Notify::new(),
@@ -151,12 +155,12 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         let is_head = request.target.starts_with("HEAD");
         shared.seen.lock().unwrap().push(request);
         shared.received.notify_one();
-        let answer = {
-            let mut answers = shared.answers.lock().unwrap();
-            if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() }
+        let response = {
+            let mut scripted = shared.scripted.lock().unwrap();
+            if scripted.len() > 1 { scripted.remove(0) } else { scripted[0].clone() }
         };
-        let sent = match answer {
-            Answer::Reply { status, headers, body } => {
+        let sent = match response {
+            ScriptedResponse::Reply { status, headers, body } => {
                 let mut text = format!("HTTP/1.1 {status} Said\r\n");
                 for (name, value) in headers {
                     text.push_str(&format!("{name}: {value}\r\n"));
@@ -170,19 +174,19 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
                 }
                 stream.write_all(text.as_bytes()).await
             }
-            Answer::Halves(first, second) => {
+            ScriptedResponse::Halves(first, second) => {
                 let length = first.len() + second.len();
                 let text = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{first}");
                 let sent = stream.write_all(text.as_bytes()).await;
                 shared.gate.notified().await;
                 sent.and(stream.write_all(second.as_bytes()).await)
             }
-            Answer::Cut(part) => {
+            ScriptedResponse::Cut(part) => {
                 let text = format!("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{part}");
                 let _ = stream.write_all(text.as_bytes()).await;
                 return;
             }
-            Answer::Silence => std::future::pending().await,
+            ScriptedResponse::Silence => std::future::pending().await,
         };
         if sent.is_err() {
             return;

@@ -10,7 +10,7 @@ use xray_aws_sdk::{XRayInterceptor, client};
 use xray_core::Recorder;
 
 use crate::documents::{JSON, get_item};
-use crate::stub::{Answer, Stub, recorded, reply};
+use crate::stub::{ScriptedResponse, Stub, recorded, reply};
 
 /// Gives requests no invocation ID, which would differ from call to call.
 #[derive(Debug)]
@@ -35,14 +35,14 @@ async fn get(stub: &Stub, traced: bool) -> String {
 #[tokio::test]
 async fn results_requests_and_signatures_are_the_same() {
     let error = |status| reply(status, JSON, r#"{"__type":"x#ResourceNotFoundException","message":"no"}"#);
-    for answers in [
+    for scripted in [
         &[reply(200, JSON, "{}")][..],
         &[error(500), error(500), reply(200, JSON, r#"{"Item":{"id":{"S":"1"}}}"#)][..],
         &[error(400)][..],
         &[reply(200, JSON, r#"{"Item":"#)][..],
-        &[Answer::Cut("{"), Answer::Cut("{"), Answer::Cut("{")][..],
+        &[ScriptedResponse::Cut("{"), ScriptedResponse::Cut("{"), ScriptedResponse::Cut("{")][..],
     ] {
-        let stub = Stub::answering([answers, answers].concat()).await;
+        let stub = Stub::responding([scripted, scripted].concat()).await;
         let plain = get(&stub, false).await;
         let seen_plain = stub.take_seen();
         assert_eq!(get(&stub, true).await, plain);
@@ -54,13 +54,13 @@ async fn results_requests_and_signatures_are_the_same() {
             assert_eq!(before - request.headers.len(), 1);
         }
         assert_eq!(seen, seen_plain);
-        assert_eq!(seen.len(), answers.len());
+        assert_eq!(seen.len(), scripted.len());
     }
 }
 
 #[tokio::test]
 async fn presigned_urls_are_unchanged() {
-    let stub = Stub::answering([reply(200, &[], "ok")]).await;
+    let stub = Stub::responding([reply(200, &[], "ok")]).await;
     let config = stub.config();
     let (traced, plain) = (client!(aws_sdk_s3, &config), aws_sdk_s3::Client::new(&config));
     let presigning = || {
