@@ -34,8 +34,8 @@ public-dependencies:
 
 # Reports idioms to rewrite, and circles among core's modules.
 report:
-    -.ci/words
-    -.ci/direction
+    .ci/words
+    .ci/direction
 
 # Runs everything that must pass before a change is merged.
 ci:

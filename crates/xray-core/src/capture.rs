@@ -21,7 +21,7 @@ use crate::to_exception::ToException;
 /// });
 /// ```
 ///
-/// The result cannot borrow the subsegment. If `f` only chains calls on it, end the chain with a semicolon:
+/// The result cannot borrow the subsegment. If `f` ends with a chained call, add a semicolon:
 ///
 /// ```
 /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -118,7 +118,7 @@ pub fn try_capture_error<T, E: ToException<M>, M>(
 /// Runs an async closure in a subsegment.
 ///
 /// The closure receives the subsegment, which is current while its future runs. The subsegment begins with the first
-/// poll and closes when the future is ready or dropped. Parent, cancellation and panics are those of
+/// poll and closes when the future is ready or dropped. Parent, cancellation and panics are handled as by
 /// [`in_subsegment`](crate::FutureExt::in_subsegment), which records a future that does not need the subsegment.
 ///
 /// ```
@@ -132,7 +132,7 @@ pub fn try_capture_error<T, E: ToException<M>, M>(
 /// # }
 /// ```
 ///
-/// Like every future it does nothing until it is polled. Captures can run together; they are siblings:
+/// Like every future it does nothing until it is polled. Captures that run concurrently are siblings:
 ///
 /// ```
 /// # async fn load(id: u32) -> u32 { id }

@@ -338,6 +338,7 @@ impl Exception {
     /// Creates an exception from an error of a known type, which may be a pointer to a `dyn Error`.
     pub(crate) fn typed<E: Error>(error: &E) -> Exception {
         let kind = match own_name(std::any::type_name::<E>()) {
+            Some("Error") if is_io_error(error) => IO_ERROR.to_owned(),
             Some(name) => name.to_owned(),
             None if is_io_error(error) => IO_ERROR.to_owned(),
             None => leading_path(error),

@@ -40,7 +40,8 @@ macro_rules! counts {
         ///
         /// fn is_losing_documents(recorder: &Recorder) -> bool {
         ///     let stats = recorder.stats();
-        ///     stats.dropped_queue_full + stats.dropped_unsent + stats.refused > 0
+        ///     let lost = [stats.dropped_queue_full, stats.dropped_unsent, stats.dropped_rejected, stats.dropped_oversize];
+        ///     lost.iter().sum::<u64>() + stats.refused > 0
         /// }
         /// # let (recorder, _) = Recorder::in_memory();
         /// # assert!(!is_losing_documents(&recorder));

@@ -276,6 +276,6 @@ mod tests {
             assert_eq!(kind(&*boxed).0, "io::Error", "{boxed:?}");
             assert_eq!(kind(&boxed).0, "io::Error", "{boxed:?}");
         }
-        assert_eq!(kind(not_found()).0, "Error");
+        assert_eq!(kind(not_found()).0, "io::Error");
     }
 }

@@ -129,6 +129,38 @@ fn an_entity_too_large_is_trimmed_until_it_fits() {
 }
 
 #[test]
+fn the_steps_of_trimming_run_in_their_order_and_are_reported_in_it() {
+    let (recorder, emitter) = recorder(100);
+    let segment = recorder.begin("shop");
+    let part = segment.subsegment("everything");
+    let names: Vec<_> = (0..9000).map(|n| format!("table {n}")).collect();
+    part.set_aws(&Aws::operation("BatchGet").parameter("tables", &names));
+    part.set_sql(&Sql::from_url("mysql://h/shop").database_version(text(30_000)));
+    part.metadata("large", &text(40_000));
+    for number in 0..32 {
+        let exception = Exception::new("Kind", format!("{number}: {}", text(5000)));
+        part.fault(exception.backtrace(&std::backtrace::Backtrace::force_capture()));
+    }
+    let id = part.id().unwrap().to_string();
+    part.close();
+    segment.close();
+    let union = union(&emitter.take());
+    let report = union[&id].json["metadata"]["xray"]["trimmed"].as_str().unwrap().to_owned();
+    let steps: Vec<_> = report.split(", ").map(|line| line.replace(|c: char| c.is_ascii_digit(), "")).collect();
+    assert_eq!(
+        steps,
+        [
+            "long lists of aws",
+            "metadata \"default\".\"large\" ( bytes)",
+            " stack frames",
+            "long texts of sql",
+            "long texts of aws",
+            "long exception messages"
+        ]
+    );
+}
+
+#[test]
 fn a_long_list_of_an_aws_call_is_shortened_before_anything_else_is_trimmed() {
     let names: Vec<_> = (0..10_000).map(|n| format!("table {n}")).collect();
     let keys: serde_json::Map<_, _> = names.iter().map(|name| (name.clone(), json!({"id": name}))).collect();

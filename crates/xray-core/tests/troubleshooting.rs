@@ -120,6 +120,7 @@ fn requests(log: &Log) {
     segment.close();
 
     log.builder().sampling(TailSampler::failures()).build().unwrap().begin("shop").close();
+    log.builder().build().unwrap().begin("shop").discard();
 }
 
 fn configuration(log: &Log) {

@@ -205,7 +205,7 @@ macro_rules! __server_option_methods {
         /// Sets whether `client_ip` is taken from `X-Forwarded-For`.
         ///
         /// Default: true, as in all X-Ray SDKs. Any client can write that header; it never influences a sampling decision.
-        /// The last call counts.
+        /// A second call replaces the value.
         pub fn trust_forwarded_for(self, trust: bool) -> Self {
             self.configure(|config| config.options().set_trust_forwarded_for(trust))
         }
@@ -213,7 +213,7 @@ macro_rules! __server_option_methods {
         /// Sets whether the scheme of the recorded URL is taken from `X-Forwarded-Proto`, which a load balancer that ends
         /// TLS adds.
         ///
-        /// Default: false, since any client can write that header. The last call counts.
+        /// Default: false, since any client can write that header. A second call replaces the value.
         pub fn trust_forwarded_proto(self, trust: bool) -> Self {
             self.configure(|config| config.options().set_trust_forwarded_proto(trust))
         }
@@ -230,22 +230,22 @@ macro_rules! __server_option_methods {
 
         /// Sets whether the recorded URL keeps its query string.
         ///
-        /// Default: false, since it may hold secrets. The last call counts.
+        /// Default: false, since it may hold secrets. A second call replaces the value.
         pub fn keep_query(self, keep: bool) -> Self {
             self.configure(|config| config.options().set_keep_query(keep))
         }
 
         /// Sets whether every response carries `X-Amzn-Trace-Id`.
         ///
-        /// Default: false, which means that responses carry it if the caller sent `Sampled=?`. The last call counts.
+        /// Default: false, which means that responses carry it if the caller sent `Sampled=?`. A second call replaces the value.
         pub fn respond_always(self, always: bool) -> Self {
             self.configure(|config| config.options().set_respond_always(always))
         }
 
-        /// Takes the client's address from `peer`, for servers whose connections the adapter does not know: Unix sockets,
-        /// the PROXY protocol.
+        /// Takes the client's address from `peer`, for connections whose address the adapter cannot determine: Unix
+        /// sockets, the PROXY protocol.
         ///
-        /// Default: the address of the connection, which also counts where `peer` returns `None`. `X-Forwarded-For` takes
+        /// Default: the address of the connection, which is also used when `peer` returns `None`. `X-Forwarded-For` takes
         /// precedence unless it is [not trusted](Self::trust_forwarded_for). A second call replaces the function.
         ///
         $(#[$peer])*
@@ -283,7 +283,7 @@ macro_rules! __server_option_methods {
         $(
             /// Records the pattern of the route that matched, such as `/orders/{id}`.
             ///
-            /// Default: it is not recorded. A second call replaces the place.
+            /// Default: it is not recorded. A second call replaces the destination.
             ///
             $(#[$matched_route])*
             pub fn matched_route(self, matched_route: $crate::adapter::MatchedRoute) -> Self {

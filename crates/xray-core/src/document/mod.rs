@@ -14,7 +14,7 @@ pub(crate) const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";
 /// below X-Ray's own limit of 64 KiB.
 ///
 /// The SDK never exceeds it: the subsegments of a trace are split among several documents, and an entity that alone is too
-/// large is trimmed. It loses metadata first, and its name, ids, times, flags and annotations never.
+/// large is trimmed. It never loses its name, ids, times, flags and annotations.
 pub const MAX_DOCUMENT: usize = 65_507 - HEADER.len();
 
 /// One finished document: a segment or subsegment with the subsegments below it, framed for the daemon.

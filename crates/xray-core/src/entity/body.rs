@@ -62,19 +62,20 @@ pub enum Namespace {
     Remote,
 }
 
-/// The members that are kept encoded, each in one piece. Those of blocks are lists of members, each after a comma.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Member {
-    HttpRequest,
-    HttpResponse,
-    Sql,
-    Aws,
-    /// The last one: [`MEMBERS`] counts up to it.
-    User,
-}
+/// Defines [`Member`] and counts its variants.
+macro_rules! members {
+    ($($member:ident),*) => {
+        /// The members that are kept encoded, each in one piece. Those of blocks are lists of members, each after a comma.
+        #[derive(Clone, Copy, Debug)]
+        pub(super) enum Member {
+            $($member),*
+        }
 
-/// The number of [`Member`]s.
-const MEMBERS: usize = Member::User as usize + 1;
+        /// The number of [`Member`]s.
+        const MEMBERS: usize = [$(Member::$member),*].len();
+    };
+}
+members!(HttpRequest, HttpResponse, Sql, Aws, User);
 
 /// One metadata value. Namespace, key and value are encoded.
 #[derive(Debug)]

@@ -52,7 +52,7 @@ impl Facade {
         self.handle.trace_id()
     }
 
-    /// Returns the `X-Amzn-Trace-Id` of a call made here. `None` under the conditions of [`trace_id`](Self::trace_id).
+    /// Returns the `X-Amzn-Trace-Id` of a call made here. `None` when [`trace_id`](Self::trace_id) is.
     pub fn trace_header(&self) -> Option<TraceHeader<'_>> {
         self.handle.trace_header()
     }

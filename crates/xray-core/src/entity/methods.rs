@@ -11,7 +11,7 @@ macro_rules! shared_methods {
             ///
             /// Characters of the key other than ASCII letters, digits and `_` become `_`. An entity keeps 50
             /// annotations and 52 KiB of them. The SDK drops further ones, logs a warning and counts them in
-            /// [`Stats::annotations_dropped`](crate::stats::Stats::annotations_dropped). A text keeps 1,000 characters.
+            /// [`Stats::annotations_dropped`](crate::stats::Stats::annotations_dropped). Texts are cut to 1,000 characters.
             ///
             /// ```
             /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -21,8 +21,8 @@ macro_rules! shared_methods {
             /// # assert_eq!(traces.take().single().tree(), "shop [cached=false, order_id=7, tier=gold]\n");
             /// ```
             ///
-            /// In the X-Ray console, `annotation[order_id] = 7` finds the trace. Annotate what is known late as soon as
-            /// it is known; a value that may be absent needs no `if`:
+            /// In the X-Ray console, `annotation[order_id] = 7` finds the trace. You can annotate at any time before the
+            /// close, and an optional value needs no `if`:
             ///
             /// ```
             /// # let (recorder, _traces) = xray_core::Recorder::in_memory();
@@ -43,8 +43,8 @@ macro_rules! shared_methods {
             /// drops the value and logs a warning. Adding a key again replaces its value. `None` and `()` are recorded
             /// as an empty text.
             ///
-            /// An entity keeps 1,000 values and 256 KiB of them, more than a document has room for. A value beyond the
-            /// 256 KiB is replaced by a marker with its size. Keys and namespaces keep 250 characters.
+            /// An entity keeps up to 1,000 values, 256 KiB in total; a document holds less. A value beyond the
+            /// 256 KiB is replaced by a marker with its size. Keys and namespaces are cut to 250 characters.
             ///
             /// ```
             /// # let (recorder, _traces) = xray_core::Recorder::in_memory();
@@ -71,7 +71,7 @@ macro_rules! shared_methods {
                 self.metadata_in("default", key, value)
             }
 
-            /// Adds metadata in another namespace than `default`.
+            /// Adds metadata in a namespace other than `default`.
             ///
             /// X-Ray reserves the namespaces that begin with `AWS.`: the SDK drops such values and logs a warning. The
             /// limits are those of [`metadata`](Self::metadata).
@@ -145,7 +145,7 @@ macro_rules! shared_methods {
 
             /// Records a failure that the caller caused, like a 4xx: sets the error flag and adds an exception.
             ///
-            /// Takes what [`fault`](Self::fault) takes, under the same limits.
+            /// Accepts the same errors as [`fault`](Self::fault), with the same limits.
             ///
             /// ```
             /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -187,7 +187,8 @@ macro_rules! shared_methods {
             /// and [`Subsegment::scope`](crate::Subsegment::scope). [`capture`](crate::capture) and its async forms
             /// begin, enter and close one in a single call.
             ///
-            /// Names keep 200 characters, of those that X-Ray accepts: see [`clean_name`](crate::clean_name).
+            /// Characters that X-Ray does not accept are removed, and names are cut to 200 characters: see
+            /// [`clean_name`](crate::clean_name).
             ///
             /// ```
             /// # let (recorder, traces) = xray_core::Recorder::in_memory();
@@ -254,7 +255,7 @@ macro_rules! shared_methods {
                 crate::Subsegment::begun(self.handle().unsampled_child())
             }
 
-            /// Sends the entity in its present state, in progress, so that X-Ray shows it before it closes.
+            /// Sends the entity now, marked as in progress, so that X-Ray shows it before it closes.
             ///
             /// The document that is sent at its close replaces this one. Does nothing while tail sampling has not
             /// decided on the trace.
@@ -299,13 +300,12 @@ macro_rules! shared_methods {
                 self.handle().trace_id()
             }
 
-            /// Returns the id of this entity. `None` under the conditions of [`trace_id`](Self::trace_id).
+            /// Returns the id of this entity, or `None` when [`trace_id`](Self::trace_id) does.
             pub fn id(&self) -> Option<crate::EntityId> {
                 self.handle().id()
             }
 
-            /// Returns the `X-Amzn-Trace-Id` of a call made here. `None` under the conditions of
-            /// [`trace_id`](Self::trace_id).
+            /// Returns the `X-Amzn-Trace-Id` of a call made here, or `None` when [`trace_id`](Self::trace_id) does.
             ///
             /// For protocols that no adapter knows; the receiver continues the trace with
             /// [`Recorder::begin_from`](crate::Recorder::begin_from).
@@ -324,7 +324,7 @@ macro_rules! shared_methods {
 
             /// Returns the `traceparent` of a call made here, for services that use OpenTelemetry.
             ///
-            /// `None` under the conditions of [`trace_id`](Self::trace_id), and for a trace that Lambda passes through
+            /// `None` when [`trace_id`](Self::trace_id) is, and for a trace that Lambda passes through
             /// without a decision, which `traceparent` cannot express.
             pub fn traceparent(&self) -> Option<crate::TraceParent> {
                 self.handle().traceparent()
@@ -333,7 +333,7 @@ macro_rules! shared_methods {
 
         /// Shows trace id, id, whether it is sampled and whether it is open; never the content.
         ///
-        /// An entity that is not sampled has no `open`, and one outside any trace no ids.
+        /// An entity that is not sampled has no `open`, and one outside any trace has no ids.
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.handle().debug(stringify!($name), f)

@@ -8,7 +8,7 @@ use crate::http::{HttpRequest, HttpResponse};
 
 /// The work of this service for one request or one job.
 ///
-/// A server layer begins one for each request; [`Recorder::begin`](crate::Recorder::begin) and its relatives begin one
+/// A server layer begins one for each request; [`Recorder::begin`](crate::Recorder::begin) and its variants begin one
 /// for anything else. When the segment closes, the SDK sends it with all subsegments that are complete.
 ///
 /// ```
@@ -23,7 +23,7 @@ use crate::http::{HttpRequest, HttpResponse};
 /// # Handles
 ///
 /// Clones refer to the same segment. The first [`close`](Segment::close) closes it, and further ones do nothing.
-/// Without a `close`, the segment closes when the last handle that came from a `begin`, and the last guard or future
+/// Without a `close`, the segment closes when the last handle that a `begin` method returned, and the last guard or future
 /// that such a handle made, is dropped. Handles from [`current_segment`](crate::current_segment), from an extractor or
 /// from [`downgrade`](Segment::downgrade) do not keep it open.
 ///
@@ -107,7 +107,7 @@ impl Segment {
 
     /// Sets the user who made the request. X-Ray indexes it for search.
     ///
-    /// 250 characters are kept. Calling this again replaces the user.
+    /// Longer values are cut to 250 characters. Calling this again replaces the user.
     pub fn set_user(&self, user: &str) -> &Segment {
         self.handle().edit(|body| body.set_user(user));
         self
@@ -140,7 +140,7 @@ impl Segment {
         self
     }
 
-    /// Drops the whole trace, except for what was sent.
+    /// Drops whatever of the trace has not been sent.
     ///
     /// From now on nothing in it is recorded, and calls to other services carry `Sampled=0`.
     ///

@@ -7,7 +7,7 @@
 //! 3. stack frames,
 //! 4. the ends of long texts in `sql` and `aws`, and of exception messages,
 //! 5. all metadata,
-//! 6. the blocks `sql` and `aws`,
+//! 6. the blocks `sql` and `aws`, and the precursors,
 //! 7. the texts of exceptions,
 //! 8. `http`.
 //!
@@ -193,7 +193,7 @@ fn trim_messages(body: &mut Body, _: usize, report: &mut Vec<String>) {
 
 /// Removes all metadata: what is left are many small values, which markers would not shorten.
 fn remove_metadata(body: &mut Body, _: usize, report: &mut Vec<String>) {
-    report.clear();
+    report.retain(|line| !line.starts_with("metadata "));
     report.push(format!("all metadata ({} values)", body.metadata_sizes().count()));
     body.clear_metadata();
 }

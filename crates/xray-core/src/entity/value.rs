@@ -13,7 +13,7 @@ const MAX_TEXT: usize = 1000;
 /// `Cow<str>`, `bool`, all integers of up to 64 bits and floats, from references to them, and from an `Option` of them.
 /// `None` records nothing.
 ///
-/// A text keeps 1,000 characters. JSON has no infinity: a number that is not finite is written as a text (`NaN`,
+/// Texts are cut to 1,000 characters. JSON has no infinity: a number that is not finite is written as a text (`NaN`,
 /// `Infinity`, `-Infinity`).
 ///
 /// ```

@@ -143,7 +143,7 @@ impl RecorderBuilder {
 
     /// Sets the application's name, `service.name` in segments (default: none).
     ///
-    /// 200 characters are kept. It does not name the segments: the server layer or [`Recorder::begin`] does. Calling
+    /// Longer names are cut to 200 characters. It does not name the segments: the server layer or [`Recorder::begin`] does. Calling
     /// this again replaces the name.
     pub fn service(mut self, name: impl Into<String>) -> RecorderBuilder {
         self.service = Some(name.into());
@@ -152,7 +152,7 @@ impl RecorderBuilder {
 
     /// Sets the application's version, `service.version` in segments (default: none).
     ///
-    /// Usually `env!("CARGO_PKG_VERSION")`. 200 characters are kept. Calling this again replaces the version.
+    /// Usually `env!("CARGO_PKG_VERSION")`. Longer versions are cut to 200 characters. Calling this again replaces the version.
     pub fn service_version(mut self, version: impl Into<String>) -> RecorderBuilder {
         self.service_version = Some(version.into());
         self

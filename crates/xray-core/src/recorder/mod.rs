@@ -30,7 +30,7 @@ use crate::w3c::Propagation;
 
 /// Begins segments and sends what they record. Configured once, immutable and cheap to clone.
 ///
-/// Most programs need one at most: [`Recorder::builder`] configures it, and [`install`](Recorder::install) makes it the
+/// Most programs need only one: [`Recorder::builder`] configures it, and [`install`](Recorder::install) makes it the
 /// recorder of the process. Server layers and clients use that one unless they are given another.
 ///
 /// ```
@@ -49,7 +49,7 @@ use crate::w3c::Propagation;
 /// # }
 /// ```
 ///
-/// A program that installs none uses [`Recorder::global`], which the environment alone configures. Tests use
+/// A program that installs none uses [`Recorder::global`], configured from the environment. Tests use
 /// [`Recorder::in_memory`]:
 ///
 /// ```
@@ -92,7 +92,7 @@ impl Recorder {
         RecorderBuilder::isolated().enabled(false).build_valid()
     }
 
-    /// Returns a recorder for tests, which samples everything and keeps it in memory, and access to what it has kept.
+    /// Returns a recorder for tests, which samples everything, and a handle to the traces that it keeps in memory.
     ///
     /// It ignores the environment.
     ///
@@ -115,7 +115,7 @@ impl Recorder {
 
     /// Begins a segment that starts a new trace. The sampler decides whether it is recorded.
     ///
-    /// For jobs, schedules and everything else that no server layer begins. The segment is not current until it is
+    /// Use it for jobs and other work without a server layer. The segment is not current until it is
     /// entered.
     ///
     /// ```
@@ -138,7 +138,8 @@ impl Recorder {
     /// # }
     /// ```
     ///
-    /// Names keep 200 characters, of those that X-Ray accepts: see [`clean_name`](crate::clean_name).
+    /// Characters that X-Ray does not accept are removed, and names are cut to 200 characters: see
+    /// [`clean_name`](crate::clean_name).
     #[must_use = "a segment closes when its last handle is dropped"]
     pub fn begin(&self, name: impl AsRef<str>) -> Segment {
         self.begin_from(name, &TraceHeader::default())
@@ -176,8 +177,8 @@ impl Recorder {
         self.begin_request(&SamplingRequest::new(name.as_ref()), header)
     }
 
-    /// Begins a segment as [`begin_from`](Recorder::begin_from) does, with more for sampling rules to match: host,
-    /// method and path of the request, and attributes that the application knows.
+    /// Begins a segment as [`begin_from`](Recorder::begin_from) does, but gives sampling rules more to match: host, method
+    /// and path of the request, and attributes that the application knows.
     ///
     /// The segment has the name [`SamplingRequest::service`](SamplingRequest::new).
     ///
@@ -330,7 +331,7 @@ impl Recorder {
 
     /// Explains what the sampler would decide about a request now: the decision, the rule and the reason.
     ///
-    /// The request is not counted by the rule. A decision that the caller has made comes first, and needs no sampler.
+    /// This does not count the request. A caller's decision takes precedence over the sampler's.
     ///
     /// ```
     /// use xray_core::Recorder;
@@ -354,10 +355,10 @@ impl Recorder {
         user_code::call(|| self.0.sampler.explain(request)).unwrap_or(Explanation::UNKNOWN)
     }
 
-    /// Waits until all documents that are finished now are sent, for `timeout` at most.
+    /// Waits up to `timeout` until every document that is finished now has been sent.
     ///
     /// It blocks the calling thread; a thread of the emitter sends the documents, so it works within a runtime too. In
-    /// async code, await [`flushed`](Recorder::flushed) instead. UDP confirms nothing: a document counts as sent when
+    /// async code, await [`flushed`](Recorder::flushed) instead. UDP has no acknowledgements: a document counts as sent when
     /// the kernel has accepted it.
     ///
     /// ```

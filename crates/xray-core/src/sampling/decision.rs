@@ -51,7 +51,7 @@ impl Decision {
     }
 
     /// Names the rule that decided. The segment of a sampled request carries it as
-    /// `aws.xray.sampling_rule_name`, so that the console can count by rule; 200 characters are kept.
+    /// `aws.xray.sampling_rule_name`, so that the console can count by rule; longer names are cut to 200 characters.
     ///
     /// A clone of an `Arc<str>` costs no allocation; a `&str` costs one. Calling this again replaces the name.
     #[must_use]

@@ -65,7 +65,7 @@ pub enum Outcome {
 pub enum MatchedRule {
     /// The sampler has no rules, or does not name the one that decides.
     Unknown,
-    /// A rule of the X-Ray service, by its name.
+    /// A rule by its name: one of the X-Ray service, or of your own sampler.
     Named(Arc<str>),
     /// A local rule, by its index (counted from 0) and its description.
     Local(usize, Option<Arc<str>>),

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use super::{Decision, Explanation, Never, Outcome, ParseRulesError, Sampler, SamplerContext, SamplingRequest};
 
-/// Tail sampling: records every request, and decides at the close of its segment whether to keep the trace. Kept are
-/// traces in which something failed, and traces whose segment took long.
+/// Tail sampling: records every request, and decides at the close of its segment whether to keep the trace. It
+/// keeps traces in which something failed or whose segment was slow.
 ///
 /// A trace stays in memory until its segment closes, up to 256 KiB of finished documents; a trace that exceeds this
 /// is kept. [`Stats::traces_discarded`](crate::stats::Stats::traces_discarded) counts the traces that are not kept.
-/// Recording costs as much as for a sampled request, without the sending.
+/// Recording costs the same as for a sampled request, minus sending.
 ///
 /// Calls to other services are made before the decision, so they carry `Sampled=?`: those services decide for
 /// themselves. If they use tail sampling as well, they keep the same failures. A decision of the caller, `Sampled=1`
-/// or `Sampled=0`, still wins.
+/// or `Sampled=0`, takes precedence.
 ///
 /// ```
 /// use std::time::Duration;

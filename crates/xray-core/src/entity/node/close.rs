@@ -58,7 +58,7 @@ impl Node {
         trace.emit(out);
     }
 
-    /// Sends the entity in its present state, in progress.
+    /// Sends the entity now, marked as in progress.
     pub(in crate::entity) fn announce(&self) {
         if self.is_discarded() || self.trace().is_undecided() {
             return;
@@ -103,7 +103,7 @@ impl Node {
         }
     }
 
-    /// Drops the whole trace, except for what was sent.
+    /// Drops whatever of the trace has not been sent.
     pub(in crate::entity) fn discard(&self) {
         let message = format_args!("dropping trace {}: `discard()` was called", self.trace_id());
         self.pipeline().diagnostics.debug(Cause::Document, message);
