@@ -20,5 +20,5 @@ fn a_process_that_sends_a_planted_secret_is_terminated() {
     let output = command.output().expect("the test program starts");
     assert!(!output.status.success());
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("a document holds the planted secret"), "{stderr}");
+    assert!(stderr.contains("a document contains the planted secret"), "{stderr}");
 }
