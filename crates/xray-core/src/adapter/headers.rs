@@ -32,7 +32,7 @@ pub fn content_length(value: &[u8]) -> Option<u64> {
     text.parse().ok()
 }
 
-/// Returns the value of an `X-Amzn-Trace-Id` header in visible ASCII. For clients that do not use [`ClientRequest`].
+/// Returns the value of an `X-Amzn-Trace-Id` header in visible ASCII. For clients that do not use [`ClientRequest`](super::ClientRequest).
 ///
 /// It is what `Display` writes, without the fields that an HTTP header cannot carry, in one allocation of its exact
 /// size.
