@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Id, Record};
@@ -60,6 +61,8 @@ pub struct SubsegmentLayer {
     fields: Fields,
     ignored: Ignored,
     segments: Option<Recorder>,
+    /// Recorded spans that are not closed. While there are none, no span has to be looked up.
+    live: AtomicUsize,
 }
 
 impl SubsegmentLayer {
@@ -122,6 +125,12 @@ impl SubsegmentLayer {
         self
     }
 
+    /// Returns what is recorded of a span. The lock of its extensions is not held afterwards.
+    fn recorded<S: Subscriber + for<'a> LookupSpan<'a>>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<Recorded>> {
+        // A thread that knows the span's id also sees the count that its creation left.
+        if self.live.load(Relaxed) == 0 { None } else { ctx.span(id).and_then(|span| recorded_of(&span)) }
+    }
+
     /// Begins the entity of a span, if it is recorded.
     fn begin(&self, parent: Option<Entity>, attrs: &Attributes<'_>) -> Option<Recorded> {
         let metadata = attrs.metadata();
@@ -162,7 +171,7 @@ fn with_name<T>(attrs: &Attributes<'_>, begin: impl FnOnce(&str) -> T) -> T {
     begin(name.0.as_deref().unwrap_or(attrs.metadata().name()))
 }
 
-/// Returns what is recorded of a span. The lock of its extensions is not held afterwards.
+/// Returns what is recorded of a span.
 fn recorded_of<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> Option<Arc<Recorded>> {
     span.extensions().get::<Arc<Recorded>>().cloned()
 }
@@ -190,12 +199,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SubsegmentLayer {
             }
         }
         if let Some(span) = ctx.span(id) {
+            self.live.fetch_add(1, Relaxed);
             span.extensions_mut().replace(Arc::new(recorded));
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        let Some(recorded) = ctx.span(id).and_then(|span| recorded_of(&span)) else { return };
+        let Some(recorded) = self.recorded(id, &ctx) else { return };
         let Some(_busy) = Busy::enter() else { return };
         let entity = recorded.entity();
         let mut recording = Recording { fields: &self.fields, entity: &entity, members: Members::default() };
@@ -217,22 +227,26 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SubsegmentLayer {
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        if let Some(recorded) = ctx.span(id).and_then(|span| recorded_of(&span)) {
+        if let Some(recorded) = self.recorded(id, &ctx) {
             entered::push(recorded);
         }
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        if let Some(recorded) = ctx.span(id).and_then(|span| recorded_of(&span)) {
+        if let Some(recorded) = self.recorded(id, &ctx) {
             recorded.exited();
             entered::pop(&recorded);
         }
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        if self.live.load(Relaxed) == 0 {
+            return;
+        }
         let Some(span) = ctx.span(&id) else { return };
         let recorded = span.extensions_mut().remove::<Arc<Recorded>>();
         if let Some(recorded) = recorded {
+            self.live.fetch_sub(1, Relaxed);
             let _busy = Busy::enter();
             recorded.close();
         }
