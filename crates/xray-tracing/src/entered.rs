@@ -12,7 +12,7 @@ use crate::recorded::Recorded;
 
 struct Span {
     recorded: Arc<Recorded>,
-    _guard: Entered,
+    guard: Entered,
 }
 
 thread_local! {
@@ -22,7 +22,7 @@ thread_local! {
 /// Makes the entity of a span current on this thread.
 pub(crate) fn push(recorded: Arc<Recorded>) {
     let guard = recorded.entity().enter();
-    let _ = ENTERED.try_with(|entered| entered.borrow_mut().push(Span { recorded, _guard: guard }));
+    let _ = ENTERED.try_with(|entered| entered.borrow_mut().push(Span { recorded, guard }));
 }
 
 /// Ends what the last `push` of this span on this thread began.
@@ -37,8 +37,8 @@ pub(crate) fn pop(recorded: &Arc<Recorded>) {
     // The guards are dropped while the list is not borrowed: that may close an entity, and run code of the application.
     let mut again = Vec::new();
     while let Some(span) = above.pop() {
-        let Span { recorded, _guard } = span;
-        drop(_guard);
+        let Span { recorded, guard } = span;
+        drop(guard);
         if !above.is_empty() {
             again.push(recorded);
         }

@@ -131,6 +131,16 @@ impl SubsegmentLayer {
         if self.live.load(Relaxed) == 0 { None } else { ctx.span(id).and_then(|span| recorded_of(&span)) }
     }
 
+    /// Records fields on the entity of a span. `visit` passes them to the visitor.
+    fn record_fields(&self, recorded: &Recorded, visit: impl FnOnce(&mut Recording<'_>)) {
+        let entity = recorded.entity();
+        let mut recording = Recording { fields: &self.fields, entity: &entity, members: Members::default() };
+        visit(&mut recording);
+        if !recording.members.is_empty() {
+            recorded.merge(recording.members);
+        }
+    }
+
     /// Begins the entity of a span, if it is recorded.
     fn begin(&self, parent: Option<Entity>, attrs: &Attributes<'_>) -> Option<Recorded> {
         let metadata = attrs.metadata();
@@ -176,27 +186,26 @@ fn recorded_of<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> Option<Arc<Recor
     span.extensions().get::<Arc<Recorded>>().cloned()
 }
 
-/// Returns the entity of a span, or of the nearest recorded one above it.
-fn nearest<'a, S: LookupSpan<'a>>(span: SpanRef<'a, S>) -> Option<Entity> {
-    span.scope().find_map(|span| recorded_of(&span)).map(|recorded| recorded.entity())
+/// Returns the entity of an explicit parent, or of the nearest recorded span above it. Without one, returns the current
+/// entity.
+fn parent_or_current<S>(parent: Option<&Id>, ctx: &Context<'_, S>) -> Option<Entity>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let recorded = parent.and_then(|id| ctx.span(id)?.scope().find_map(|span| recorded_of(&span)));
+    recorded.map(|recorded| recorded.entity()).or_else(try_current)
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SubsegmentLayer {
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let explicit = || attrs.parent().and_then(|parent| ctx.span(parent)).and_then(nearest);
-        let parent = if attrs.is_root() { None } else { explicit().or_else(try_current) };
+        let parent = if attrs.is_root() { None } else { parent_or_current(attrs.parent(), &ctx) };
         if parent.is_none() && self.segments.is_none() {
             return;
         }
         let Some(_busy) = Busy::enter() else { return };
         let Some(recorded) = self.begin(parent, attrs) else { return };
-        let entity = recorded.entity();
-        if entity.is_sampled() {
-            let mut recording = Recording { fields: &self.fields, entity: &entity, members: Members::default() };
-            attrs.record(&mut recording);
-            if !recording.members.is_empty() {
-                recorded.merge(recording.members);
-            }
+        if recorded.entity().is_sampled() {
+            self.record_fields(&recorded, |recording| attrs.record(recording));
         }
         if let Some(span) = ctx.span(id) {
             self.live.fetch_add(1, Relaxed);
@@ -207,12 +216,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SubsegmentLayer {
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         let Some(recorded) = self.recorded(id, &ctx) else { return };
         let Some(_busy) = Busy::enter() else { return };
-        let entity = recorded.entity();
-        let mut recording = Recording { fields: &self.fields, entity: &entity, members: Members::default() };
-        values.record(&mut recording);
-        if !recording.members.is_empty() {
-            recorded.merge(recording.members);
-        }
+        self.record_fields(&recorded, |recording| values.record(recording));
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
@@ -220,8 +224,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SubsegmentLayer {
         if *metadata.level() != Level::ERROR || self.ignored.covers(metadata.target()) || event::is_own(event) {
             return;
         }
-        let explicit = || event.parent().and_then(|parent| ctx.span(parent)).and_then(nearest);
-        let Some(entity) = explicit().or_else(try_current).filter(Entity::is_sampled) else { return };
+        let Some(entity) = parent_or_current(event.parent(), &ctx).filter(Entity::is_sampled) else { return };
         let Some(_busy) = Busy::enter() else { return };
         event::record(event, &entity);
     }

@@ -1,7 +1,7 @@
 //! Fields with the names of OpenTelemetry's conventions, which make up members of the document together.
 
 use xray_core::http::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status};
-use xray_core::{Exception, Flag, Namespace, Segment, Sql, Subsegment};
+use xray_core::{Entity, Exception, Flag, Namespace, Segment, Sql, Subsegment};
 
 use crate::fields::Value;
 
@@ -148,10 +148,6 @@ impl Members {
         if let Some(response) = self.response() {
             subsegment.set_http_response(&response);
         }
-        self.flags(|flag| _ = subsegment.mark(flag));
-        if let Some(exception) = self.exception() {
-            subsegment.fault(exception);
-        }
     }
 
     pub(crate) fn write_to_segment(&self, segment: &Segment) {
@@ -160,10 +156,6 @@ impl Members {
         }
         if let Some(response) = self.response() {
             segment.set_http_response(&response);
-        }
-        self.flags(|flag| _ = segment.mark(flag));
-        if let Some(exception) = self.exception() {
-            segment.fault(exception);
         }
     }
 
@@ -195,26 +187,26 @@ impl Members {
         Some(HttpResponse::new(self.http.status?).content_length(self.http.length))
     }
 
-    fn flags(&self, mut mark: impl FnMut(Flag)) {
-        if let Some(status) = self.http.status {
-            flags_of_status(status).iter().for_each(|flag| mark(*flag));
+    /// Marks the flags of the status, and records the exception.
+    pub(crate) fn write_failure(&self, entity: &Entity) {
+        let of_http = self.http.status.map_or(&[][..], flags_of_status);
+        let of_grpc = self.grpc_status.as_deref().map_or(&[][..], |status| flags_of_grpc_status(status.as_bytes()));
+        for flag in of_http.iter().chain(of_grpc).chain(self.failed.then_some(&Flag::Fault)) {
+            entity.mark(*flag);
         }
-        if let Some(status) = &self.grpc_status {
-            flags_of_grpc_status(status.as_bytes()).iter().for_each(|flag| mark(*flag));
-        }
-        if self.failed {
-            mark(Flag::Fault);
+        if let Some(exception) = self.exception() {
+            entity.fault(exception);
         }
     }
 
     fn exception(&self) -> Option<Exception> {
-        let exception = match (&self.failure, &self.failure_type) {
-            (None, None) => return None,
-            (message, None) => Exception::from_text(message.as_deref().unwrap_or_default()),
-            (message, Some(kind)) => {
-                Exception::from_text(message.as_deref().unwrap_or_default()).with_kind(kind.as_str())
-            }
-        };
-        Some(exception)
+        if self.failure.is_none() && self.failure_type.is_none() {
+            return None;
+        }
+        let exception = Exception::from_text(self.failure.as_deref().unwrap_or_default());
+        Some(match &self.failure_type {
+            Some(kind) => exception.with_kind(kind.as_str()),
+            None => exception,
+        })
     }
 }

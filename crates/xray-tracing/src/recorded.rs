@@ -45,10 +45,7 @@ impl Recorded {
 
     /// Notes that the span was exited now.
     pub(crate) fn exited(&self) {
-        let now = match &self.owner {
-            Owner::Segment(segment) => segment.now(),
-            Owner::Subsegment(subsegment) => subsegment.now(),
-        };
+        let now = self.entity().now();
         self.state().last_exit = Some(now);
     }
 
@@ -64,18 +61,22 @@ impl Recorded {
     /// Closes the entity, as of the last exit of the span.
     pub(crate) fn close(&self) {
         let State { last_exit, members } = std::mem::take(&mut *self.state());
+        let entity = self.entity();
+        let end = last_exit.unwrap_or_else(|| entity.now());
         match &self.owner {
             Owner::Segment(segment) => {
                 if let Some(members) = members {
                     members.write_to_segment(segment);
+                    members.write_failure(&entity);
                 }
-                segment.close_at(last_exit.unwrap_or_else(|| segment.now()));
+                segment.close_at(end);
             }
             Owner::Subsegment(subsegment) => {
                 if let Some(members) = members {
                     members.write_to_subsegment(subsegment);
+                    members.write_failure(&entity);
                 }
-                subsegment.close_at(last_exit.unwrap_or_else(|| subsegment.now()));
+                subsegment.close_at(end);
             }
         }
     }

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -87,7 +86,7 @@ async fn reserve_one(services: &Services, item: &str) -> Result<String, reqwest_
 async fn customer() {
     tokio::select! {
         () = read_cache() => {}
-        () = tokio::time::sleep(Duration::from_secs(60)) => {}
+        () = std::future::pending() => {}
     }
     read_profile().await;
 }
