@@ -9,8 +9,55 @@ use serde::{Serialize, Serializer};
 use xray_core::adapter::{ClientOptions, ClientRequest, ClientRequestInfo, error_chain};
 use xray_core::emit::MemoryEmitter;
 use xray_core::plugin::Detected;
-use xray_core::sampling::{Always, Decision, ParseRulesError, Sampler, SamplerContext, SamplingRequest};
+use xray_core::sampling::central::{CallError, SamplingApi};
+use xray_core::sampling::{
+    Always, Central, Decision, FixedTarget, ParseRulesError, Rate, Rules, Sampler, SamplerContext, SamplingRequest,
+};
 use xray_core::{AnnotationValue, Aws, Exception, Recorder, Segment};
+
+/// A client of the sampling API whose creation or calls panic.
+struct MeanApi;
+
+impl MeanApi {
+    fn create(panics: bool) -> MeanApi {
+        assert!(!panics, "in the application's closure");
+        MeanApi
+    }
+}
+
+impl SamplingApi for MeanApi {
+    fn call(&mut self, _: &str, _: &str) -> Result<String, CallError> {
+        panic!("in the application's client")
+    }
+}
+
+impl fmt::Display for MeanApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the mean API")
+    }
+}
+
+#[test]
+fn a_panic_in_a_client_of_the_sampling_api_leaves_the_decision_to_local_rules() {
+    for (panics, report) in [
+        (true, "creating the client for sampling rules panicked: local sampling rules apply"),
+        (false, "fetching sampling rules panicked: it is tried again"),
+    ] {
+        let (sender, reports) = std::sync::mpsc::channel();
+        let sender = std::sync::Mutex::new(sender);
+        let sampler = Central::with_fallback(Rules::new(FixedTarget(0), Rate(1.0)));
+        let recorder = Recorder::builder()
+            .environment(|_| None)
+            .emitter(MemoryEmitter::new())
+            .sampling(sampler.through(move || MeanApi::create(panics)))
+            .on_diagnostic(move |diagnostic| drop(sender.lock().unwrap().send(diagnostic.to_string())))
+            .build()
+            .unwrap();
+        assert!(recorder.begin("shop").is_sampled());
+        assert_eq!(reports.recv_timeout(std::time::Duration::from_secs(20)).unwrap(), report);
+        assert!(recorder.begin("shop").is_sampled());
+    }
+}
 
 /// A value whose code panics at one place.
 #[derive(Clone, Copy, PartialEq)]

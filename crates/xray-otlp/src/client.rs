@@ -15,8 +15,8 @@ use crate::background::Reply;
 use crate::backoff::retry_after;
 use crate::proto::RpcStatus;
 
-/// The maximum size of a response body.
-const MAX_RESPONSE_BYTES: u64 = 64 << 10;
+/// The maximum size of a response body: enough for a page of sampling rules.
+const MAX_RESPONSE_BYTES: u64 = 1 << 20;
 
 /// How long an idle connection is kept: less than the keep-alive time of common servers.
 const MAX_IDLE_TIME: Duration = Duration::from_secs(4);
@@ -91,23 +91,35 @@ impl Client {
         Client { agent: config.build().new_agent(), target, signer }
     }
 
-    /// Sends a body.
+    /// Sends a body to the target's URL.
     ///
     /// # Errors
     ///
     /// Returns the reason as text if there is no response.
     pub(crate) fn post(&mut self, content_type: &'static str, is_gzip: bool, body: &[u8]) -> Result<Response, String> {
+        let url = self.target.url.clone();
+        self.post_to(&url, content_type, is_gzip, body)
+    }
+
+    /// Sends a body to another URL of the same receiver. Returns the errors of [`post`](Client::post).
+    pub(crate) fn post_to(
+        &mut self,
+        url: &str,
+        content_type: &'static str,
+        is_gzip: bool,
+        body: &[u8],
+    ) -> Result<Response, String> {
         let mut headers = self.target.headers.clone();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         if is_gzip {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         if let Some(signer) = &mut self.signer {
-            for (name, value) in signer.sign(&self.target.url, &headers, body)? {
+            for (name, value) in signer.sign(url, &headers, body)? {
                 headers.insert(name, value);
             }
         }
-        let mut request = self.agent.post(&self.target.url);
+        let mut request = self.agent.post(url);
         if let Some(all) = request.headers_mut() {
             *all = headers;
         }

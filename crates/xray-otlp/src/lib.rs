@@ -28,7 +28,8 @@
 //! document once. Dropping the recorder sends the queued documents within a second;
 //! [`Recorder::flush`](xray_core::Recorder::flush) waits up to its timeout.
 //!
-//! Central sampling still fetches its rules through the daemon. Without a daemon, the local rules decide.
+//! Central sampling fetches its rules through the daemon. Without a daemon, `sampling_api`, feature `aws`, connects it to the
+//! X-Ray service; else the local rules decide.
 //!
 //! AWS Lambda freezes a process after its response, so await [`Recorder::flushed`](xray_core::Recorder::flushed) before
 //! the handler returns.
@@ -51,6 +52,8 @@ mod otlp;
 mod proto;
 mod queue;
 #[cfg(feature = "aws")]
+mod sampling;
+#[cfg(feature = "aws")]
 mod service;
 #[cfg(feature = "aws")]
 mod sign;
@@ -59,6 +62,8 @@ mod spans;
 pub use self::batching::Batching;
 pub use self::config::{Compression, ConfigError, Encoding};
 pub use self::otlp::{Otlp, OtlpBuilder};
+#[cfg(feature = "aws")]
+pub use self::sampling::{SignedSamplingApi, sampling_api};
 #[cfg(feature = "aws")]
 pub use self::service::PutTraceSegments;
 

@@ -1,17 +1,24 @@
 //! X-Ray's own endpoints: signatures against botocore, the service against moto and a script.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use serde_json::{Value, json};
+use xray_core::Recorder;
 use xray_core::diagnostics::Level;
-use xray_core::emit::Flushed;
-use xray_otlp::{Batching, Otlp, PutTraceSegments};
+use xray_core::emit::{Flushed, MemoryEmitter};
+use xray_core::sampling::central::{CallError, SamplingApi};
+use xray_core::sampling::{Central, FixedTarget, Rate, Rules, SamplingRequest};
+use xray_otlp::{Batching, Otlp, PutTraceSegments, sampling_api};
 
 use crate::receiver::{Act, Receiver, Request};
 use crate::{SOON, has, recorder};
@@ -183,6 +190,83 @@ fn a_throttled_request_is_retried() {
     recorder.begin("shop").close();
     assert_eq!(recorder.flush(SOON), Flushed::All);
     assert_eq!((recorder.stats().emitted, recorder.stats().retries), (1, 3));
+}
+
+/// Returns a page of one sampling rule that decides about every request by its reservoir alone.
+fn rules() -> Act {
+    let rule = json!({"SamplingRule": {
+        "RuleName": "direct", "Priority": 1, "FixedRate": 0.0, "ReservoirSize": 1, "Version": 1, "ResourceARN": "*",
+        "ServiceName": "*", "ServiceType": "*", "Host": "*", "HTTPMethod": "*", "URLPath": "*",
+    }});
+    let page = json!({"SamplingRuleRecords": [rule]});
+    Act::Respond(200, "Content-Type: application/json\r\n", page.to_string().into())
+}
+
+#[test]
+fn central_sampling_calls_the_service_directly_and_signed() {
+    let expired = br#"{"__type":"com.amazonaws.xray#ExpiredTokenException","message":"The token is expired"}"#;
+    let expired = Act::Respond(403, "Content-Type: application/json\r\n", expired.to_vec());
+    let receiver = Receiver::start([expired, rules()]);
+    let mut api = sampling_api(&config(&receiver.url())).unwrap()();
+    assert_eq!(api.to_string(), format!("the X-Ray service at {}/", receiver.url()));
+    assert_eq!(
+        api.call("GetSamplingRules", "{}"),
+        Err(CallError::Refused("it responded with status 403 (The token is expired)".to_owned()))
+    );
+    assert!(api.call("GetSamplingRules", "{}").unwrap().contains("direct"));
+    assert_eq!(api.call("SamplingTargets", r#"{"SamplingStatisticsDocuments":[]}"#), Ok(String::new()));
+    let requests = receiver.rest();
+    let paths: Vec<_> = requests.iter().map(|request| &*request.path).collect();
+    assert_eq!(paths, ["/GetSamplingRules", "/GetSamplingRules", "/SamplingTargets"]);
+    assert_eq!(requests[2].body, br#"{"SamplingStatisticsDocuments":[]}"#);
+    let Some(python) = program("python") else { return };
+    for request in &requests {
+        assert_eq!(request.header("authorization"), Some(&*botocore_signature(&python, &receiver, request)));
+    }
+}
+
+#[test]
+fn rules_of_the_service_decide_without_a_daemon() {
+    let receiver = Receiver::start([rules()]);
+    let sampler = Central::with_fallback(Rules::new(FixedTarget(0), Rate(0.0)));
+    let sampler = sampler.through(sampling_api(&config(&receiver.url())).unwrap());
+    let service = PutTraceSegments::with_batching(&config(&receiver.url()), quick()).unwrap();
+    let recorder = Recorder::builder().environment(|_| None).emitter(service).sampling(sampler).build().unwrap();
+    // The first decision starts the thread that fetches the rules.
+    assert!(!recorder.begin("shop").is_sampled());
+    assert_eq!(receiver.next().path, "/GetSamplingRules");
+    let deadline = Instant::now() + SOON;
+    let request = SamplingRequest::new("shop");
+    while recorder.explain(&request).to_string().contains("no rules fetched") {
+        assert!(Instant::now() < deadline, "{}", recorder.explain(&request));
+        thread::yield_now();
+    }
+    let segment = recorder.begin("shop");
+    segment.close();
+    assert!(segment.is_sampled(), "the reservoir lends one request each second");
+    assert_eq!(recorder.flush(SOON), Flushed::All);
+    let put = receiver.next();
+    assert_eq!((&*put.path, documents(&put).len()), ("/TraceSegments", 1));
+    assert_eq!(documents(&put)[0]["aws"]["xray"]["sampling_rule_name"], "direct");
+}
+
+#[test]
+fn an_unreachable_service_leaves_the_decision_to_local_rules() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = config(&format!("http://{closed}"));
+    let (sender, reports) = channel();
+    let sender = Mutex::new(sender);
+    let recorder = Recorder::builder()
+        .environment(|_| None)
+        .emitter(MemoryEmitter::new())
+        .sampling(Central::with_fallback(Rules::new(FixedTarget(0), Rate(1.0))).through(sampling_api(&config).unwrap()))
+        .on_diagnostic(move |diagnostic| drop(sender.lock().unwrap().send(diagnostic.to_string())))
+        .build()
+        .unwrap();
+    assert!(recorder.begin("shop").is_sampled());
+    let report = reports.recv_timeout(SOON).unwrap();
+    assert!(report.starts_with(&format!("cannot reach the X-Ray service at http://{closed}/: ")), "{report}");
+    assert!(report.ends_with("then local rules"), "{report}");
 }
 
 /// A running server of moto.

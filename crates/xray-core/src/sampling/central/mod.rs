@@ -1,4 +1,4 @@
-//! Central sampling: the rules and quotas of the X-Ray service, fetched through the daemon.
+//! Central sampling: the rules and quotas of the X-Ray service, fetched through the daemon or directly.
 //!
 //! [`Central`] combines the parts of this module. Each part also works alone, to try rules out or to build a sampler of
 //! your own: [`ServiceRules`] matches requests, [`Quota`] is a rule's reservoir, and [`Statistics`] counts decisions.
@@ -43,14 +43,15 @@
 //! ```
 
 mod anomaly;
+mod api;
 mod boost;
 mod poller;
-mod proxy;
 mod quota;
 mod rule;
 mod statistics;
 
 pub use anomaly::Anomaly;
+pub use api::{CallError, SamplingApi};
 pub(crate) use boost::{RequestTracker, TrackedRequest};
 pub use quota::{Grant, Quota};
 pub use rule::{ResponseError, ServiceRules};
@@ -70,6 +71,7 @@ use crate::sampling::{
 };
 use crate::time::Timestamp;
 
+use api::{Connect, Proxy};
 use poller::{Poller, Running};
 use rule::ServiceRule;
 
@@ -91,7 +93,8 @@ const LIFE: u64 = 3600;
 /// If the daemon cannot be reached, the recorder logs one warning, and requests are not slowed down.
 ///
 /// The daemon's role needs the permissions `xray:GetSamplingRules` and `xray:GetSamplingTargets`. Calls use the TCP
-/// port of the daemon's address (`AWS_XRAY_DAEMON_ADDRESS`, default `127.0.0.1:2000`).
+/// port of the daemon's address (`AWS_XRAY_DAEMON_ADDRESS`, default `127.0.0.1:2000`). Where no daemon runs, another
+/// [`SamplingApi`] can [call the service](Self::through).
 ///
 /// ```
 /// use xray_core::Recorder;
@@ -129,6 +132,8 @@ pub struct Central {
     fallback: Rules,
     random: Random,
     anomalies: Arc<[Anomaly]>,
+    /// Creates the client of a poller; `None` for the daemon's.
+    connect: Option<Connect>,
     rules: Arc<Current>,
     context: OnceLock<SamplerContext>,
     running: PerProcess<OnceLock<Option<Running>>>,
@@ -190,6 +195,46 @@ impl Central {
         Central { fallback: rules, ..Central::default() }
     }
 
+    /// Calls the service by the client that `connect` creates, instead of through the daemon. Calling this again replaces
+    /// the client.
+    ///
+    /// The thread of the sampler creates its client when it starts; a forked child creates its own. As with the daemon, a
+    /// disabled recorder and a process on Lambda do not query the service.
+    ///
+    /// ```
+    /// use std::fmt;
+    /// use xray_core::Recorder;
+    /// use xray_core::sampling::Central;
+    /// use xray_core::sampling::central::{CallError, SamplingApi};
+    ///
+    /// /// Answers with rules of its own.
+    /// struct Fixed;
+    ///
+    /// impl SamplingApi for Fixed {
+    ///     fn call(&mut self, operation: &str, _body: &str) -> Result<String, CallError> {
+    ///         match operation {
+    ///             "GetSamplingRules" => Ok(r#"{"SamplingRuleRecords": []}"#.to_owned()),
+    ///             _ => Err(CallError::Refused(format!("{operation} is not supported"))),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// impl fmt::Display for Fixed {
+    ///     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    ///         f.write_str("the fixed rules")
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), xray_core::ConfigError> {
+    /// let recorder = Recorder::builder().sampling(Central::new().through(|| Fixed)).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn through<A: SamplingApi + 'static>(mut self, connect: impl Fn() -> A + Send + Sync + 'static) -> Central {
+        self.connect = Some(Arc::new(move || Box::new(connect())));
+        self
+    }
+
     /// Sets the source of random numbers in `[0, 1)` for the rules of the service (default: a fast generator per
     /// thread). [`Rules::with_random`] sets that of the local rules. Calling this again replaces the source.
     pub fn with_random(mut self, random: impl Fn() -> f64 + Send + Sync + 'static) -> Central {
@@ -225,7 +270,8 @@ impl Central {
     #[cfg(test)]
     fn driven(context: SamplerContext, fallback: Rules) -> (Central, Poller) {
         let central = Central::with_fallback(fallback);
-        let poller = Poller::new(&context, central.rules.clone()).unwrap();
+        let proxy = Proxy::new(context.daemon.as_ref().unwrap().tcp());
+        let poller = Poller::new(Box::new(proxy), &context, central.rules.clone());
         central.start(&context);
         central.running.get(OnceLock::new).set(Some(Running::default())).unwrap();
         (central, poller)
@@ -245,7 +291,10 @@ impl Central {
             });
             OnceLock::new()
         };
-        self.running.get(forked).get_or_init(|| Poller::start(context, &self.rules));
+        self.running.get(forked).get_or_init(|| {
+            let connect = self.connect.clone().or_else(|| Some(Proxy::connect(context.daemon.as_ref()?.tcp())))?;
+            Poller::start(connect, context, &self.rules)
+        });
         self.checked.store(second, Relaxed);
     }
 }

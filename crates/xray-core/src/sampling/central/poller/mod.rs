@@ -11,6 +11,7 @@
 //! within 5 seconds, and in the pause between them, which the end of the recorder interrupts.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -20,8 +21,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Current;
+use super::api::{CallError, Connect, SamplingApi};
 use super::boost::BoostCounts;
-use super::proxy::{Proxy, ProxyError};
 use super::rule::{ResponseError, RuleState, ServiceRules, records};
 use super::statistics::Counts;
 use crate::diagnostics::{Cause, Level};
@@ -86,9 +87,8 @@ fn client_id() -> String {
 }
 
 /// The state of the poller.
-#[derive(Debug)]
 pub(super) struct Poller {
-    proxy: Proxy,
+    api: Box<dyn SamplingApi>,
     context: SamplerContext,
     current: Arc<Current>,
     client_id: String,
@@ -118,12 +118,17 @@ struct Interval {
 }
 
 impl Poller {
-    /// Starts a poller on its own thread. Returns `None` without a daemon, or if the thread cannot be started.
-    pub(super) fn start(context: &SamplerContext, current: &Arc<Current>) -> Option<Running> {
-        let mut poller = Poller::new(context, current.clone())?;
+    /// Starts a poller on its own thread, which creates its client. Returns `None` if the thread cannot be started.
+    pub(super) fn start(connect: Connect, context: &SamplerContext, current: &Arc<Current>) -> Option<Running> {
         let stop = Arc::new(Stop::default());
-        let stopping = stop.clone();
+        let (stopping, thread_context, current) = (stop.clone(), context.clone(), current.clone());
         let work = move || {
+            let Ok(api) = catch_unwind(AssertUnwindSafe(|| connect())) else {
+                let message =
+                    format_args!("creating the client for sampling rules panicked: local sampling rules apply");
+                return thread_context.diagnostics.report(Level::Error, Cause::SamplerPanicked, message);
+            };
+            let mut poller = Poller::new(api, &thread_context, current);
             while !stopping.wait(poller.poll_catching_panics()) {}
         };
         match thread::Builder::new().name("xray-sampling".to_owned()).spawn(work) {
@@ -138,10 +143,10 @@ impl Poller {
         }
     }
 
-    pub(super) fn new(context: &SamplerContext, current: Arc<Current>) -> Option<Poller> {
+    pub(super) fn new(api: Box<dyn SamplingApi>, context: &SamplerContext, current: Arc<Current>) -> Poller {
         let now = context.clock.elapsed();
-        Some(Poller {
-            proxy: Proxy::new(context.daemon.as_ref()?.tcp()),
+        Poller {
+            api,
             context: context.clone(),
             current,
             client_id: client_id(),
@@ -153,7 +158,7 @@ impl Poller {
             modified: f64::INFINITY,
             without_rules: false,
             without_targets: false,
-        })
+        }
     }
 
     /// As [`poll`](Poller::poll), but survives a panic. Nothing in it should panic.
@@ -216,7 +221,7 @@ impl Poller {
     }
 
     /// Fetches the records of all pages.
-    fn rules(&self) -> Result<Vec<Value>, ProxyError> {
+    fn rules(&mut self) -> Result<Vec<Value>, PollError> {
         let (mut all, mut body) = (Vec::new(), json!({}));
         for _ in 0..MAX_PAGES {
             let response = self.call("GetSamplingRules", &body)?;
@@ -241,7 +246,7 @@ impl Poller {
                     taken.iter().for_each(Taken::add_back);
                     taken.iter().for_each(Taken::add_boost_back);
                     // A rejected report says nothing about the others, unlike an unreachable daemon.
-                    let is_unreachable = matches!(error, ProxyError::Exchange(_));
+                    let is_unreachable = matches!(error, PollError::Call(CallError::Unreachable(_)));
                     failure = Some(error);
                     if is_unreachable {
                         break;
@@ -274,7 +279,7 @@ impl Poller {
     }
 
     /// Reports the statistics, and returns the response with the targets.
-    fn targets(&self, taken: &[Taken]) -> Result<Value, ProxyError> {
+    fn targets(&mut self, taken: &[Taken]) -> Result<Value, PollError> {
         let now = self.context.clock.now().as_secs();
         let used = taken.iter().filter(|taken| taken.counts.requests > 0);
         let documents: Vec<_> = used.map(|taken| taken.document(&self.client_id, now)).collect();
@@ -357,8 +362,8 @@ impl Poller {
     }
 
     /// Calls an operation, and parses its response as JSON.
-    fn call(&self, operation: &str, body: &Value) -> Result<Value, ProxyError> {
-        let response = self.proxy.call(operation, &body.to_string())?;
+    fn call(&mut self, operation: &str, body: &Value) -> Result<Value, PollError> {
+        let response = self.api.call(operation, &body.to_string())?;
         serde_json::from_str(&response).map_err(|_| ResponseError::Json.into())
     }
 
@@ -372,16 +377,45 @@ impl Poller {
 
     /// Logs a failed call: the first one as a warning, further ones at `debug`. Must be called before the failure is
     /// stored.
-    fn report_failure(&self, error: &ProxyError) {
+    fn report_failure(&self, error: &PollError) {
         if self.without_rules || self.without_targets {
-            let message = format_args!("still cannot reach the X-Ray service through the daemon: {error}");
+            let message = format_args!("still cannot reach {}: {error}", self.api);
             return self.context.diagnostics.report(Level::Debug, Cause::SamplingService, message);
         }
         let message = format_args!(
-            "cannot reach the X-Ray service through the daemon: {error}. Sampling rules that were fetched apply for an \
-             hour, then local rules"
+            "cannot reach {}: {error}. Sampling rules that were fetched apply for an hour, then local rules",
+            self.api
         );
         self.context.diagnostics.report(Level::Warn, Cause::SamplingService, message);
+    }
+}
+
+/// Why a fetch or a report failed.
+#[derive(Debug)]
+enum PollError {
+    Call(CallError),
+    /// The content of the response cannot be used.
+    Response(ResponseError),
+}
+
+impl From<CallError> for PollError {
+    fn from(error: CallError) -> PollError {
+        PollError::Call(error)
+    }
+}
+
+impl From<ResponseError> for PollError {
+    fn from(error: ResponseError) -> PollError {
+        PollError::Response(error)
+    }
+}
+
+impl fmt::Display for PollError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PollError::Call(error) => write!(f, "{error}"),
+            PollError::Response(error) => write!(f, "{error}"),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use super::*;
 use crate::diagnostics::{Diagnostics, Logger, Stderr};
 use crate::emit::DaemonAddress;
+use crate::sampling::central::api::Proxy;
 use crate::sampling::{Central, FixedTarget, Rate, Rules, Sampler, SamplingRequest};
 use crate::time::Clock;
 use daemon::{Call, Daemon, Reply};
@@ -237,8 +238,8 @@ fn statistics_of_failed_reports_are_reported_later() {
         // Slow, but within the timeout.
         _ => replies.next().unwrap_or_else(|| Reply::Late(Duration::from_millis(50), targets(&json!([])))),
     });
-    rig.poller.proxy =
-        Proxy::with_timeout(rig.poller.context.daemon.as_ref().unwrap().tcp(), Duration::from_millis(300));
+    let tcp = rig.poller.context.daemon.as_ref().unwrap().tcp().clone();
+    rig.poller.api = Box::new(Proxy::with_timeout(&tcp, Duration::from_millis(300)));
     for round in 1..=bad + 1 {
         assert!(rig.decide("/"), "the fetched rules still apply: one is borrowed");
         rig.period();
