@@ -36,26 +36,6 @@ pub fn flags_of_status(status: u16) -> &'static [Flag] {
     }
 }
 
-/// Returns the flags for the value of a `grpc-status` header.
-///
-/// | status | flags |
-/// |---|---|
-/// | 0, or a text that is not a number | none |
-/// | 8 (resource exhausted) | error, throttle |
-/// | 1, 3, 5, 6, 7, 9, 10, 11, 16 (caused by the caller) | error |
-/// | all others | fault |
-pub fn flags_of_grpc_status(status: &[u8]) -> &'static [Flag] {
-    let status = std::str::from_utf8(status).ok().and_then(|text| text.parse::<u32>().ok());
-    match status {
-        None | Some(0) => &[],
-        // Cancelled, invalid argument, not found, already exists, permission denied, failed precondition, aborted,
-        // out of range, unauthenticated.
-        Some(1 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 16) => &[Flag::Error],
-        Some(8) => &[Flag::Error, Flag::Throttle],
-        Some(_) => &[Flag::Fault],
-    }
-}
-
 /// The `http.request` block of a segment or subsegment.
 ///
 /// User info and fragment of the URL are never recorded, its query string only with

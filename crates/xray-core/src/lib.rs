@@ -77,6 +77,7 @@ mod entity;
 mod env;
 mod error_type;
 mod flag;
+pub mod grpc;
 mod header;
 mod host_pattern;
 pub mod http;

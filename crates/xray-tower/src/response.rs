@@ -4,6 +4,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_body::Body;
 use xray_core::adapter::{self, BodyLength};
+use xray_core::grpc::GrpcStatus;
 use xray_core::http::HttpResponse;
 
 /// Returns the recorded part of a response head.
@@ -14,9 +15,11 @@ pub(crate) fn recorded_head(status: StatusCode, headers: &HeaderMap) -> HttpResp
 
 /// Returns the status of a gRPC call from its trailers, or from the headers if the response has nothing else. The HTTP
 /// status of such a call is 200 in any case.
-pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<&[u8]> {
+pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<GrpcStatus<'_>> {
     const GRPC_STATUS: HeaderName = HeaderName::from_static(adapter::GRPC_STATUS);
-    headers.get(GRPC_STATUS).map(|status| status.as_bytes())
+    const GRPC_MESSAGE: HeaderName = HeaderName::from_static(adapter::GRPC_MESSAGE);
+    let status = GrpcStatus::from_header(headers.get(GRPC_STATUS)?.as_bytes())?;
+    Some(status.message(headers.get(GRPC_MESSAGE).map_or(b"", |message| message.as_bytes())))
 }
 
 /// Returns the length of a body, as far as it is known.

@@ -1,6 +1,7 @@
 //! Fields with the names of OpenTelemetry's conventions, which make up members of the document together.
 
-use xray_core::http::{HttpRequest, HttpResponse, flags_of_grpc_status, flags_of_status};
+use xray_core::grpc::GrpcStatus;
+use xray_core::http::{HttpRequest, HttpResponse, flags_of_status};
 use xray_core::{Entity, Exception, Flag, Namespace, Segment, Sql, Subsegment};
 
 use crate::fields::Value;
@@ -190,7 +191,8 @@ impl Members {
     /// Marks the flags of the status, and records the exception.
     pub(crate) fn write_failure(&self, entity: &Entity) {
         let of_http = self.http.status.map_or(&[][..], flags_of_status);
-        let of_grpc = self.grpc_status.as_deref().map_or(&[][..], |status| flags_of_grpc_status(status.as_bytes()));
+        let of_grpc = self.grpc_status.as_deref().and_then(|status| GrpcStatus::from_header(status.as_bytes()));
+        let of_grpc = of_grpc.map_or(&[][..], |status| status.flags());
         for flag in of_http.iter().chain(of_grpc).chain(self.failed.then_some(&Flag::Fault)) {
             entity.mark(*flag);
         }

@@ -32,6 +32,10 @@ impl ClientOptions {
 
     /// Returns the `http.request` block.
     pub(super) fn describe<'a>(&self, request: &ClientRequestInfo<'a>) -> HttpRequest<'a> {
+        if request.grpc_service().is_some() && request.host_as_written().is_empty() {
+            // Without the path, the called method would be unknown.
+            return HttpRequest::new(request.method, request.target);
+        }
         let authority = match (request.scheme, request.port()) {
             ("http" | "ws", Some("80" | "")) | ("https" | "wss", Some("443" | "")) => request.host_as_written(),
             _ => request.authority,

@@ -9,8 +9,9 @@ use std::panic::resume_unwind;
 use crate::cause::{Exception, error_chain, is_time_limit, panic_exception};
 use crate::context::{current_for_call, try_current};
 use crate::entity::{Entity, Namespace, Subsegment};
+use crate::grpc::GrpcStatus;
 use crate::header::{SamplingFlag, TRACE_HEADER};
-use crate::http::{HttpResponse, flags_of_grpc_status, flags_of_status};
+use crate::http::{HttpResponse, flags_of_status};
 use crate::w3c::{TRACEPARENT, TRACESTATE, TraceParent};
 
 use super::client_request_info::Carries;
@@ -211,11 +212,11 @@ impl ClientRequest {
         }
     }
 
-    /// Sets the flags for a `grpc-status` from the head or the trailers.
-    pub fn grpc_status(&mut self, status: &[u8]) {
-        for flag in flags_of_grpc_status(status) {
-            self.subsegment.mark(*flag);
-        }
+    /// Records the status of a gRPC call, from the head (before [`head`](ClientRequest::head)) or the trailers: its flags,
+    /// and its exception as `remote`, unless the subsegment has one already.
+    pub fn grpc_status(&mut self, status: GrpcStatus<'_>) {
+        let exception = || Some(status.exception()?.remote(true));
+        self.subsegment.handle().fail_unless_described(status.flags(), exception);
     }
 
     /// Records that this many bytes of the body were read.
@@ -334,16 +335,16 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_a_host_has_no_url_and_the_name_of_its_grpc_service() {
-        for (content_type, target, name) in [
-            (Some("application/grpc"), "/grpc.health.v1.Health/Check", "grpc.health.v1.Health"),
-            (Some("Application/GRPC-web+proto"), "/shop.Orders/Place?q", "shop.Orders"),
-            (Some("application/grpc"), "/prefix/shop.Orders/Place", "shop.Orders"),
-            (Some("application/grpc"), "/", "unknown"),
-            (Some("application/grpc"), "", "unknown"),
-            (Some("application/json"), "/shop.Orders/Place", "unknown"),
-            (Some("é"), "/shop.Orders/Place", "unknown"),
-            (None, "/p", "unknown"),
+    fn a_grpc_call_without_a_host_has_the_name_of_its_service_and_its_path() {
+        for (content_type, target, name, url) in [
+            (Some("application/grpc"), "/shop.Orders/Place", "shop.Orders", Some("/shop.Orders/Place")),
+            (Some("Application/GRPC-web+proto"), "/shop.Orders/Place?q", "shop.Orders", Some("/shop.Orders/Place")),
+            (Some("application/grpc"), "/prefix/shop.Orders/Place", "shop.Orders", Some("/prefix/shop.Orders/Place")),
+            (Some("application/grpc"), "/", "unknown", None),
+            (Some("application/grpc"), "", "unknown", None),
+            (Some("application/json"), "/shop.Orders/Place", "unknown", None),
+            (Some("é"), "/shop.Orders/Place", "unknown", None),
+            (None, "/p", "unknown", None),
         ] {
             let (recorder, traces) = Recorder::in_memory();
             let segment = recorder.begin("shop");
@@ -351,11 +352,37 @@ mod tests {
             drop(ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &call));
             segment.close();
             let trace = traces.take().single();
+            let request = &trace.find(name).json()["http"]["request"];
             assert_eq!(
-                trace.find(name).json()["http"]["request"],
-                json!({"method": "GET"}),
+                (&request["method"], request["url"].as_str()),
+                (&"GET".into(), url),
                 "{content_type:?} {target}"
             );
+        }
+    }
+
+    #[test]
+    fn a_grpc_status_is_a_remote_exception() {
+        for (code, flags, kind) in [
+            (0, [false, false, false], None),
+            (5, [true, false, false], Some("NOT_FOUND")),
+            (8, [true, true, false], Some("RESOURCE_EXHAUSTED")),
+            (14, [false, false, true], Some("UNAVAILABLE")),
+        ] {
+            let (recorder, traces) = Recorder::in_memory();
+            let segment = recorder.begin("shop");
+            let call =
+                ClientRequest::begin(Some(&segment.entity()), &ClientOptions::new(), &request("http", "h", "/p"));
+            let mut call = call.unwrap();
+            call.grpc_status(GrpcStatus::new(code).message(b"no%20paper"));
+            call.head(HttpResponse::new(200), BodyLength::Nothing);
+            segment.close();
+            let trace = traces.take().single();
+            let recorded = trace.find("h").json();
+            assert_eq!(["error", "throttle", "fault"].map(|flag| recorded[flag] == true), flags, "{code}");
+            let exception = &recorded["cause"]["exceptions"][0];
+            assert_eq!(exception["type"].as_str(), kind);
+            assert!(kind.is_none() || (exception["message"] == "no paper" && exception["remote"] == true));
         }
     }
 

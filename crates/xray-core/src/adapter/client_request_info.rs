@@ -37,7 +37,7 @@ pub struct ClientRequestInfo<'a> {
     pub target: &'a str,
     /// The subsegment's name, if it is not the host.
     pub name: Option<&'a str>,
-    /// The `Content-Type` header. A gRPC call without a host is named after its service.
+    /// The `Content-Type` header. A gRPC call without a host is named after its service, and its URL is its path.
     pub content_type: Option<&'a str>,
     /// The `X-Amzn-Trace-Id` that the request already carries. If this service received the same one, a proxy has
     /// copied it, and it is replaced. Otherwise someone else traces the call.
@@ -72,7 +72,7 @@ impl<'a> ClientRequestInfo<'a> {
     }
 
     /// Returns `package.Service` for a gRPC call, whose path is `/package.Service/Method`.
-    fn grpc_service(&self) -> Option<&'a str> {
+    pub(super) fn grpc_service(&self) -> Option<&'a str> {
         let is_grpc = |value: &str| value.get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC));
         self.content_type.filter(|value| is_grpc(value))?;
         let path = self.target.split('?').next()?;

@@ -13,6 +13,8 @@ pub use crate::w3c::{TRACEPARENT, TRACESTATE};
 pub const CONTENT_LENGTH: &str = "content-length";
 /// The status of a gRPC call: in the trailers, or in the headers of a response without a body.
 pub const GRPC_STATUS: &str = "grpc-status";
+/// The message of a gRPC status, percent-encoded.
+pub const GRPC_MESSAGE: &str = "grpc-message";
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";

@@ -36,7 +36,9 @@ pub use crate::cause::error_chain;
 pub use client_options::ClientOptions;
 pub use client_request::{ClientRequest, body_failure};
 pub use client_request_info::{ClientRequestInfo, copied_headers};
-pub use headers::{CONTENT_LENGTH, GRPC_STATUS, TRACE_HEADER, TRACEPARENT, TRACESTATE, content_length, header_value};
+pub use headers::{
+    CONTENT_LENGTH, GRPC_MESSAGE, GRPC_STATUS, TRACE_HEADER, TRACEPARENT, TRACESTATE, content_length, header_value,
+};
 pub use hook::Hook;
 pub use naming::Naming;
 pub use route::MatchedRoute;

@@ -6,8 +6,10 @@ use std::panic::resume_unwind;
 use crate::cause::{Exception, panic_exception};
 use crate::context::peek;
 use crate::entity::{Handle, Segment};
+use crate::flag::Flag;
+use crate::grpc::GrpcStatus;
 use crate::header::{SamplingFlag, TraceHeader};
-use crate::http::{HttpResponse, flags_of_grpc_status, flags_of_status};
+use crate::http::{HttpResponse, flags_of_status};
 use crate::recorder::Recorder;
 use crate::sampling::{SamplingRequest, TrackedRequest};
 use crate::w3c::Propagation;
@@ -240,7 +242,9 @@ impl ServerRequest {
             }
         };
         self.segment.set_http_response(&response);
-        if let Some(tracked) = &mut self.tracked {
+        if let Some(tracked) = &mut self.tracked
+            && !tracked.failed
+        {
             tracked.status = Some(response.status());
         }
         for flag in flags_of_status(response.status()) {
@@ -266,13 +270,18 @@ impl ServerRequest {
         }
     }
 
-    /// Sets the flags for a `grpc-status` from the head or the trailers.
-    pub fn grpc_status(&mut self, status: &[u8]) {
+    /// Records the status of a gRPC call, from the head (before [`head`](ServerRequest::head)) or the trailers: its flags,
+    /// and its exception unless the segment has one already.
+    pub fn grpc_status(&mut self, status: GrpcStatus<'_>) {
         if self.outlived {
             return;
         }
-        for flag in flags_of_grpc_status(status) {
-            self.segment.mark(*flag);
+        self.segment.handle().fail_unless_described(status.flags(), || status.exception());
+        // The sampler must not see the HTTP status, which is 200.
+        if let Some(tracked) = &mut self.tracked
+            && status.flags().contains(&Flag::Fault)
+        {
+            (tracked.status, tracked.failed) = (None, true);
         }
     }
 
@@ -486,7 +495,7 @@ mod tests {
         let trace_id = incoming.segment().trace_id();
         assert_eq!(incoming.run(|| crate::current().trace_id()), trace_id);
         incoming.sent(3);
-        incoming.grpc_status(b"13");
+        incoming.grpc_status(GrpcStatus::new(13));
         incoming.failed(Exception::new("Broken", "broken"));
         assert!(incoming.is_done());
         drop(incoming);
@@ -500,21 +509,28 @@ mod tests {
     }
 
     #[test]
-    fn grpc_statuses_set_flags() {
-        for (statuses, flags) in [
-            (&["0", "", "x", "-1"][..], &[][..]),
-            (&["1", "3", "5", "6", "7", "9", "10", "11", "16"], &["error"]),
-            (&["8"], &["error", "throttle"]),
-            (&["2", "4", "12", "13", "14", "15", "17"], &["fault"]),
+    fn a_grpc_status_is_described_once() {
+        let own = || Some(Exception::new("NoPaper", "tray 2"));
+        for (before, code, flags, [kind, message]) in [
+            (None, 5, [true, false, false], ["NOT_FOUND", "no paper"]),
+            (own(), 8, [true, true, true], ["NoPaper", "tray 2"]),
+            (own(), 0, [false, false, true], ["NoPaper", "tray 2"]),
         ] {
-            for status in statuses {
-                let json = recorded("POST", |incoming| incoming.grpc_status(status.as_bytes()));
-                let set = ["error", "throttle"].into_iter().filter(|flag| json[flag] == true);
-                // Dropped before its head, each of them is also a fault.
-                assert!(set.eq(flags.iter().copied().filter(|flag| *flag != "fault")), "{status}");
-                let marked = flags_of_grpc_status(status.as_bytes()).contains(&crate::Flag::Fault);
-                assert_eq!(marked, flags.contains(&"fault"), "{status}");
-            }
+            let json = recorded("POST", |incoming| {
+                if let Some(before) = before {
+                    incoming.segment().fault(before);
+                }
+                // Servers may send the status in the headers and again in the trailers.
+                for _ in 0..2 {
+                    incoming.grpc_status(GrpcStatus::new(code).message(b"no%20paper"));
+                }
+                incoming.head(HttpResponse::new(200), BodyLength::Nothing);
+            });
+            assert_eq!(["error", "throttle", "fault"].map(|flag| json[flag] == true), flags, "{code}");
+            let exceptions = json["cause"]["exceptions"].as_array().unwrap();
+            let [only] = &exceptions[..] else { panic!("{exceptions:?}") };
+            assert_eq!([&only["type"], &only["message"]], [kind, message]);
+            assert_eq!(only["remote"], false);
         }
     }
 

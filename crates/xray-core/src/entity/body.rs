@@ -219,6 +219,11 @@ impl Body {
         namespace.rotate_left(29) ^ key
     }
 
+    /// Returns whether the body has a cause.
+    pub(super) fn is_described(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !matches!(rare.cause, Cause::None))
+    }
+
     /// Returns the cause, to add to it or to trim it.
     pub(super) fn cause(&mut self) -> &mut Cause {
         &mut self.rare.get_or_insert_default().cause

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::cause::Exception;
 use crate::flag::Flag;
 use crate::header::{Passthrough, Received, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
@@ -104,6 +105,20 @@ impl Handle {
     pub(crate) fn fail<M>(&self, flag: Flag, error: impl ToException<M>) {
         if let Some(node) = self.recorded() {
             node.record_with(flag, || error.into_exception());
+        }
+    }
+
+    /// Sets flags, and describes the exception with the first of them unless the entity has an exception already.
+    pub(crate) fn fail_unless_described(&self, flags: &[Flag], exception: impl FnOnce() -> Option<Exception>) {
+        let Some(node) = self.recorded() else { return };
+        for flag in flags {
+            node.mark(*flag);
+        }
+        if let [flag, ..] = flags
+            && !node.is_described()
+            && let Some(exception) = exception()
+        {
+            node.record_with(*flag, || exception);
         }
     }
 

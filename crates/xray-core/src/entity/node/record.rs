@@ -111,6 +111,11 @@ impl Node {
         });
     }
 
+    /// Returns whether the entity is closed, or describes a failure or refers to one.
+    pub(in crate::entity) fn is_described(&self) -> bool {
+        lock(&self.core().body).as_ref().is_none_or(Body::is_described)
+    }
+
     /// Like [`record`](Node::record). `exception` runs the application's code, whose panic must not fail the request.
     pub(in crate::entity) fn record_with(&self, flag: Flag, exception: impl FnOnce() -> Exception) {
         match user_code::call(exception) {
