@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use serde_json::json;
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
@@ -38,23 +39,30 @@ async fn a_call_has_the_name_of_its_host_or_of_its_service() {
     let (address, channel) = serve().await;
     let at = address.to_string();
     let url = |scheme, authority| format!("{scheme}://{authority}/{SERVICE}/Check");
+    let path = format!("/{SERVICE}/Check");
     let layer = XRayClientLayer::new;
     for (layer, name, recorded) in [
-        (layer(), SERVICE, None),
-        (layer().origin(""), SERVICE, None),
-        (layer().origin(format_args!("http://{at}")), "127.0.0.1", Some(url("http", &*at))),
-        (layer().origin("https://Inventory:443/ignored"), "inventory", Some(url("https", "Inventory"))),
-        (layer().origin("inventory:50051"), "inventory", Some(url("http", "inventory:50051"))),
+        (layer(), SERVICE, path.clone()),
+        (layer().origin(""), SERVICE, path),
+        (layer().origin(format_args!("http://{at}")), "127.0.0.1", url("http", &*at)),
+        (layer().origin("https://Inventory:443/ignored"), "inventory", url("https", "Inventory")),
+        (layer().origin("inventory:50051"), "inventory", url("http", "inventory:50051")),
     ] {
         let (recorder, traces) = Recorder::in_memory();
         let segment = recorder.begin("shop");
+        let layer = layer.on_outcome(|outcome| {
+            outcome.subsegment().metadata("url", outcome.url());
+        });
         let mut client = HealthClient::new(traced(layer, channel.clone()));
         segment.scope(client.check(check(""))).await.unwrap();
         segment.close();
         let trace = traces.take().single();
         assert_eq!(trace.tree(), format!("shop\n  {name} remote 200\n"));
-        let request = &trace.find(name).json()["http"]["request"];
-        assert_eq!((&request["method"], request["url"].as_str()), (&"POST".into(), recorded.as_deref()));
+        let call = trace.find(name);
+        assert_eq!(call.json()["http"]["request"], json!({"method": "POST", "url": recorded}));
+        // The default port is in the URL of the request, but not in the recorded one.
+        let whole = call.metadata("default", "url").as_str().unwrap().replace(":443", "");
+        assert_eq!(whole, recorded);
     }
     // tonic's client itself can put the origin into each request.
     let (recorder, traces) = Recorder::in_memory();

@@ -113,7 +113,10 @@ impl ClientConfig {
             return (trace_headers, None);
         }
         let hook = self.on_outcome.clone().map(|hook| {
-            let url = format!("{}://{authority}{}", to.scheme, to.target);
+            let url = match authority {
+                "" => to.target.to_owned(),
+                _ => format!("{}://{authority}{}", to.scheme, to.target),
+            };
             (hook, RequestHead { method: method.clone(), url, headers: headers.clone() })
         });
         (trace_headers, Some(Box::new(Call { outgoing, end_at_headers: self.end_at_headers, hook })))
@@ -150,14 +153,14 @@ impl Call {
         self.outgoing.failed(error);
     }
 
-    /// Records a frame of the body. `is_last` states that no other frame follows.
+    /// Records a frame of the body. `is_last` states that no other frame follows, as after trailers.
     pub(crate) fn received<D: Buf>(&mut self, frame: &Frame<D>, is_last: bool) {
         if let Some(data) = frame.data_ref() {
             self.outgoing.received(data.remaining());
         } else if let Some(trailers) = frame.trailers_ref() {
             self.record_grpc_status(trailers);
         }
-        if is_last {
+        if is_last || frame.is_trailers() {
             self.outgoing.end();
         }
     }

@@ -41,7 +41,8 @@ impl<'a> Outcome<'a> {
         &self.request.method
     }
 
-    /// Returns the URL of the request, including its query string, which may contain secrets.
+    /// Returns the URL of the request, including its query string, which may contain secrets. If the host is unknown, this is
+    /// the path.
     pub fn url(&self) -> &'a str {
         &self.request.url
     }

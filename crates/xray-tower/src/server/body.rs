@@ -46,7 +46,7 @@ where
                     incoming.grpc_status(status);
                 }
                 // A server need not poll again after that.
-                if this.inner.is_end_stream() {
+                if frame.is_trailers() || this.inner.is_end_stream() {
                     incoming.end();
                 }
             }

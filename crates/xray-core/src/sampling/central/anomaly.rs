@@ -8,7 +8,7 @@ use crate::sampling::{SamplingRequest, Wildcard};
 /// [boost](crate::sampling::Central::anomaly) its rate.
 ///
 /// All conditions of one `Anomaly` must hold. If none is configured, the default applies: a response with a status of
-/// 500 or above, or no response because of an error, a panic or a cancellation.
+/// 500 or above, a [fault](crate::grpc) of gRPC, or no response because of an error, a panic or a cancellation.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,7 +32,7 @@ impl Anomaly {
     const ANY: Anomaly = Anomaly { status: None, slower_than: None, operations: Vec::new() };
 
     /// Requires a response whose status matches the pattern: `?` matches one digit, `*` any number of digits. A request
-    /// that failed without a response counts as status 500.
+    /// that failed without a response, or by a [fault](crate::grpc) of gRPC, counts as status 500.
     pub fn status(pattern: &str) -> Anomaly {
         Anomaly { status: Some(Wildcard::new(pattern)), ..Anomaly::ANY }
     }

@@ -681,6 +681,38 @@ fn requests_with_a_deferred_decision_are_counted_too() {
 }
 
 #[test]
+fn a_fault_of_grpc_is_an_anomaly() {
+    use crate::adapter::{BodyLength, ServerOptions, ServerRequest, ServerRequestInfo};
+    use crate::grpc::GrpcStatus;
+    use crate::http::HttpResponse;
+    for configured in [false, true] {
+        let (mut rig, daemon) = Rig::started(by(vec![boosted_rule("a", "*")]));
+        if configured {
+            rig.central = std::mem::take(&mut rig.central).anomaly(crate::sampling::Anomaly::status("5??"));
+        }
+        let recorder = recorder(&mut rig);
+        // Not found, internal and unavailable, in the headers or in the trailers.
+        for (code, in_headers) in [(5, true), (5, false), (13, true), (14, false)] {
+            let request =
+                ServerRequestInfo { method: "POST", target: "/shop.Orders/Place", ..ServerRequestInfo::default() };
+            let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
+            if in_headers {
+                incoming.grpc_status(GrpcStatus::new(code));
+                incoming.head(HttpResponse::new(200), BodyLength::Nothing);
+            } else {
+                incoming.head(HttpResponse::new(200), BodyLength::Unknown);
+                incoming.grpc_status(GrpcStatus::new(code));
+                incoming.end();
+            }
+        }
+        daemon.calls();
+        rig.period();
+        let got = &boosts(&daemon.calls())[0];
+        assert_eq!((&got["TotalCount"], &got["AnomalyCount"]), (&json!(4), &json!(2)), "{configured}");
+    }
+}
+
+#[test]
 fn a_rule_may_disable_the_default_anomalies() {
     for (conditions, anomalies) in [(false, 0), (true, 1)] {
         let mut record = boosted_rule("a", "*");
