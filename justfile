@@ -46,7 +46,7 @@ conformance:
     cargo run -p xray-tests --bin conformance -- vectors tests/vectors
     cargo run -p xray-tests --bin conformance -- golden tests/golden
 
-# Runs an example: shop, sampling, shutdown, otlp, poem, aws or lambda.
+# Runs an example: shop, grpc, sampling, shutdown, otlp, poem, aws or lambda.
 example NAME *ARGS:
     cargo run --example {{NAME}} -- {{ARGS}}
 

@@ -11,6 +11,7 @@ macro_rules! pages {
 
 pages! {
     configuration = "configuration.md",
+    grpc = "grpc.md",
     guide = "guide.md",
     migrating_from_go = "migrating-from-go.md",
     migrating_from_java = "migrating-from-java.md",

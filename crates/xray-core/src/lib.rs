@@ -39,7 +39,7 @@
 //! | the root | recorder, entities, the capture functions, ids and header |
 //! | [`context`] | the current entity: guards and futures that set it, what happens without one |
 //! | [`sampling`] | which requests are recorded: rules, or your own sampler |
-//! | [`http`] | the `http` block of an entity |
+//! | [`http`], [`grpc`] | the `http` block of an entity; the status of a gRPC call |
 //! | [`adapter`] | what adapters of servers and clients drive |
 //! | [`plugin`] | the platform that the service runs on: EC2, ECS, EKS, Elastic Beanstalk |
 //! | [`emit`] | where documents are sent |

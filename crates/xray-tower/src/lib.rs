@@ -20,7 +20,8 @@
 //!
 //! # tonic
 //!
-//! The server layer records the client's address, and sets flags by `grpc-status`. The client layer wraps the channel.
+//! The server layer records the client's address. The client layer wraps the channel. Both record all kinds of calls until
+//! their streams end, with flags and an exception by the [status](xray_core::grpc).
 //!
 //! ```no_run
 //! # #[cfg(feature = "tonic")]

@@ -66,7 +66,11 @@ async fn a_response_is_recorded_by_its_status() {
                 assert_eq!(call[flag] == true, marks.contains(flag), "{flag}: {what}");
             }
             assert_eq!(call["metadata"]["xray"]["aborted"] == true, marks.contains("aborted"), "{what}");
-            assert_eq!((&call["cause"], &call["traced"]), (&Value::Null, &Value::Null), "{what}");
+            let exceptions = call["cause"]["exceptions"].as_array();
+            let kinds = exceptions.map(|exceptions| exceptions.iter().map(|one| &one["type"]).collect::<Vec<_>>());
+            let expected = (*path == "/grpc").then(|| json!("RESOURCE_EXHAUSTED"));
+            assert_eq!(kinds, expected.as_ref().map(|kind| vec![kind]), "{what}");
+            assert_eq!(call["traced"], Value::Null, "{what}");
             assert!(call["end_time"].as_f64() >= call["start_time"].as_f64(), "{what}");
         }
     }

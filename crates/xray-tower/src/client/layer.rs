@@ -68,7 +68,9 @@ use super::start::{AtCall, AtFirstPoll, Kinds};
 ///
 /// tonic adds the origin to requests inside `Channel`, so the layer around it sees only a path. With
 /// [`origin`](XRayClientLayer::origin) the call has the name and the URL of its host. Without it, it has the name of the gRPC
-/// service, such as `grpc.health.v1.Health`, and no URL.
+/// service, such as `grpc.health.v1.Health`, and its URL is only the path.
+///
+/// With gRPC-web, put the layer outside of `GrpcWebClientLayer`, which turns the last bytes of the body into trailers.
 ///
 /// ```no_run
 /// # #[cfg(feature = "hyper")]

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | a response | method, URL without query string and user info, status, content length |
 //! | status 4xx, 429, 5xx | error; error and throttle; fault |
-//! | a gRPC response | the same by its gRPC status, also from the trailers |
+//! | a gRPC status other than `OK`, in headers or trailers | its [flags](xray_core::grpc), and its name and message as a `remote` exception |
 //! | refused connection, unknown host, TLS error, timeout | fault, with the error and its `source()` chain, and no response |
 //! | the body fails | fault, with the error as `remote` |
 //! | a local timeout ends the body | fault, with the error, not `remote` |

@@ -10,7 +10,7 @@
 //! | Event | Recorded in the segment |
 //! |---|---|
 //! | the response is sent | status, content length; `error` for 4xx, `error` and `throttle` for 429, `fault` for 5xx |
-//! | `grpc-status` in headers or trailers (tonic) | `error`, `throttle` or `fault` by its class |
+//! | a gRPC status other than `OK`, in headers or trailers (tonic) | its [flags](xray_core::grpc), and its name and message as an exception, unless there is one |
 //! | the inner service or the body fails | `fault`, with the exception; the error propagates |
 //! | the handler or the body panics | `fault`, with an exception of type `panic`; the panic propagates |
 //! | the future is dropped before the response: disconnect, timeout in an outer layer | `fault`, with an exception of type `Cancelled`, and no response |

@@ -2,9 +2,14 @@
 
 use serde_json::json;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::client::Grpc;
+use tonic::transport::Channel;
+use xray_behaviours::documents::recorder_with;
+use xray_core::sampling::Always;
+use xray_tower::XRayClientLayer;
 
-use crate::service::{chat, open, serve};
-use crate::{Caller, calling, serving};
+use crate::service::{call, chat, open, serve};
+use crate::{Caller, calling, endpoint, serving};
 
 #[tokio::test]
 async fn each_kind_of_call_is_recorded_on_both_sides() {
@@ -77,4 +82,23 @@ async fn a_stream_that_the_caller_never_reads_is_not_aborted_at_the_caller() {
     assert_eq!(caller.documents.next().await, calling(service.address, "List", json!({})));
     let aborted = json!({"metadata": {"xray": {"aborted": true}}});
     assert_eq!(service.document().await, serving(service.address, "List", aborted));
+}
+
+#[tokio::test]
+async fn calls_of_a_balanced_channel_are_named_by_the_origin() {
+    let services = [serve().await, serve().await];
+    let channel = Channel::balance_list(services.iter().map(|service| endpoint(service.address)));
+    let traced = XRayClientLayer::new().origin("http://inventory");
+    let mut client = Grpc::new(tower::ServiceBuilder::new().layer(traced).service(channel));
+    let (recorder, mut documents) = recorder_with(Always);
+    for _ in 0..8 {
+        let segment = recorder.begin("caller");
+        segment.scope(call(&mut client, "List", &["a", "b"])).await.unwrap();
+        segment.close();
+        let request = json!({"method": "POST", "url": "http://inventory/shop.Inventory/List"});
+        let call = json!({
+            "name": "inventory", "namespace": "remote", "http": {"request": request, "response": {"status": 200}},
+        });
+        assert_eq!(documents.next().await, json!({"name": "caller", "subsegments": [call]}));
+    }
 }
