@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = serve("inventory", Inventory { has: "lamp", supplier: Some(supplier) }).await?;
 
     println!("Calling the inventory at http://{address}.\n");
-    let traces = buy(&Recorder::global(), connect("inventory", address)?).await?;
+    let traces = buy(Recorder::global(), connect("inventory", address)?).await?;
     flushed_at_the_end.flushed().await;
     viewer.wait_for(traces);
     if once {

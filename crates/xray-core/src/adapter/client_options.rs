@@ -34,7 +34,7 @@ impl ClientOptions {
     pub(super) fn describe<'a>(&self, request: &ClientRequestInfo<'a>) -> HttpRequest<'a> {
         if request.grpc_service().is_some() && request.host_as_written().is_empty() {
             // Without the path, the called method would be unknown.
-            return HttpRequest::new(request.method, request.target);
+            return HttpRequest::new(request.method, request.target).keep_query(self.keep_query);
         }
         let authority = match (request.scheme, request.port()) {
             ("http" | "ws", Some("80" | "")) | ("https" | "wss", Some("443" | "")) => request.host_as_written(),
