@@ -1,0 +1,1 @@
+//! Tests of frameworks that need no adapter: see `docs/frameworks.md`.
