@@ -7,12 +7,12 @@ mod support;
 
 use std::net::SocketAddr;
 
-use axum_07::Router;
-use axum_07::body::Body;
-use axum_07::extract::{ConnectInfo, MatchedPath, State};
-use axum_07::http::Uri;
-use axum_07::response::Response;
-use axum_07::routing::{any, get};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, MatchedPath, State};
+use axum::http::Uri;
+use axum::response::Response;
+use axum::routing::{any, get};
 use serde_json::json;
 use tokio::net::TcpListener;
 use xray_behaviours::client;
@@ -27,7 +27,7 @@ fn with_peer(layer: XRayLayer) -> XRayLayer {
 }
 
 async fn serve_router(listener: TcpListener, router: Router) {
-    axum_07::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await.unwrap();
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await.unwrap();
 }
 
 async fn respond(State(app): State<App>, uri: Uri) -> Response {
