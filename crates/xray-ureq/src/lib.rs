@@ -30,6 +30,9 @@
 //! | the body fails, if it is recorded | fault, with the error as `remote` unless a timeout of this side ended it |
 //! | the body is dropped half-read, if it is recorded | metadata `aborted` in the namespace `xray` |
 //!
+//! Calls that made no connection are not marked as [`traced`](XRayMiddleware::traced). ureq does not show that a TLS handshake
+//! failed, so such a call is still marked.
+//!
 //! In a trace that is not sampled, calls send `Sampled=0`, nothing is recorded, and the only allocation is the header value.
 //!
 //! The [headers](xray_tower::client#headers) are those of the other clients. [`SubsegmentName`], [`Untraced`],

@@ -35,7 +35,7 @@ use crate::error::{WithSource, is_unreached};
 /// # Redirects
 ///
 /// ureq follows redirects inside the call, which remains one subsegment, with the URL of the original request and the status
-/// of the last response. Each hop sends the header, also to other hosts: ureq removes only `Authorization` and `Cookie` there.
+/// of the last response. Each hop sends the header, also to other hosts: ureq removes only `Authorization` and `Cookie`.
 ///
 /// # What the caller sees
 ///
