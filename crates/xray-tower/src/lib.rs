@@ -1,4 +1,4 @@
-//! AWS X-Ray for HTTP servers and clients that are tower services: tonic, hyper, poem, axum, and your own stacks.
+//! AWS X-Ray for HTTP servers and clients that are tower services: tonic, hyper, warp, axum, and your own stacks.
 //!
 //! A server adds [`XRayLayer`]: each request opens a segment, which is current while the inner service runs. A client adds
 //! [`XRayClientLayer`]: each call becomes a subsegment of the current entity, and sends the trace in its `X-Amzn-Trace-Id`
@@ -48,7 +48,7 @@
 //! # axum and reqwest
 //!
 //! `xray-axum` is this crate with its feature `axum`; `xray-reqwest` has a middleware for `reqwest-middleware`. Both re-export
-//! the layer.
+//! the layer. `docs/frameworks.md` in the repository shows axum 0.7 and warp.
 //!
 //! # Overview
 //!

@@ -125,12 +125,12 @@ impl ClientConfig {
 
 impl Call {
     /// Runs code of the client with the call's subsegment as the current entity.
-    pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
+    pub fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
         self.outgoing.run(work)
     }
 
     /// Records the head of the response. Returns whether the body is still to be recorded.
-    pub(crate) fn responded(
+    pub fn responded(
         &mut self,
         status: StatusCode,
         headers: &HeaderMap,
@@ -148,9 +148,20 @@ impl Call {
 
     /// Records that the call failed before its response.
     pub(crate) fn failed(&mut self, error: &(dyn Error + 'static)) {
+        self.failed_as(error, error);
+    }
+
+    /// Records that the call failed before its response. The hook gets `error`, and `described` is recorded: the same
+    /// error with the `source()` that it may lack.
+    pub fn failed_as(&mut self, error: &(dyn Error + 'static), described: &(dyn Error + 'static)) {
         self.record_lost_connection(error);
         self.call_hook(Err(error));
-        self.outgoing.failed(error);
+        self.outgoing.failed(described);
+    }
+
+    /// Records that no connection was made.
+    pub fn unreached(&mut self) {
+        self.outgoing.unreached();
     }
 
     /// Records a frame of the body. `is_last` states that no other frame follows, as after trailers.
@@ -165,17 +176,23 @@ impl Call {
         }
     }
 
+    /// Records that this many bytes of the body were read.
+    pub fn read(&mut self, bytes: usize) {
+        self.outgoing.received(bytes);
+    }
+
     /// Records the end of the body.
-    pub(crate) fn ended(&mut self) {
+    pub fn ended(&mut self) {
         self.outgoing.end();
     }
 
     /// Records that the body failed.
-    pub(crate) fn body_failed(&mut self, error: &(dyn Error + 'static)) {
+    pub fn body_failed(&mut self, error: &(dyn Error + 'static)) {
         self.outgoing.failed(error);
     }
 
-    pub(crate) fn is_done(&self) -> bool {
+    /// Returns whether nothing is left to record.
+    pub fn is_done(&self) -> bool {
         self.outgoing.is_done()
     }
 

@@ -59,13 +59,28 @@ impl fmt::Debug for OutcomeHook {
     }
 }
 
-/// Generates the option methods that the layer and the reqwest middleware share, with their documentation.
+/// Generates the option methods that the layer and the middlewares share, with their documentation. `without_body` leaves
+/// out the option for bodies.
 ///
 /// The type has a method `configure(self, change: impl FnOnce(&mut ClientConfig)) -> Self`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! client_option_methods {
     () => {
+        $crate::client_option_methods!(without_body);
+
+        /// Sets whether subsegments end at the response headers.
+        ///
+        /// Default: false; they end with the body, or when it is dropped. A second call replaces the value.
+        ///
+        /// The default shows how long the whole response took, and records failures of the body. It costs nothing for
+        /// calls that are not sampled and for tower clients. With reqwest, wrapping the body costs a sampled call eight
+        /// allocations, about 0.3 µs. Set this option for bodies that stay open on purpose, such as event streams.
+        pub fn end_at_headers(self, end_at_headers: bool) -> Self {
+            self.configure(|config| config.set_end_at_headers(end_at_headers))
+        }
+    };
+    (without_body) => {
         /// Sets whether the called services send their own segments, for which X-Ray then waits.
         ///
         /// Default: false, which means unknown. A call that could not connect is not marked. A second call replaces the
@@ -79,17 +94,6 @@ macro_rules! client_option_methods {
         /// Default: false, since it may contain secrets. A second call replaces the value.
         pub fn keep_query(self, keep: bool) -> Self {
             self.configure(|config| config.options().set_keep_query(keep))
-        }
-
-        /// Sets whether subsegments end at the response headers.
-        ///
-        /// Default: false; they end with the body, or when it is dropped. A second call replaces the value.
-        ///
-        /// The default shows how long the whole response took, and records failures of the body. It costs nothing for
-        /// calls that are not sampled and for tower clients. With reqwest, wrapping the body costs a sampled call eight
-        /// allocations, about 0.3 µs. Set this option for bodies that stay open on purpose, such as event streams.
-        pub fn end_at_headers(self, end_at_headers: bool) -> Self {
-            self.configure(|config| config.set_end_at_headers(end_at_headers))
         }
 
         /// Calls `on_outcome` for each sampled call when its response headers have arrived or when it has failed. The

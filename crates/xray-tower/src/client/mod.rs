@@ -63,10 +63,12 @@ pub use parent::{CallParentLayer, WithCallParent};
 pub use service::XRayClient;
 pub use start::{AtCall, AtFirstPoll, CallStart, ResponseFuture};
 
-/// For `xray-reqwest`, whose middleware is not a tower service.
+/// For `xray-reqwest` and `xray-ureq`, whose middleware is not a tower service.
 #[doc(hidden)]
 pub mod parts {
+    pub use super::call::Call;
     pub use super::config::ClientConfig;
     pub use super::future::Recorded;
+    pub use super::start::TracedRequest;
     pub use crate::client_option_methods;
 }

@@ -17,13 +17,16 @@ use crate::documents::{Documents, recorder_with};
 /// How a framework serves an application through the adapter.
 pub(super) struct Adapter {
     serve: Arc<dyn Fn(TcpListener, App) -> LocalBoxFuture<'static, ()> + Send + Sync>,
+    /// The recorded type of an `io::Error` of a body.
+    pub(super) body_errors: &'static str,
 }
 
 impl Adapter {
     pub(super) fn new<F: Future<Output = ()> + 'static>(
         serve: impl Fn(TcpListener, App) -> F + Send + Sync + 'static,
+        body_errors: &'static str,
     ) -> Adapter {
-        Adapter { serve: Arc::new(move |listener, app| Box::pin(serve(listener, app))) }
+        Adapter { serve: Arc::new(move |listener, app| Box::pin(serve(listener, app))), body_errors }
     }
 
     /// Serves an application whose requests are all recorded.

@@ -60,7 +60,7 @@ pub(super) async fn a_body_that_fails_is_a_fault_and_aborted(adapter: &Adapter) 
     assert_eq!(with, without, "whether the client notices");
     let more = json!({
         "fault": true,
-        "cause": [["io::Error", "disk on fire"]],
+        "cause": [[adapter.body_errors, "disk on fire"]],
         "metadata": {"xray": {"aborted": true}},
     });
     assert_eq!(documents.next().await, shop("/fails", json!({"status": 200}), more));
@@ -122,6 +122,6 @@ pub(super) async fn other_responses_are_recorded_until_their_end(adapter: &Adapt
         sender.send(Err(io::Error::other("broken"))).unwrap();
         let document = documents.next().await;
         assert_eq!(document["fault"], true, "{path}");
-        assert_eq!(document["cause"], json!([["io::Error", "broken"]]), "{path}");
+        assert_eq!(document["cause"], json!([[adapter.body_errors, "broken"]]), "{path}");
     }
 }

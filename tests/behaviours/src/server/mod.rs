@@ -54,10 +54,13 @@ macro_rules! behaviours {
         #[macro_export]
         macro_rules! $tests {
             ($dollar serve:expr) => {
+                $crate::$tests!($dollar serve, body_errors: "io::Error");
+            };
+            ($dollar serve:expr, body_errors: $dollar kind:literal) => {
                 $($(
                     #[test]
                     fn $name() {
-                        $crate::server::check(stringify!($name), $dollar serve);
+                        $crate::server::check(stringify!($name), $dollar serve, $dollar kind);
                     }
                 )*)*
             };
@@ -69,6 +72,9 @@ behaviours! { $
     BEHAVIOURS
     /// Makes a test of each behaviour of server adapters. The parameter is a function
     /// `async fn(TcpListener, App)`: see [`server`](crate::server).
+    ///
+    /// `server_tests!(serve, body_errors: "Error")` is for frameworks that hide the error of a body in a type of their own:
+    /// the literal is the type that is recorded of it.
     server_tests:
     requests {
         segments_are_named_as_configured
@@ -139,10 +145,11 @@ const TLS_BEHAVIOURS: &[(&str, Behaviour)] = &[];
 pub fn check<F: Future<Output = ()> + 'static>(
     name: &str,
     serve: impl Fn(TcpListener, App) -> F + Send + Sync + 'static,
+    body_errors: &'static str,
 ) {
     let mut behaviours = BEHAVIOURS.iter().chain(TLS_BEHAVIOURS);
     let (_, behaviour) = behaviours.find(|(known, _)| *known == name).expect("the macro knows the names");
-    let adapter = Adapter::new(serve);
+    let adapter = Adapter::new(serve, body_errors);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let checked = tokio::time::timeout(TIMEOUT, behaviour(&adapter)).await;
