@@ -153,16 +153,6 @@ fn without_an_active_span_the_context_is_untouched() {
 }
 
 #[test]
-fn a_disabled_recorder_records_nothing() {
-    let disabled = Recorder::disabled();
-    let id = xray_core::EntityId::from_u64(7).unwrap();
-    let span = disabled.external_segment(xray_core::TraceId::from_u128(7), id, true);
-    assert_eq!((span.trace_id(), span.is_sampled()), (None, false));
-    let (recorder, _traces) = Recorder::in_memory();
-    assert_eq!(recorder.external_segment(xray_core::TraceId::from_u128(0), id, true).trace_id(), None);
-}
-
-#[test]
 fn a_future_runs_in_both_contexts_on_every_runtime() {
     for runtime in
         [Builder::new_current_thread().build().unwrap(), Builder::new_multi_thread().worker_threads(2).build().unwrap()]

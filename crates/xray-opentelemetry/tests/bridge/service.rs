@@ -80,59 +80,78 @@ async fn received(documents: &mut Documents, count: usize) -> Vec<Value> {
 struct Services {
     inventory: SocketAddr,
     billing: SocketAddr,
+    payment: SocketAddr,
     client: ClientWithMiddleware,
 }
 
-/// Calls a library, then one service by a client of this SDK, then two by a client of OpenTelemetry.
+/// Calls a library, then two services by a client of this SDK, then one by clients of OpenTelemetry.
 async fn order(State(services): State<Services>) -> String {
     library().in_subsegment("load order").await;
-    let stock = services.client.get(format!("http://{}/stock", services.inventory)).send().await.unwrap();
-    let stock = stock.text().await.unwrap();
+    let call = async |name: &'static str, url: String| {
+        let call = async { services.client.get(url).send().await.unwrap().text().await.unwrap() };
+        call.in_subsegment(name).await
+    };
+    let stock = call("call inventory", format!("http://{}/stock", services.inventory)).await;
+    let paid = call("call payment", format!("http://{}/pay", services.payment)).await;
     let url = format!("http://{}/bill", services.billing);
-    let bill = otel_get(url.clone(), &TraceContextPropagator::new()).in_subsegment("w3c").await;
-    stock + &bill + &otel_get(url, &XrayPropagator::new()).in_subsegment("xray").await
+    let bill = otel_get(url.clone(), &TraceContextPropagator::new()).in_subsegment("by traceparent").await;
+    let again = otel_get(url, &XrayPropagator::new()).in_subsegment("by X-Amzn-Trace-Id").await;
+    [stock, paid, bill, again].concat()
 }
 
 async fn stock() -> &'static str {
-    in_span(Context::current(), async { async { "3" }.in_subsegment("count").await }).await
+    in_span(Context::current(), async { async { "3 " }.in_subsegment("count").await }).await
 }
 
 fn layer(name: &str, recorder: &Recorder) -> XRayLayer {
     XRayLayer::new(name).recorder(recorder.clone())
 }
 
+/// The whole trace: OpenTelemetry's client calls `shop`, which calls services with this SDK, with both and with OpenTelemetry
+/// alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn services_with_both_are_one_tree() {
+async fn services_with_one_or_both_are_one_tree() {
     let otel = Otel::new();
     global::set_tracer_provider(XRayTracerProvider::new(otel.provider.clone()));
     let (recorder, mut documents) = recorder_with(Always);
+    let payment =
+        Router::new().route("/pay", get(async || "paid ")).layer(from_fn_with_state(otel.tracer(), otel_server));
     let inventory = Router::new()
         .route("/stock", get(stock))
         .layer(from_fn_with_state(otel.tracer(), otel_server))
         .layer(layer("inventory", &recorder));
-    let billing = Router::new().route("/bill", get(async || "4")).layer(layer("billing", &recorder));
-    let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).with(XRayMiddleware::new()).build();
-    let services = Services { inventory: serve(inventory).await, billing: serve(billing).await, client };
+    let billing = Router::new().route("/bill", get(async || "4 ")).layer(layer("billing", &recorder));
+    let services = Services {
+        inventory: serve(inventory).await,
+        billing: serve(billing).await,
+        payment: serve(payment).await,
+        client: reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).with(XRayMiddleware::new()).build(),
+    };
     let shop = Router::new().route("/order", get(order)).with_state(services).layer(layer("shop", &recorder));
-    let answer = reqwest::get(format!("http://{}/order", serve(shop).await)).await.unwrap();
-    assert_eq!(answer.text().await.unwrap(), "344");
+    let url = format!("http://{}/order", serve(shop).await);
+    assert_eq!(otel_get(url, &TraceContextPropagator::new()).await, "3 paid 4 4 ");
 
     // The segments of four requests, and the subsegment of a span.
     let documents = received(&mut documents, 5).await;
     let expected = "\
-shop
-  127.0.0.1
-    inventory
-      [GET /stock]
-        count
-  load order
-    [parse]
-  w3c
-    [GET]
-      billing
-  xray
-    [GET]
-      billing
+[GET]
+  shop
+    by X-Amzn-Trace-Id
+      [GET]
+        billing
+    by traceparent
+      [GET]
+        billing
+    call inventory
+      127.0.0.1
+        inventory
+          [GET /stock]
+            count
+    call payment
+      127.0.0.1
+        [GET /pay]
+    load order
+      [parse]
 ";
     assert_eq!(tree(&documents, &otel.spans()), expected);
 }
