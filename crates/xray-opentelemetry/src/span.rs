@@ -96,3 +96,31 @@ impl<S: Span> Span for XRaySpan<S> {
         self.inner.end_with_timestamp(timestamp);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use xray_core::Recorder;
+
+    use super::*;
+    use crate::XRayTracerProvider;
+
+    #[test]
+    fn the_entity_at_the_start_is_remembered_as_long_as_the_span_lives() {
+        let (recorder, _traces) = Recorder::in_memory();
+        let tracer = XRayTracerProvider::new(SdkTracerProvider::builder().build()).tracer("library");
+        let segment = recorder.begin("shop");
+        let guard = segment.enter();
+        let mut span = tracer.start("inside");
+        drop(guard);
+        let id = span.span_context().span_id();
+        span.end();
+        assert_eq!(started::entity_at_start(id), segment.id());
+        drop(span);
+        assert_eq!(started::entity_at_start(id), None);
+
+        let outside = tracer.start("outside");
+        assert_eq!(started::entity_at_start(outside.span_context().span_id()), None);
+    }
+}
