@@ -26,8 +26,8 @@ use xray_core::{Entity, EntityId, Recorder, TraceId, try_current};
 /// - In the trace of the current entity, that trace's sampling decision applies. `None` if OpenTelemetry dropped the span
 ///   although the trace is sampled: subsegments would have no parent then, and are better below the current entity.
 /// - In another trace, the span's sampling decision applies, and the [recorder of the process](Recorder::global) records; for
-///   another recorder, use [`Recorder::external_segment`]. A server layer that receives a request below the span records it as a
-///   subsegment, since OpenTelemetry has the server's span.
+///   another recorder, use [`Recorder::external_segment`]. A server layer that receives a request below the span records it as
+///   a subsegment, since OpenTelemetry has the server's span.
 /// - `None` if no span is active. What runs then finds the entity that is current anyway. If there is none, the
 ///   [context-missing strategy](xray_core::ContextMissing) applies, as elsewhere.
 #[must_use]

@@ -61,8 +61,8 @@ impl<F> fmt::Debug for InOtelContext<F> {
 
 /// Runs a future in a context of OpenTelemetry, with its active span as the current entity.
 ///
-/// Subsegments and calls of instrumented clients in the future have the span as their parent; see [`entity_of`] for the rules. The
-/// entity is chosen now, so a future that is made in a request and spawned stays in the trace of that request. Call
+/// Subsegments and calls of instrumented clients in the future have the span as their parent; see [`entity_of`] for the rules.
+/// The entity is chosen now, so a future that is made in a request and spawned stays in the trace of that request. Call
 /// [`in_subsegment`](xray_core::FutureExt::in_subsegment) inside of the future, as here, since it takes the parent where it is
 /// called.
 ///

@@ -6,5 +6,6 @@
 mod below_entities;
 mod below_spans;
 mod layers;
+mod otlp;
 mod service;
 mod support;
