@@ -9,7 +9,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::Sampler;
 use tokio::runtime::Builder;
 use tokio::task::{JoinSet, yield_now};
 use xray_core::sampling::TailSampler;
@@ -167,8 +167,7 @@ fn spans_of_a_trace_that_tail_sampling_has_not_decided_on_are_dropped() {
 fn a_sampler_of_opentelemetry_that_drops_a_span_drops_what_is_below_it() {
     let (recorder, traces) = Recorder::in_memory();
     let otel = Otel::new();
-    let dropping = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build();
-    let dropping = xray_opentelemetry::XRayTracerProvider::new(dropping).tracer("library");
+    let dropping = Otel::with_sampler(Sampler::AlwaysOff).tracer();
     {
         let _in = recorder.begin("shop").enter();
         dropping.in_span("dropped", |_| otel.tracer().in_span("1", |_| ()));

@@ -115,11 +115,7 @@ fn the_requests_decision_applies_in_its_trace() {
     let otel = Otel::new();
     {
         // Sampled, but OpenTelemetry drops the span: the subsegment is below the segment.
-        let dropping = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build();
-        let tracer = opentelemetry::trace::TracerProvider::tracer(
-            &xray_opentelemetry::XRayTracerProvider::new(dropping),
-            "library",
-        );
+        let tracer = Otel::with_sampler(Sampler::AlwaysOff).tracer();
         let _in = recorder.begin("shop").enter();
         tracer.in_span("dropped", |cx| {
             assert!(entity_of(&cx).is_none());
@@ -164,8 +160,9 @@ fn a_future_runs_in_both_contexts_on_every_runtime() {
         let step = |span: &'static str, name: &'static str| {
             let tracer = otel.tracer();
             let cx = Context::current_with_span(tracer.start(span));
-            in_span(cx, async move {
+            in_span(cx.clone(), async move {
                 yield_now().await;
+                assert_eq!(Context::current().span().span_context(), cx.span().span_context());
                 async { yield_now().await }.in_subsegment(name).await;
                 tracer.in_span(format!("below {span}"), |_| ());
             })

@@ -13,7 +13,7 @@ use opentelemetry::trace::{FutureExt as _, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_aws::trace::XrayPropagator;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::SdkTracer;
+use opentelemetry_sdk::trace::{Sampler, SdkTracer};
 use reqwest_middleware::ClientWithMiddleware;
 use tokio::net::TcpListener;
 use xray_axum::XRayLayer;
@@ -156,10 +156,8 @@ async fn services_with_one_or_both_are_one_tree() {
     assert_eq!(tree(&documents, &otel.spans()), expected);
 }
 
-#[test]
-fn a_request_is_below_the_span_of_a_layer_of_opentelemetry_outside() {
-    let (traces, _) = installed();
-    let otel = Otel::new();
+/// Serves requests below the spans of OpenTelemetry's layer. Returns the response to a request with this header.
+fn respond_below(otel: &Otel, traceparent: &str) -> String {
     let app = Router::new()
         .route(
             "/order",
@@ -168,18 +166,19 @@ fn a_request_is_below_the_span_of_a_layer_of_opentelemetry_outside() {
         .layer(XRayLayer::new("shop"))
         .layer(from_fn(|request: Request, next: Next| in_span(Context::current(), next.run(request))))
         .layer(from_fn_with_state(otel.tracer(), otel_server));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let address = serve(app).await;
-        for (header, sampled) in [
-            ("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01", "true"),
-            ("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-00", "false"),
-        ] {
-            let request = reqwest::Client::new().get(format!("http://{address}/order")).header("traceparent", header);
-            assert_eq!(request.send().await.unwrap().text().await.unwrap(), sampled);
-        }
-    });
-    drop(runtime);
+    // When the runtime ends, everything is closed.
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+        let url = format!("http://{}/order", serve(app).await);
+        let request = reqwest::Client::new().get(url).header("traceparent", traceparent);
+        request.send().await.unwrap().text().await.unwrap()
+    })
+}
+
+#[test]
+fn a_request_is_below_the_span_of_a_layer_of_opentelemetry_outside() {
+    let (traces, _) = installed();
+    let otel = Otel::new();
+    assert_eq!(respond_below(&otel, "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"), "true");
     let documents = traces.take();
     let documents: Vec<Value> =
         documents.documents().iter().map(|document| from_str(document.json()).unwrap()).collect();
@@ -187,4 +186,14 @@ fn a_request_is_below_the_span_of_a_layer_of_opentelemetry_outside() {
     let request = documents.iter().find(|document| document["name"] == "shop").unwrap();
     assert_eq!((&request["type"], &request["annotations"]["tier"]), (&json!("subsegment"), &json!("gold")));
     assert_eq!(request["trace_id"], "1-5759e988-bd862e3fe1be46a994272793");
+}
+
+#[test]
+fn a_request_below_a_span_that_is_not_sampled_is_not_recorded() {
+    let (traces, _) = installed();
+    let unsampled = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-00";
+    assert_eq!(respond_below(&Otel::new(), unsampled), "false");
+    // The caller has not decided, and the span's sampler does. That of X-Ray would record the request.
+    assert_eq!(respond_below(&Otel::with_sampler(Sampler::AlwaysOff), "none"), "false");
+    assert!(traces.take().is_empty());
 }

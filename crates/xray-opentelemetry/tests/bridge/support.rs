@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::trace::{SpanId, TracerProvider};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracer, SdkTracerProvider, SpanData};
 use xray_core::Recorder;
 use xray_core::serde_json::{Value, from_str};
 use xray_core::testing::Traces;
@@ -18,8 +18,13 @@ pub(crate) struct Otel {
 
 impl Otel {
     pub(crate) fn new() -> Otel {
+        Otel::with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+    }
+
+    pub(crate) fn with_sampler(sampler: Sampler) -> Otel {
         let exporter = InMemorySpanExporter::default();
-        Otel { provider: SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build(), exporter }
+        let builder = SdkTracerProvider::builder().with_sampler(sampler).with_simple_exporter(exporter.clone());
+        Otel { provider: builder.build(), exporter }
     }
 
     pub(crate) fn tracer(&self) -> XRayTracer<SdkTracer> {
