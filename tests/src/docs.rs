@@ -18,6 +18,7 @@ pages! {
     migrating_from_node = "migrating-from-node.md",
     migrating_from_opentelemetry = "migrating-from-opentelemetry.md",
     migrating_from_python = "migrating-from-python.md",
+    opentelemetry = "opentelemetry.md",
 }
 
 #[doc = include_str!("../../README.md")]

@@ -11,7 +11,7 @@ use xray_core::emit::MemoryEmitter;
 use xray_core::http::{HttpRequest, HttpResponse};
 use xray_core::sampling::Always;
 use xray_core::serde::{Serialize, Serializer};
-use xray_core::serde_json::{Value, json};
+use xray_core::serde_json::{self, Value, json};
 use xray_core::testing::Traces;
 use xray_core::time::{Clock, Timestamp};
 use xray_core::{
@@ -523,4 +523,54 @@ fn expensive_values_are_computed_only_for_recorded_entities() {
     Recorder::disabled().begin("shop").metadata_with("k", make);
     Entity::default().metadata_with("k", make);
     assert_eq!(made.into_inner(), 1);
+}
+
+#[test]
+fn subsegments_of_a_span_of_another_sdk_are_sent_on_their_own() {
+    let (recorder, traces) = Recorder::in_memory();
+    let id = "00000000000000ab".parse().unwrap();
+    let segment = recorder.begin("shop");
+    let span = segment.entity().external_subsegment(id);
+    assert_eq!((span.id(), span.trace_id(), span.segment().id()), (Some(id), segment.trace_id(), segment.id()));
+    assert!(span.is_sampled() && !span.is_recording());
+    let open = span.subsegment("open");
+    span.subsegment("done").close();
+    segment.subsegment("inside").close();
+    segment.close();
+    open.close();
+    let taken = traces.take();
+    let members = |document: &Value| {
+        let names = document["subsegments"].as_array().into_iter().flatten().map(|below| below["name"].clone());
+        (document["name"].clone(), document["parent_id"].clone(), names.collect::<Vec<_>>())
+    };
+    let documents: Vec<_> =
+        taken.documents().iter().map(|document| members(&serde_json::from_str(document.json()).unwrap())).collect();
+    let parent = json!("00000000000000ab");
+    assert_eq!(
+        documents,
+        [
+            (json!("done"), parent.clone(), vec![]),
+            (json!("shop"), Value::Null, vec![json!("inside")]),
+            (json!("open"), parent, vec![]),
+        ]
+    );
+}
+
+#[test]
+fn a_span_of_another_sdk_outside_any_trace_decides() {
+    let (recorder, traces) = Recorder::in_memory();
+    let (trace_id, id) = ("1-5759e988-bd862e3fe1be46a994272793".parse().unwrap(), "53995c3f42cd8ad8".parse().unwrap());
+    for sampled in [false, true] {
+        let span = recorder.external_segment(trace_id, id, sampled);
+        assert_eq!(span.trace_header(), Some(TraceHeader::new(trace_id).with_parent(id).with_sampled(sampled)));
+        span.subsegment("step").close();
+        assert_eq!(traces.take().is_empty(), !sampled);
+    }
+    for nothing in [
+        Recorder::disabled().external_segment(trace_id, id, true),
+        recorder.external_segment(xray_core::TraceId::from_u128(0), id, true),
+        Entity::default().external_subsegment(id),
+    ] {
+        assert_eq!((nothing.trace_id(), nothing.is_sampled()), (None, false));
+    }
 }

@@ -66,7 +66,7 @@ causes! {
     Environment = "environment",
     /// An exception was dropped, because the error's own code panicked or its entity has too many.
     Exception = "exception",
-    /// Code tried to change the segment of a Lambda function, which Lambda itself sends.
+    /// Code tried to change the segment of a Lambda function, which Lambda itself sends, or a span of another SDK.
     Facade = "facade",
     /// A Lambda invocation had no usable trace header.
     InvocationHeader = "invocation_header",

@@ -55,4 +55,27 @@ impl Entity {
     pub fn segment(&self) -> super::Segment {
         super::Segment::borrowed(self.handle.root())
     }
+
+    /// Returns a child of this entity that another SDK records and sends: a span of OpenTelemetry, say.
+    ///
+    /// Subsegments below it have it as their parent, and each is sent on its own when it closes. The span itself cannot be
+    /// changed here: the SDK ignores writes and logs a warning. The trace's sampling decision applies.
+    ///
+    /// The crate `xray-opentelemetry` calls this. For a span in a trace that this process does not have, use
+    /// [`Recorder::external_segment`](crate::Recorder::external_segment).
+    ///
+    /// ```
+    /// # let (recorder, traces) = xray_core::Recorder::in_memory();
+    /// # let id_of_span = xray_core::EntityId::from_u64(7).unwrap();
+    /// let segment = recorder.begin("shop");
+    /// let span = segment.entity().external_subsegment(id_of_span);
+    /// span.subsegment("pack").close();
+    /// # segment.close();
+    /// let documents = traces.take();
+    /// assert!(documents.documents()[0].json().contains(r#""parent_id":"0000000000000007""#));
+    /// ```
+    #[must_use]
+    pub fn external_subsegment(&self, id: crate::EntityId) -> Entity {
+        Entity::new(self.handle.external_child(id))
+    }
 }

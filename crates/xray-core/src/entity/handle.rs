@@ -14,7 +14,7 @@ use crate::user_code;
 use crate::w3c::{Propagation, TraceParent};
 
 use super::body::Body;
-use super::node::{Kind, Node};
+use super::node::Node;
 use super::non_recording::NonRecording;
 use super::value::AnnotationValue;
 
@@ -64,6 +64,18 @@ impl Handle {
         match self.recorded() {
             Some(node) => Handle::Recorded(node.begin_child_at(name, start.into())),
             None => self.begin_child(name),
+        }
+    }
+
+    /// Returns a child that another SDK sends.
+    pub(super) fn external_child(&self, id: EntityId) -> Handle {
+        match self {
+            Handle::Recorded(node) if node.is_discarded() => {
+                Handle::NonRecording(node.non_recording_child().with_id(id))
+            }
+            Handle::Recorded(node) => Handle::Recorded(node.external_child(id)),
+            Handle::NonRecording(non_recording) => Handle::NonRecording(non_recording.clone().with_id(id)),
+            Handle::Noop => Handle::Noop,
         }
     }
 
@@ -201,7 +213,7 @@ impl Handle {
         self.trace_id().is_none_or(|id| segment.trace_id() == Some(id))
     }
 
-    /// Whether Lambda sends the segment of this entity's trace.
+    /// Whether Lambda or another SDK sends the root of this entity's trace.
     pub(crate) fn is_below_facade(&self) -> bool {
         match self {
             Handle::Recorded(node) => node.is_below_facade(),
@@ -236,7 +248,7 @@ impl Handle {
             out.field("trace_id", &trace_id).field("id", &id);
         }
         out.field("sampled", &self.recorded().is_some());
-        if let Some(node) = self.recorded().filter(|node| node.kind() != Kind::Facade) {
+        if let Some(node) = self.recorded().filter(|node| !node.kind().is_sent_elsewhere()) {
             out.field("open", &node.is_open());
         }
         out.finish()

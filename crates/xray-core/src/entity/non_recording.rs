@@ -30,7 +30,7 @@ enum Serves {
     Other,
     /// A request that a server layer received.
     Request,
-    /// An invocation of a Lambda function.
+    /// An invocation of a Lambda function, or a span of another SDK.
     Invocation,
 }
 
@@ -107,6 +107,11 @@ impl NonRecording {
     /// Returns the entity of a call made here, which has an id of its own, as every call does.
     pub(super) fn child(&self) -> NonRecording {
         NonRecording { id: crate::id::IdSource::Thread.entity_id(), ..self.clone() }
+    }
+
+    /// Returns the same with the id of a span that another SDK sends.
+    pub(crate) fn with_id(self, id: EntityId) -> NonRecording {
+        NonRecording { id, ..self }
     }
 
     /// Returns the entity of a request that has its own headers.

@@ -14,6 +14,15 @@ pub(crate) struct SlotRef {
     generation: u32,
 }
 
+impl SlotRef {
+    /// A reference to no slot.
+    pub(crate) const NONE: SlotRef = SlotRef { index: NONE, generation: 0 };
+
+    pub(crate) fn is_none(self) -> bool {
+        self.index == NONE
+    }
+}
+
 /// The index of no slot.
 pub(super) const NONE: u32 = u32::MAX;
 

@@ -15,9 +15,9 @@ pub(crate) use global::{diagnostics_of_process, strategy_of_process};
 
 use crate::diagnostics::{Cause, Diagnostics, Level};
 use crate::emit::{Flushed, MemoryEmitter};
-use crate::entity::{Facade, Handle, Kind, Node, NonRecording, Segment, SegmentStart};
+use crate::entity::{Entity, Facade, Handle, Kind, Node, NonRecording, Segment, SegmentStart};
 use crate::header::{SamplingFlag, TraceHeader};
-use crate::id::TraceId;
+use crate::id::{EntityId, TraceId};
 use crate::missing::{ContextMissing, MissingContext};
 use crate::naming::repair_name;
 use crate::pipeline::Pipeline;
@@ -278,7 +278,40 @@ impl Recorder {
         })
     }
 
-    /// Begins the segment or facade of a trace that was decided on.
+    /// Returns the entity of a span that another SDK records and sends, in a trace that this process does not have: an
+    /// OpenTelemetry span, say.
+    ///
+    /// Subsegments below it are recorded if `sampled`, have it as their parent, and each is sent on its own when it closes. A
+    /// server layer that receives a request below it records a subsegment. The span itself cannot be changed here: the SDK
+    /// ignores writes and logs a warning. Outside any trace, if `trace_id` is zero or the recorder is disabled.
+    ///
+    /// The crate `xray-opentelemetry` calls this.
+    ///
+    /// ```
+    /// # let (recorder, traces) = xray_core::Recorder::in_memory();
+    /// # let (trace_id, id_of_span) = (xray_core::TraceId::from_u128(7), xray_core::EntityId::from_u64(7).unwrap());
+    /// let span = recorder.external_segment(trace_id, id_of_span, true);
+    /// span.subsegment("pack").close();
+    /// # assert_eq!(traces.take().single().tree(), "pack\n");
+    /// ```
+    pub fn external_segment(&self, trace_id: TraceId, id: EntityId, sampled: bool) -> Entity {
+        let header = TraceHeader::new(trace_id).with_parent(id).with_sampled(sampled);
+        if !self.0.enabled || header.trace_id().is_none() {
+            return Entity::default();
+        }
+        let (decision, decided) = match sampled {
+            true => (Decision::sampled(), "sampled"),
+            false => (Decision::not_sampled(), "not sampled"),
+        };
+        self.diagnostics()
+            .debug(Cause::Decision, format_args!("trace {trace_id}: span {id} of another SDK: {decided} by that SDK"));
+        Entity::new(match self.begin_decided(Kind::External, "external", &header, &decision) {
+            Handle::NonRecording(non_recording) => Handle::NonRecording(non_recording.with_id(id).serving_invocation()),
+            external => external,
+        })
+    }
+
+    /// Begins the root of a trace that was decided on.
     fn begin_decided(&self, kind: Kind, name: &str, header: &TraceHeader<'_>, decision: &Decision) -> Handle {
         let (carried, received) = (header.carried(), header.received());
         if !decision.is_sampled() {

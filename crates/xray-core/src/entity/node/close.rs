@@ -52,7 +52,7 @@ impl Node {
             let mut ledger = lock(&trace.ledger);
             match self.kind() {
                 Kind::Subsegment => ledger.close(self.core().slot, tail, &mut out),
-                Kind::Segment | Kind::Facade => ledger.close_root(self.core().slot, tail, &mut out),
+                Kind::Segment | Kind::Facade | Kind::External => ledger.close_root(self.core().slot, tail, &mut out),
             }
         });
         trace.emit(out);
@@ -86,7 +86,9 @@ impl Node {
         let service = &self.pipeline().service_info;
         let write = |tail: &mut Vec<u8>, body: &Body| match self.kind() {
             Kind::Subsegment => body.write_subsegment(tail, end, service),
-            Kind::Segment | Kind::Facade => body.write_segment(tail, end, self.trace().id, self.core().parent, service),
+            Kind::Segment | Kind::Facade | Kind::External => {
+                body.write_segment(tail, end, self.trace().id, self.core().parent, service)
+            }
         };
         write(tail, body);
         (tail.len() > MAX_TAIL).then(|| trim(tail, body, write))

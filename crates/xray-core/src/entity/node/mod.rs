@@ -67,6 +67,8 @@ pub(crate) enum Kind {
     Subsegment,
     /// The segment of a Lambda function, which another process sends.
     Facade,
+    /// A span that another SDK sends. It is the root of its trace here, or is within one.
+    External,
 }
 
 impl Kind {
@@ -75,7 +77,13 @@ impl Kind {
         match self {
             Kind::Segment | Kind::Facade => "segment",
             Kind::Subsegment => "subsegment",
+            Kind::External => "span",
         }
+    }
+
+    /// Whether entities of this kind are sent by something else, so that they cannot be changed here.
+    pub(super) fn is_sent_elsewhere(self) -> bool {
+        matches!(self, Kind::Facade | Kind::External)
     }
 }
 
@@ -132,18 +140,18 @@ impl Node {
     /// Begins the segment of a trace. `start.name` is clean.
     pub(crate) fn begin(pipeline: &Arc<Pipeline>, start: SegmentStart<'_>) -> Node {
         let SegmentStart { kind, name, trace_id, parent, carried, received, anchor, decision } = start;
-        // A facade represents the entity that the header names.
-        let id = match (kind, parent) {
-            (Kind::Facade, Some(parent)) => parent,
+        // What is sent elsewhere represents the entity that the header names.
+        let id = match parent {
+            Some(parent) if kind.is_sent_elsewhere() => parent,
             _ => pipeline.ids.entity_id(),
         };
-        let threshold = if kind == Kind::Facade { 0 } else { pipeline.streaming_threshold };
+        let threshold = if kind.is_sent_elsewhere() { 0 } else { pipeline.streaming_threshold };
         let (ledger, slot) = buffer::with(|head| {
             write_head(head, name, id, anchor.start());
             Ledger::new(trace_id, threshold, id, head)
         });
         let begun_unwinding = std::thread::panicking();
-        let body = (kind != Kind::Facade).then(|| Body::with_rule(decision.rule().cloned()));
+        let body = (!kind.is_sent_elsewhere()).then(|| Body::with_rule(decision.rule().cloned()));
         Node::Segment(Arc::new(SegmentNode {
             core: Shared::new(id, parent, anchor.start(), slot, begun_unwinding, body),
             kind,
@@ -176,6 +184,7 @@ impl Node {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Node::Segment(trace) => trace.kind,
+            Node::Subsegment(node) if node.core.slot.is_none() => Kind::External,
             Node::Subsegment(_) => Kind::Subsegment,
         }
     }
@@ -261,6 +270,13 @@ impl Node {
         Node::Subsegment(Arc::new(SubsegmentNode { core, trace, received, request: self.request().cloned() }))
     }
 
+    /// Returns a span with this id that another SDK sends. It has no slot, so subsegments below it are detached.
+    pub(super) fn external_child(&self, id: EntityId) -> Node {
+        let (trace, parent) = (self.trace().clone(), self.core());
+        let core = Shared::new(id, Some(parent.id), trace.now(), SlotRef::NONE, false, None);
+        Node::Subsegment(Arc::new(SubsegmentNode { core, trace, received: None, request: self.request().cloned() }))
+    }
+
     fn clean<'a>(&self, name: &'a str) -> std::borrow::Cow<'a, str> {
         repair_name(name, &self.pipeline().counters, &self.pipeline().diagnostics)
     }
@@ -272,9 +288,9 @@ impl Node {
         if self.is_below_facade() { child.serving_invocation() } else { child }
     }
 
-    /// Whether Lambda sends the segment of the trace.
+    /// Whether Lambda or another SDK sends the root of the trace.
     pub(super) fn is_below_facade(&self) -> bool {
-        self.trace().kind == Kind::Facade
+        self.trace().kind.is_sent_elsewhere()
     }
 
     pub(super) fn is_discarded(&self) -> bool {

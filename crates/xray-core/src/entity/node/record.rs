@@ -26,7 +26,7 @@ impl Node {
         changed
     }
 
-    /// Counts and reports an attempt to change an entity that is closed or that Lambda sends.
+    /// Counts and reports an attempt to change an entity that is closed or that is sent elsewhere.
     #[cold]
     fn refuse(&self) {
         let pipeline = self.pipeline();
@@ -36,6 +36,10 @@ impl Node {
                 format_args!(
                     "ignored a change to the segment of a Lambda function, which Lambda sends: use a subsegment"
                 ),
+            ),
+            Kind::External => pipeline.diagnostics.warn(
+                Cause::Facade,
+                format_args!("ignored a change to a span of another SDK, which that SDK sends: use a subsegment"),
             ),
             kind => {
                 pipeline.counters.late_writes.add(1);
