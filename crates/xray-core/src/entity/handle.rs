@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::cause::Exception;
 use crate::flag::Flag;
 use crate::header::{Passthrough, Received, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
@@ -111,6 +112,13 @@ impl Handle {
     pub(crate) fn describe<M>(&self, flag: Flag, error: &impl ToException<M>) {
         if let Some(node) = self.recorded() {
             node.record_with(flag, || error.to_exception());
+        }
+    }
+
+    /// Records a failure that `exception` describes, which runs code of the application.
+    pub(crate) fn describe_with(&self, flag: Flag, exception: impl FnOnce() -> Exception) {
+        if let Some(node) = self.recorded() {
+            node.record_with(flag, exception);
         }
     }
 
