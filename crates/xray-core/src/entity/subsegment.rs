@@ -157,6 +157,11 @@ impl Subsegment {
         node.edit(|body| body.set_sql(|out| sql.write(out, query.as_deref())));
     }
 
+    /// Whether texts of queries are recorded here.
+    pub(crate) fn collects_query(&self) -> bool {
+        cfg!(feature = "sql-text") && self.handle().recorded().is_some_and(|node| node.pipeline().collects_sql)
+    }
+
     /// Sets the operation of an AWS call.
     ///
     /// The adapter `xray-aws-sdk` does this. Calling this again replaces the block.

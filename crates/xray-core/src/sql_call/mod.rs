@@ -91,6 +91,25 @@ impl SqlCall {
         self.subsegment.as_ref()
     }
 
+    /// Whether the text of the query is recorded: the call is recorded, and queries are collected.
+    ///
+    /// For drivers that must format the text first. It is then passed to [`describe`](Sql::describe).
+    ///
+    /// ```
+    /// # let (recorder, _traces) = xray_core::Recorder::in_memory();
+    /// # let segment = recorder.begin("shop");
+    /// # let sql = xray_core::Sql::from_url("mysql://app@db.example.com/shop");
+    /// # let query = format_args!("SELECT name FROM items WHERE id = ?");
+    /// let call = sql.begin_below(&segment.entity(), "");
+    /// if let Some(subsegment) = call.subsegment().filter(|_| call.collects_query()) {
+    ///     sql.describe(subsegment, &query.to_string());
+    /// }
+    /// call.close();
+    /// ```
+    pub fn collects_query(&self) -> bool {
+        self.subsegment.as_ref().is_some_and(Subsegment::collects_query)
+    }
+
     /// Records the error of a result, if it has one, as the function of [`Sql::on_error`] classifies it. Errors that it does
     /// not know are faults.
     pub fn record<T, E: Error + 'static>(&self, result: &Result<T, E>) {
