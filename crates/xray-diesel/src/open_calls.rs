@@ -4,7 +4,7 @@
 //! it does not report the end of a query whose future was dropped. An end names no query, so the text and the current entity
 //! decide which query it ends.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use xray_core::{Entity, SqlCall, try_current};
 
@@ -28,7 +28,6 @@ pub(crate) struct OpenCall {
 /// What determines the end of a call that was cancelled.
 struct Recorded {
     parent: Entity,
-    start: SystemTime,
     /// When the next call began.
     next_start: Option<SystemTime>,
 }
@@ -47,7 +46,7 @@ impl OpenCalls {
             self.0.remove(0).cancel();
         }
         self.0.iter_mut().for_each(OpenCall::note_next_start);
-        let recorded = call.subsegment().map(|_| Recorded { start: parent.now(), parent, next_start: None });
+        let recorded = call.subsegment().map(|_| Recorded { parent, next_start: None });
         self.0.push(OpenCall { call, recorded, text, is_overtaken: false });
     }
 
@@ -92,9 +91,9 @@ impl OpenCall {
 
 impl Recorded {
     /// Returns the latest time at which a call that is cancelled now can have ended. If its parent has closed, the call
-    /// ended earlier, and nothing but its start is certain.
+    /// ended earlier, and only its start is known: it replaces an end before it.
     fn latest_end(&self) -> SystemTime {
-        if self.parent.is_recording() { self.parent.now() } else { self.start }
+        if self.parent.is_recording() { self.parent.now() } else { UNIX_EPOCH }
     }
 }
 
