@@ -1,10 +1,14 @@
 //! Database servers for tests: PostgreSQL and MariaDB, each in a temporary folder and on a free port.
 //!
+//! [`traced`] traces the requests that call them.
+//!
 //! A server ends with the process that started it, also if a test panics or the process is killed. If it is not installed,
 //! the tests that need it say so and pass.
 
 // A test fails by a panic, and these are parts of tests.
 #![allow(clippy::unwrap_used)]
+
+pub mod traced;
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;

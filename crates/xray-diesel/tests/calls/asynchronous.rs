@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use xray_core::{FutureExt as _, try_current};
 use xray_databases::Server;
 
-use crate::traced::{Traced, failed, normalise, operation, prepared, query, with};
+use xray_databases::traced::{Traced, failed, normalise, operation, prepared, query, with};
 
 #[derive(QueryableByName)]
 struct Item {
@@ -45,6 +45,7 @@ macro_rules! calls {
         async fn $name() {
             let (Some(server), texts) = ($server(), $texts) else { return };
             let documents = Traced::run_async(async {
+                xray_diesel::install().unwrap();
                 let mut connection = <$connection>::establish(&server.url()).await.unwrap();
                 connection.batch_execute(texts.create).await.unwrap();
                 let insert = |id: i32| sql_query(texts.insert).bind::<Integer, _>(id).bind::<Text, _>("planted");
@@ -157,6 +158,7 @@ async fn values_in_an_error_are_not_recorded() {
 #[tokio::test]
 async fn a_connection_that_is_refused_is_a_fault() {
     let documents = Traced::run_async(async {
+        xray_diesel::install().unwrap();
         let refused = AsyncPgConnection::establish("postgres://app:s3cret@127.0.0.1:1/shop").await;
         assert!(refused.is_err());
     })

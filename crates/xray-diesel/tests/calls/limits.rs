@@ -11,7 +11,7 @@ use xray_core::Recorder;
 use xray_diesel::XRayInstrumentation;
 
 use crate::sqlite::open;
-use crate::traced::Traced;
+use xray_databases::traced::Traced;
 
 thread_local!(static WALKS: Cell<usize> = const { Cell::new(0) });
 

@@ -5,4 +5,3 @@
 mod asynchronous;
 mod limits;
 mod sqlite;
-mod traced;

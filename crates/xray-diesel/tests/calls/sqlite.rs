@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use xray_core::Sql;
 use xray_diesel::XRayInstrumentation;
 
-use crate::traced::{Traced, failed, operation, prepared, query, with};
+use xray_databases::traced::{Traced, failed, operation, prepared, query, with};
 
 diesel::table! {
     items (id) {
@@ -46,6 +46,7 @@ fn select(connection: &mut SqliteConnection, id: i32) -> QueryResult<String> {
 fn each_call_is_a_subsegment() {
     let limited = &*format!("{SELECT} LIMIT ?");
     let documents = Traced::run(|| {
+        xray_diesel::install().unwrap();
         let mut connection = SqliteConnection::establish(":memory:").unwrap();
         connection.batch_execute("CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL)").unwrap();
         insert(&mut connection, 7).unwrap();
@@ -153,6 +154,7 @@ fn a_query_is_below_the_entity_that_makes_it() {
 #[test]
 fn a_connection_that_is_not_opened_is_a_fault() {
     let documents = Traced::run(|| {
+        xray_diesel::install().unwrap();
         assert!(SqliteConnection::establish("/nonexistent/planted?key=planted").is_err());
         assert!(SqliteConnection::establish("file:/nonexistent/shop.db?key=planted").is_err());
     });

@@ -1,4 +1,4 @@
-//! One traced request, and its document as it is received on a UDP socket.
+//! A traced request that calls a database, and its document as the daemon receives it.
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -9,20 +9,23 @@ use xray_core::{Recorder, Segment};
 
 const SOON: Duration = Duration::from_secs(10);
 
-pub(crate) struct Traced {
+/// A request that is being traced.
+#[derive(Debug)]
+pub struct Traced {
     daemon: UdpSocket,
     recorder: Recorder,
-    pub(crate) segment: Segment,
+    /// The request's segment.
+    pub segment: Segment,
 }
 
 impl Traced {
     /// Begins a segment whose recorder collects queries.
-    pub(crate) fn begin() -> Traced {
+    pub fn begin() -> Traced {
         Traced::begin_with(true)
     }
 
-    pub(crate) fn begin_with(collects_queries: bool) -> Traced {
-        xray_diesel::install().unwrap();
+    /// Begins a segment whose recorder collects queries or not.
+    pub fn begin_with(collects_queries: bool) -> Traced {
         let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
         daemon.set_read_timeout(Some(SOON)).unwrap();
         let builder = Recorder::builder().daemon(daemon.local_addr().unwrap().into()).sampling(Always);
@@ -31,13 +34,13 @@ impl Traced {
         Traced { daemon, recorder, segment }
     }
 
-    pub(crate) fn unsampled() -> Segment {
-        xray_diesel::install().unwrap();
+    /// Begins a segment that is not sampled.
+    pub fn unsampled() -> Segment {
         Recorder::builder().sampling(Never).build().unwrap().begin("web")
     }
 
     /// Runs a request, and returns its subsegments.
-    pub(crate) fn run(request: impl FnOnce()) -> Value {
+    pub fn run(request: impl FnOnce()) -> Value {
         let traced = Traced::begin();
         let entered = traced.segment.enter();
         request();
@@ -46,14 +49,14 @@ impl Traced {
     }
 
     /// Runs an asynchronous request, and returns its subsegments.
-    pub(crate) async fn run_async(request: impl Future<Output = ()>) -> Value {
+    pub async fn run_async(request: impl Future<Output = ()>) -> Value {
         let traced = Traced::begin();
         traced.segment.scope(request).await;
         traced.finish()
     }
 
     /// Closes the segment, and returns its subsegments without what differs in each run.
-    pub(crate) fn finish(self) -> Value {
+    pub fn finish(self) -> Value {
         self.segment.close();
         let mut documents = self.documents();
         assert_eq!(documents.len(), 1, "{documents:?}");
@@ -62,7 +65,7 @@ impl Traced {
     }
 
     /// Returns the documents that were sent. Subsegments that closed after the segment are documents of their own.
-    pub(crate) fn documents(&self) -> Vec<Value> {
+    pub fn documents(&self) -> Vec<Value> {
         assert!(self.recorder.flush(SOON) == xray_core::emit::Flushed::All);
         let mut datagram = vec![0; 65_536];
         let sent = self.recorder.stats().emitted;
@@ -77,7 +80,7 @@ impl Traced {
 }
 
 /// Removes what differs in each run.
-pub(crate) fn normalise(entity: &mut Value) {
+pub fn normalise(entity: &mut Value) {
     let members = entity.as_object_mut().unwrap();
     let (start, end) = (members["start_time"].as_f64(), members["end_time"].as_f64());
     assert!(start <= end);
@@ -96,7 +99,7 @@ pub(crate) fn normalise(entity: &mut Value) {
 }
 
 /// Returns a document with more members.
-pub(crate) fn with(mut base: Value, members: Value) -> Value {
+pub fn with(mut base: Value, members: Value) -> Value {
     for (name, value) in members.as_object().unwrap() {
         match (&mut base[name], value) {
             (Value::Object(old), Value::Object(new)) => old.extend(new.clone()),
@@ -107,20 +110,21 @@ pub(crate) fn with(mut base: Value, members: Value) -> Value {
 }
 
 /// Returns a call with this text.
-pub(crate) fn query(base: &Value, text: &str) -> Value {
+pub fn query(base: &Value, text: &str) -> Value {
     with(base.clone(), json!({"sql": {"sanitized_query": text}}))
 }
 
 /// Returns a call whose statement is prepared.
-pub(crate) fn prepared(base: &Value, text: &str) -> Value {
+pub fn prepared(base: &Value, text: &str) -> Value {
     with(query(base, text), json!({"sql": {"preparation": "statement"}}))
 }
 
 /// Returns a call that is not a query of the application.
-pub(crate) fn operation(base: &Value, operation: &str) -> Value {
+pub fn operation(base: &Value, operation: &str) -> Value {
     with(base.clone(), json!({"metadata": {"sql": {"operation": operation}}}))
 }
 
-pub(crate) fn failed(base: Value, flag: &str, kind: &str, message: &str) -> Value {
+/// Returns a call that failed.
+pub fn failed(base: Value, flag: &str, kind: &str, message: &str) -> Value {
     with(base, json!({flag: true, "cause": {"exceptions": [{"type": kind, "message": message}]}}))
 }
