@@ -203,10 +203,11 @@ impl Members {
         if self.failure.is_none() && self.failure_type.is_none() {
             return None;
         }
-        let exception = Exception::from_text(self.failure.as_deref().unwrap_or_default());
-        Some(match &self.failure_type {
-            Some(kind) => exception.with_kind(kind.as_str()),
-            None => exception,
-        })
+        let mut exception = Exception::from_text(self.failure.as_deref().unwrap_or_default());
+        if let Some(kind) = &self.failure_type {
+            exception = exception.with_kind(kind.as_str());
+        }
+        // Messages of databases quote the values of a query.
+        Some(if self.database.system.is_some() { exception.holding_values() } else { exception })
     }
 }
