@@ -255,7 +255,7 @@ fn faults(documents: &Value) -> Vec<(&str, &str, bool)> {
 }
 
 #[tokio::test]
-async fn the_ends_of_pipelined_queries_are_told_apart_by_their_text() {
+async fn the_ends_of_pipelined_queries_follow_their_text() {
     let Some(server) = xray_databases::postgres() else { return };
     for (first, second) in [(DIVIDE, ADD), (ADD, DIVIDE)] {
         let documents = Traced::run_async(async {
@@ -270,7 +270,7 @@ async fn the_ends_of_pipelined_queries_are_told_apart_by_their_text() {
 }
 
 #[tokio::test]
-async fn the_ends_of_pipelined_queries_are_told_apart_by_their_parents() {
+async fn the_ends_of_pipelined_queries_follow_their_parents() {
     let Some(server) = xray_databases::postgres() else { return };
     for collects_queries in [false, true] {
         for (first, second) in [(0, 1), (1, 0)] {
