@@ -31,7 +31,8 @@ postgres)
 mariadb)
     needs mariadbd mariadb-install-db mariadb-admin
     mariadb-install-db --no-defaults --datadir="$folder/data" --auth-root-authentication-method=normal --skip-test-db > log 2>&1 || failed
-    echo "CREATE DATABASE shop; CREATE USER app@'%' IDENTIFIED BY 's3cret'; GRANT ALL ON *.* TO app@'%';" > init.sql
+    # One statement per line.
+    printf '%s;\n' 'CREATE DATABASE shop' "CREATE USER app@'%' IDENTIFIED BY 's3cret'" "GRANT ALL ON *.* TO app@'%'" > init.sql
     mariadbd --no-defaults --datadir="$folder/data" --socket="$folder/socket" --pid-file="$folder/pid" --port="$port" \
         --bind-address=127.0.0.1 --init-file="$folder/init.sql" --innodb-flush-log-at-trx-commit=0 --skip-name-resolve \
         --innodb-lock-wait-timeout=1 >> log 2>&1 < /dev/null &
