@@ -212,7 +212,7 @@ macro_rules! cases {
 
         #[tokio::test]
         async fn an_exhausted_pool_is_a_fault_of_the_wait() {
-            let Some(pool) = pool_with(options(1).acquire_timeout(SHORT)).await else { return };
+            let Some(pool) = pool_with(options(1).acquire_timeout(std::time::Duration::from_secs(3))).await else { return };
             let name = expected(&pool).await.name;
             let ((), got) = traced(async {
                 let _held = (*pool).acquire().await.unwrap();

@@ -13,7 +13,7 @@ pub(crate) const NO_WAIT: Duration = Duration::from_secs(3600);
 /// Longer than any test.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// Shorter than any query that sleeps.
-pub(crate) const SHORT: Duration = Duration::from_millis(100);
+pub(crate) const SHORT: Duration = Duration::from_secs(1);
 
 /// Runs work in a segment that collects queries, and returns its result and the recorded subsegments.
 pub(crate) async fn traced<T>(work: impl Future<Output = T>) -> (T, Value) {
