@@ -57,6 +57,8 @@ impl<DB: Driver> Connection<DB> {
     }
 
     pub(crate) fn pooled(connection: pool::PoolConnection<DB>, tracer: Arc<Tracer>) -> Connection<DB> {
+        // The version of the database is known from now on.
+        let _ = tracer.described::<DB>(&connection);
         Connection { raw: Raw::Pooled(connection), tracer }
     }
 

@@ -79,7 +79,8 @@ impl sealed::Driver for sqlx_mysql::MySql {
 impl sealed::Driver for sqlx_sqlite::Sqlite {
     fn describe(options: &Options<Self>) -> Sql {
         let file = options.get_filename().to_string_lossy();
-        let file = file.strip_prefix("file:").unwrap_or(&file);
+        // Parameters follow the path in this form.
+        let file = file.strip_prefix("file:").map_or(&*file, |uri| uri.split('?').next().unwrap_or_default());
         // The name that sqlx gives to a database in memory has a number, which differs in each pool.
         let file = if file.starts_with("sqlx-in-memory-") { ":memory:" } else { file.trim_start_matches('/') };
         Sql::to("sqlite", "localhost", None, file, None)

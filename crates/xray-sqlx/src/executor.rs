@@ -13,11 +13,13 @@ use sqlx_core::ext::async_stream::TryAsyncStream;
 use sqlx_core::sql_str::SqlStr;
 use xray_core::Entity;
 
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+use crate::Connection;
+use crate::Pool;
 use crate::driver::Driver;
 use crate::observed::Observed;
 use crate::rows::{Reader, Rows, Step};
 use crate::tracer::{Tracer, end};
-use crate::{Connection, Pool};
 
 /// Runs a query on a connection as a call.
 fn many<'e, 'q: 'e, DB, E>(
@@ -187,6 +189,7 @@ where
 }
 
 /// Implements `Executor` for connections of one database. For any database, the compiler would recurse without an end.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 macro_rules! executor {
     ($database:ty) => {
         impl<'c> Executor<'c> for &'c mut Connection<$database> {

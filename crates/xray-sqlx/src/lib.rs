@@ -6,14 +6,12 @@
 //!
 //! ```no_run
 //! # #[cfg(feature = "postgres")] mod only {
-//! # use sqlx_core as sqlx;
-//! # async fn serve(url: &str, id: i32) -> Result<(), sqlx::error::Error> {
 //! use xray_sqlx::PgPool; // instead of sqlx::PgPool
 //!
+//! # async fn serve(url: &str, id: i32) -> sqlx::Result<()> {
 //! let pool = PgPool::connect(url).await?;
-//! # use sqlx::query as sqlx_query; use sqlx_query::query;
 //! let mut tx = pool.begin().await?;
-//! query("UPDATE stock SET n = n - 1 WHERE id = $1").bind(id).execute(&mut *tx).await?;
+//! sqlx::query("UPDATE stock SET n = n - 1 WHERE id = $1").bind(id).execute(&mut *tx).await?;
 //! tx.commit().await?;
 //! # Ok(())
 //! # }
@@ -50,7 +48,7 @@
 //! Where sqlx's type is named in a field or as a result, the compiler reports mismatched types:
 //!
 //! ```text
-//! expected `Pool<Postgres>`, found `xray_sqlx::Pool<Postgres>`
+//! expected `sqlx::Pool<Postgres>`, found `xray_sqlx::Pool<Postgres>`
 //! ```
 //!
 //! # Features

@@ -116,6 +116,8 @@ fn as_ordinary_user(command: &mut Command, folder: &std::path::Path) {
         chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
         command.uid(NOBODY).gid(NOBODY).env("HOME", folder);
     }
+    // A signal to the tests must not end the script before it has stopped the server.
+    command.process_group(0);
 }
 
 #[cfg(test)]

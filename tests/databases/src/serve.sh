@@ -40,6 +40,8 @@ mariadb)
     mariadb-admin --no-defaults --socket="$folder/socket" --user=root --silent --wait=60 --connect-timeout=60 ping > /dev/null || { stop; failed; }
     ;;
 esac
+# The process that started this script may have ended.
+trap '' PIPE
 echo ready
 cat > /dev/null
 stop
