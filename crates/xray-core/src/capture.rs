@@ -198,7 +198,7 @@ fn run_in_current<T>(name: &str, f: impl FnOnce(&Subsegment) -> T, record_result
 }
 
 /// Runs `f` in a subsegment that has begun and is current.
-fn run<T>(
+pub(crate) fn run<T>(
     subsegment: Subsegment,
     restore: Restore,
     f: impl FnOnce(&Subsegment) -> T,

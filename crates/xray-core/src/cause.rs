@@ -87,6 +87,8 @@ pub struct Exception {
     message: String,
     remote: bool,
     holds_values: bool,
+    /// The text that was reduced because it holds values. Errors that wrap this one repeat it.
+    reduced: Option<String>,
     stack: Vec<Frame>,
     truncated: usize,
     /// The errors that caused this one, nearest first.
@@ -173,6 +175,7 @@ impl Exception {
             message: json::cut(message, MAX_MESSAGE).to_owned(),
             remote: false,
             holds_values: false,
+            reduced: None,
             stack: Vec::new(),
             truncated: 0,
             sources: Vec::new(),
@@ -327,12 +330,32 @@ impl Exception {
     /// Replaces the values in messages that are marked as holding values.
     pub(crate) fn without_values(mut self) -> Exception {
         if self.holds_values {
-            self.message = without_values(&self.message);
-            for source in &mut self.sources {
-                source.message = without_values(&source.message);
+            // The innermost message is the database's own, and the others usually contain it.
+            let innermost = self.sources.last().map_or(&self.message, |source| &source.message);
+            self.reduced = Some(innermost.clone()).filter(|text| without_values(text) != *text);
+            for message in self.messages() {
+                *message = without_values(message);
             }
         }
         self
+    }
+
+    /// Takes the text that was reduced.
+    pub(crate) fn take_reduced(&mut self) -> Option<String> {
+        self.reduced.take()
+    }
+
+    /// Reduces a text that holds values wherever the messages contain it.
+    pub(crate) fn reduce(&mut self, text: &str) {
+        for message in self.messages() {
+            if message.contains(text) {
+                *message = message.replace(text, &without_values(text));
+            }
+        }
+    }
+
+    fn messages(&mut self) -> impl Iterator<Item = &mut String> {
+        std::iter::once(&mut self.message).chain(self.sources.iter_mut().map(|source| &mut source.message))
     }
 
     /// Creates an exception from an error of a known type, which may be a pointer to a `dyn Error`.

@@ -22,7 +22,7 @@ pub(crate) struct Environment {
     /// `AWS_XRAY_DEBUG_MODE`, `AWS_XRAY_LOG_LEVEL`: `Some(None)` is `silent`.
     pub(crate) log: Option<Option<Level>>,
     /// `AWS_XRAY_COLLECT_SQL_QUERIES`.
-    pub(crate) collect_sql: bool,
+    pub(crate) collect_sql: Option<bool>,
     /// `AWS_LOG_GROUP`.
     pub(crate) log_group: Option<String>,
     /// Whether the process is a Lambda function: `LAMBDA_TASK_ROOT` or `AWS_LAMBDA_RUNTIME_API` is set. Some emulators set
@@ -72,7 +72,7 @@ impl Environment {
         let enabled = switch("AWS_XRAY_SDK_ENABLED").unwrap_or(true);
         let disabled = switch("AWS_XRAY_SDK_DISABLED").unwrap_or(false);
         let debug = switch("AWS_XRAY_DEBUG_MODE").unwrap_or(false);
-        let collect_sql = switch("AWS_XRAY_COLLECT_SQL_QUERIES").unwrap_or(false);
+        let collect_sql = switch("AWS_XRAY_COLLECT_SQL_QUERIES");
         let daemon = get("AWS_XRAY_DAEMON_ADDRESS").and_then(|value| {
             let parsed = value.parse();
             parsed.map_err(|error| problem("AWS_XRAY_DAEMON_ADDRESS", &value, &error)).ok()
@@ -193,7 +193,12 @@ mod tests {
                 let [problem] = &read.problems[..] else { panic!("{:?}", read.problems) };
                 assert!(problem.to_string().starts_with(&format!("{name}={value:?} is not understood (")), "{problem}");
                 assert!(read.daemon.is_none());
-                assert!(read.context_missing.is_none() && !read.disabled && read.log.is_none() && !read.collect_sql);
+                assert!(
+                    read.context_missing.is_none()
+                        && !read.disabled
+                        && read.log.is_none()
+                        && read.collect_sql.is_none()
+                );
             }
         }
     }

@@ -95,6 +95,7 @@ mod redact;
 pub mod sampling;
 mod service_info;
 mod sql;
+mod sql_call;
 pub mod stats;
 pub mod testing;
 pub mod time;
@@ -116,7 +117,8 @@ pub use header::{SamplingFlag, TRACE_HEADER, TraceHeader};
 pub use id::{EntityId, ParseIdError, TraceId};
 pub use naming::clean_name;
 pub use recorder::{ConfigError, FlushedFuture, Installed, Recorder, RecorderBuilder};
-pub use sql::Sql;
+pub use sql::{Sql, SqlFailure};
+pub use sql_call::SqlCall;
 pub use to_exception::ToException;
 #[doc(hidden)]
 pub use to_exception::form;

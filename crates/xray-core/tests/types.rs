@@ -18,7 +18,7 @@ use xray_core::time::{Clock, Timestamp};
 use xray_core::{
     AnnotationValue, Aws, ConfigError, ContextMissing, Entity, EntityId, Exception, Facade, Flag, FlushedFuture,
     Installed, Namespace, Naming, ParseIdError, Propagation, Recorder, RecorderBuilder, SamplingFlag, Segment, Sql,
-    Subsegment, TraceHeader, TraceId, TraceParent,
+    SqlCall, SqlFailure, Subsegment, TraceHeader, TraceId, TraceParent,
 };
 
 fn shared<T: Send + Sync + Debug>() {}
@@ -38,7 +38,7 @@ fn public_types_cross_threads_and_can_be_formatted() {
     shared::<Entity>();
     shared::<Facade>();
     shared::<AnnotationValue<'_>>();
-    shared::<(Aws, Sql, Exception, Flag, Namespace, Naming)>();
+    shared::<(Aws, Sql, SqlCall, SqlFailure, Exception, Flag, Namespace, Naming)>();
     shared::<(EntityId, TraceId, TraceHeader<'_>, SamplingFlag)>();
     shared::<(ContextMissing, MissingContext<'_>, Propagation, TraceParent)>();
     shared::<(InEntity<()>, InSubsegment<()>, TryInSubsegment<()>)>();

@@ -8,6 +8,7 @@ use tracing_core::field::{Field, Visit};
 use xray_core::{Entity, Exception};
 
 use crate::fields::{NAMESPACE, Value};
+use crate::targets::is_driver;
 
 /// Records an event at the level `ERROR` as an exception of an entity.
 pub(crate) fn record(event: &Event<'_>, entity: &Entity) {
@@ -21,12 +22,12 @@ pub(crate) fn record(event: &Event<'_>, entity: &Entity) {
             None => exception,
         })
     });
-    match exception {
-        Some(exception) => _ = entity.fault(exception),
-        None => _ = entity.fault(Exception::from_text(event.metadata().name())),
-    }
+    // Messages of databases quote the values of a query.
+    let is_of_driver = is_driver(event.metadata().target());
+    let exception = exception.unwrap_or_else(|| Exception::from_text(event.metadata().name()));
+    entity.fault(if is_of_driver { exception.holding_values() } else { exception });
     // The message of an event whose exception is another one.
-    if let (Some(message), true) = (message, text.is_some() || failure.has_error) {
+    if let (Some(message), true, false) = (message, text.is_some() || failure.has_error, is_of_driver) {
         entity.metadata_in(NAMESPACE, "message", &message);
     }
 }

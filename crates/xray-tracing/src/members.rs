@@ -61,6 +61,9 @@ impl Members {
             "db.system" | "db.system.name" => self.database.system = text(value),
             "db.name" | "db.namespace" => self.database.name = text(value),
             "db.user" => self.database.user = text(value),
+            // The driver's spans have no names of OpenTelemetry.
+            "mysql_async.connection.id" => self.database.system = Some("mysql".to_owned()),
+            "mysql_async.query.sql" => self.database.query = text(value),
             "db.statement" | "db.query.text" => self.database.query = text(value),
             "server.address" | "net.peer.name" => self.host = text(value),
             "server.port" | "net.peer.port" => self.port = value.number().and_then(|port| port.try_into().ok()),
@@ -83,7 +86,7 @@ impl Members {
             | "http.flavor"
             | "http.scheme" => return false,
             // Parameters of queries, connection strings, query strings, headers: they may hold secrets.
-            _ => return matches!(family, "db" | "http" | "url" | "exception" | "otel"),
+            _ => return matches!(family, "db" | "http" | "url" | "exception" | "mysql_async" | "otel"),
         }
         self.any = true;
         true
@@ -205,10 +208,11 @@ impl Members {
         if self.failure.is_none() && self.failure_type.is_none() {
             return None;
         }
-        let exception = Exception::from_text(self.failure.as_deref().unwrap_or_default());
-        Some(match &self.failure_type {
-            Some(kind) => exception.with_kind(kind.as_str()),
-            None => exception,
-        })
+        let mut exception = Exception::from_text(self.failure.as_deref().unwrap_or_default());
+        if let Some(kind) = &self.failure_type {
+            exception = exception.with_kind(kind.as_str());
+        }
+        // Messages of databases quote the values of a query.
+        Some(if self.database.system.is_some() { exception.holding_values() } else { exception })
     }
 }

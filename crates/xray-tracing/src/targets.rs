@@ -6,6 +6,19 @@ const IGNORED: [&str; 8] =
 /// Beginnings of crate names: the SDK itself, and the crates of the AWS SDK.
 const IGNORED_BEGINNINGS: [&str; 2] = ["xray", "aws_"];
 
+/// Drivers of databases.
+const DRIVERS: [&str; 4] = ["mongodb", "mysql_async", "sea_orm", "sqlx"];
+
+/// Whether a target is a driver of databases, or in one.
+pub(crate) fn is_driver(target: &str) -> bool {
+    DRIVERS.iter().any(|driver| is_in(target, driver))
+}
+
+/// Whether a target is a module, or in it.
+fn is_in(target: &str, module: &str) -> bool {
+    target.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
 /// The targets that the layer ignores.
 #[derive(Debug, Default)]
 pub(crate) struct Ignored {
@@ -19,11 +32,9 @@ impl Ignored {
 
     /// Whether a target is one of them or in one of them: `sqlx` covers `sqlx::query` and not `sqlx_events`.
     pub(crate) fn covers(&self, target: &str) -> bool {
-        let is_in =
-            |module: &str| target.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
         IGNORED_BEGINNINGS.iter().any(|beginning| target.starts_with(beginning))
-            || IGNORED.iter().any(|module| is_in(module))
-            || self.added.iter().any(|module| is_in(module))
+            || IGNORED.iter().any(|module| is_in(target, module))
+            || self.added.iter().any(|module| is_in(target, module))
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
-use xray_core::Recorder;
 use xray_core::emit::Flushed;
 use xray_core::sampling::Sampler;
+use xray_core::{Recorder, RecorderBuilder};
 
 use crate::daemon::Daemon;
 
@@ -24,8 +24,17 @@ pub struct Documents {
 
 /// Creates a recorder that sends to a daemon of its own. The environment does not influence it.
 pub fn recorder_with(sampler: impl Sampler) -> (Recorder, Documents) {
+    recorder_built(sampler, |builder| builder)
+}
+
+/// Creates a recorder as [`recorder_with`] does, with more options.
+pub fn recorder_built(
+    sampler: impl Sampler,
+    options: impl FnOnce(RecorderBuilder) -> RecorderBuilder,
+) -> (Recorder, Documents) {
     let daemon = Arc::new(Daemon::start());
     let recorder = Recorder::builder().environment(|_| None).daemon(daemon.address().into()).sampling(sampler);
+    let recorder = options(recorder);
     // A server that outlives its daemon by a moment would log that.
     let recorder = recorder.on_diagnostic(|_| ());
     let recorder = recorder.build().unwrap();

@@ -116,6 +116,8 @@ pub(crate) struct LastFailure {
     exception: EntityId,
     entity: EntityId,
     parent: Option<EntityId>,
+    /// The text of the last database error in the trace, which must not leave in an error that wraps it.
+    holding_values: Option<String>,
 }
 
 /// How an entity refers to a failure.
@@ -130,10 +132,15 @@ pub(crate) enum CauseRef {
 /// exception.
 pub(crate) fn describe_once(
     last: &mut Option<LastFailure>,
-    exception: Exception,
+    mut exception: Exception,
     (id, parent): (EntityId, Option<EntityId>),
     ids: &IdSource,
 ) -> CauseRef {
+    let held = last.as_mut().and_then(|last| last.holding_values.take());
+    if let Some(text) = &held {
+        exception.reduce(text);
+    }
+    let holding_values = exception.take_reduced().or(held);
     let identity = exception.identity();
     // Whether the last failure may be an error that was recorded further down and now passes through here. Two errors
     // from the same code look alike: they count as one only from a child to its parent, or to the segment.
@@ -146,7 +153,7 @@ pub(crate) fn describe_once(
     let known = last.as_ref().filter(|last| on_its_way(last));
     if let Some(known) = known.filter(|known| identity.is(known.identity)) {
         let (identity, exception, again) = (known.identity, known.exception, known.entity == id);
-        *last = Some(LastFailure { identity, exception, entity: id, parent });
+        *last = Some(LastFailure { identity, exception, entity: id, parent, holding_values });
         return if again { CauseRef::Nothing } else { CauseRef::Refer(exception) };
     }
 
@@ -181,6 +188,6 @@ pub(crate) fn describe_once(
         });
     }
     (described[0].stack, described[0].truncated) = exception.into_stack();
-    *last = Some(LastFailure { identity, exception: first, entity: id, parent });
+    *last = Some(LastFailure { identity, exception: first, entity: id, parent, holding_values });
     CauseRef::Describe(described)
 }

@@ -141,6 +141,13 @@ impl Handle {
         }
     }
 
+    /// Records a failure that `exception` describes, which runs code of the application.
+    pub(crate) fn describe_with(&self, flag: Flag, exception: impl FnOnce() -> Exception) {
+        if let Some(node) = self.recorded() {
+            node.record_with(flag, exception);
+        }
+    }
+
     /// Closes the entity when its handles go out of scope, and records a fault if a panic is the reason.
     pub(crate) fn finish(&self) {
         if let Handle::Recorded(node) = self {

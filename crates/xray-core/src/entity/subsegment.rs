@@ -146,10 +146,20 @@ impl Subsegment {
     /// query.close();
     /// ```
     pub fn set_sql(&self, sql: &Sql) -> &Subsegment {
-        let Some(node) = self.handle().recorded() else { return self };
-        let query = if node.pipeline().collects_sql { sql.sanitised_query() } else { None };
-        node.edit(|body| body.set_sql(|out| sql.write(out, query.as_deref())));
+        self.describe_query(sql, sql.text());
         self
+    }
+
+    /// Sets the database query of the call, with a text that is not copied.
+    pub(crate) fn describe_query(&self, sql: &Sql, text: Option<&str>) {
+        let Some(node) = self.handle().recorded() else { return };
+        let query = text.filter(|_| node.pipeline().collects_sql).and_then(|text| sql.sanitised(text));
+        node.edit(|body| body.set_sql(|out| sql.write(out, query.as_deref())));
+    }
+
+    /// Whether texts of queries are recorded here.
+    pub(crate) fn collects_query(&self) -> bool {
+        cfg!(feature = "sql-text") && self.handle().recorded().is_some_and(|node| node.pipeline().collects_sql)
     }
 
     /// Sets the operation of an AWS call.

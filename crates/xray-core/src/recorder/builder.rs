@@ -35,6 +35,7 @@ const STREAMING_THRESHOLD: usize = 100;
 /// | [`propagation`](Self::propagation) | [`Propagation::default`] | |
 /// | [`context_missing`](Self::context_missing) | [`ContextMissing::Log`] | `AWS_XRAY_CONTEXT_MISSING` |
 /// | [`capture_backtraces`](Self::capture_backtraces) | off | |
+/// | [`collect_sql_queries`](Self::collect_sql_queries) | off | `AWS_XRAY_COLLECT_SQL_QUERIES` |
 /// | [`emitter`](Self::emitter) | UDP to the daemon | |
 /// | [`on_diagnostic`](Self::on_diagnostic) | the `log` crate, or standard error | |
 /// | [`diagnostic_level`](Self::diagnostic_level) | see there | `AWS_XRAY_LOG_LEVEL`, `AWS_XRAY_DEBUG_MODE` |
@@ -69,6 +70,7 @@ pub struct RecorderBuilder {
     threshold: Option<usize>,
     context_missing: ContextMissing,
     backtraces: bool,
+    collects_sql: bool,
     sampler: Option<Arc<dyn Sampler>>,
     emitter: Option<Arc<dyn Emitter>>,
     logger: Option<Logger>,
@@ -90,6 +92,7 @@ impl RecorderBuilder {
             threshold: None,
             context_missing: ContextMissing::default(),
             backtraces: false,
+            collects_sql: false,
             sampler: None,
             emitter: None,
             logger: None,
@@ -244,6 +247,15 @@ impl RecorderBuilder {
     /// Capturing a stack takes many microseconds. Calling this again replaces the value.
     pub fn capture_backtraces(mut self, capture: bool) -> RecorderBuilder {
         self.backtraces = capture;
+        self
+    }
+
+    /// Sets whether the texts of database queries are recorded, with literals replaced (default: no).
+    ///
+    /// `AWS_XRAY_COLLECT_SQL_QUERIES` overrides it. The crate needs the feature `sql-text`. Calling this again replaces the
+    /// value.
+    pub fn collect_sql_queries(mut self, collect: bool) -> RecorderBuilder {
+        self.collects_sql = collect;
         self
     }
 
@@ -420,7 +432,7 @@ impl RecorderBuilder {
                 propagation: self.propagation,
                 streaming_threshold: self.threshold.unwrap_or(default_threshold),
                 captures_backtraces: self.backtraces,
-                collects_sql: environment.collect_sql,
+                collects_sql: environment.collect_sql.unwrap_or(self.collects_sql),
                 emitter,
                 clock: self.clock,
                 ids: self.ids,

@@ -42,9 +42,21 @@ pub(crate) fn without_values(text: &str) -> String {
     shown
 }
 
-/// Appends the codes at the start of a text, such as `ORA-01722: `, `ERROR 1062 (23000): ` or `22P02: `, and returns the
-/// rest.
+/// Appends what drivers write before the message, and returns the rest: sqlx's own words, and the codes such as
+/// `ORA-01722: `, `ERROR 1062 (23000): `, `22P02: ` or `(code: 2067) `.
 fn codes_first<'a>(text: &'a str, shown: &mut String) -> &'a str {
+    const SQLX: &str = "error returned from database: ";
+    if let Some(rest) = text.strip_prefix(SQLX) {
+        shown.push_str(SQLX);
+        return codes_first(rest, shown);
+    }
+    if let Some((code, rest)) = text.strip_prefix("(code: ").and_then(|rest| rest.split_once(") "))
+        && code.len() <= 5
+        && code.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        shown.extend(["(code: ", code, ") "]);
+        return rest;
+    }
     let Some((head, _)) = text.split_once(": ") else { return text };
     let is_code = |word: &str| {
         let word = word.trim_matches(['(', ')', '[', ']']);
@@ -90,8 +102,14 @@ fn value(text: &str) -> Option<(&str, char, char, &str)> {
     })?;
     let rest = &text[at + open.len_utf8()..];
     let ends = |c: char| QUOTES.iter().any(|(_, close)| *close == c);
-    // Without a mark that ends it, the value extends to the end.
-    let after = rest.rfind(ends).map_or("", |end| rest[end..].trim_start_matches(ends));
+    let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    // The apostrophe of a word such as `doesn't` ends nothing. Without a mark that ends it, the value extends to the end.
+    let end = rest.char_indices().rev().find(|(at, c)| {
+        let is_apostrophe =
+            *c == '\'' && is_letter(rest[..*at].chars().next_back()) && is_letter(rest[at + 1..].chars().next());
+        ends(*c) && !is_apostrophe
+    });
+    let after = end.map_or("", |(end, _)| rest[end..].trim_start_matches(ends));
     Some((&text[..at], open, close, after))
 }
 
@@ -174,6 +192,17 @@ mod tests {
             ("unterminated \"s3cret", "unterminated \"?\""),
             ("invalid: «s3cret» „s3cret“ »s3cret« 「s3cret」", "invalid: «?»"),
             ("no such column: s3cret", "no such column: ?"),
+            ("(code: 1) no such column: s3cret", "(code: 1) no such column: ?"),
+            ("(code: s3cret) no such column: x", "(?) no such column: x"),
+            (
+                "error returned from database: 1146 (42S02): Table 's3cret' doesn't exist",
+                "error returned from database: 1146 (42S02): Table '?' doesn't exist",
+            ),
+            (
+                "error returned from database: (code: 1) near \"s3cret\": syntax error",
+                "error returned from database: (code: 1) near \"?\": syntax error",
+            ),
+            ("Incorrect value 's3cret's3cret", "Incorrect value '?'"),
             ("UNIQUE constraint failed: users.email", "UNIQUE constraint failed: users.email"),
             ("", ""),
         ] {

@@ -1,17 +1,20 @@
 //! The `sql` block of a subsegment: the database and the query.
 
 mod connection;
+mod database;
+mod failure;
 #[cfg(feature = "sql-text")]
 mod text;
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::sync::Arc;
 
 use crate::document::json;
 
 use connection::{Connection, kind_of};
-
-/// The name of a subsegment whose database is unknown.
-const UNKNOWN: &str = "unknown";
+use database::{Database, UNKNOWN};
+pub use failure::SqlFailure;
 
 /// A database query, as the `sql` block of a subsegment describes it. It contains no password and no values.
 ///
@@ -45,18 +48,14 @@ const UNKNOWN: &str = "unknown";
 /// let block = &trace.find("shop@db.example.com").json()["sql"];
 /// assert_eq!((&block["database_type"], &block["user"]), (&"PostgreSQL".into(), &"app".into()));
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
+///
+/// A clone shares everything except the text of the query, so a driver's wrapper keeps one value for each database. To
+/// record a call from its beginning to its end, see [`capture`](Sql::capture), [`capture_async`](Sql::capture_async) and
+/// [`begin`](Sql::begin).
+#[derive(Clone, Default)]
 pub struct Sql {
-    name: String,
-    /// The scheme of the URL. It determines the dialect if no product is known.
-    #[cfg(feature = "sql-text")]
-    kind: Cow<'static, str>,
-    url: Option<String>,
-    user: Option<String>,
-    database_type: Option<Cow<'static, str>>,
-    database_version: Option<String>,
-    driver_version: Option<String>,
-    preparation: Option<&'static str>,
+    database: Arc<Database>,
+    is_prepared: bool,
     /// The text from the application. It is sanitised only when it is recorded.
     query: Option<String>,
 }
@@ -122,43 +121,36 @@ impl Sql {
             let port = port.map(|port| format!(":{port}")).unwrap_or_default();
             format!("{kind}://{host}{port}/{database}")
         });
-        Sql {
-            name,
-            url,
-            user: user.filter(|user| !user.is_empty()),
-            database_type: database_type(&kind).map(Cow::Borrowed),
-            #[cfg(feature = "sql-text")]
-            kind,
-            ..Sql::default()
-        }
+        let user = user.filter(|user| !user.is_empty());
+        Sql { database: Arc::new(Database::of(name, kind, url, user)), ..Sql::default() }
     }
 
     /// Sets the database product (default: derived from the connection). An empty text leaves it out. Calling this again
     /// replaces the value.
     #[must_use]
     pub fn database_type(mut self, product: impl Into<String>) -> Sql {
-        self.database_type = Some(Cow::Owned(product.into()));
+        self.edit(|database| database.product = Some(Cow::Owned(product.into())));
         self
     }
 
     /// Sets the version of the database. An empty text leaves it out. Calling this again replaces the value.
     #[must_use]
     pub fn database_version(mut self, version: impl Into<String>) -> Sql {
-        self.database_version = Some(version.into());
+        self.edit(|database| database.version = Some(version.into()));
         self
     }
 
     /// Sets the version of the driver. An empty text leaves it out. Calling this again replaces the value.
     #[must_use]
     pub fn driver_version(mut self, version: impl Into<String>) -> Sql {
-        self.driver_version = Some(version.into());
+        self.edit(|database| database.driver_version = Some(version.into()));
         self
     }
 
     /// Records that the statement was prepared: `preparation` is `statement`.
     #[must_use]
     pub fn prepared(mut self) -> Sql {
-        self.preparation = Some("statement");
+        self.is_prepared = true;
         self
     }
 
@@ -174,69 +166,98 @@ impl Sql {
         self
     }
 
+    /// Sets how failed calls are recorded: `classify` returns the flag and the code of an error.
+    ///
+    /// [`capture`](Sql::capture), [`capture_async`](Sql::capture_async) and [`SqlCall::record`](crate::SqlCall::record) call
+    /// it for an error of the type `E`, and for one with such an error in its `source()` chain. Other errors are faults.
+    /// Calling this again replaces the function.
+    ///
+    /// ```
+    /// use xray_core::{Sql, SqlFailure};
+    ///
+    /// # #[derive(Debug)] struct DriverError { code: Option<String> }
+    /// # impl std::fmt::Display for DriverError { fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { Ok(()) } }
+    /// # impl std::error::Error for DriverError {}
+    /// let sql = Sql::from_url("postgres://app@db.example.com/shop").on_error(|error: &DriverError| match &error.code {
+    ///     Some(code) => SqlFailure::sqlstate(code),
+    ///     None => SqlFailure::fault(),
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_error<E: Error + 'static>(mut self, classify: impl Fn(&E) -> SqlFailure + Send + Sync + 'static) -> Sql {
+        self.edit(|database| database.on_error(classify));
+        self
+    }
+
+    /// Changes what all queries have in common.
+    fn edit(&mut self, change: impl FnOnce(&mut Database)) {
+        let database = Arc::make_mut(&mut self.database);
+        database.forget();
+        change(database);
+    }
+
     /// Returns the name for the query's subsegment: `<database>@<host>`, or `unknown`.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.database.name
     }
 
     /// Returns the URL without user, password and options: `scheme://host[:port]/database`. `None` if the host or the
     /// database is unknown.
     pub fn url(&self) -> Option<&str> {
-        self.url.as_deref()
+        self.database.url.as_deref()
     }
 
     /// Returns the user that connects to the database.
     pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        self.database.user.as_deref()
     }
 
-    /// Returns the text of the query without its literals.
-    pub(crate) fn sanitised_query(&self) -> Option<String> {
-        #[cfg(feature = "sql-text")]
-        return text::sanitised(self.query.as_deref()?, self.database_type.as_deref().unwrap_or(&self.kind));
-        #[cfg(not(feature = "sql-text"))]
-        None
+    /// Returns the text from the application.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// Returns a text without its literals. `None` if it cannot be tokenized, or without the feature `sql-text`.
+    pub(crate) fn sanitised(&self, text: &str) -> Option<Arc<str>> {
+        self.database.sanitised(text)
+    }
+
+    /// Returns how to record an error, if a function knows its type.
+    pub(crate) fn classify(&self, error: &(dyn Error + 'static)) -> Option<SqlFailure> {
+        self.database.classify(error)
     }
 
     /// Writes the members, each with a leading comma.
     pub(crate) fn write(&self, out: &mut Vec<u8>, sanitised_query: Option<&str>) {
-        for (name, text) in [
-            ("url", self.url.as_deref().map(|url| json::cut(url, json::SHORT))),
-            ("user", self.user.as_deref().map(|user| json::cut(user, json::SHORT))),
-            ("database_type", self.database_type.as_deref()),
-            ("database_version", self.database_version.as_deref()),
-            ("driver_version", self.driver_version.as_deref()),
-            ("preparation", self.preparation),
-            ("sanitized_query", sanitised_query),
-        ] {
-            if let Some(text) = text.filter(|text| !text.is_empty()) {
-                json::text_member(out, name, text);
-            }
+        out.extend_from_slice(self.database.members());
+        if self.is_prepared {
+            json::text_member(out, "preparation", "statement");
+        }
+        if let Some(text) = sanitised_query.filter(|text| !text.is_empty()) {
+            json::text_member(out, "sanitized_query", text);
         }
     }
 }
+
+impl PartialEq for Sql {
+    /// Compares what is recorded. Functions of [`on_error`](Sql::on_error) are not compared.
+    fn eq(&self, other: &Sql) -> bool {
+        let same = Arc::ptr_eq(&self.database, &other.database) || self.database.is_like(&other.database);
+        same && self.is_prepared == other.is_prepared && self.query == other.query
+    }
+}
+
+impl Eq for Sql {}
 
 /// Formats everything except the text of the query, which may contain values.
 impl std::fmt::Debug for Sql {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sql")
-            .field("name", &self.name)
-            .field("url", &self.url)
-            .field("user", &self.user)
-            .field("database_type", &self.database_type)
+            .field("name", &self.database.name)
+            .field("url", &self.database.url)
+            .field("user", &self.database.user)
+            .field("database_type", &self.database.product)
             .finish_non_exhaustive()
-    }
-}
-
-/// Returns the product for a scheme, as X-Ray names it.
-fn database_type(kind: &str) -> Option<&'static str> {
-    match kind {
-        "mysql" | "mariadb" => Some("MySQL"),
-        "postgresql" => Some("PostgreSQL"),
-        "sqlite" => Some("SQLite"),
-        "sqlserver" => Some("Microsoft SQL Server"),
-        "oracle" => Some("Oracle"),
-        _ => None,
     }
 }
 
@@ -254,6 +275,20 @@ mod tests {
     fn an_empty_text_is_left_out() {
         let sql = Sql::from_url("mysql://h/d").database_type("").database_version("");
         assert_eq!(written(&sql, None), ",\"url\":\"mysql://h/d\"");
+    }
+
+    #[test]
+    fn what_is_shared_is_encoded_again_after_a_change() {
+        let sql = Sql::from_url("mysql://h/d");
+        assert_eq!(written(&sql, None), ",\"url\":\"mysql://h/d\",\"database_type\":\"MySQL\"");
+        let (versioned, prepared) = (sql.clone().database_version("11.4"), sql.clone().prepared());
+        assert!(written(&versioned, None).ends_with(",\"database_version\":\"11.4\""));
+        assert!(
+            written(&prepared, Some("SELECT ?")).ends_with(
+                ",\"database_type\":\"MySQL\",\"preparation\":\"statement\",\"sanitized_query\":\"SELECT ?\""
+            )
+        );
+        assert!(sql == Sql::from_url("mysql://h/d") && sql != versioned && sql != prepared);
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! The syntax of literals depends on the database, so the text is split into tokens by the database's own dialect. Only
 //! names, keywords, operators and placeholders are kept. A text that cannot be tokenized is dropped.
 
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use sqlparser::dialect::{
     Dialect, GenericDialect, MsSqlDialect, MySqlDialect, OracleDialect, PostgreSqlDialect, SQLiteDialect,
 };
@@ -14,6 +18,47 @@ use crate::document::json;
 const MAX_TEXT: usize = 4096;
 /// The number of bytes of a query that are read. The rest would exceed the length of the sanitised text.
 const MAX_READ: usize = 4 * MAX_TEXT;
+
+/// The number of texts that are kept, and the largest length of one in bytes.
+const MAX_KEPT: usize = 256;
+const MAX_KEPT_LENGTH: usize = 4096;
+
+/// The sanitised forms of texts that were recorded before: most programs repeat a few statements.
+#[derive(Default)]
+pub(super) struct Texts(Mutex<HashMap<Box<str>, Option<Arc<str>>>>);
+
+impl Texts {
+    /// Returns the text as [`sanitised`] does.
+    pub(super) fn sanitised(&self, query: &str, product: &str) -> Option<Arc<str>> {
+        if query.len() > MAX_KEPT_LENGTH {
+            return sanitised(query, product).map(Arc::from);
+        }
+        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(query) {
+            return known.clone();
+        }
+        let text: Option<Arc<str>> = sanitised(query, product).map(Arc::from);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A program with more statements probably writes values into them, and does not repeat them.
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(query.into(), text.clone());
+        text
+    }
+}
+
+/// A clone is about to describe another database, and begins without texts.
+impl Clone for Texts {
+    fn clone(&self) -> Texts {
+        Texts::default()
+    }
+}
+
+impl fmt::Debug for Texts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Texts").finish_non_exhaustive()
+    }
+}
 
 /// Returns the query without comments, with `?` instead of each literal, cut to 4,096 characters.
 ///

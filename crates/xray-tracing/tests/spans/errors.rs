@@ -167,3 +167,17 @@ fn lines_of_the_sdk_itself_are_not_recorded() {
     });
     assert_eq!(traced.finish().tree(), "shop\n  step fault\n");
 }
+
+#[test]
+fn the_error_of_a_database_is_recorded_without_values() {
+    let _subscriber = install(SubsegmentLayer::new());
+    let traced = Traced::begin();
+    let message = "the driver refuses \"joe\"";
+    traced.run(|| {
+        drop(info_span!("insert", db.system = "postgresql", otel.status_code = "ERROR", exception.message = message));
+        drop(info_span!("call", otel.status_code = "ERROR", exception.message = "the callee refuses \"joe\""));
+    });
+    let trace = traced.finish();
+    assert_eq!(exceptions(&trace, "insert"), [pair("", "the driver refuses \"?\"")]);
+    assert_eq!(exceptions(&trace, "call"), [pair("", "the callee refuses \"joe\"")]);
+}
