@@ -61,12 +61,6 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
-impl From<ureq::Error> for CallError {
-    fn from(error: ureq::Error) -> CallError {
-        CallError::Unreachable(error.to_string())
-    }
-}
-
 /// The daemon's TCP port, which signs calls and forwards them. It forwards every header, so only the required ones are sent.
 #[derive(Debug)]
 pub(super) struct Proxy {
@@ -94,9 +88,10 @@ impl Proxy {
 impl SamplingApi for Proxy {
     fn call(&mut self, operation: &str, body: &str) -> Result<String, CallError> {
         let url = format!("http://{}/{operation}", self.address);
-        let mut response = self.agent.post(&url).content_type("application/json").send(body)?;
+        let unreachable = |error: ureq::Error| CallError::Unreachable(error.to_string());
+        let mut response = self.agent.post(&url).content_type("application/json").send(body).map_err(unreachable)?;
         match response.status().as_u16() {
-            200 => Ok(response.body_mut().with_config().limit(MAX_BODY).read_to_string()?),
+            200 => Ok(response.body_mut().with_config().limit(MAX_BODY).read_to_string().map_err(unreachable)?),
             status => Err(CallError::Refused(format!("it responded with status {status}"))),
         }
     }
