@@ -47,8 +47,15 @@
 //!
 //! Where sqlx's type is named in a field or as a result, the compiler reports mismatched types:
 //!
-//! ```text
-//! expected `sqlx::Pool<Postgres>`, found `xray_sqlx::Pool<Postgres>`
+//! ```compile_fail,E0308
+//! struct State {
+//!     pool: sqlx::PgPool, // xray_sqlx::PgPool compiles
+//! }
+//!
+//! async fn state(url: &str) -> sqlx::Result<State> {
+//!     // expected `sqlx::Pool<sqlx::Postgres>`, found `xray_sqlx::Pool<sqlx::Postgres>`
+//!     Ok(State { pool: xray_sqlx::PgPool::connect(url).await? })
+//! }
 //! ```
 //!
 //! # Features
