@@ -189,8 +189,9 @@ impl<'a> HttpRequest<'a> {
             None => None,
         };
         if let Some(address) = address {
-            json::member(out, "client_ip");
-            json::display(out, &address);
+            json::raw(out, ",\"client_ip\":\"");
+            json::address(out, address);
+            out.push(b'"');
         }
         if self.forwarded {
             json::raw(out, ",\"x_forwarded_for\":true");
@@ -230,6 +231,10 @@ impl<'a> HttpRequest<'a> {
 
 /// Parses an address from an untrusted text, which may have a port, brackets, quotes or a zone.
 pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
+    // Nearly every text is a plain address.
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_canonical());
+    }
     let text = text.trim().trim_matches('"');
     let address = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {

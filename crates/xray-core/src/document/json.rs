@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -229,10 +230,23 @@ pub(crate) fn text_member(out: &mut Vec<u8>, name: &'static str, text: &str) {
     string(out, text);
 }
 
-/// Writes a quoted string for a value whose text needs no escapes, such as an address or a number.
-pub(crate) fn display(out: &mut Vec<u8>, value: &dyn std::fmt::Display) {
-    // Writing to a vector cannot fail.
-    let _ = write!(out, "\"{value}\"");
+/// Writes the text of an address, without quotes.
+pub(crate) fn address(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        // Formatting by `Display` takes ten times as long.
+        IpAddr::V4(address) => {
+            for (index, octet) in address.octets().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b'.');
+                }
+                unsigned(out, octet.into());
+            }
+        }
+        IpAddr::V6(address) => {
+            // Writing to a vector cannot fail.
+            let _ = write!(out, "{address}");
+        }
+    }
 }
 
 pub(crate) fn id(out: &mut Vec<u8>, id: EntityId) {
