@@ -216,16 +216,24 @@ impl<'a> HttpRequest<'a> {
             },
         };
         let query = if self.keep_query { b'#' } else { b'?' };
-        let target = &target[..memchr2(b'#', query, target.as_bytes()).unwrap_or(target.len())];
+        let dropped = memchr2(b'#', query, target.as_bytes()).map_or(0, |end| target.len() - end);
         json::raw(out, ",\"url\":\"");
-        let mut left = json::SHORT;
-        for part in [scheme, separator, authority, target] {
-            let part = json::cut(part, left);
-            json::escaped(out, part);
-            // A text of fewer than `left` bytes has fewer characters, too, and leaves room.
-            left -= if part.len() < left { part.len() } else { part.chars().count() };
+        match self.url {
+            // In one piece, as no user info is left out.
+            Url::Whole(url) if scheme.len() + authority.len() + target.len() == url.len() => {
+                json::escaped(out, json::cut(&url[..url.len() - dropped], json::SHORT));
+            }
+            _ => {
+                let mut left = json::SHORT;
+                for part in [scheme, separator, authority, &target[..target.len() - dropped]] {
+                    let part = json::cut(part, left);
+                    json::escaped(out, part);
+                    // A text of fewer than `left` bytes has fewer characters, too, and leaves room.
+                    left -= if part.len() < left { part.len() } else { part.chars().count() };
+                }
+            }
         }
-        out.push(b'"');
+        json::raw(out, "\"");
     }
 }
 

@@ -376,7 +376,7 @@ impl Body {
         write_end(out, end);
         json::raw(out, ",\"trace_id\":\"");
         out.extend_from_slice(&trace_id.to_ascii());
-        out.push(b'"');
+        json::raw(out, "\"");
         if let Some(parent) = parent {
             json::raw(out, ",\"parent_id\":");
             json::id(out, parent);
