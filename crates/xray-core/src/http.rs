@@ -3,7 +3,7 @@
 //! Adapters fill it in. Code that records calls of its own passes [`HttpRequest`] and [`HttpResponse`] to the setters
 //! of [`Segment`](crate::Segment::set_http_request) and [`Subsegment`](crate::Subsegment::set_http_request).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use memchr::memchr2;
 
@@ -183,7 +183,21 @@ impl<'a> HttpRequest<'a> {
         if let Some(user_agent) = self.user_agent.filter(|text| !text.is_empty()) {
             json::text_after(out, ",\"user_agent\":\"", json::cut(user_agent, json::SHORT));
         }
+        self.write_client(out);
+        if self.forwarded {
+            json::raw(out, ",\"x_forwarded_for\":true");
+        }
+        if self.traced {
+            json::raw(out, ",\"traced\":true");
+        }
+    }
+
+    fn write_client(&self, out: &mut Vec<u8>) {
         let address = match self.client_ip {
+            // Nearly every text is an IPv4 address, and parsing accepts no other form of it than that of documents.
+            Some(Address::Text(text)) if text.parse::<Ipv4Addr>().is_ok() => {
+                return json::text_after(out, ",\"client_ip\":\"", text);
+            }
             Some(Address::Text(text)) => parse_ip(text),
             Some(Address::Ip(address)) => Some(address),
             None => None,
@@ -192,12 +206,6 @@ impl<'a> HttpRequest<'a> {
             json::raw(out, ",\"client_ip\":\"");
             json::address(out, address);
             out.push(b'"');
-        }
-        if self.forwarded {
-            json::raw(out, ",\"x_forwarded_for\":true");
-        }
-        if self.traced {
-            json::raw(out, ",\"traced\":true");
         }
     }
 

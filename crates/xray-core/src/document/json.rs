@@ -75,19 +75,31 @@ fn needs_escape(byte: &u8) -> bool {
 }
 
 pub(crate) fn unsigned(out: &mut Vec<u8>, number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    while rest >= 10 {
-        at -= 2;
-        digits[at..at + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
-        rest /= 100;
+    let pair = |number: u64| PAIRS[(number % 100) as usize];
+    match number {
+        // Most numbers are small: status codes, lengths, parts of addresses.
+        0..10 => out.push(b'0' + number as u8),
+        10..100 => out.extend_from_slice(&pair(number)),
+        100..1000 => {
+            let [tens, ones] = pair(number);
+            out.extend_from_slice(&[b'0' + (number / 100) as u8, tens, ones]);
+        }
+        _ => {
+            let mut digits = [0; 20];
+            let mut at = digits.len();
+            let mut rest = number;
+            while rest >= 10 {
+                at -= 2;
+                digits[at..at + 2].copy_from_slice(&pair(rest));
+                rest /= 100;
+            }
+            if rest > 0 {
+                at -= 1;
+                digits[at] = b'0' + rest as u8;
+            }
+            out.extend_from_slice(&digits[at..]);
+        }
     }
-    if rest > 0 || at == digits.len() {
-        at -= 1;
-        digits[at] = b'0' + rest as u8;
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// `00` to `99`.

@@ -64,7 +64,7 @@ impl Slot {
             open_children: 0,
             below: 0,
             head,
-            tail: Span::default(),
+            tail: Span::EMPTY,
             detached: false,
             stub: false,
         }
@@ -153,7 +153,7 @@ impl Slots {
     pub(super) fn release(&mut self, index: u32) {
         self.used -= 1;
         let slot = &mut self.slots[index as usize];
-        (slot.head, slot.tail) = (Span::default(), Span::default());
+        (slot.head, slot.tail) = (Span::EMPTY, Span::EMPTY);
         slot.generation = slot.generation.wrapping_add(1);
         slot.next = self.free;
         self.free = index;

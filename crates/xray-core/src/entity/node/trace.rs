@@ -17,10 +17,14 @@ impl SegmentNode {
     }
 
     /// Sends documents, or holds them back while the trace is undecided.
+    #[inline]
     pub(super) fn emit(&self, outbox: Outbox) {
-        if outbox.is_empty() {
-            return;
+        if !outbox.is_empty() {
+            self.emit_all(outbox);
         }
+    }
+
+    fn emit_all(&self, outbox: Outbox) {
         for document in outbox {
             let Some(undecided) = &self.undecided else {
                 self.pipeline.emit(document);
