@@ -5,10 +5,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use memchr::memchr2;
-
 use crate::document::json;
 use crate::flag::Flag;
+use crate::scan;
 use crate::url::{split, without_user};
 
 /// Returns the flags for the status of a response.
@@ -224,7 +223,9 @@ impl<'a> HttpRequest<'a> {
             },
         };
         let query = if self.keep_query { b'#' } else { b'?' };
-        let dropped = memchr2(b'#', query, target.as_bytes()).map_or(0, |end| target.len() - end);
+        let is_end = |byte| (byte == b'#') | (byte == query);
+        let end = if scan::any(target.as_bytes(), is_end) { target.bytes().position(is_end) } else { None };
+        let dropped = end.map_or(0, |end| target.len() - end);
         json::raw(out, ",\"url\":\"");
         match self.url {
             // In one piece, as no user info is left out.

@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use memchr::{memchr3, memrchr};
 
+use crate::scan;
+
 /// Splits an absolute URL into three parts: the scheme with `://`, the authority without user info, and the rest.
 pub(crate) fn split<'a>(url: &'a str) -> Option<[&'a str; 3]> {
     let colon = url.bytes().position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'))?;
     let (scheme, rest) = url.split_at_checked(colon + 3).filter(|(start, _)| start[colon..] == *"://")?;
     // Nearly every authority is a host alone.
-    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b':' | b'@')).unwrap_or(rest.len());
+    let is_special = |byte| (byte == b'/') | (byte == b'?') | (byte == b'#') | (byte == b':') | (byte == b'@');
+    let end = scan::position(rest.as_bytes(), is_special).unwrap_or(rest.len());
     if !matches!(rest.as_bytes().get(end), Some(b':' | b'@')) {
         return Some([scheme, &rest[..end], &rest[end..]]);
     }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::id::EntityId;
+use crate::scan;
 use crate::time::Timestamp;
 use crate::user_code;
 
@@ -55,23 +56,7 @@ fn escape(out: &mut Vec<u8>, text: &str) {
 
 /// Whether no byte needs an escape.
 fn is_plain(text: &[u8]) -> bool {
-    // The last chunk overlaps the one before.
-    if let Some(last) = text.last_chunk::<16>() {
-        is_plain_chunk(last) && text.as_chunks::<16>().0.iter().all(is_plain_chunk)
-    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        is_plain_chunk(first) && is_plain_chunk(last)
-    } else {
-        !text.iter().any(needs_escape)
-    }
-}
-
-/// As [`is_plain`]. Compilers use vector instructions for it.
-fn is_plain_chunk<const N: usize>(chunk: &[u8; N]) -> bool {
-    !chunk.iter().fold(false, |any, byte| any | needs_escape(byte))
-}
-
-fn needs_escape(byte: &u8) -> bool {
-    (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\')
+    !scan::any(text, |byte| (byte < 0x20) | (byte == b'"') | (byte == b'\\'))
 }
 
 pub(crate) fn unsigned(out: &mut Vec<u8>, number: u64) {
@@ -293,11 +278,14 @@ pub(crate) fn list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8
 pub(crate) const SHORT: usize = 250;
 
 /// Returns the longest start of `text` with at most `limit` characters.
+#[inline]
 pub(crate) fn cut(text: &str, limit: usize) -> &str {
     // A text never has more characters than bytes.
-    if text.len() <= limit {
-        return text;
-    }
+    if text.len() <= limit { text } else { cut_long(text, limit) }
+}
+
+#[cold]
+fn cut_long(text: &str, limit: usize) -> &str {
     text.char_indices().nth(limit).map_or(text, |(end, _)| &text[..end])
 }
 

@@ -9,6 +9,8 @@
 //! [`write_segment`](Body::write_segment) or [`write_subsegment`](Body::write_subsegment). A new flag needs a field
 //! instead of the variant.
 
+use std::borrow::Cow;
+
 use crate::arena::{Arena, Span};
 use crate::document::json;
 use crate::flag::Flag;
@@ -222,7 +224,7 @@ impl Body {
             }
             None => self.annotations.push(Annotation { text, key: cleaned.len() }),
         }
-        if cleaned == key { Annotated::Unchanged } else { Annotated::Renamed }
+        if matches!(cleaned, Cow::Borrowed(_)) { Annotated::Unchanged } else { Annotated::Renamed }
     }
 
     /// Adds the encoded value `json`. Returns whether it was kept. If there is no room for it, a marker is kept
@@ -276,10 +278,8 @@ impl Body {
     fn mark_of(&self, namespace: Span, key: Span) -> u64 {
         let [namespace, key] = [namespace, key].map(|span| {
             let text = self.text.get(span);
-            let mut last = [0; 8];
-            let end = &text[text.len().saturating_sub(8)..];
-            last[..end.len()].copy_from_slice(end);
-            u64::from_ne_bytes(last)
+            let short = || text.iter().fold(0, |mark, byte| mark << 8 | u64::from(*byte));
+            text.last_chunk().map_or_else(short, |last| u64::from_be_bytes(*last))
         });
         namespace.rotate_left(29) ^ key
     }
@@ -346,31 +346,36 @@ impl Body {
 
     /// Releases a replaced value, and compacts the buffer when old values take up most of it: a value that is set again
     /// and again must not fill the memory.
+    #[inline]
     fn replaced(&mut self, old: Span) {
         self.text.release(old);
         if self.text.is_wasteful() {
-            // All fields by name, so that the compiler asks for a new one: a span that is not updated would point to
-            // bytes that have moved.
-            let Body {
-                text,
-                annotations,
-                annotated: _,
-                metadata,
-                metadata_bytes: _,
-                members,
-                rare: _,
-                error: _,
-                fault: _,
-                throttle: _,
-                traced: _,
-                namespace: _,
-            } = self;
-            let annotations = annotations.iter_mut().map(|Annotation { text, key: _ }| text);
-            let metadata = metadata
-                .iter_mut()
-                .flat_map(|Metadata { namespace, text, key: _, mark: _, group: _ }| [namespace, text]);
-            text.compact(annotations.chain(metadata).chain(members));
+            self.compact();
         }
+    }
+
+    #[cold]
+    fn compact(&mut self) {
+        // All fields by name, so that the compiler asks for a new one: a span that is not updated would point to
+        // bytes that have moved.
+        let Body {
+            text,
+            annotations,
+            annotated: _,
+            metadata,
+            metadata_bytes: _,
+            members,
+            rare: _,
+            error: _,
+            fault: _,
+            throttle: _,
+            traced: _,
+            namespace: _,
+        } = self;
+        let annotations = annotations.iter_mut().map(|Annotation { text, key: _ }| text);
+        let metadata =
+            metadata.iter_mut().flat_map(|Metadata { namespace, text, key: _, mark: _, group: _ }| [namespace, text]);
+        text.compact(annotations.chain(metadata).chain(members));
     }
 
     /// Returns the encoded size of each metadata value.

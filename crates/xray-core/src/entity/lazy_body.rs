@@ -1,17 +1,14 @@
 //! The body of an open entity, which exists from its first member on, and spare bodies of each thread.
 
-use std::cell::RefCell;
+use crate::spare::Spares;
 
 use super::body::Body;
 
-/// The number of spare bodies that a thread keeps.
-const SPARES: usize = 8;
 /// The size of its buffers above which a body is freed instead of kept.
 const LARGE: usize = 16 * 1024;
 
 thread_local! {
-    #[expect(clippy::vec_box, reason = "bodies move between here and their entities")]
-    static SPARE: RefCell<Vec<Box<Body>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: Spares<Box<Body>> = const { Spares::new() };
 }
 
 /// A body that is created when it is first changed. Dropping it keeps its buffers for the next one of the thread.
@@ -25,10 +22,8 @@ impl LazyBody {
     }
 
     pub(super) fn get_mut(&mut self) -> &mut Body {
-        self.0.get_or_insert_with(|| {
-            let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
-            spare.unwrap_or_else(|| Box::new(Body::EMPTY))
-        })
+        self.0
+            .get_or_insert_with(|| SPARE.try_with(Spares::take).ok().flatten().unwrap_or_else(|| Box::new(Body::EMPTY)))
     }
 }
 
@@ -37,11 +32,6 @@ impl Drop for LazyBody {
         let Some(mut body) = self.0.take().filter(|body| body.capacity() <= LARGE) else { return };
         body.reset();
         // A thread that is ending keeps none.
-        let _ = SPARE.try_with(|spare| {
-            let mut spare = spare.borrow_mut();
-            if spare.len() < SPARES {
-                spare.push(body);
-            }
-        });
+        let _ = SPARE.try_with(|spare| spare.give(body));
     }
 }

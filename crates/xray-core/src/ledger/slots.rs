@@ -166,6 +166,11 @@ impl Slots {
         *old = slot;
     }
 
+    /// Whether this many closed entities are all that is held.
+    pub(super) fn are_closed(&self, entities: usize) -> bool {
+        self.used == entities && self.slots.iter().all(|slot| !slot.stub)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.used == 0
     }
