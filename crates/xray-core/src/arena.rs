@@ -3,13 +3,15 @@
 use crate::buffer;
 
 /// The place of a piece in an [`Arena`].
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     start: u32,
     len: u32,
 }
 
 impl Span {
+    pub(crate) const EMPTY: Span = Span { start: 0, len: 0 };
+
     pub(crate) fn len(self) -> usize {
         self.len as usize
     }
@@ -24,7 +26,7 @@ impl Span {
 }
 
 /// An append-only buffer. Its owner compacts it once the released pieces outweigh the rest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Arena {
     bytes: Vec<u8>,
     garbage: usize,
@@ -34,6 +36,8 @@ pub(crate) struct Arena {
 const MIN_GARBAGE: usize = 16 * 1024;
 
 impl Arena {
+    pub(crate) const EMPTY: Arena = Arena { bytes: Vec::new(), garbage: 0 };
+
     /// Appends a copy of `bytes` and returns its place.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Span {
         self.push_with(|buffer| buffer.extend_from_slice(bytes))
@@ -50,9 +54,16 @@ impl Arena {
             (Ok(start), Ok(len)) => Span { start, len },
             _ => {
                 self.bytes.truncate(start);
-                Span::default()
+                Span::EMPTY
             }
         }
+    }
+
+    /// Appends to the last piece, and returns the place of the whole.
+    pub(crate) fn extend(&mut self, last: Span, write: impl FnOnce(&mut Vec<u8>)) -> Span {
+        debug_assert_eq!(last.range().end, self.bytes.len());
+        let added = self.push_with(write);
+        Span { len: last.len + added.len, ..last }
     }
 
     pub(crate) fn get(&self, span: Span) -> &[u8] {
@@ -79,6 +90,16 @@ impl Arena {
         }
         buffer::give(std::mem::replace(&mut self.bytes, bytes));
         self.garbage = 0;
+    }
+
+    /// Removes all pieces, and keeps the buffer.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.garbage = 0;
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     #[cfg(test)]

@@ -1,24 +1,23 @@
 //! Spare byte buffers per thread, so that a typical trace allocates none.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
-/// The number of spare buffers that a thread keeps.
-const SPARES: usize = 8;
+use crate::spare::Spares;
+
 /// The capacity of a new buffer: enough for a small trace.
 const CAPACITY: usize = 2048;
 /// The capacity above which a buffer is freed instead of kept.
 const LARGE: usize = 16 * 1024;
 
 thread_local! {
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: Spares<Vec<u8>> = const { Spares::new() };
     /// The buffer of [`with`], which is called most often.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Returns an empty buffer with room for `capacity` bytes.
 pub(crate) fn take(capacity: usize) -> Vec<u8> {
-    let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
-    match spare {
+    match SPARE.try_with(Spares::take).ok().flatten() {
         Some(buffer) if buffer.capacity() >= capacity => buffer,
         _ => Vec::with_capacity(capacity.max(CAPACITY)),
     }
@@ -36,15 +35,7 @@ pub(crate) fn give(mut buffer: Vec<u8>) {
     }
     buffer.clear();
     // A thread that is ending keeps none.
-    let _ = SPARE.try_with(|spare| {
-        let mut spare = spare.borrow_mut();
-        if spare.capacity() == 0 {
-            spare.reserve_exact(SPARES);
-        }
-        if spare.len() < SPARES {
-            spare.push(buffer);
-        }
-    });
+    let _ = SPARE.try_with(|spare| spare.give(buffer));
 }
 
 /// Calls `use_buffer` with an empty buffer, for text that is formatted and then copied elsewhere.

@@ -3,12 +3,11 @@
 //! Adapters fill it in. Code that records calls of its own passes [`HttpRequest`] and [`HttpResponse`] to the setters
 //! of [`Segment`](crate::Segment::set_http_request) and [`Subsegment`](crate::Subsegment::set_http_request).
 
-use std::net::{IpAddr, SocketAddr};
-
-use memchr::memchr2;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::document::json;
 use crate::flag::Flag;
+use crate::scan;
 use crate::url::{split, without_user};
 
 /// Returns the flags for the status of a response.
@@ -163,20 +162,29 @@ impl<'a> HttpRequest<'a> {
         if let Some(user_agent) = self.user_agent.filter(|text| !text.is_empty()) {
             json::text_after(out, ",\"user_agent\":\"", json::cut(user_agent, json::SHORT));
         }
-        let address = match self.client_ip {
-            Some(Address::Text(text)) => parse_ip(text),
-            Some(Address::Ip(address)) => Some(address),
-            None => None,
-        };
-        if let Some(address) = address {
-            json::member(out, "client_ip");
-            json::display(out, &address);
-        }
+        self.write_client(out);
         if self.forwarded {
             json::raw(out, ",\"x_forwarded_for\":true");
         }
         if self.traced {
             json::raw(out, ",\"traced\":true");
+        }
+    }
+
+    fn write_client(&self, out: &mut Vec<u8>) {
+        let address = match self.client_ip {
+            // Nearly every text is an IPv4 address, and parsing accepts no other form of it than that of documents.
+            Some(Address::Text(text)) if text.parse::<Ipv4Addr>().is_ok() => {
+                return json::text_after(out, ",\"client_ip\":\"", text);
+            }
+            Some(Address::Text(text)) => parse_ip(text),
+            Some(Address::Ip(address)) => Some(address),
+            None => None,
+        };
+        if let Some(address) = address {
+            json::raw(out, ",\"client_ip\":\"");
+            json::address(out, address);
+            out.push(b'"');
         }
     }
 
@@ -195,21 +203,35 @@ impl<'a> HttpRequest<'a> {
             },
         };
         let query = if self.keep_query { b'#' } else { b'?' };
-        let target = &target[..memchr2(b'#', query, target.as_bytes()).unwrap_or(target.len())];
+        let is_end = |byte| (byte == b'#') | (byte == query);
+        let end = if scan::any(target.as_bytes(), is_end) { target.bytes().position(is_end) } else { None };
+        let dropped = end.map_or(0, |end| target.len() - end);
         json::raw(out, ",\"url\":\"");
-        let mut left = json::SHORT;
-        for part in [scheme, separator, authority, target] {
-            let part = json::cut(part, left);
-            json::escaped(out, part);
-            // A text of fewer than `left` bytes has fewer characters, too, and leaves room.
-            left -= if part.len() < left { part.len() } else { part.chars().count() };
+        match self.url {
+            // In one piece, as no user info is left out.
+            Url::Whole(url) if scheme.len() + authority.len() + target.len() == url.len() => {
+                json::escaped(out, json::cut(&url[..url.len() - dropped], json::SHORT));
+            }
+            _ => {
+                let mut left = json::SHORT;
+                for part in [scheme, separator, authority, &target[..target.len() - dropped]] {
+                    let part = json::cut(part, left);
+                    json::escaped(out, part);
+                    // A text of fewer than `left` bytes has fewer characters, too, and leaves room.
+                    left -= if part.len() < left { part.len() } else { part.chars().count() };
+                }
+            }
         }
-        out.push(b'"');
+        json::raw(out, "\"");
     }
 }
 
 /// Parses an address from an untrusted text, which may have a port, brackets, quotes or a zone.
 pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
+    // Nearly every text is a plain address.
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_canonical());
+    }
     let text = text.trim().trim_matches('"');
     let address = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {

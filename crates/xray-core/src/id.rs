@@ -229,7 +229,7 @@ impl IdSource {
 
     pub(crate) fn entity_id(&self) -> EntityId {
         let bits = match self {
-            IdSource::Thread => random::with(|rng| rng.u64(1..)),
+            IdSource::Thread => random::with(|rng| rng.u64(..)),
             IdSource::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).u64(1..),
         };
         EntityId::from_u64(bits).unwrap_or(EntityId(NonZeroU64::MIN))

@@ -26,8 +26,9 @@ const UNKNOWN: &str = "unknown";
 /// assert_eq!(xray_core::clean_name("{}"), "unknown");
 /// ```
 pub fn clean_name(name: &str) -> Cow<'_, str> {
-    let is_usual = |byte: u8| USUAL[usize::from(byte)];
-    if name.len() <= LIMIT && !name.is_empty() && name.bytes().all(is_usual) && name.bytes().any(|byte| byte != b' ') {
+    // One pass, without a branch for each byte.
+    let seen = name.bytes().fold(0, |seen, byte| seen | CLASSES[usize::from(byte)]);
+    if name.len() <= LIMIT && seen & (VISIBLE | OTHER) == VISIBLE {
         return Cow::Borrowed(name);
     }
     let cleaned: String = name.chars().filter_map(clean).take(LIMIT).collect();
@@ -70,15 +71,24 @@ fn is_letter_or_number(character: char) -> bool {
     matches!(character.general_category_group(), GeneralCategoryGroup::Letter | GeneralCategoryGroup::Number)
 }
 
-/// The ASCII characters that are allowed in a name.
-const USUAL: [bool; 256] = {
-    let mut usual = [false; 256];
+/// The classes of bytes: a character that is allowed in a name and is not a blank, a blank, and any other.
+const VISIBLE: u8 = 1;
+const BLANK: u8 = 2;
+const OTHER: u8 = 4;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
     let mut byte = 0;
     while byte < 128 {
-        usual[byte] = (byte as u8).is_ascii_alphanumeric() || is_sign(byte as u8 as char);
+        let character = byte as u8 as char;
+        if character == ' ' {
+            classes[byte] = BLANK;
+        } else if character.is_ascii_alphanumeric() || is_sign(character) {
+            classes[byte] = VISIBLE;
+        }
         byte += 1;
     }
-    usual
+    classes
 };
 
 const fn is_sign(character: char) -> bool {

@@ -12,38 +12,39 @@ const MAX_NAME: usize = 200;
 /// The blocks `aws` and `service`, and the working directory for exceptions, encoded once per recorder.
 #[derive(Debug)]
 pub(crate) struct ServiceInfo {
+    /// The start of `aws`, up to the name of the sampling rule.
     sdk: Vec<u8>,
+    /// The end of `aws`, with the log group from `AWS_LOG_GROUP`, and `service`.
     service: Vec<u8>,
     working_directory: Vec<u8>,
     /// Set later, when plugins have detected the platform.
     platform: Arc<OnceLock<Platform>>,
-    /// The member of `aws` that names the log group from `AWS_LOG_GROUP`.
-    log_groups: Vec<u8>,
 }
 
 impl ServiceInfo {
     /// Encodes the members. `name` and `version` are those of the application.
     pub(crate) fn new(name: Option<&str>, version: Option<&str>, log_group: Option<&str>) -> ServiceInfo {
         let mut sdk = Vec::new();
-        json::text_member(&mut sdk, "sdk", "X-Ray for Rust");
+        json::raw(&mut sdk, ",\"aws\":{\"xray\":{\"sdk\":\"X-Ray for Rust\"");
         json::text_member(&mut sdk, "sdk_version", env!("CARGO_PKG_VERSION"));
         let mut service = Vec::new();
-        for (member, text) in [
-            ("name", name),
-            ("version", version),
-            ("runtime", Some("rustc")),
-            ("runtime_version", Some(env!("XRAY_RUSTC_VERSION"))),
-        ] {
+        write_log_groups(&mut service, log_group.map(|name| (name, None)));
+        json::raw(&mut service, "},\"service\":{");
+        for (member, text) in [("name", name), ("version", version)] {
             if let Some(text) = text {
-                json::text_member(&mut service, member, json::bounded(text, MAX_NAME));
+                json::string(&mut service, member);
+                json::raw(&mut service, ":");
+                json::string(&mut service, json::bounded(text, MAX_NAME));
+                json::raw(&mut service, ",");
             }
         }
+        json::raw(&mut service, "\"runtime\":\"rustc\"");
+        json::text_member(&mut service, "runtime_version", env!("XRAY_RUSTC_VERSION"));
+        json::raw(&mut service, "}");
         let mut working_directory = Vec::new();
         let current = std::env::current_dir().unwrap_or_default();
         json::string(&mut working_directory, &current.to_string_lossy());
-        let mut log_groups = Vec::new();
-        write_log_groups(&mut log_groups, log_group.map(|name| (name, None)));
-        ServiceInfo { sdk, service, working_directory, platform: Arc::default(), log_groups }
+        ServiceInfo { sdk, service, working_directory, platform: Arc::default() }
     }
 
     /// Writes the members of a segment. `rule` is the central sampling rule because of which it is recorded.
@@ -52,20 +53,15 @@ impl ServiceInfo {
         if let Some(platform) = platform {
             platform.write_origin(out);
         }
-        json::raw(out, ",\"aws\":{\"xray\":{");
-        // Without the first comma.
-        out.extend_from_slice(&self.sdk[1..]);
+        out.extend_from_slice(&self.sdk);
         if let Some(rule) = rule {
             json::text_member(out, "sampling_rule_name", json::bounded(rule, MAX_NAME));
         }
-        out.push(b'}');
+        json::raw(out, "}");
         if let Some(platform) = platform {
             platform.write_blocks(out);
         }
-        out.extend_from_slice(&self.log_groups);
-        json::raw(out, "},\"service\":{");
-        out.extend_from_slice(&self.service[1..]);
-        out.push(b'}');
+        out.extend_from_slice(&self.service);
     }
 
     /// Returns the place for the platform that plugins detect.

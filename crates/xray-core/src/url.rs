@@ -4,10 +4,18 @@ use std::borrow::Cow;
 
 use memchr::{memchr3, memrchr};
 
+use crate::scan;
+
 /// Splits an absolute URL into three parts: the scheme with `://`, the authority without user info, and the rest.
 pub(crate) fn split<'a>(url: &'a str) -> Option<[&'a str; 3]> {
-    let scheme = url.as_bytes().iter().position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'))?;
-    let (scheme, rest) = url.split_at_checked(scheme + 3).filter(|(start, _)| start.ends_with("://"))?;
+    let colon = url.bytes().position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'))?;
+    let (scheme, rest) = url.split_at_checked(colon + 3).filter(|(start, _)| start[colon..] == *"://")?;
+    // Nearly every authority is a host alone.
+    let is_special = |byte| (byte == b'/') | (byte == b'?') | (byte == b'#') | (byte == b':') | (byte == b'@');
+    let end = scan::position(rest.as_bytes(), is_special).unwrap_or(rest.len());
+    if !matches!(rest.as_bytes().get(end), Some(b':' | b'@')) {
+        return Some([scheme, &rest[..end], &rest[end..]]);
+    }
     let parts = |rest: &'a str| rest.split_at(memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len()));
     let (authority, target) = parts(rest);
     // In `user:pa/ss@host`, the text after the colon is not a port but part of a password.

@@ -1,11 +1,14 @@
 //! Writes JSON by appending to a buffer.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
 use crate::id::EntityId;
+use crate::scan;
 use crate::time::Timestamp;
 use crate::user_code;
 
@@ -28,11 +31,14 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Writes the content of a string, without quotes.
+#[inline]
 pub(crate) fn escaped(out: &mut Vec<u8>, text: &str) {
     // Nearly every text needs no escapes.
-    if is_plain(text.as_bytes()) {
-        return out.extend_from_slice(text.as_bytes());
-    }
+    if is_plain(text.as_bytes()) { out.extend_from_slice(text.as_bytes()) } else { escape(out, text) }
+}
+
+#[cold]
+fn escape(out: &mut Vec<u8>, text: &str) {
     for byte in text.bytes() {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
@@ -48,41 +54,37 @@ pub(crate) fn escaped(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Whether no byte needs an escape. Checks eight bytes at a time.
+/// Whether no byte needs an escape.
 fn is_plain(text: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // Sets the high bit of each byte that is less than `limit` (at most 128). If a byte is reported wrongly, because a
-    // lower byte borrows from it, that lower byte is reported as well.
-    let less = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
-    let special = |word: u64| {
-        less(word, 0x20) | less(word ^ (ONES * u64::from(b'"')), 1) | less(word ^ (ONES * u64::from(b'\\')), 1)
-    };
-    match text.last_chunk::<8>() {
-        // The last word overlaps the one before.
-        Some(last) => {
-            let (words, _) = text.as_chunks::<8>();
-            words.iter().fold(special(u64::from_ne_bytes(*last)), |any, word| any | special(u64::from_ne_bytes(*word)))
-                == 0
-        }
-        None => text.iter().all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\'),
-    }
+    !scan::any(text, |byte| (byte < 0x20) | (byte == b'"') | (byte == b'\\'))
 }
 
 pub(crate) fn unsigned(out: &mut Vec<u8>, number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    while rest >= 10 {
-        at -= 2;
-        digits[at..at + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
-        rest /= 100;
+    let pair = |number: u64| PAIRS[(number % 100) as usize];
+    match number {
+        // Most numbers are small: status codes, lengths, parts of addresses.
+        0..10 => out.push(b'0' + number as u8),
+        10..100 => out.extend_from_slice(&pair(number)),
+        100..1000 => {
+            let [tens, ones] = pair(number);
+            out.extend_from_slice(&[b'0' + (number / 100) as u8, tens, ones]);
+        }
+        _ => {
+            let mut digits = [0; 20];
+            let mut at = digits.len();
+            let mut rest = number;
+            while rest >= 10 {
+                at -= 2;
+                digits[at..at + 2].copy_from_slice(&pair(rest));
+                rest /= 100;
+            }
+            if rest > 0 {
+                at -= 1;
+                digits[at] = b'0' + rest as u8;
+            }
+            out.extend_from_slice(&digits[at..]);
+        }
     }
-    if rest > 0 || at == digits.len() {
-        at -= 1;
-        digits[at] = b'0' + rest as u8;
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// `00` to `99`.
@@ -114,27 +116,33 @@ pub(crate) fn boolean(out: &mut Vec<u8>, value: bool) {
     raw(out, if value { "true" } else { "false" });
 }
 
+thread_local! {
+    /// The second that this thread has written last, and its text in a time: it seldom changes.
+    static SECOND: Cell<(u64, [u8; 17])> = const { Cell::new((u64::MAX, *b"0000000000.000000")) };
+}
+
 /// Writes a time as seconds since the Unix epoch with six decimals.
 pub(crate) fn time(out: &mut Vec<u8>, time: Timestamp) {
+    let seconds = time.as_secs();
+    let (second, mut text) = SECOND.get();
+    if second != seconds {
+        // All times from 2001 to 2286 have ten digits of seconds.
+        if !(1_000_000_000..10_000_000_000).contains(&seconds) {
+            return raw(out, &time.to_string());
+        }
+        let mut rest = seconds;
+        for pair in text[..10].as_chunks_mut::<2>().0.iter_mut().rev() {
+            *pair = PAIRS[(rest % 100) as usize];
+            rest /= 100;
+        }
+        SECOND.set((seconds, text));
+    }
     let micros = (time.as_micros() % 1_000_000) as u32;
-    let mut text = *b"0000000000.000000";
     let mut put = |at: usize, number: u32| text[at..at + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
-    for (at, unit) in [(11, 10_000), (13, 100), (15, 1)] {
-        put(at, micros / unit);
-    }
-    match u32::try_from(time.as_secs()) {
-        // All times from 2001 to 2106 have ten digits of seconds.
-        Ok(seconds) if seconds >= 1_000_000_000 => {
-            for (at, unit) in [(0, 100_000_000), (2, 1_000_000), (4, 10_000), (6, 100), (8, 1)] {
-                put(at, seconds / unit);
-            }
-            out.extend_from_slice(&text);
-        }
-        _ => {
-            unsigned(out, time.as_secs());
-            out.extend_from_slice(&text[10..]);
-        }
-    }
+    put(11, micros / 10_000);
+    put(13, micros / 100);
+    put(15, micros);
+    out.extend_from_slice(&text);
 }
 
 /// Why a value cannot be written as JSON.
@@ -229,10 +237,23 @@ pub(crate) fn text_member(out: &mut Vec<u8>, name: &'static str, text: &str) {
     string(out, text);
 }
 
-/// Writes a quoted string for a value whose text needs no escapes, such as an address or a number.
-pub(crate) fn display(out: &mut Vec<u8>, value: &dyn std::fmt::Display) {
-    // Writing to a vector cannot fail.
-    let _ = write!(out, "\"{value}\"");
+/// Writes the text of an address, without quotes.
+pub(crate) fn address(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        // Formatting by `Display` takes ten times as long.
+        IpAddr::V4(address) => {
+            for (index, octet) in address.octets().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b'.');
+                }
+                unsigned(out, octet.into());
+            }
+        }
+        IpAddr::V6(address) => {
+            // Writing to a vector cannot fail.
+            let _ = write!(out, "{address}");
+        }
+    }
 }
 
 pub(crate) fn id(out: &mut Vec<u8>, id: EntityId) {
@@ -257,11 +278,14 @@ pub(crate) fn list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8
 pub(crate) const SHORT: usize = 250;
 
 /// Returns the longest start of `text` with at most `limit` characters.
+#[inline]
 pub(crate) fn cut(text: &str, limit: usize) -> &str {
     // A text never has more characters than bytes.
-    if text.len() <= limit {
-        return text;
-    }
+    if text.len() <= limit { text } else { cut_long(text, limit) }
+}
+
+#[cold]
+fn cut_long(text: &str, limit: usize) -> &str {
     text.char_indices().nth(limit).map_or(text, |(end, _)| &text[..end])
 }
 
@@ -295,7 +319,15 @@ mod tests {
 
     #[test]
     fn times_have_six_decimals() {
-        for (micros, text) in [(0, "0.000000"), (1, "0.000001"), (1_795_399_776_428_000, "1795399776.428000")] {
+        for (micros, text) in [
+            (0, "0.000000"),
+            (1, "0.000001"),
+            (999_999_999_999_999, "999999999.999999"),
+            (1_000_000_000_000_000, "1000000000.000000"),
+            (1_795_399_776_428_000, "1795399776.428000"),
+            (9_999_999_999_999_999, "9999999999.999999"),
+            (10_000_000_000_000_000, "10000000000.000000"),
+        ] {
             assert_eq!(written(|out| time(out, Timestamp::from_micros(micros))), text);
         }
     }
@@ -330,6 +362,8 @@ mod tests {
             prop_assert!(text.contains(char::is_control) || bounded(&text, 20) == cut(&text, 20));
             prop_assert_eq!(written(|out| unsigned(out, number)), number.to_string());
             prop_assert_eq!(written(|out| signed(out, integer)), integer.to_string());
+            let time_of_number = Timestamp::from_micros(number % 20_000_000_000_000_000);
+            prop_assert_eq!(written(|out| time(out, time_of_number)), time_of_number.to_string());
             if decimal.is_finite() {
                 prop_assert_eq!(written(|out| float(out, decimal)).parse::<f64>().unwrap(), decimal);
             }

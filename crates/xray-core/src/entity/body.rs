@@ -3,11 +3,13 @@
 //! One buffer holds all encoded values, and [`Span`]s point into it, so that most entities need a single allocation.
 //! When the entity closes, its members are written in the order of documents.
 //!
+//! Many subsegments have no members. So [`LazyBody`](super::lazy_body::LazyBody) creates a body with the first one.
+//!
 //! A new member that is encoded as one piece needs a variant of [`Member`], a setter and a line in
 //! [`write_segment`](Body::write_segment) or [`write_subsegment`](Body::write_subsegment). A new flag needs a field
 //! instead of the variant.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use crate::arena::{Arena, Span};
 use crate::document::json;
@@ -77,12 +79,24 @@ macro_rules! members {
 }
 members!(HttpRequest, HttpResponse, Sql, Aws, User);
 
-/// One metadata value. Namespace, key and value are encoded.
+/// One annotation.
+#[derive(Debug)]
+struct Annotation {
+    /// The key in quotes, a colon and the encoded value.
+    text: Span,
+    /// The length of the key.
+    key: usize,
+}
+
+/// One metadata value.
 #[derive(Debug)]
 struct Metadata {
+    /// In quotes.
     namespace: Span,
-    key: Span,
-    value: Span,
+    /// The key in quotes, a colon and the encoded value.
+    text: Span,
+    /// The length of the key with its quotes.
+    key: usize,
     /// Distinguishes most keys without reading them.
     mark: u64,
     /// The index of the first entry in the same namespace.
@@ -90,10 +104,10 @@ struct Metadata {
 }
 
 /// The members of an open entity: see the [module](self).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Body {
     pub(super) text: Arena,
-    annotations: Vec<(Span, Span)>,
+    annotations: Vec<Annotation>,
     /// Bytes of all annotations.
     annotated: usize,
     metadata: Vec<Metadata>,
@@ -108,8 +122,6 @@ pub(crate) struct Body {
     throttle: bool,
     traced: bool,
     namespace: Option<Namespace>,
-    /// The central sampling rule because of which the segment is recorded.
-    rule: Option<Arc<str>>,
 }
 
 /// The members that few entities have.
@@ -117,6 +129,13 @@ pub(crate) struct Body {
 struct Rare {
     precursors: Vec<EntityId>,
     cause: Cause,
+}
+
+impl Metadata {
+    /// The length of the encoded value.
+    fn value_len(&self) -> usize {
+        self.text.len() - self.key - 1
+    }
 }
 
 /// The outcome of adding an annotation.
@@ -130,39 +149,82 @@ pub(crate) enum Annotated {
 }
 
 impl Body {
-    /// An empty body of a segment that `rule` sampled.
-    pub(super) fn with_rule(rule: Option<Arc<str>>) -> Body {
-        Body { rule, ..Body::default() }
+    /// A body without members.
+    pub(super) const EMPTY: Body = Body {
+        text: Arena::EMPTY,
+        annotations: Vec::new(),
+        annotated: 0,
+        metadata: Vec::new(),
+        metadata_bytes: 0,
+        members: [Span::EMPTY; MEMBERS],
+        rare: None,
+        error: false,
+        fault: false,
+        throttle: false,
+        traced: false,
+        namespace: None,
+    };
+
+    /// Removes all members, and keeps the buffers for another entity.
+    pub(super) fn reset(&mut self) {
+        // All fields by name, so that the compiler asks for a new one.
+        let Body {
+            text,
+            annotations,
+            annotated,
+            metadata,
+            metadata_bytes,
+            members,
+            rare,
+            error,
+            fault,
+            throttle,
+            traced,
+            namespace,
+        } = self;
+        text.clear();
+        annotations.clear();
+        metadata.clear();
+        (*annotated, *metadata_bytes) = (0, 0);
+        *members = [Span::EMPTY; MEMBERS];
+        *rare = None;
+        (*error, *fault, *throttle, *traced) = (false, false, false, false);
+        *namespace = None;
+    }
+
+    /// The bytes that the buffers of the body occupy.
+    pub(super) fn capacity(&self) -> usize {
+        self.text.capacity() + size_of_val(&*self.metadata)
     }
 
     pub(crate) fn annotate(&mut self, key: &str, value: &AnnotationValue<'_>) -> Annotated {
         let cleaned = clean_key(key);
-        let known = self.annotations.iter().position(|(key, _)| self.text.get(*key) == cleaned.as_bytes());
+        let is_same = |known: &Annotation| self.text.get(known.text)[1..1 + known.key] == *cleaned.as_bytes();
+        let known = self.annotations.iter().position(is_same);
         if known.is_none() && self.annotations.len() == MAX_ANNOTATIONS {
             return Annotated::Dropped;
         }
-        let value = self.text.push_with(|out| value.write(out));
-        let before = known.map_or(0, |index| cleaned.len() + self.annotations[index].1.len());
-        let annotated = self.annotated - before + cleaned.len() + value.len();
+        let text = self.text.push_with(|out| {
+            json::raw(out, "\"");
+            json::raw(out, &cleaned);
+            json::raw(out, "\":");
+            value.write(out);
+        });
+        let before = known.map_or(0, |index| self.annotations[index].text.len());
+        let annotated = self.annotated - before + text.len();
         if annotated > MAX_ANNOTATED {
-            self.replaced(value);
+            self.replaced(text);
             return Annotated::Dropped;
         }
         self.annotated = annotated;
         match known {
             Some(index) => {
-                let old = std::mem::replace(&mut self.annotations[index].1, value);
+                let old = std::mem::replace(&mut self.annotations[index].text, text);
                 self.replaced(old);
             }
-            None => {
-                let key = self.text.push(cleaned.as_bytes());
-                if self.annotations.capacity() == 0 {
-                    self.annotations = Vec::with_capacity(4);
-                }
-                self.annotations.push((key, value));
-            }
+            None => self.annotations.push(Annotation { text, key: cleaned.len() }),
         }
-        if cleaned == key { Annotated::Unchanged } else { Annotated::Renamed }
+        if matches!(cleaned, Cow::Borrowed(_)) { Annotated::Unchanged } else { Annotated::Renamed }
     }
 
     /// Adds the encoded value `json`. Returns whether it was kept. If there is no room for it, a marker is kept
@@ -173,12 +235,15 @@ impl Body {
         let namespace = self.text.push_with(|out| json::string(out, json::cut(namespace, json::SHORT)));
         let key = self.text.push_with(|out| json::string(out, json::cut(key, json::SHORT)));
         let mark = self.mark_of(namespace, key);
-        let same = |a: Span, b: Span| self.text.get(a) == self.text.get(b);
-        let is_same = |entry: &Metadata| entry.mark == mark && same(entry.key, key) && same(entry.namespace, namespace);
+        let is_same = |known: &Metadata| {
+            known.mark == mark
+                && self.text.get(known.text)[..known.key] == *self.text.get(key)
+                && self.text.get(known.namespace) == self.text.get(namespace)
+        };
         let known = self.metadata.iter().position(is_same);
         let (names, before) = match known {
-            Some(index) => (0, self.metadata[index].value.len()),
-            None => (namespace.len() + key.len(), 0),
+            Some(index) => (0, self.metadata[index].value_len()),
+            None => (namespace.len() + key.len() + 1, 0),
         };
         let left = most_bytes.saturating_sub(self.metadata_bytes - before + names);
         let fits = json.len() <= left;
@@ -190,18 +255,20 @@ impl Body {
             return false;
         }
         self.metadata_bytes = self.metadata_bytes - before + names + value.len();
-        let value = self.text.push(value);
+        let text = self.text.extend(key, |out| {
+            json::raw(out, ":");
+            out.extend_from_slice(value);
+        });
         match known {
             Some(index) => {
-                let old = std::mem::replace(&mut self.metadata[index].value, value);
+                let old = std::mem::replace(&mut self.metadata[index].text, text);
                 self.text.release(namespace);
-                self.text.release(key);
                 self.replaced(old);
             }
             None => {
-                let same = |entry: &&Metadata| self.text.get(entry.namespace) == self.text.get(namespace);
-                let group = self.metadata.iter().find(same).map_or(self.metadata.len(), |entry| entry.group);
-                self.metadata.push(Metadata { namespace, key, value, mark, group });
+                let same = |known: &&Metadata| self.text.get(known.namespace) == self.text.get(namespace);
+                let group = self.metadata.iter().find(same).map_or(self.metadata.len(), |known| known.group);
+                self.metadata.push(Metadata { namespace, text, key: key.len(), mark, group });
             }
         }
         fits
@@ -211,10 +278,8 @@ impl Body {
     fn mark_of(&self, namespace: Span, key: Span) -> u64 {
         let [namespace, key] = [namespace, key].map(|span| {
             let text = self.text.get(span);
-            let mut last = [0; 8];
-            let end = &text[text.len().saturating_sub(8)..];
-            last[..end.len()].copy_from_slice(end);
-            u64::from_ne_bytes(last)
+            let short = || text.iter().fold(0, |mark, byte| mark << 8 | u64::from(*byte));
+            text.last_chunk().map_or_else(short, |last| u64::from_be_bytes(*last))
         });
         namespace.rotate_left(29) ^ key
     }
@@ -286,45 +351,55 @@ impl Body {
 
     /// Releases a replaced value, and compacts the buffer when old values take up most of it: a value that is set again
     /// and again must not fill the memory.
+    #[inline]
     fn replaced(&mut self, old: Span) {
         self.text.release(old);
         if self.text.is_wasteful() {
-            // All fields by name, so that the compiler asks for a new one: a span that is not updated would point to
-            // bytes that have moved.
-            let Body {
-                text,
-                annotations,
-                annotated: _,
-                metadata,
-                metadata_bytes: _,
-                members,
-                rare: _,
-                error: _,
-                fault: _,
-                throttle: _,
-                traced: _,
-                namespace: _,
-                rule: _,
-            } = self;
-            let annotations = annotations.iter_mut().flat_map(|(key, value)| [key, value]);
-            let metadata = metadata
-                .iter_mut()
-                .flat_map(|Metadata { namespace, key, value, mark: _, group: _ }| [namespace, key, value]);
-            text.compact(annotations.chain(metadata).chain(members));
+            self.compact();
         }
+    }
+
+    #[cold]
+    fn compact(&mut self) {
+        // All fields by name, so that the compiler asks for a new one: a span that is not updated would point to
+        // bytes that have moved.
+        let Body {
+            text,
+            annotations,
+            annotated: _,
+            metadata,
+            metadata_bytes: _,
+            members,
+            rare: _,
+            error: _,
+            fault: _,
+            throttle: _,
+            traced: _,
+            namespace: _,
+        } = self;
+        let annotations = annotations.iter_mut().map(|Annotation { text, key: _ }| text);
+        let metadata =
+            metadata.iter_mut().flat_map(|Metadata { namespace, text, key: _, mark: _, group: _ }| [namespace, text]);
+        text.compact(annotations.chain(metadata).chain(members));
     }
 
     /// Returns the encoded size of each metadata value.
     pub(super) fn metadata_sizes(&self) -> impl Iterator<Item = usize> {
-        self.metadata.iter().map(|entry| entry.value.len())
+        self.metadata.iter().map(Metadata::value_len)
     }
 
     /// Replaces a metadata value by another encoded value. Returns its full key.
     pub(super) fn replace_metadata(&mut self, index: usize, json: &[u8]) -> String {
-        self.metadata_bytes = self.metadata_bytes - self.metadata[index].value.len() + json.len();
-        self.metadata[index].value = self.text.push(json);
-        let Metadata { namespace, key, .. } = &self.metadata[index];
-        format!("{}.{}", json::utf8(self.text.get(*namespace)), json::utf8(self.text.get(*key)))
+        let metadata = &mut self.metadata[index];
+        let namespace = json::utf8(self.text.get(metadata.namespace)).to_owned();
+        let key = json::utf8(&self.text.get(metadata.text)[..metadata.key]).to_owned();
+        self.metadata_bytes = self.metadata_bytes - metadata.value_len() + json.len();
+        metadata.text = self.text.push_with(|out| {
+            json::raw(out, &key);
+            json::raw(out, ":");
+            out.extend_from_slice(json);
+        });
+        format!("{namespace}.{key}")
     }
 
     pub(super) fn clear_metadata(&mut self) {
@@ -339,7 +414,7 @@ impl Body {
 
     /// Removes a member.
     pub(super) fn clear(&mut self, member: Member) {
-        self.members[member as usize] = Span::default();
+        self.members[member as usize] = Span::EMPTY;
     }
 
     pub(super) fn clear_precursors(&mut self) {
@@ -376,12 +451,13 @@ impl Body {
         end: Option<Timestamp>,
         trace_id: TraceId,
         parent: Option<EntityId>,
+        rule: Option<&str>,
         service: &ServiceInfo,
     ) {
         write_end(out, end);
-        json::raw(out, ",\"trace_id\":\"");
-        out.extend_from_slice(&trace_id.to_ascii());
-        out.push(b'"');
+        let mut member = *b",\"trace_id\":\"...................................\"";
+        member[13..48].copy_from_slice(&trace_id.to_ascii());
+        out.extend_from_slice(&member);
         if let Some(parent) = parent {
             json::raw(out, ",\"parent_id\":");
             json::id(out, parent);
@@ -392,7 +468,7 @@ impl Body {
             json::raw(out, ",\"user\":");
             out.extend_from_slice(self.text.get(user));
         }
-        service.write(out, self.rule.as_deref());
+        service.write(out, rule);
         self.write_rest(out, service);
     }
 
@@ -409,12 +485,11 @@ impl Body {
     }
 
     fn write_object(&self, out: &mut Vec<u8>, name: &'static str, block: Member) {
-        let members = self.block(block);
-        if !members.is_empty() {
+        if !self.member(block).is_empty() {
             json::member(out, name);
-            out.push(b'{');
-            out.extend_from_slice(members);
-            out.push(b'}');
+            json::raw(out, "{");
+            out.extend_from_slice(self.block(block));
+            json::raw(out, "}");
         }
     }
 
@@ -428,13 +503,13 @@ impl Body {
         self.write_http(out);
         if !self.annotations.is_empty() {
             json::raw(out, ",\"annotations\":{");
-            for (index, (key, value)) in self.annotations.iter().enumerate() {
-                json::raw(out, if index == 0 { "\"" } else { ",\"" });
-                out.extend_from_slice(self.text.get(*key));
-                json::raw(out, "\":");
-                out.extend_from_slice(self.text.get(*value));
+            for (index, annotation) in self.annotations.iter().enumerate() {
+                if index > 0 {
+                    json::raw(out, ",");
+                }
+                out.extend_from_slice(self.text.get(annotation.text));
             }
-            out.push(b'}');
+            json::raw(out, "}");
         }
         self.write_metadata(out);
         if let Some(rare) = &self.rare {
@@ -468,9 +543,7 @@ impl Body {
             let mut before = ":{";
             for entry in self.metadata[index..].iter().filter(|entry| entry.group == index) {
                 json::raw(out, before);
-                out.extend_from_slice(self.text.get(entry.key));
-                out.push(b':');
-                out.extend_from_slice(self.text.get(entry.value));
+                out.extend_from_slice(self.text.get(entry.text));
                 before = ",";
             }
         }

@@ -12,6 +12,7 @@ mod either;
 mod facade;
 mod failure;
 mod handle;
+mod lazy_body;
 mod methods;
 mod node;
 mod non_recording;

@@ -38,7 +38,7 @@ const SHORTENED_LIST: usize = 2048;
 /// One step: removes something from a body that is this many bytes too long, and adds to the report.
 type Step = fn(&mut Body, usize, &mut Vec<String>);
 
-/// Removes parts of `body` until the `tail` that `write` produces fits. Returns a report on what was removed, which the
+/// Removes parts of `body` until the `tail` that `write` appends fits. Returns a report on what was removed, which the
 /// body's metadata also has.
 pub(super) fn trim(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<u8>, &Body)) -> String {
     let mut report = Vec::new();
@@ -53,6 +53,7 @@ pub(super) fn trim(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<
         trim_exceptions,
         remove_http,
     ];
+    write(tail, body);
     for step in steps {
         let excess = (tail.len() + MAX_REPORT).saturating_sub(MAX_TAIL);
         if excess == 0 {

@@ -3,8 +3,8 @@
 //! Each recorded trace has one ledger, behind one lock. It has a slot for each entity that has begun and was not sent yet,
 //! and the bytes of their fragments. A fragment is the JSON members of one entity without braces and without its
 //! `subsegments`. It has two parts: the head (`name`, `id`, `start_time`), known at the start, and the tail (all other
-//! members), known at the close. Fragments are formatted before the lock is taken. Under the lock there is only
-//! bookkeeping and copying of bytes.
+//! members), known at the close. The values of members are encoded before the lock is taken. Under the lock there is only
+//! bookkeeping and copying of bytes, most of which are in their final form.
 //!
 //! - *Held* subsegments have begun and were not sent. While more than the threshold are held, or while the closed ones
 //!   have more than [`HELD_BYTES`], every maximal complete subtree is sent as a document of its own.
@@ -89,17 +89,15 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Creates the ledger of a trace whose segment begins with `head`. With the threshold 0, each subsegment is sent at its
     /// close, so that nothing is left when a Lambda function is frozen.
-    pub(crate) fn new(trace_id: TraceId, threshold: usize, root: EntityId, head: &[u8]) -> (Ledger, SlotRef) {
-        let mut ledger = Ledger {
-            trace_id,
-            threshold,
-            slots: Slots::new(),
-            arena: Arena::default(),
-            held: 0,
-            held_bytes: 0,
-            ready: 0,
-        };
-        let head = ledger.arena.push(head);
+    pub(crate) fn new(
+        trace_id: TraceId,
+        threshold: usize,
+        root: EntityId,
+        head: impl FnOnce(&mut Vec<u8>),
+    ) -> (Ledger, SlotRef) {
+        let mut ledger =
+            Ledger { trace_id, threshold, slots: Slots::new(), arena: Arena::EMPTY, held: 0, held_bytes: 0, ready: 0 };
+        let head = ledger.arena.push_with(head);
         let root = ledger.slots.take(Slot::open(root, root, head));
         (ledger, root)
     }
@@ -110,10 +108,10 @@ impl Ledger {
         parent: SlotRef,
         parent_id: EntityId,
         id: EntityId,
-        head: &[u8],
+        head: impl FnOnce(&mut Vec<u8>),
         out: &mut Outbox,
     ) -> SlotRef {
-        let mut slot = Slot::open(id, parent_id, self.arena.push(head));
+        let mut slot = Slot::open(id, parent_id, self.arena.push_with(head));
         let parent =
             self.slots.get(parent).filter(|parent| !parent.detached && !parent.is_closed()).map(|_| parent.index);
         slot.detached = parent.is_none();
@@ -129,12 +127,12 @@ impl Ledger {
     }
 
     /// Closes a subsegment with `tail`.
-    pub(crate) fn close(&mut self, slot: SlotRef, tail: &[u8], out: &mut Outbox) {
+    pub(crate) fn close(&mut self, slot: SlotRef, tail: impl FnOnce(&mut Vec<u8>), out: &mut Outbox) {
         if self.slots.get(slot).is_none_or(Slot::is_closed) {
             return;
         }
         let index = slot.index;
-        self.slots[index].tail = self.arena.push(tail);
+        self.slots[index].tail = self.arena.push_with(tail);
         if self.slots[index].detached || self.threshold == 0 {
             self.separate(index);
             return self.send(index, out);
@@ -175,11 +173,11 @@ impl Ledger {
 
     /// Closes the segment with `tail`, and sends everything that is closed. Open subsegments are included as stubs and are
     /// sent again at their own close. Complete subsegments below a stub are sent separately, because X-Ray discards stubs.
-    pub(crate) fn close_root(&mut self, root: SlotRef, tail: &[u8], out: &mut Outbox) {
+    pub(crate) fn close_root(&mut self, root: SlotRef, tail: impl FnOnce(&mut Vec<u8>), out: &mut Outbox) {
         if self.slots.get(root).is_none() {
             return;
         }
-        self.slots[root.index].tail = self.arena.push(tail);
+        self.slots[root.index].tail = self.arena.push_with(tail);
         let tops = match self.slots[root.index].open_children {
             0 => vec![],
             _ => self.stub_open(root.index),
@@ -206,7 +204,7 @@ impl Ledger {
 
     /// Drops everything that is held.
     pub(crate) fn discard(&mut self) {
-        (self.slots, self.arena) = (self.slots.emptied(), Arena::default());
+        (self.slots, self.arena) = (self.slots.emptied(), Arena::EMPTY);
         (self.held, self.held_bytes, self.ready) = (0, 0, 0);
     }
 

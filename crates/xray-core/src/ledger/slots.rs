@@ -73,7 +73,7 @@ impl Slot {
             open_children: 0,
             below: 0,
             head,
-            tail: Span::default(),
+            tail: Span::EMPTY,
             detached: false,
             stub: false,
         }
@@ -162,7 +162,7 @@ impl Slots {
     pub(super) fn release(&mut self, index: u32) {
         self.used -= 1;
         let slot = &mut self.slots[index as usize];
-        (slot.head, slot.tail) = (Span::default(), Span::default());
+        (slot.head, slot.tail) = (Span::EMPTY, Span::EMPTY);
         slot.generation = slot.generation.wrapping_add(1);
         slot.next = self.free;
         self.free = index;
@@ -173,6 +173,11 @@ impl Slots {
         let old = &mut self.slots[index as usize];
         (slot.generation, slot.begun) = (old.generation, old.begun);
         *old = slot;
+    }
+
+    /// Whether this many closed entities are all that is held.
+    pub(super) fn are_closed(&self, entities: usize) -> bool {
+        self.used == entities && self.slots.iter().all(|slot| !slot.stub)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -45,7 +45,12 @@ impl Ledger {
             if self.slots[top].embedded_size() + STANDALONE_MEMBERS > SPLIT_ABOVE {
                 self.split(top, &mut tops);
             }
-            out.push(self.assemble(top));
+            let document = self.assemble(top);
+            let is_all = self.slots.are_closed(document.content().entities);
+            out.push(document);
+            if is_all {
+                return self.discard();
+            }
             self.release(top);
             match tops.pop() {
                 Some(next) => top = next,

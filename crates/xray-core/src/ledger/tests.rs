@@ -33,7 +33,8 @@ const ROOT: usize = 0;
 
 impl Run {
     fn new(threshold: usize) -> Run {
-        let (ledger, root) = Ledger::new(TraceId::from_u128(1), threshold, id(1), head(1).as_bytes());
+        let (ledger, root) =
+            Ledger::new(TraceId::from_u128(1), threshold, id(1), |out| out.extend_from_slice(head(1).as_bytes()));
         Run { ledger, refs: vec![root], parents: vec![0], open: [ROOT].into(), documents: vec![] }
     }
 
@@ -41,7 +42,8 @@ impl Run {
         let number = self.refs.len() as u64 + 1;
         let mut out = Outbox::default();
         let parent_id = id(parent as u64 + 1);
-        let slot = self.ledger.begin(self.refs[parent], parent_id, id(number), head(number).as_bytes(), &mut out);
+        let head = |out: &mut Vec<u8>| out.extend_from_slice(head(number).as_bytes());
+        let slot = self.ledger.begin(self.refs[parent], parent_id, id(number), head, &mut out);
         self.refs.push(slot);
         self.parents.push(parent);
         self.open.insert(self.refs.len() - 1);
@@ -55,9 +57,10 @@ impl Run {
             return;
         }
         let mut out = Outbox::default();
+        let tail = |out: &mut Vec<u8>| out.extend_from_slice(tail(bytes).as_bytes());
         match entity {
-            ROOT => self.ledger.close_root(self.refs[ROOT], tail(bytes).as_bytes(), &mut out),
-            _ => self.ledger.close(self.refs[entity], tail(bytes).as_bytes(), &mut out),
+            ROOT => self.ledger.close_root(self.refs[ROOT], tail, &mut out),
+            _ => self.ledger.close(self.refs[entity], tail, &mut out),
         }
         self.documents.extend(out);
         self.check_held();
@@ -281,8 +284,14 @@ fn a_segment_that_stays_open_keeps_no_memory_of_sent_children() {
     let mut run = Run::new(100);
     for _ in 0..200_000 {
         let mut out = Outbox::default();
-        let slot = run.ledger.begin(run.refs[ROOT], id(1), id(2), head(2).as_bytes(), &mut out);
-        run.ledger.close(slot, tail(0).as_bytes(), &mut out);
+        let slot = run.ledger.begin(
+            run.refs[ROOT],
+            id(1),
+            id(2),
+            |out: &mut Vec<u8>| out.extend_from_slice(head(2).as_bytes()),
+            &mut out,
+        );
+        run.ledger.close(slot, |out| out.extend_from_slice(tail(0).as_bytes()), &mut out);
     }
     let (slots, bytes) = run.ledger.footprint();
     assert!(slots <= 102 && bytes < 128 * 1024, "{slots} slots, {bytes} bytes");

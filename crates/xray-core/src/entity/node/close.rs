@@ -6,6 +6,7 @@ use crate::buffer;
 use crate::cause::unwinding_exception;
 use crate::diagnostics::Cause;
 use crate::entity::body::Body;
+use crate::entity::lazy_body::LazyBody;
 use crate::entity::trim::{MAX_TAIL, trim};
 use crate::flag::Flag;
 use crate::ledger::Outbox;
@@ -26,35 +27,29 @@ impl Node {
 
     /// Closes the entity, unless it is closed. If several threads try, one of them closes it and decides on the trace.
     pub(in crate::entity) fn close(&self, end: Option<Timestamp>) {
-        if !self.is_open() || !self.core().open.swap(false, Ordering::AcqRel) {
+        if !self.is_open() {
             return;
         }
+        let Some(mut body) = lock(&self.core().body).take() else { return };
+        self.core().open.store(false, Ordering::Release);
         let trace = self.trace();
         let end = end.unwrap_or_else(|| trace.now()).max(self.core().start);
         if self.kind() == Kind::Segment {
             trace.decide(end);
         }
-        let mut out = Outbox::default();
-        buffer::with(|tail| {
-            let trimmed = {
-                let mut open = lock(&self.core().body);
-                let trimmed = match open.as_mut() {
-                    Some(body) if !self.is_discarded() => self.write_tail(tail, body, Some(end)),
-                    _ => None,
-                };
-                *open = None;
-                trimmed
-            };
-            self.report(trimmed);
-            if self.is_discarded() {
-                return;
-            }
+        if self.is_discarded() {
+            return;
+        }
+        let (mut out, mut trimmed) = (Outbox::default(), None);
+        let tail = |out: &mut Vec<u8>| trimmed = self.write_tail(out, &mut body, Some(end));
+        {
             let mut ledger = lock(&trace.ledger);
             match self.kind() {
                 Kind::Subsegment => ledger.close(self.core().slot, tail, &mut out),
                 Kind::Segment | Kind::Facade | Kind::External => ledger.close_root(self.core().slot, tail, &mut out),
             }
-        });
+        }
+        self.report(trimmed);
         trace.emit(out);
     }
 
@@ -64,7 +59,7 @@ impl Node {
             return;
         }
         let snapshot = buffer::with(|tail| {
-            let trimmed = self.edit(|body| self.write_tail(tail, body, None))?;
+            let trimmed = self.with_body(|body| self.write_tail(tail, body, None))?;
             self.report(trimmed);
             lock(&self.trace().ledger).snapshot(self.core().slot, tail, self.kind() == Kind::Segment)
         });
@@ -81,17 +76,29 @@ impl Node {
         self.trace().emit(out);
     }
 
-    /// Writes everything after the head. Returns a description of what was removed to make it fit into a datagram.
-    fn write_tail(&self, tail: &mut Vec<u8>, body: &mut Body, end: Option<Timestamp>) -> Option<String> {
-        let service = &self.pipeline().service_info;
-        let write = |tail: &mut Vec<u8>, body: &Body| match self.kind() {
-            Kind::Subsegment => body.write_subsegment(tail, end, service),
+    /// Appends everything after the head. Returns a description of what was removed to make it fit into a datagram.
+    fn write_tail(&self, out: &mut Vec<u8>, body: &mut LazyBody, end: Option<Timestamp>) -> Option<String> {
+        let before = out.len();
+        self.write_members(out, body.get(), end);
+        if out.len() - before <= MAX_TAIL {
+            return None;
+        }
+        out.truncate(before);
+        buffer::with(|tail| {
+            let removed = trim(tail, body.get_mut(), |tail, body| self.write_members(tail, body, end));
+            out.extend_from_slice(tail);
+            Some(removed)
+        })
+    }
+
+    fn write_members(&self, out: &mut Vec<u8>, body: &Body, end: Option<Timestamp>) {
+        let (trace, service) = (self.trace(), &self.pipeline().service_info);
+        match self.kind() {
+            Kind::Subsegment => body.write_subsegment(out, end, service),
             Kind::Segment | Kind::Facade | Kind::External => {
-                body.write_segment(tail, end, self.trace().id, self.core().parent, service)
+                body.write_segment(out, end, trace.id, self.core().parent, trace.rule.as_deref(), service);
             }
-        };
-        write(tail, body);
-        (tail.len() > MAX_TAIL).then(|| trim(tail, body, write))
+        }
     }
 
     /// Counts and reports what was removed from a document.

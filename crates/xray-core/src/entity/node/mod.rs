@@ -10,7 +10,6 @@ mod trace;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::buffer;
 use crate::document::json;
 use crate::header::{Passthrough, Received, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
@@ -20,8 +19,8 @@ use crate::pipeline::Pipeline;
 use crate::sampling::Decision;
 use crate::time::{Anchor, Timestamp};
 
-use super::body::Body;
 use super::failure::LastFailure;
+use super::lazy_body::LazyBody;
 use super::non_recording::NonRecording;
 use super::undecided::Undecided;
 
@@ -41,6 +40,8 @@ pub(crate) struct SegmentNode {
     carried: Option<Arc<Passthrough>>,
     received: Received,
     anchor: Anchor,
+    /// The central sampling rule because of which the segment is recorded.
+    rule: Option<Arc<str>>,
     ledger: Mutex<Ledger>,
     last_failure: Mutex<Option<LastFailure>>,
     /// The trace is dropped, except for what was sent before.
@@ -101,7 +102,7 @@ struct Shared {
     /// `true` until one thread closes the entity.
     open: AtomicBool,
     /// Closing takes the body out. Later calls find none, so nothing can change after it was sent or be sent twice.
-    body: Mutex<Option<Body>>,
+    body: Mutex<Option<LazyBody>>,
 }
 
 impl Shared {
@@ -112,7 +113,7 @@ impl Shared {
         start: Timestamp,
         slot: SlotRef,
         begun_unwinding: bool,
-        body: Option<Body>,
+        body: Option<LazyBody>,
     ) -> Shared {
         let open = AtomicBool::new(body.is_some());
         Shared { id, parent, start, slot, owners: AtomicUsize::new(1), begun_unwinding, open, body: Mutex::new(body) }
@@ -146,12 +147,9 @@ impl Node {
             _ => pipeline.ids.entity_id(),
         };
         let threshold = if kind.is_sent_elsewhere() { 0 } else { pipeline.streaming_threshold };
-        let (ledger, slot) = buffer::with(|head| {
-            write_head(head, name, id, anchor.start());
-            Ledger::new(trace_id, threshold, id, head)
-        });
+        let (ledger, slot) = Ledger::new(trace_id, threshold, id, |out| write_head(out, name, id, anchor.start()));
         let begun_unwinding = std::thread::panicking();
-        let body = (!kind.is_sent_elsewhere()).then(|| Body::with_rule(decision.rule().cloned()));
+        let body = (!kind.is_sent_elsewhere()).then(LazyBody::default);
         Node::Segment(Arc::new(SegmentNode {
             core: Shared::new(id, parent, anchor.start(), slot, begun_unwinding, body),
             kind,
@@ -160,6 +158,7 @@ impl Node {
             carried,
             received,
             anchor,
+            rule: decision.rule().cloned(),
             ledger: Mutex::new(ledger),
             last_failure: Mutex::new(None),
             discarded: AtomicBool::new(false),
@@ -260,13 +259,12 @@ impl Node {
         ids.reseed(start.as_micros());
         let id = ids.entity_id();
         let mut out = Outbox::default();
-        let slot = buffer::with(|head| {
-            write_head(head, &self.clean(name), id, start);
-            lock(&trace.ledger).begin(parent.slot, parent.id, id, head, &mut out)
-        });
+        let name = self.clean(name);
+        let head = |out: &mut Vec<u8>| write_head(out, &name, id, start);
+        let slot = lock(&trace.ledger).begin(parent.slot, parent.id, id, head, &mut out);
         trace.emit(out);
         let (begun_unwinding, trace) = (std::thread::panicking(), trace.clone());
-        let core = Shared::new(id, Some(parent.id), start, slot, begun_unwinding, Some(Body::default()));
+        let core = Shared::new(id, Some(parent.id), start, slot, begun_unwinding, Some(LazyBody::default()));
         Node::Subsegment(Arc::new(SubsegmentNode { core, trace, received, request: self.request().cloned() }))
     }
 
@@ -342,8 +340,8 @@ fn write_head(out: &mut Vec<u8>, name: &str, id: EntityId, start: Timestamp) {
     // A clean name has nothing to escape.
     json::raw(out, "\"name\":\"");
     json::raw(out, name);
-    json::raw(out, "\",\"id\":");
-    json::id(out, id);
-    json::raw(out, ",\"start_time\":");
+    let mut rest = *b"\",\"id\":\"................\",\"start_time\":";
+    rest[8..24].copy_from_slice(&id.to_ascii());
+    out.extend_from_slice(&rest);
     json::time(out, start);
 }

@@ -10,6 +10,7 @@ use crate::diagnostics::Cause;
 use crate::document::json;
 use crate::entity::body::{Annotated, Body};
 use crate::entity::failure::{CauseRef, MAX_EXCEPTIONS, describe_once};
+use crate::entity::lazy_body::LazyBody;
 use crate::entity::value::{AnnotationValue, clean_key};
 use crate::flag::Flag;
 use crate::user_code;
@@ -19,11 +20,16 @@ use super::{Kind, Node, lock};
 impl Node {
     /// Changes the body if the entity is open. Otherwise counts and reports the attempt.
     pub(in crate::entity) fn edit<T>(&self, change: impl FnOnce(&mut Body) -> T) -> Option<T> {
-        let changed = lock(&self.core().body).as_mut().map(change);
-        if changed.is_none() {
+        self.with_body(|body| change(body.get_mut()))
+    }
+
+    /// As [`edit`](Node::edit), for a body that may not have members.
+    pub(super) fn with_body<T>(&self, use_body: impl FnOnce(&mut LazyBody) -> T) -> Option<T> {
+        let result = lock(&self.core().body).as_mut().map(use_body);
+        if result.is_none() {
             self.refuse();
         }
-        changed
+        result
     }
 
     /// Counts and reports an attempt to change an entity that is closed or that is sent elsewhere.
@@ -117,7 +123,7 @@ impl Node {
 
     /// Returns whether the entity is closed, or describes a failure or refers to one.
     pub(in crate::entity) fn is_described(&self) -> bool {
-        lock(&self.core().body).as_ref().is_none_or(Body::is_described)
+        lock(&self.core().body).as_ref().is_none_or(|body| body.get().is_described())
     }
 
     /// Like [`record`](Node::record). `exception` runs the application's code, whose panic must not fail the request.

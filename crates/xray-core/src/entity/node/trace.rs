@@ -17,10 +17,16 @@ impl SegmentNode {
     }
 
     /// Sends documents, or holds them back while the trace is undecided.
+    #[inline]
     pub(super) fn emit(&self, outbox: Outbox) {
-        if outbox.is_empty() {
-            return;
+        if !outbox.is_empty() {
+            self.emit_all(outbox);
         }
+    }
+
+    // Apart, because most calls have nothing to send.
+    #[inline(never)]
+    fn emit_all(&self, outbox: Outbox) {
         for document in outbox {
             let Some(undecided) = &self.undecided else {
                 self.pipeline.emit(document);
