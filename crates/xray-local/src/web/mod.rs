@@ -127,7 +127,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/api/traces/{id}/documents", get(trace::documents))
         .route("/api/traces/{id}/entities/{entity}", get(trace::entity))
         .route("/api/events", get(events::stream))
-        .route("/ui/{file}", get(pages::file))
+        .route("/ui/{*file}", get(pages::file))
         .fallback(pages::page_or_operation)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), guard::check))
         .with_state(app)
