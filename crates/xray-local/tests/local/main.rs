@@ -3,7 +3,11 @@
 // The permission in clippy.toml does not cover functions that tests share.
 #![allow(clippy::unwrap_used)]
 
+mod api;
+mod aws;
 mod clients;
+mod corpus;
+mod filters;
 mod golden;
 mod hostile;
 mod http;
