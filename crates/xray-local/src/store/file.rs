@@ -442,10 +442,14 @@ fn shrink(database: &mut Database, path: &Path) {
     }
 }
 
-/// Returns the bytes of all documents by their trace rows.
+/// Returns the bytes of all documents, by their trace rows.
 fn used(database: &Database) -> Result<u64, redb::Error> {
-    let names = Names::default();
-    Ok(read_rows(database, &names)?.iter().map(|trace| trace.bytes).sum())
+    let table = database.begin_read()?.open_table(TRACES)?;
+    let mut used = 0;
+    for row in table.iter()? {
+        used += codec::row_bytes(row?.1.value()).unwrap_or_default();
+    }
+    Ok(used)
 }
 
 fn read_rows(database: &Database, names: &Names) -> Result<Vec<Restored>, redb::Error> {

@@ -138,7 +138,7 @@ fn join(id: TraceId, entities: impl IntoIterator<Item = Entity>, update: bool) -
 
 impl Shelf {
     /// Overhead of a trace in addition to its documents and its summary, mainly map entries.
-    const TRACE_WEIGHT: usize = 288;
+    const TRACE_WEIGHT: usize = 264;
     /// Overhead of an entity while its trace is unsettled.
     const MARK_WEIGHT: usize = 96;
 
