@@ -326,14 +326,19 @@ impl File {
             let mut trace_table = transaction.open_table(TRACES)?;
             for change in changes {
                 match change {
-                    Change::Document(id, packed) => {
+                    Change::Document(id, packed, summary) => {
                         arrival = arrival.max(packed.arrived.saturating_mul(1_000)) + 1;
                         let value = packed.to_bytes();
                         document_table.insert(key(*id, arrival), value.as_slice())?;
-                        *sizes.entry(*id).or_default() += (value.len() as u64 + ROW) as i64;
-                        if rows.insert(*id) {
-                            // Without a summary, which the settled trace gets.
-                            trace_table.insert(trace_key(*id), codec::row(packed.arrived, 0, None).as_slice())?;
+                        let size = value.len() as u64 + ROW;
+                        *sizes.entry(*id).or_default() += size as i64;
+                        // A trace of several documents gets its summary when it is settled.
+                        let row = match summary {
+                            Some(summary) => Some(codec::row(packed.arrived, size, Some(summary))),
+                            None => rows.insert(*id).then(|| codec::row(packed.arrived, 0, None)),
+                        };
+                        if let Some(row) = row {
+                            trace_table.insert(trace_key(*id), row.as_slice())?;
                         }
                         documents.push(*id);
                     }

@@ -36,7 +36,11 @@ impl Packed {
 
     /// Returns the text. It is empty only if the memory or the file it came from was damaged.
     pub(crate) fn text(&self) -> String {
-        let data = if self.data.len() < self.length() { decompress(&self.data, self.length as usize) } else { self.data.to_vec() };
+        let data = if self.data.len() < self.length() {
+            decompress(&self.data, self.length as usize)
+        } else {
+            self.data.to_vec()
+        };
         String::from_utf8(data).unwrap_or_default()
     }
 
