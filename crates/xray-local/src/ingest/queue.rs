@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 /// Bytes that may wait. At 20,000 documents of 2 KB per second this is more than a second of parsing.
@@ -9,6 +10,13 @@ const MAX_BYTES: usize = 64 << 20;
 
 /// Bytes of one chunk: small enough to be handed over often, large enough to share the cost of a lock.
 const CHUNK: usize = 64 << 10;
+
+/// How long the parsing thread lets datagrams collect after it was idle. Waking it for each one would cost more than
+/// parsing it.
+const COLLECT: Duration = Duration::from_millis(1);
+
+/// Chunks that are taken at once, so that most of what waits counts for the limit.
+const MAX_TAKEN: usize = 16;
 
 /// Empty chunks that are kept for reuse.
 const MAX_SPARE: usize = 64;
@@ -73,12 +81,19 @@ impl Queue {
             let waited = self.filled.wait_timeout_while(state, timeout, ready);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.waiting = false;
+            if !state.chunks.is_empty() && !state.closed {
+                drop(state);
+                thread::sleep(COLLECT);
+                state = self.lock();
+            }
         }
         if state.chunks.is_empty() && state.closed {
             return None;
         }
-        state.bytes = 0;
-        Some(std::mem::take(&mut state.chunks))
+        let taken = state.chunks.len().min(MAX_TAKEN);
+        let chunks: VecDeque<Chunk> = state.chunks.drain(..taken).collect();
+        state.bytes -= chunks.iter().map(|chunk| chunk.0.len()).sum::<usize>();
+        Some(chunks)
     }
 
     /// Returns chunks whose datagrams have been parsed.
@@ -158,9 +173,14 @@ mod tests {
             queue.push(&datagram, 1);
         }
         assert_eq!(queue.dropped(), 3);
-        let chunks = queue.take(Duration::ZERO).unwrap();
-        assert_eq!(chunks.iter().flat_map(Chunk::datagrams).count(), fit);
-        queue.recycle(chunks);
+        let mut taken = 0;
+        while taken < fit {
+            let chunks = queue.take(Duration::ZERO).unwrap();
+            assert!(chunks.len() <= MAX_TAKEN);
+            taken += chunks.iter().flat_map(Chunk::datagrams).count();
+            queue.recycle(chunks);
+        }
+        assert_eq!((taken, queue.lock().bytes), (fit, 0));
         queue.push(&datagram, 1);
         assert_eq!((queue.dropped(), queue.lock().spare.len()), (3, MAX_SPARE - 1));
     }

@@ -207,6 +207,13 @@ pub(super) fn row(arrived: u64, bytes: u64, summary: Option<&Summary>) -> Vec<u8
     writer.0
 }
 
+/// Returns only the size from a trace row.
+pub(super) fn row_bytes(bytes: &[u8]) -> Option<u64> {
+    let mut reader = Reader(bytes);
+    let (_, _) = (reader.u8()?, reader.u64()?);
+    reader.u64()
+}
+
 /// Decodes a trace row. The summary is `None` if it must be made again.
 pub(super) fn parse_row(bytes: &[u8], names: &Names) -> Option<(u64, u64, Option<Arc<Summary>>)> {
     let mut reader = Reader(bytes);
@@ -218,6 +225,8 @@ pub(super) fn parse_row(bytes: &[u8], names: &Names) -> Option<(u64, u64, Option
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::store::Store;
 
@@ -239,5 +248,17 @@ mod tests {
             assert_eq!(parse_row(&bytes[..length], &names), Some((7, 8, None)), "{length}");
         }
         assert_eq!(parse_row(&row(7, 8, None), &names), Some((7, 8, None)));
+        assert_eq!(row_bytes(&bytes), Some(8));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_row_causes_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let names = Names::default();
+            _ = parse_row(&bytes, &names);
+            _ = parse_row(&[&row(1, 2, None)[1..], &bytes].concat(), &names);
+            _ = parse_row(&[&[VERSION], bytes.as_slice()].concat(), &names);
+            _ = crate::store::Packed::from_bytes(&bytes).map(|packed| packed.text());
+        }
     }
 }

@@ -68,6 +68,8 @@ struct Held {
     unwritten: u32,
     /// Whether the documents are only in the store file.
     unloaded: bool,
+    /// Whether the store file has, or is about to get, the current summary.
+    is_summary_in_file: bool,
     /// When the last document arrived, in milliseconds since the epoch.
     arrived: u64,
     /// What is known of each entity; dropped when the trace is reported, and made again when more of it arrives.
@@ -82,7 +84,7 @@ struct Held {
 }
 
 /// The best version of each entity, without its content.
-type Skeleton = HashMap<EntityId, Mark>;
+type Skeleton = BTreeMap<EntityId, Mark>;
 
 /// The documents of a trace, copied from the shelf. Joining them is slow for large traces and must not hold a lock.
 #[derive(Debug, Clone)]
@@ -98,6 +100,8 @@ pub(crate) struct Parts {
     pub(crate) arrived: u64,
     /// `None` if documents have arrived since it was made.
     pub(crate) summary: Option<Arc<Summary>>,
+    /// Whether the store file has, or is about to get, the current summary.
+    pub(crate) is_summary_in_file: bool,
 }
 
 /// A trace's place on the shelf, without its documents.
@@ -130,19 +134,15 @@ impl Parts {
 
 /// Joins the best version of each entity.
 fn join(id: TraceId, entities: impl IntoIterator<Item = Entity>, update: bool) -> Trace {
-    let mut best = HashMap::new();
-    for entity in entities {
-        match best.get(&entity.id()) {
-            Some(known) if !entity.replaces(known) => {}
-            _ => _ = best.insert(entity.id(), entity),
-        }
-    }
-    Trace::new(id, best.into_values().map(Arc::new).collect(), update)
+    let mut entities: Vec<Arc<Entity>> = entities.into_iter().map(Arc::new).collect();
+    entities.sort_by(|a, b| a.id().cmp(&b.id()).then_with(|| b.replaces(a).cmp(&a.replaces(b))));
+    entities.dedup_by_key(|entity| entity.id());
+    Trace::new(id, entities, update)
 }
 
 impl Shelf {
     /// Overhead of a trace in addition to its documents and its summary, mainly map entries.
-    const TRACE_WEIGHT: usize = 288;
+    const TRACE_WEIGHT: usize = 264;
     /// Overhead of an entity while its trace is unsettled.
     const MARK_WEIGHT: usize = 96;
 
@@ -179,8 +179,9 @@ impl Shelf {
         self.evict();
     }
 
-    /// Adds a document. Returns it, unless a copy of it was there before.
-    pub(crate) fn put(&mut self, arrival: Arrival, now: Instant) -> Option<Packed> {
+    /// Adds a document. Returns it for the store file, unless a copy of it was there before: with the summary of its trace
+    /// if it is the first one.
+    pub(crate) fn put(&mut self, arrival: Arrival, now: Instant) -> Option<(Packed, Option<Arc<Summary>>)> {
         let Arrival { trace_id: id, marks, packed, summary } = arrival;
         let added = self.in_file.then(|| packed.clone());
         let held = self.traces.entry(id).or_insert_with(|| {
@@ -197,11 +198,13 @@ impl Shelf {
             }
             self.due.insert((due, id));
         }
-        if revision == 0 && held.documents.len() == 1 {
+        let first = revision == 0 && held.documents.len() == 1;
+        if first {
             held.bytes += summary.weight();
-            held.summary = Some(summary);
+            held.summary = Some(Arc::clone(&summary));
         }
-        let added = added.filter(|_| held.revision > revision);
+        held.is_summary_in_file = first;
+        let added = added.filter(|_| held.revision > revision).map(|packed| (packed, first.then_some(summary)));
         held.unwritten += u32::from(added.is_some());
         self.bytes = self.bytes + held.bytes - before;
         self.sequence += 1;
@@ -371,6 +374,9 @@ impl Shelf {
     pub(crate) fn set_summary(&mut self, id: TraceId, summary: Arc<Summary>) -> bool {
         let held = self.traces.get_mut(&id).filter(|held| held.revision == summary.revision);
         let Some(held) = held else { return false };
+        if held.summary.as_ref().is_some_and(|known| Arc::ptr_eq(known, &summary)) {
+            return true;
+        }
         let before = held.bytes;
         held.bytes -= held.summary.take().map_or(0, |old| old.weight());
         held.bytes += summary.weight();
@@ -408,6 +414,7 @@ impl Held {
             documents: Vec::new(),
             unwritten: 0,
             unloaded: false,
+            is_summary_in_file: false,
             arrived: 0,
             skeleton: Some(Box::default()),
             summary: None,
@@ -469,6 +476,7 @@ impl Held {
             unloaded: self.unloaded,
             arrived: self.arrived,
             summary: self.summary.clone(),
+            is_summary_in_file: self.is_summary_in_file,
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod api;
 mod aws;
+mod capacity;
 mod clients;
 mod corpus;
 mod filters;
