@@ -1,32 +1,40 @@
-//! The sockets and the threads: one receives documents, one serves sampling calls, one shows finished traces.
+//! The sockets and the threads: two for documents, one for the page and the calls, one that shows finished traces.
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::sampling::{Sampling, SamplingEvent, SamplingRules};
-use crate::server::{self, Listener};
-use crate::shelf::Limits;
-use crate::store::Store;
+use crate::filter::{Filter, FilterError, TraceView};
+use crate::ingest::{Forward, Ingest, spawn, widen};
+use crate::store::{Limits, Store};
 use crate::trace::Trace;
 
-/// Receives documents on a UDP port and serves sampling calls on the TCP port with the same number, like the X-Ray
-/// daemon, until it is dropped.
+#[cfg(feature = "store")]
+use crate::store::File;
+#[cfg(feature = "web")]
+use crate::{
+    api::Settings,
+    sampling::{Listener, Sampling, SamplingEvent, SamplingRules},
+    web::{App, Server},
+};
+
+/// Receives documents on a UDP port like the X-Ray daemon, until it is dropped. With the feature `web` it also serves a
+/// page, sampling rules and the query API on the TCP port with the same number.
 ///
 /// Dropping a receiver reads everything that has already been sent, shows every trace whose latest state has not been
 /// shown, finished or not, and joins its threads. A program that sends, drops the receiver and exits loses nothing.
 pub struct Receiver {
     address: SocketAddr,
+    buffer: usize,
     store: Store,
-    stopping: Arc<AtomicBool>,
-    receiving: Option<JoinHandle<()>>,
-    serving: Option<JoinHandle<()>>,
+    ingest: Option<Ingest>,
+    #[cfg(feature = "web")]
+    server: Option<Server>,
     showing: Option<JoinHandle<()>>,
+    writing: Option<JoinHandle<()>>,
 }
 
 /// Configures a [`Receiver`]; created by [`Receiver::builder`].
@@ -35,8 +43,24 @@ pub struct Receiver {
 pub struct ReceiverBuilder {
     limits: Limits,
     viewers: Vec<Viewer>,
+    forward: Option<SocketAddr>,
+    #[cfg(feature = "store")]
+    file: Option<std::path::PathBuf>,
+    #[cfg(feature = "store")]
+    retention: crate::store::Retention,
+    #[cfg(feature = "web")]
+    web: Web,
+}
+
+/// The configuration of the TCP side.
+#[cfg(feature = "web")]
+#[derive(Default)]
+struct Web {
     rules: SamplingRules,
     on_sampling: Option<Listener>,
+    hosts: Vec<String>,
+    ui: Option<std::path::PathBuf>,
+    strict: bool,
 }
 
 type Viewer = Box<dyn FnMut(&Trace) + Send>;
@@ -64,6 +88,33 @@ impl Receiver {
     /// Returns the store of received traces. A clone of it outlives the receiver.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Returns the size of the UDP socket's receive buffer in bytes. The receiver asks for 4 MiB; a system that permits
+    /// less may lose datagrams in bursts.
+    pub fn receive_buffer(&self) -> usize {
+        self.buffer
+    }
+
+    /// Returns the traces that match a filter expression, the one that has been idle for the longest time first. The empty
+    /// expression matches every trace.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with a position if the expression cannot be used.
+    pub fn traces(&self, filter: &str) -> Result<Vec<Trace>, FilterError> {
+        let filter = Filter::parse(filter, self.store.groups())?;
+        let matches =
+            |trace: &crate::store::Summarized| filter.matches(&TraceView::new(trace.id, &trace.summary, &self.store));
+        let found = self.store.summaries(0).into_iter().filter(matches);
+        Ok(found.filter_map(|trace| self.store.get(trace.id)).collect())
+    }
+
+    /// Returns the address of the page that shows the traces, such as `http://127.0.0.1:2000`.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
+    pub fn page(&self) -> String {
+        format!("http://{}", reachable(self.address))
     }
 
     /// Waits until this many traces have been shown since the receiver started and every `on_trace` callback has
@@ -113,59 +164,175 @@ impl ReceiverBuilder {
         self
     }
 
+    /// Limits the number of traces (default: 100,000). Calling this again replaces the limit.
+    pub fn max_traces(mut self, traces: usize) -> Self {
+        self.limits.traces = traces;
+        self
+    }
+
+    /// Also sends each datagram to a daemon, as it arrived. Calling this again replaces the daemon.
+    ///
+    /// A slow daemon does not delay the receiver: what it cannot take is counted in
+    /// [`Stats::not_forwarded`](crate::Stats::not_forwarded).
+    pub fn forward(mut self, daemon: SocketAddr) -> Self {
+        self.forward = Some(daemon);
+        self
+    }
+
+    /// Keeps traces in a file, from which they are read again when a receiver is opened with it later. Calling this again
+    /// replaces the file.
+    ///
+    /// The file is created if it does not exist. Documents are synced to the disk within milliseconds of their arrival.
+    /// If the disk is full or fails, traces stay in memory, and the receiver tries to open the file again every five
+    /// seconds. [`bind`](ReceiverBuilder::bind) returns an error if the file has another format or is open elsewhere.
+    #[cfg(feature = "store")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "store")))]
+    pub fn store_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// Limits the size of the store file in bytes (default: 1 GiB). The limit is approximate. Calling this again replaces
+    /// the limit.
+    #[cfg(feature = "store")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "store")))]
+    pub fn max_store(mut self, bytes: u64) -> Self {
+        self.retention.bytes = bytes;
+        self
+    }
+
+    /// Sets how long a trace is kept in the store file after its last document (default: without limit). Calling this
+    /// again replaces the age.
+    #[cfg(feature = "store")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "store")))]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.retention.age = Some(age);
+        self
+    }
+
+    /// Permits a further host name in requests to the page and the calls, such as the name of a container.
+    ///
+    /// Without it, requests must name `localhost`, a name below it, a loopback address or the address that was bound.
+    /// Each call of this method adds a name.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
+    pub fn allow_host(mut self, name: impl Into<String>) -> Self {
+        self.web.hosts.push(name.into());
+        self
+    }
+
+    /// Serves the page's files from a folder instead of the embedded ones, to develop the page. Calling this again
+    /// replaces the folder.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
+    pub fn ui(mut self, folder: impl Into<std::path::PathBuf>) -> Self {
+        self.web.ui = Some(folder.into());
+        self
+    }
+
+    /// Applies the limits of the X-Ray service to calls of its API, to find out whether a program respects them
+    /// (default: false). Calling this again replaces the value.
+    ///
+    /// With it, `BatchGetTraces` and `GetTraceGraph` accept at most five traces, `BatchGetTraces` no token, there are at
+    /// most 25 sampling rules besides `Default` and 25 groups, and a new rule must have all members that the service
+    /// requires.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.web.strict = strict;
+        self
+    }
+
     /// Sets the sampling rules to serve to SDKs (default: only X-Ray's default rule).
     ///
     /// Rules from a file are reloaded when it changes: the file is read again on each call of a client, and clients
     /// call every ten seconds. The next response asks them to fetch the changed rules. All clients that use a rule
     /// share its reservoir. Calling this again replaces the rules.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
     pub fn rules(mut self, rules: SamplingRules) -> Self {
-        self.rules = rules;
+        self.web.rules = rules;
         self
     }
 
     /// Sets a callback for sampling events: reports of clients and changes of the rules file.
     ///
     /// By default, the receiver prints only invalid changes of the rules file, to standard error. The callback runs on
-    /// the thread of a connection after the response was sent, possibly on several threads at once. Calling this again
+    /// the thread of the call before the response is sent, possibly on several threads at once. Calling this again
     /// replaces the callback.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
     pub fn on_sampling(mut self, listener: impl Fn(&SamplingEvent) + Send + Sync + 'static) -> Self {
-        self.on_sampling = Some(Box::new(listener));
+        self.web.on_sampling = Some(Box::new(listener));
         self
     }
 
-    /// Opens both sockets and starts receiving.
+    /// Opens the sockets and starts receiving.
     ///
     /// # Errors
     ///
     /// Returns an error if the address cannot be bound, usually because the daemon or another receiver uses it, or if a
     /// thread cannot be started.
     pub fn bind(self, address: impl ToSocketAddrs) -> io::Result<Receiver> {
+        #[cfg(feature = "web")]
         let (socket, listener) = bind(address)?;
-        socket.set_read_timeout(Some(STOP_CHECK))?;
+        #[cfg(not(feature = "web"))]
+        let socket = UdpSocket::bind(address)?;
+        let buffer = widen(&socket)?;
         let address = socket.local_addr()?;
+        #[cfg(feature = "store")]
+        let store = {
+            let open = |path| File::open(path, self.retention);
+            Store::with_file(self.limits, self.file.as_deref().map(open).transpose()?)
+        };
+        #[cfg(not(feature = "store"))]
         let store = Store::with_limits(self.limits);
-        let stopping = Arc::new(AtomicBool::new(false));
         // Complete from the start, so that dropping it on an early return stops the threads that already run.
-        let mut receiver = Receiver { address, store, stopping, receiving: None, serving: None, showing: None };
+        let mut receiver = Receiver {
+            address,
+            buffer,
+            store,
+            ingest: None,
+            #[cfg(feature = "web")]
+            server: None,
+            showing: None,
+            writing: None,
+        };
+        if receiver.store.file().is_some() {
+            let store = receiver.store.clone();
+            receiver.writing = Some(spawn("xray-local-store", move || store.write_file())?);
+        }
         let (store, viewers) = (receiver.store.clone(), self.viewers);
         receiver.showing = Some(spawn("xray-local-show", move || show(&store, viewers))?);
-        let (store, stopping) = (receiver.store.clone(), Arc::clone(&receiver.stopping));
-        receiver.receiving = Some(spawn("xray-local-receive", move || receive(&socket, &store, &stopping))?);
-        let (sampling, stopping) = (Sampling::new(self.rules), Arc::clone(&receiver.stopping));
-        let on_event = self.on_sampling.unwrap_or_else(|| Box::new(print_refused_rules));
-        let serve = move || server::serve(&listener, &sampling, &on_event, &stopping);
-        receiver.serving = Some(spawn("xray-local-listen", serve)?);
+        receiver.ingest = Some(Ingest::start(socket, &receiver.store, self.forward.map(Forward::start).transpose()?)?);
+        #[cfg(feature = "web")]
+        {
+            let Web { rules, on_sampling, hosts, ui, strict } = self.web;
+            let app = App {
+                store: receiver.store.clone(),
+                sampling: Sampling::new(rules),
+                settings: Settings { strict, ..Settings::default() },
+                on_sampling: on_sampling.unwrap_or_else(|| Box::new(print_refused_rules)),
+                address,
+                hosts,
+                ui,
+                started: std::time::Instant::now(),
+                buffer,
+            };
+            receiver.server = Some(Server::start(listener, app)?);
+        }
         Ok(receiver)
     }
 }
 
 /// Binds a UDP and a TCP socket to the same port.
-fn bind(address: impl ToSocketAddrs) -> io::Result<(UdpSocket, TcpListener)> {
+#[cfg(feature = "web")]
+fn bind(address: impl ToSocketAddrs) -> io::Result<(UdpSocket, std::net::TcpListener)> {
     let mut attempts = 16;
     loop {
         let socket = UdpSocket::bind(&address)?;
         attempts -= 1;
-        match TcpListener::bind(socket.local_addr()?) {
+        match std::net::TcpListener::bind(socket.local_addr()?) {
             Ok(listener) => return Ok((socket, listener)),
             // A port that is free for UDP may be in use for TCP. With port 0 the next attempt gets another port.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
@@ -174,90 +341,52 @@ fn bind(address: impl ToSocketAddrs) -> io::Result<(UdpSocket, TcpListener)> {
     }
 }
 
+#[cfg(feature = "web")]
 fn print_refused_rules(event: &SamplingEvent) {
     if let SamplingEvent::RulesRefused(_) = event {
         eprintln!("xray-local: {event}");
     }
 }
 
-/// How often a receiver checks whether it should stop, in case the datagram that wakes it is lost.
-const STOP_CHECK: Duration = Duration::from_millis(500);
-
-/// How many datagrams are read after the receiver was asked to stop: more than a socket's buffer holds.
-const LAST_DATAGRAMS: usize = 10_000;
-
-fn receive(socket: &UdpSocket, store: &Store, stopping: &AtomicBool) {
-    // The size of the largest possible datagram, so none is truncated.
-    let mut buffer = vec![0; 64 * 1024];
-    let mut last = LAST_DATAGRAMS;
-    let mut draining = false;
-    while last > 0 {
-        if !draining && stopping.load(Ordering::Acquire) {
-            // Everything sent over loopback before now is in the socket's buffer. If this call fails, the read timeout
-            // still ends the loop, only later.
-            _ = socket.set_nonblocking(true);
-            draining = true;
-        }
-        match socket.recv(&mut buffer) {
-            // The store counts refused datagrams.
-            Ok(length) => _ = store.accept(&buffer[..length]),
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut if draining => return,
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
-                // No error ends a receiver. A permanent error must not keep a core busy.
-                _ => thread::sleep(STOP_CHECK / 10),
-            },
-        }
-        last -= usize::from(draining);
-    }
-}
-
 fn show(store: &Store, mut viewers: Vec<Viewer>) {
-    while let Some(traces) = store.next_shown() {
-        for trace in traces {
-            for view in &mut viewers {
-                // The panic hook has already reported the panic; later traces are still shown.
-                _ = catch_unwind(AssertUnwindSafe(|| view(&trace)));
+    while let Some(due) = store.next_due() {
+        // One after the other: all of them joined would need more memory than the store.
+        for parts in due {
+            let update = parts.update;
+            if let Some(trace) = store.settle(parts, !viewers.is_empty()) {
+                for view in &mut viewers {
+                    // The panic hook has already reported the panic; later traces are still shown.
+                    _ = catch_unwind(AssertUnwindSafe(|| view(&trace)));
+                }
             }
-            if !trace.is_update() {
+            if !update {
                 store.count_shown();
             }
         }
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(work)
-}
-
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.stopping.store(true, Ordering::Release);
-        if let Some(receiving) = self.receiving.take() {
-            wake(self.address);
-            _ = receiving.join();
-        }
-        if let Some(serving) = self.serving.take() {
-            // Wakes the thread from `accept`. The possible reasons for a failure, too many connections or open files,
-            // also end its wait.
-            _ = TcpStream::connect_timeout(&reachable(self.address), STOP_CHECK);
-            _ = serving.join();
-        }
+        // In this order: what has been sent is read, then shown.
+        self.ingest.take();
+        #[cfg(feature = "web")]
+        self.server.take();
         self.store.stop();
         if let Some(showing) = self.showing.take() {
             _ = showing.join();
         }
+        if let Some(file) = self.store.file() {
+            file.stop();
+        }
+        if let Some(writing) = self.writing.take() {
+            _ = writing.join();
+        }
     }
 }
 
-/// Sends an empty datagram, which is ignored but wakes the receiving thread.
-fn wake(address: SocketAddr) {
-    let from = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    _ = UdpSocket::bind(from).and_then(|socket| socket.send_to(&[], reachable(address)));
-}
-
 /// Replaces an unspecified IP address, to which nothing can be sent, with loopback.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -275,9 +404,9 @@ impl fmt::Debug for Receiver {
 
 impl fmt::Debug for ReceiverBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ReceiverBuilder { limits, viewers, rules, on_sampling: _ } = self;
+        let viewers = self.viewers.len();
         let mut debug = f.debug_struct("ReceiverBuilder");
-        debug.field("limits", limits).field("viewers", &viewers.len()).field("rules", rules).finish_non_exhaustive()
+        debug.field("limits", &self.limits).field("viewers", &viewers).finish_non_exhaustive()
     }
 }
 

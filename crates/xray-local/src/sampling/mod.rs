@@ -1,9 +1,11 @@
-//! The two sampling operations of the X-Ray service that SDKs call, served from a rules file.
+//! The X-Ray service's side of sampling: rules, and quotas that clients share.
 
+mod edit;
 mod error;
 mod event;
 mod reservoir;
 mod rules;
+mod usage;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,8 +14,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use crate::http::{Request, Response};
+use crate::api::{ApiError, page};
 use reservoir::Reservoir;
+use usage::Usage;
 
 pub use error::{RulePlace, RulesError};
 pub use event::{SamplingEvent, SamplingReport, SamplingTarget};
@@ -22,7 +25,16 @@ pub use rules::SamplingRules;
 /// Seconds between two reports of a client.
 const INTERVAL: u64 = 10;
 
-/// Responds to sampling calls like the X-Ray service.
+/// Reports of anomalies in one call.
+const MAX_BOOSTS: usize = 25;
+
+/// How long a rate is boosted, in seconds.
+const BOOST: u64 = 60;
+
+/// Callback for sampling events.
+pub(crate) type Listener = Box<dyn Fn(&SamplingEvent) + Send + Sync>;
+
+/// The rules and their reservoirs.
 #[derive(Debug)]
 pub(crate) struct Sampling {
     state: Mutex<State>,
@@ -33,80 +45,95 @@ struct State {
     rules: SamplingRules,
     /// Reservoirs by the name of the rule.
     reservoirs: HashMap<String, Reservoir>,
+    usage: Usage,
+    /// By rule, the time to which its rate is boosted, and from which it can be boosted again.
+    boosts: HashMap<String, (u64, u64)>,
 }
 
-/// Events in order, to be passed to the callback when no lock is held.
-pub(crate) type Events = Vec<SamplingEvent>;
+/// One call of a client: the state, the time, and the events so far.
+pub(crate) struct Session<'a> {
+    state: &'a mut State,
+    now: Duration,
+    events: Vec<SamplingEvent>,
+}
 
 impl Sampling {
     pub(crate) fn new(rules: SamplingRules) -> Sampling {
-        Sampling { state: Mutex::new(State { rules, reservoirs: HashMap::new() }) }
+        Sampling {
+            state: Mutex::new(State {
+                rules,
+                reservoirs: HashMap::new(),
+                usage: Usage::default(),
+                boosts: HashMap::new(),
+            }),
+        }
     }
 
-    pub(crate) fn respond(&self, request: &Request) -> (Response, Events) {
-        let operation = match request.path.as_str() {
-            "/GetSamplingRules" => State::rules,
-            "/SamplingTargets" => State::targets,
-            _ => {
-                return (
-                    Response::error(404, "unknown operation: expected /GetSamplingRules or /SamplingTargets"),
-                    Events::new(),
-                );
-            }
-        };
-        if request.method != "POST" {
-            return (Response::error(405, "method not allowed: use POST"), Events::new());
-        }
-        let Some(call) = arguments(&request.body) else {
-            return (Response::error(400, "the body is not a JSON object"), Events::new());
-        };
-        let now = epoch();
-        let mut events = Events::new();
+    /// Runs a call with the latest rules. Returns its result with the events, which are to be passed on when no lock is
+    /// held.
+    pub(crate) fn session<T>(&self, call: impl FnOnce(&mut Session<'_>) -> T) -> (T, Vec<SamplingEvent>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Clients call every ten seconds: often enough to notice a change of the file, and rarely enough to read it on
-        // each call.
-        match state.rules.refresh(now) {
+        let mut session = Session { state: &mut state, now: epoch(), events: Vec::new() };
+        session.refresh();
+        (call(&mut session), session.events)
+    }
+}
+
+impl Session<'_> {
+    /// Reads the rules file again. Clients call every ten seconds: often enough to notice a change, and rarely enough
+    /// to read the file on each call.
+    fn refresh(&mut self) {
+        let State { rules, reservoirs, boosts, .. } = &mut *self.state;
+        match rules.refresh(self.now) {
             None => {}
             Some(Ok(())) => {
-                let State { rules, reservoirs } = &mut *state;
                 reservoirs.retain(|name, _| rules.get(name).is_some());
-                events.push(SamplingEvent::RulesChanged(rules.names().count()));
+                boosts.retain(|name, _| rules.get(name).is_some());
+                self.events.push(SamplingEvent::RulesChanged(rules.names().count()));
             }
-            Some(Err(error)) => events.push(SamplingEvent::RulesRefused(error)),
+            Some(Err(error)) => self.events.push(SamplingEvent::RulesRefused(error)),
         }
-        let response = match operation(&mut state, &call, now, &mut events) {
-            Ok(body) => Response::ok(body),
-            Err(refusal) => Response::error(400, refusal.to_string()),
-        };
-        (response, events)
     }
-}
 
-/// Parses the body of a call. Like the service, this accepts an empty body as an empty object.
-fn arguments(body: &[u8]) -> Option<Map<String, Value>> {
-    if body.is_empty() { Some(Map::new()) } else { serde_json::from_slice(body).ok() }
-}
-
-impl State {
     /// `GetSamplingRules`: returns all rules on one page.
-    fn rules(&mut self, _: &Map<String, Value>, _: Duration, _: &mut Events) -> Result<Value, Refusal> {
-        let records: Vec<_> = self.rules.records().collect();
-        Ok(json!({ "NextToken": null, "SamplingRuleRecords": records }))
+    pub(crate) fn rules(&self) -> Value {
+        let records: Vec<_> = self.state.rules.records().collect();
+        json!({ "NextToken": null, "SamplingRuleRecords": records })
+    }
+
+    /// `GetSamplingStatisticSummaries`: returns the sums of all clients for each window of ten seconds.
+    pub(crate) fn statistics(&self, call: &Map<String, Value>) -> Result<Value, ApiError> {
+        let summaries = self.state.usage.summaries();
+        let (shown, next) = page(call, &summaries, 1_000)?;
+        Ok(json!({ "SamplingStatisticSummaries": shown, "NextToken": next }))
+    }
+
+    /// Returns the clients that report.
+    pub(crate) fn clients(&self) -> Vec<Value> {
+        self.state.usage.clients(self.now.as_secs())
     }
 
     /// `GetSamplingTargets`: returns a target for each report. One invalid report refuses the whole call, so that no
     /// quota is granted by a call that fails.
-    fn targets(&mut self, call: &Map<String, Value>, now: Duration, events: &mut Events) -> Result<Value, Refusal> {
+    pub(crate) fn targets(&mut self, call: &Map<String, Value>) -> Result<Value, ApiError> {
         let documents = call.get("SamplingStatisticsDocuments").and_then(Value::as_array);
         let documents = documents.ok_or(Refusal("SamplingStatisticsDocuments"))?;
         let reports = documents.iter().map(report).collect::<Result<Vec<_>, Refusal>>()?;
+        let boosts = match call.get("SamplingBoostStatisticsDocuments") {
+            None | Some(Value::Null) => None,
+            Some(boosts) => {
+                let boosts = boosts.as_array().filter(|boosts| boosts.len() <= MAX_BOOSTS);
+                Some(boosts.ok_or(Refusal("SamplingBoostStatisticsDocuments"))?)
+            }
+        };
         let (mut targets, mut unprocessed) = (Vec::new(), Vec::new());
         for mut report in reports {
-            match self.rules.get(&report.rule) {
+            match self.state.rules.get(&report.rule) {
                 Some(rule) => {
-                    let reservoir = self.reservoirs.entry(report.rule.clone()).or_default();
-                    let grant = reservoir.grant(&report.client, rule.reservoir, now.as_secs());
+                    let reservoir = self.state.reservoirs.entry(report.rule.clone()).or_default();
+                    let grant = reservoir.grant(&report.client, rule.reservoir, self.now.as_secs());
                     report.target = Some(SamplingTarget { quota: grant.quota, rate: rule.rate });
+                    self.state.usage.add(&report, grant, self.now.as_secs());
                     targets.push(json!({
                         "RuleName": report.rule,
                         "FixedRate": rule.rate,
@@ -121,13 +148,54 @@ impl State {
                     "Message": "unknown rule",
                 })),
             }
-            events.push(SamplingEvent::Reported(report));
+            self.events.push(SamplingEvent::Reported(report));
         }
-        Ok(json!({
+        let mut response = json!({
             "SamplingTargetDocuments": targets,
-            "LastRuleModification": self.rules.modified().as_secs_f64(),
+            "LastRuleModification": self.state.rules.modified().as_secs_f64(),
             "UnprocessedStatistics": unprocessed,
-        }))
+        });
+        if let Some(boosts) = boosts {
+            let targets = response["SamplingTargetDocuments"].as_array_mut();
+            response["UnprocessedBoostStatistics"] = self.boost(boosts, targets.into_iter().flatten());
+        }
+        Ok(response)
+    }
+}
+
+impl Session<'_> {
+    /// Boosts the rates of rules with anomalies, if they permit it, and adds the boosts to the targets. Returns the reports
+    /// on unknown rules.
+    fn boost<'t>(&mut self, reports: &[Value], targets: impl Iterator<Item = &'t mut Value>) -> Value {
+        let now = self.now.as_secs();
+        let mut unprocessed = Vec::new();
+        let limits = |rule: &Value| {
+            let boost = rule["SamplingRule"].get("SamplingRateBoost")?;
+            Some((boost["MaxRate"].as_f64()?, boost["CooldownWindowMinutes"].as_u64()?))
+        };
+        for report in reports {
+            let name = report["RuleName"].as_str().unwrap_or_default();
+            let Some(rule) = self.state.rules.get(name) else {
+                unprocessed.push(json!({ "RuleName": name, "ErrorCode": "404", "Message": "unknown rule" }));
+                continue;
+            };
+            let anomalies = report["AnomalyCount"].as_u64().unwrap_or_default();
+            let Some((_, cooldown)) = limits(&rule.record).filter(|_| anomalies > 0) else { continue };
+            let (until, again) = self.state.boosts.entry(name.to_owned()).or_default();
+            if *again <= now {
+                *until = now + BOOST;
+                *again = until.saturating_add(cooldown.saturating_mul(60));
+            }
+        }
+        for target in targets {
+            let name = target["RuleName"].as_str().unwrap_or_default();
+            let until = self.state.boosts.get(name).map(|(until, _)| *until).filter(|until| *until > now);
+            let rate = self.state.rules.get(name).and_then(|rule| limits(&rule.record)).map(|(rate, _)| rate);
+            if let Some((until, rate)) = until.zip(rate) {
+                target["SamplingBoost"] = json!({ "BoostRate": rate, "BoostRateTTL": until });
+            }
+        }
+        json!(unprocessed)
     }
 }
 
@@ -161,6 +229,12 @@ struct Refusal(&'static str);
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is missing or invalid", self.0)
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> ApiError {
+        ApiError::invalid(refusal.to_string())
     }
 }
 

@@ -3,7 +3,12 @@
 // The permission in clippy.toml does not cover functions that tests share.
 #![allow(clippy::unwrap_used)]
 
+mod api;
+mod aws;
+mod capacity;
 mod clients;
+mod corpus;
+mod filters;
 mod golden;
 mod hostile;
 mod http;
@@ -11,3 +16,4 @@ mod order;
 mod picture;
 mod sampling;
 mod tree;
+mod web;

@@ -1,0 +1,64 @@
+//! The services of a trace, as the nodes of a service graph have them: a name and a type.
+
+use super::entity::Entity;
+
+/// A node of the service graph: a service that sends segments, or one that is inferred from calls to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Service {
+    pub(crate) name: Box<str>,
+    /// The type, such as `AWS::ECS::Container`; empty if unknown.
+    pub(crate) kind: Box<str>,
+}
+
+impl Service {
+    /// The type of what calls the first service of a trace.
+    pub(crate) const CLIENT: &str = "client";
+
+    /// Returns the service that sent a segment.
+    pub(crate) fn of_segment(segment: &Entity) -> Service {
+        // The service gives an inferred segment no origin if it knows nothing but the name.
+        let kind = segment.origin().unwrap_or(if segment.is_inferred() { "remote" } else { "" });
+        // Read back from the service, an inferred segment has the name of the call.
+        let resource = Service::resource(segment).filter(|(_, of)| segment.is_inferred() && *of == kind);
+        Service { name: resource.map_or(segment.name(), |(name, _)| name).into(), kind: kind.into() }
+    }
+
+    /// Whether a subsegment is a call to another service, which has a node of its own even if it sends no segment.
+    pub(crate) fn is_call(entity: &Entity) -> bool {
+        !entity.is_segment() && matches!(entity.namespace(), Some("aws" | "remote"))
+    }
+
+    /// Returns the service to infer from a call that no segment names as its parent; `None` if the entity is no call, or
+    /// if the called service says that it sends a segment.
+    pub(crate) fn inferred(call: &Entity) -> Option<Service> {
+        if !Service::is_call(call) || call.http().is_some_and(|http| http.traced) {
+            return None;
+        }
+        Some(Service::called(call))
+    }
+
+    /// Returns the called service, by what the call says of its resource.
+    fn called(call: &Entity) -> Service {
+        let name = call.name();
+        if call.namespace() != Some("aws") {
+            let kind = if call.sql().is_some() { "Database::SQL" } else { "remote" };
+            return Service { name: name.into(), kind: kind.into() };
+        }
+        if let Some((resource, kind)) = Service::resource(call) {
+            return Service { name: resource.into(), kind: kind.into() };
+        }
+        Service { name: name.into(), kind: format!("AWS::{name}").into() }
+    }
+
+    /// Returns the name and the type of the resource that an AWS call names.
+    fn resource(call: &Entity) -> Option<(&str, &'static str)> {
+        let aws = call.aws();
+        let resources = [
+            (&aws.table_name, "AWS::DynamoDB::Table"),
+            (&aws.queue_url, "AWS::SQS::Queue"),
+            (&aws.bucket_name, "AWS::S3::Bucket"),
+            (&aws.function_name, "AWS::Lambda"),
+        ];
+        resources.into_iter().find_map(|(resource, kind)| Some((resource.as_deref()?, kind)))
+    }
+}
