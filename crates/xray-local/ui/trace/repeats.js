@@ -1,0 +1,46 @@
+//! Repeated calls: N+1 and fan-out as findings, and groups that fold to one row.
+
+const MIN_FINDING = 5;
+const MIN_FOLD = 10;
+const MIN_SHARE = 0.01;
+
+/**
+ * @typedef {object} Group siblings that do the same with other values
+ * @property {number} parent -1 for roots
+ * @property {number[]} rows in the order in which they began
+ * @property {"N+1" | "fan-out" | null} finding
+ * @property {boolean} folds
+ * @property {number} total µs of all of them
+ */
+
+/**
+ * Finds groups of at least five siblings with one signature.
+ * @param {import("./model.js").TraceModel} trace
+ * @returns {Group[]}
+ */
+export function repeats(trace) {
+  /** @type {Group[]} */
+  const groups = [];
+  for (let parent = -1; parent < trace.count; parent += 1) {
+    const last = parent < 0 ? trace.count : trace.end[parent];
+    if (last - parent - 1 < MIN_FINDING) continue;
+    /** @type {Map<number, number[]>} */
+    const bySignature = new Map();
+    for (const child of trace.children(parent)) {
+      const rows = bySignature.get(trace.signature[child]);
+      if (rows) rows.push(child);
+      else bySignature.set(trace.signature[child], [child]);
+    }
+    for (const rows of bySignature.values()) {
+      if (rows.length >= MIN_FINDING) groups.push(group(trace, parent, rows));
+    }
+  }
+  return groups;
+}
+
+function group(trace, parent, rows) {
+  const total = rows.reduce((sum, row) => sum + trace.stop[row] - trace.start[row], 0);
+  const sequential = rows.every((row, i) => i === 0 || trace.start[row] >= trace.stop[rows[i - 1]]);
+  const counts = parent >= 0 && total >= MIN_SHARE * trace.duration;
+  return { parent, rows, finding: counts ? (sequential ? "N+1" : "fan-out") : null, folds: rows.length >= MIN_FOLD, total };
+}
