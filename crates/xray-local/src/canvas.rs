@@ -1,6 +1,6 @@
 //! The only way to the output. Replaces received characters that would break a line or control the terminal.
 
-use crate::entity::Outcome;
+use crate::trace::Outcome;
 
 /// Text under construction.
 #[derive(Debug)]

@@ -80,35 +80,40 @@
 //! | `sampling` | the X-Ray service's side of sampling: [`SamplingRules`], reservoirs, [`SamplingEvent`] |
 //! | `waterfall`, `style`, `canvas` | the waterfall: [`render`], [`printer`], [`Style`] |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "web")]
+mod api;
 mod canvas;
-mod cut;
-mod datagram;
-mod document;
-mod entity;
-mod http;
+mod filter;
 mod id;
+mod ingest;
 mod receiver;
+#[cfg(feature = "web")]
 mod sampling;
-mod server;
-mod shelf;
 mod store;
 mod style;
+#[cfg(feature = "web")]
+mod time;
 mod trace;
 mod waterfall;
+#[cfg(feature = "web")]
+mod web;
 
-pub use datagram::Refusal;
-pub use entity::{Entity, Exception, Http, Outcome, Sql};
+pub use filter::FilterError;
 pub use id::{EntityId, ParseIdError, TraceId};
+pub use ingest::Refusal;
 pub use receiver::{Receiver, ReceiverBuilder};
+#[cfg(feature = "web")]
+#[cfg_attr(docsrs, doc(cfg(feature = "web")))]
 pub use sampling::{RulePlace, RulesError, SamplingEvent, SamplingReport, SamplingRules, SamplingTarget};
 pub use store::{Stats, Store};
 pub use style::Style;
-pub use trace::{Node, Trace};
+pub use trace::{Entity, Exception, Http, Node, Outcome, Sql, Trace};
 pub use waterfall::{printer, render};
 
 /// Compiles the example of the README.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "web"))]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

@@ -1,31 +1,34 @@
-//! The sockets and the threads: one receives documents, one serves sampling calls, one shows finished traces.
+//! The sockets and the threads: two for documents, one for the page and the calls, one that shows finished traces.
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::sampling::{Sampling, SamplingEvent, SamplingRules};
-use crate::server::{self, Listener};
-use crate::shelf::Limits;
-use crate::store::Store;
+use crate::filter::{Filter, FilterError, TraceView};
+use crate::ingest::{Ingest, spawn, widen};
+use crate::store::{Limits, Store};
 use crate::trace::Trace;
 
-/// Receives documents on a UDP port and serves sampling calls on the TCP port with the same number, like the X-Ray
-/// daemon, until it is dropped.
+#[cfg(feature = "web")]
+use crate::{
+    sampling::{Listener, Sampling, SamplingEvent, SamplingRules},
+    web::{App, Server},
+};
+
+/// Receives documents on a UDP port like the X-Ray daemon, until it is dropped. With the feature `web` it also serves a
+/// page, sampling rules and the query API on the TCP port with the same number.
 ///
 /// Dropping a receiver reads everything that has already been sent, shows every trace whose latest state has not been
 /// shown, finished or not, and joins its threads. A program that sends, drops the receiver and exits loses nothing.
 pub struct Receiver {
     address: SocketAddr,
     store: Store,
-    stopping: Arc<AtomicBool>,
-    receiving: Option<JoinHandle<()>>,
-    serving: Option<JoinHandle<()>>,
+    ingest: Option<Ingest>,
+    #[cfg(feature = "web")]
+    server: Option<Server>,
     showing: Option<JoinHandle<()>>,
 }
 
@@ -35,8 +38,18 @@ pub struct Receiver {
 pub struct ReceiverBuilder {
     limits: Limits,
     viewers: Vec<Viewer>,
+    #[cfg(feature = "web")]
+    web: Web,
+}
+
+/// The configuration of the TCP side.
+#[cfg(feature = "web")]
+#[derive(Default)]
+struct Web {
     rules: SamplingRules,
     on_sampling: Option<Listener>,
+    hosts: Vec<String>,
+    ui: Option<std::path::PathBuf>,
 }
 
 type Viewer = Box<dyn FnMut(&Trace) + Send>;
@@ -64,6 +77,27 @@ impl Receiver {
     /// Returns the store of received traces. A clone of it outlives the receiver.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Returns the traces that match a filter expression, the one that has been idle for the longest time first. The empty
+    /// expression matches every trace.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with a position if the expression cannot be used.
+    pub fn traces(&self, filter: &str) -> Result<Vec<Trace>, FilterError> {
+        let filter = Filter::parse(filter)?;
+        let matches =
+            |trace: &crate::store::Summarized| filter.matches(&TraceView::new(trace.id, &trace.summary, &self.store));
+        let found = self.store.summaries(0).into_iter().filter(matches);
+        Ok(found.filter_map(|trace| self.store.get(trace.id)).collect())
+    }
+
+    /// Returns the address of the page that shows the traces, such as `http://127.0.0.1:2000`.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
+    pub fn page(&self) -> String {
+        format!("http://{}", reachable(self.address))
     }
 
     /// Waits until this many traces have been shown since the receiver started and every `on_trace` callback has
@@ -113,59 +147,111 @@ impl ReceiverBuilder {
         self
     }
 
+    /// Limits the number of traces (default: 100,000). Calling this again replaces the limit.
+    pub fn max_traces(mut self, traces: usize) -> Self {
+        self.limits.traces = traces;
+        self
+    }
+
+    /// Permits a further host name in requests to the page and the calls, such as the name of a container.
+    ///
+    /// Without it, requests must name `localhost`, a name below it, a loopback address or the address that was bound.
+    /// Each call of this method adds a name.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
+    pub fn allow_host(mut self, name: impl Into<String>) -> Self {
+        self.web.hosts.push(name.into());
+        self
+    }
+
+    /// Serves the page's files from a folder instead of the embedded ones, to develop the page. Calling this again
+    /// replaces the folder.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
+    pub fn ui(mut self, folder: impl Into<std::path::PathBuf>) -> Self {
+        self.web.ui = Some(folder.into());
+        self
+    }
+
     /// Sets the sampling rules to serve to SDKs (default: only X-Ray's default rule).
     ///
     /// Rules from a file are reloaded when it changes: the file is read again on each call of a client, and clients
     /// call every ten seconds. The next response asks them to fetch the changed rules. All clients that use a rule
     /// share its reservoir. Calling this again replaces the rules.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
     pub fn rules(mut self, rules: SamplingRules) -> Self {
-        self.rules = rules;
+        self.web.rules = rules;
         self
     }
 
     /// Sets a callback for sampling events: reports of clients and changes of the rules file.
     ///
     /// By default, the receiver prints only invalid changes of the rules file, to standard error. The callback runs on
-    /// the thread of a connection after the response was sent, possibly on several threads at once. Calling this again
+    /// the thread of the call before the response is sent, possibly on several threads at once. Calling this again
     /// replaces the callback.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
     pub fn on_sampling(mut self, listener: impl Fn(&SamplingEvent) + Send + Sync + 'static) -> Self {
-        self.on_sampling = Some(Box::new(listener));
+        self.web.on_sampling = Some(Box::new(listener));
         self
     }
 
-    /// Opens both sockets and starts receiving.
+    /// Opens the sockets and starts receiving.
     ///
     /// # Errors
     ///
     /// Returns an error if the address cannot be bound, usually because the daemon or another receiver uses it, or if a
     /// thread cannot be started.
     pub fn bind(self, address: impl ToSocketAddrs) -> io::Result<Receiver> {
+        #[cfg(feature = "web")]
         let (socket, listener) = bind(address)?;
-        socket.set_read_timeout(Some(STOP_CHECK))?;
+        #[cfg(not(feature = "web"))]
+        let socket = UdpSocket::bind(address)?;
+        let buffer = widen(&socket)?;
         let address = socket.local_addr()?;
         let store = Store::with_limits(self.limits);
-        let stopping = Arc::new(AtomicBool::new(false));
         // Complete from the start, so that dropping it on an early return stops the threads that already run.
-        let mut receiver = Receiver { address, store, stopping, receiving: None, serving: None, showing: None };
+        let mut receiver = Receiver {
+            address,
+            store,
+            ingest: None,
+            #[cfg(feature = "web")]
+            server: None,
+            showing: None,
+        };
         let (store, viewers) = (receiver.store.clone(), self.viewers);
         receiver.showing = Some(spawn("xray-local-show", move || show(&store, viewers))?);
-        let (store, stopping) = (receiver.store.clone(), Arc::clone(&receiver.stopping));
-        receiver.receiving = Some(spawn("xray-local-receive", move || receive(&socket, &store, &stopping))?);
-        let (sampling, stopping) = (Sampling::new(self.rules), Arc::clone(&receiver.stopping));
-        let on_event = self.on_sampling.unwrap_or_else(|| Box::new(print_refused_rules));
-        let serve = move || server::serve(&listener, &sampling, &on_event, &stopping);
-        receiver.serving = Some(spawn("xray-local-listen", serve)?);
+        receiver.ingest = Some(Ingest::start(socket, &receiver.store)?);
+        #[cfg(feature = "web")]
+        {
+            let Web { rules, on_sampling, hosts, ui } = self.web;
+            let app = App {
+                store: receiver.store.clone(),
+                sampling: Sampling::new(rules),
+                on_sampling: on_sampling.unwrap_or_else(|| Box::new(print_refused_rules)),
+                address,
+                hosts,
+                ui,
+                started: std::time::Instant::now(),
+                buffer,
+            };
+            receiver.server = Some(Server::start(listener, app)?);
+        }
+        #[cfg(not(feature = "web"))]
+        let _ = buffer;
         Ok(receiver)
     }
 }
 
 /// Binds a UDP and a TCP socket to the same port.
-fn bind(address: impl ToSocketAddrs) -> io::Result<(UdpSocket, TcpListener)> {
+#[cfg(feature = "web")]
+fn bind(address: impl ToSocketAddrs) -> io::Result<(UdpSocket, std::net::TcpListener)> {
     let mut attempts = 16;
     loop {
         let socket = UdpSocket::bind(&address)?;
         attempts -= 1;
-        match TcpListener::bind(socket.local_addr()?) {
+        match std::net::TcpListener::bind(socket.local_addr()?) {
             Ok(listener) => return Ok((socket, listener)),
             // A port that is free for UDP may be in use for TCP. With port 0 the next attempt gets another port.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
@@ -174,41 +260,10 @@ fn bind(address: impl ToSocketAddrs) -> io::Result<(UdpSocket, TcpListener)> {
     }
 }
 
+#[cfg(feature = "web")]
 fn print_refused_rules(event: &SamplingEvent) {
     if let SamplingEvent::RulesRefused(_) = event {
         eprintln!("xray-local: {event}");
-    }
-}
-
-/// How often a receiver checks whether it should stop, in case the datagram that wakes it is lost.
-const STOP_CHECK: Duration = Duration::from_millis(500);
-
-/// How many datagrams are read after the receiver was asked to stop: more than a socket's buffer holds.
-const LAST_DATAGRAMS: usize = 10_000;
-
-fn receive(socket: &UdpSocket, store: &Store, stopping: &AtomicBool) {
-    // The size of the largest possible datagram, so none is truncated.
-    let mut buffer = vec![0; 64 * 1024];
-    let mut last = LAST_DATAGRAMS;
-    let mut draining = false;
-    while last > 0 {
-        if !draining && stopping.load(Ordering::Acquire) {
-            // Everything sent over loopback before now is in the socket's buffer. If this call fails, the read timeout
-            // still ends the loop, only later.
-            _ = socket.set_nonblocking(true);
-            draining = true;
-        }
-        match socket.recv(&mut buffer) {
-            // The store counts refused datagrams.
-            Ok(length) => _ = store.accept(&buffer[..length]),
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut if draining => return,
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
-                // No error ends a receiver. A permanent error must not keep a core busy.
-                _ => thread::sleep(STOP_CHECK / 10),
-            },
-        }
-        last -= usize::from(draining);
     }
 }
 
@@ -226,23 +281,12 @@ fn show(store: &Store, mut viewers: Vec<Viewer>) {
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(work)
-}
-
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.stopping.store(true, Ordering::Release);
-        if let Some(receiving) = self.receiving.take() {
-            wake(self.address);
-            _ = receiving.join();
-        }
-        if let Some(serving) = self.serving.take() {
-            // Wakes the thread from `accept`. The possible reasons for a failure, too many connections or open files,
-            // also end its wait.
-            _ = TcpStream::connect_timeout(&reachable(self.address), STOP_CHECK);
-            _ = serving.join();
-        }
+        // In this order: what has been sent is read, then shown.
+        self.ingest.take();
+        #[cfg(feature = "web")]
+        self.server.take();
         self.store.stop();
         if let Some(showing) = self.showing.take() {
             _ = showing.join();
@@ -250,14 +294,8 @@ impl Drop for Receiver {
     }
 }
 
-/// Sends an empty datagram, which is ignored but wakes the receiving thread.
-fn wake(address: SocketAddr) {
-    let from = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    _ = UdpSocket::bind(from).and_then(|socket| socket.send_to(&[], reachable(address)));
-}
-
 /// Replaces an unspecified IP address, to which nothing can be sent, with loopback.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -275,9 +313,9 @@ impl fmt::Debug for Receiver {
 
 impl fmt::Debug for ReceiverBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ReceiverBuilder { limits, viewers, rules, on_sampling: _ } = self;
+        let viewers = self.viewers.len();
         let mut debug = f.debug_struct("ReceiverBuilder");
-        debug.field("limits", limits).field("viewers", &viewers.len()).field("rules", rules).finish_non_exhaustive()
+        debug.field("limits", &self.limits).field("viewers", &viewers).finish_non_exhaustive()
     }
 }
 

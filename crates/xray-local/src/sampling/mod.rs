@@ -1,4 +1,4 @@
-//! The two sampling operations of the X-Ray service that SDKs call, served from a rules file.
+//! The X-Ray service's side of sampling: rules, and quotas that clients share.
 
 mod error;
 mod event;
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use crate::http::{Request, Response};
+use crate::api::ApiError;
 use reservoir::Reservoir;
 
 pub use error::{RulePlace, RulesError};
@@ -22,7 +22,10 @@ pub use rules::SamplingRules;
 /// Seconds between two reports of a client.
 const INTERVAL: u64 = 10;
 
-/// Responds to sampling calls like the X-Ray service.
+/// Callback for sampling events.
+pub(crate) type Listener = Box<dyn Fn(&SamplingEvent) + Send + Sync>;
+
+/// The rules and their reservoirs.
 #[derive(Debug)]
 pub(crate) struct Sampling {
     state: Mutex<State>,
@@ -35,77 +38,61 @@ struct State {
     reservoirs: HashMap<String, Reservoir>,
 }
 
-/// Events in order, to be passed to the callback when no lock is held.
-pub(crate) type Events = Vec<SamplingEvent>;
+/// One call of a client: the state, the time, and the events so far.
+pub(crate) struct Session<'a> {
+    state: &'a mut State,
+    now: Duration,
+    events: Vec<SamplingEvent>,
+}
 
 impl Sampling {
     pub(crate) fn new(rules: SamplingRules) -> Sampling {
         Sampling { state: Mutex::new(State { rules, reservoirs: HashMap::new() }) }
     }
 
-    pub(crate) fn respond(&self, request: &Request) -> (Response, Events) {
-        let operation = match request.path.as_str() {
-            "/GetSamplingRules" => State::rules,
-            "/SamplingTargets" => State::targets,
-            _ => {
-                return (
-                    Response::error(404, "unknown operation: expected /GetSamplingRules or /SamplingTargets"),
-                    Events::new(),
-                );
-            }
-        };
-        if request.method != "POST" {
-            return (Response::error(405, "method not allowed: use POST"), Events::new());
-        }
-        let Some(call) = arguments(&request.body) else {
-            return (Response::error(400, "the body is not a JSON object"), Events::new());
-        };
-        let now = epoch();
-        let mut events = Events::new();
+    /// Runs a call with the latest rules. Returns its result with the events, which are to be passed on when no lock is
+    /// held.
+    pub(crate) fn session<T>(&self, call: impl FnOnce(&mut Session<'_>) -> T) -> (T, Vec<SamplingEvent>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Clients call every ten seconds: often enough to notice a change of the file, and rarely enough to read it on
-        // each call.
-        match state.rules.refresh(now) {
-            None => {}
-            Some(Ok(())) => {
-                let State { rules, reservoirs } = &mut *state;
-                reservoirs.retain(|name, _| rules.get(name).is_some());
-                events.push(SamplingEvent::RulesChanged(rules.names().count()));
-            }
-            Some(Err(error)) => events.push(SamplingEvent::RulesRefused(error)),
-        }
-        let response = match operation(&mut state, &call, now, &mut events) {
-            Ok(body) => Response::ok(body),
-            Err(refusal) => Response::error(400, refusal.to_string()),
-        };
-        (response, events)
+        let mut session = Session { state: &mut state, now: epoch(), events: Vec::new() };
+        session.refresh();
+        (call(&mut session), session.events)
     }
 }
 
-/// Parses the body of a call. Like the service, this accepts an empty body as an empty object.
-fn arguments(body: &[u8]) -> Option<Map<String, Value>> {
-    if body.is_empty() { Some(Map::new()) } else { serde_json::from_slice(body).ok() }
-}
+impl Session<'_> {
+    /// Reads the rules file again. Clients call every ten seconds: often enough to notice a change, and rarely enough
+    /// to read the file on each call.
+    fn refresh(&mut self) {
+        let State { rules, reservoirs } = &mut *self.state;
+        match rules.refresh(self.now) {
+            None => {}
+            Some(Ok(())) => {
+                reservoirs.retain(|name, _| rules.get(name).is_some());
+                self.events.push(SamplingEvent::RulesChanged(rules.names().count()));
+            }
+            Some(Err(error)) => self.events.push(SamplingEvent::RulesRefused(error)),
+        }
+    }
 
-impl State {
     /// `GetSamplingRules`: returns all rules on one page.
-    fn rules(&mut self, _: &Map<String, Value>, _: Duration, _: &mut Events) -> Result<Value, Refusal> {
-        let records: Vec<_> = self.rules.records().collect();
-        Ok(json!({ "NextToken": null, "SamplingRuleRecords": records }))
+    pub(crate) fn rules(&self) -> Value {
+        let records: Vec<_> = self.state.rules.records().collect();
+        json!({ "NextToken": null, "SamplingRuleRecords": records })
     }
 
     /// `GetSamplingTargets`: returns a target for each report. One invalid report refuses the whole call, so that no
     /// quota is granted by a call that fails.
-    fn targets(&mut self, call: &Map<String, Value>, now: Duration, events: &mut Events) -> Result<Value, Refusal> {
+    pub(crate) fn targets(&mut self, call: &Map<String, Value>) -> Result<Value, ApiError> {
         let documents = call.get("SamplingStatisticsDocuments").and_then(Value::as_array);
         let documents = documents.ok_or(Refusal("SamplingStatisticsDocuments"))?;
         let reports = documents.iter().map(report).collect::<Result<Vec<_>, Refusal>>()?;
         let (mut targets, mut unprocessed) = (Vec::new(), Vec::new());
         for mut report in reports {
-            match self.rules.get(&report.rule) {
+            match self.state.rules.get(&report.rule) {
                 Some(rule) => {
-                    let reservoir = self.reservoirs.entry(report.rule.clone()).or_default();
-                    let grant = reservoir.grant(&report.client, rule.reservoir, now.as_secs());
+                    let reservoir = self.state.reservoirs.entry(report.rule.clone()).or_default();
+                    let grant = reservoir.grant(&report.client, rule.reservoir, self.now.as_secs());
                     report.target = Some(SamplingTarget { quota: grant.quota, rate: rule.rate });
                     targets.push(json!({
                         "RuleName": report.rule,
@@ -121,11 +108,11 @@ impl State {
                     "Message": "unknown rule",
                 })),
             }
-            events.push(SamplingEvent::Reported(report));
+            self.events.push(SamplingEvent::Reported(report));
         }
         Ok(json!({
             "SamplingTargetDocuments": targets,
-            "LastRuleModification": self.rules.modified().as_secs_f64(),
+            "LastRuleModification": self.state.rules.modified().as_secs_f64(),
             "UnprocessedStatistics": unprocessed,
         }))
     }
@@ -161,6 +148,12 @@ struct Refusal(&'static str);
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is missing or invalid", self.0)
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> ApiError {
+        ApiError::invalid(refusal.to_string())
     }
 }
 

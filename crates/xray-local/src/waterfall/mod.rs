@@ -10,8 +10,8 @@ use bar::{Bar, Scale, duration_text};
 use rows::{Alike, Content, Row, rows};
 
 use crate::canvas::{Canvas, Ink, cells, fit};
-use crate::entity::{Entity, Outcome};
 use crate::style::Style;
+use crate::trace::{Entity, Outcome};
 use crate::trace::{Node, Trace};
 
 /// Returns a callback for [`on_trace`](crate::ReceiverBuilder::on_trace) that prints each trace as a waterfall.
@@ -110,7 +110,7 @@ fn notes(canvas: &mut Canvas, trace: &Trace) {
     }
 }
 
-fn request(http: &crate::entity::Http) -> String {
+fn request(http: &crate::trace::Http) -> String {
     let parts: Vec<&str> = [&http.method, &http.url].into_iter().filter_map(|part| part.as_deref()).collect();
     parts.join(" ")
 }

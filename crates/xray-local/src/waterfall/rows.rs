@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::entity::Outcome;
 use crate::style::Style;
+use crate::trace::Outcome;
 use crate::trace::{Node, Trace};
 
 /// A row of the waterfall, with its position in the tree.

@@ -31,7 +31,10 @@ pub(crate) fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> (u16, St
 /// Returns the text of a request as SDKs make it.
 pub(crate) fn post(path: &str, body: &str) -> String {
     let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// Calls an operation and returns the body of its response.

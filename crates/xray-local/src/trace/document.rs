@@ -1,10 +1,7 @@
 //! A document: the JSON text of one datagram, split into its entities.
 
-use serde_json::Value;
-
-use crate::cut::cut;
-use crate::datagram::{self, Refusal};
-use crate::entity::Entity;
+use super::cut::cut;
+use super::entity::Entity;
 use crate::id::{EntityId, TraceId};
 
 /// The entities of one document: first the segment or the separately sent subsegment, then the embedded ones.
@@ -15,22 +12,16 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    pub(crate) fn from_datagram(datagram: &[u8]) -> Result<Document, Refusal> {
-        let document = datagram::document(datagram)?;
-        // The service sees invalid UTF-8 as replacement characters, so do the same.
-        Document::parse(&String::from_utf8_lossy(document)).ok_or(Refusal::InvalidDocument)
-    }
-
-    fn parse(text: &str) -> Option<Document> {
+    pub(crate) fn parse(text: &str) -> Option<Document> {
         let mut trace_id = None;
         let mut entities: Vec<Entity> = Vec::new();
         for (position, fragment) in cut(text)?.into_iter().enumerate() {
-            let value: Value = serde_json::from_str(&fragment.json).ok()?;
-            if trace_id.is_none() {
-                trace_id = Some(value.get("trace_id")?.as_str()?.parse().ok()?);
-            }
             let enclosing: Option<EntityId> = fragment.parent.map(|parent| entities[parent].id());
-            entities.push(Entity::parse(fragment.json, &value, enclosing, u32::try_from(position).ok()?)?);
+            let (own, entity) = Entity::parse(fragment.json, enclosing, u32::try_from(position).ok()?)?;
+            if position == 0 {
+                trace_id = Some(own?);
+            }
+            entities.push(entity);
         }
         Some(Document { trace_id: trace_id?, entities })
     }

@@ -1,13 +1,27 @@
 //! A trace: entities joined into one tree by their ids.
 
+mod cut;
+mod document;
+mod entity;
+mod loose;
+mod names;
+mod service;
+mod summary;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::entity::{Entity, Outcome};
 use crate::id::{EntityId, TraceId};
+
+pub(crate) use document::Document;
+pub(crate) use entity::{Annotation, AnnotationValue, Aws, Flags, Mark};
+pub use entity::{Entity, Exception, Http, Outcome, Sql};
+pub(crate) use names::Names;
+pub(crate) use service::Service;
+pub(crate) use summary::{Label, LabelKind, Passed, Summary, SummaryAnnotation, signature};
 
 /// A snapshot of everything known about one trace, as a tree.
 ///
@@ -187,6 +201,11 @@ impl<'a> Node<'a> {
     /// Returns how far this segment and everything below it was moved, if by its own clock it began before its caller.
     pub fn clock_skew(self) -> Option<Duration> {
         self.place().skew
+    }
+
+    /// Returns its index in [`Trace::nodes`].
+    pub(crate) fn index(self) -> usize {
+        self.index
     }
 
     fn place(self) -> &'a Place {

@@ -13,8 +13,11 @@ pub(crate) struct Fragment {
     pub(crate) parent: Option<usize>,
 }
 
+/// The deepest nesting inside one entity: the limit of most JSON parsers, so that other programs can read what is kept.
+const MAX_DEPTH: usize = 127;
+
 /// Returns the fragments of a document, each after the one that encloses it. Returns `None` if the text is not a single
-/// object, or if a `subsegments` array contains anything other than objects.
+/// object, if a `subsegments` array contains anything other than objects, or if an entity nests its own members too deeply.
 ///
 /// This checks only the structure that is needed for cutting. A fragment may still be invalid JSON, which its parser
 /// reports.
@@ -55,6 +58,7 @@ impl Scanner<'_> {
                 }
                 b'{' | b'[' => {
                     depth += 1;
+                    (depth <= MAX_DEPTH).then_some(())?;
                     self.at += 1;
                 }
                 b'}' | b']' => {

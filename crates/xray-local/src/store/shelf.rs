@@ -4,24 +4,37 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::document::Document;
-use crate::entity::Entity;
+use super::packed::Packed;
 use crate::id::{EntityId, TraceId};
-use crate::trace::Trace;
+use crate::trace::{Document, Mark, Summary, Trace};
 
 /// When a trace is evicted, and when it counts as finished.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) memory: usize,
+    pub(crate) traces: usize,
     pub(crate) settle_time: Duration,
     pub(crate) idle_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        // A caller closes right after the service it called: 200 ms are enough between services, and feel immediate.
-        Limits { memory: 64 << 20, settle_time: Duration::from_millis(200), idle_timeout: Duration::from_secs(5) }
+        Limits {
+            memory: 64 << 20,
+            traces: 100_000,
+            // A caller closes right after the service it called: 200 ms are enough between services, and feel immediate.
+            settle_time: Duration::from_millis(200),
+            idle_timeout: Duration::from_secs(5),
+        }
     }
+}
+
+/// A document that is ready to be put on the shelf. Parsing and packing it needs no lock.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) trace_id: TraceId,
+    marks: Vec<(EntityId, Mark)>,
+    packed: Packed,
 }
 
 /// The traces in memory. When memory runs short, the trace that has been idle for the longest time is evicted first.
@@ -40,51 +53,83 @@ pub(crate) struct Shelf {
 
 #[derive(Debug)]
 struct Held {
-    entities: HashMap<EntityId, Arc<Entity>>,
+    documents: Vec<Packed>,
+    /// What is known of each entity; dropped when the trace is reported, and made again when more of it arrives.
+    skeleton: Option<Box<Skeleton>>,
+    summary: Option<Arc<Summary>>,
     bytes: usize,
     sequence: u64,
     last: Instant,
     due: Option<Instant>,
+    revision: u32,
     reported: bool,
 }
 
-/// The entities of a trace, copied from the shelf. Joining them is slow for large traces and must not hold a lock.
+/// The best version of each entity, without its content.
+type Skeleton = HashMap<EntityId, Mark>;
+
+/// The documents of a trace, copied from the shelf. Joining them is slow for large traces and must not hold a lock.
+#[derive(Debug, Clone)]
 pub(crate) struct Parts {
-    id: TraceId,
-    entities: Vec<Arc<Entity>>,
-    update: bool,
+    pub(crate) id: TraceId,
+    pub(crate) documents: Vec<Packed>,
+    pub(crate) revision: u32,
+    /// Whether the trace has been reported before.
+    pub(crate) update: bool,
+}
+
+/// A trace's place on the shelf, without its documents.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) id: TraceId,
+    /// Increases with each document of any trace.
+    pub(crate) sequence: u64,
+    pub(crate) settled: bool,
+    /// `None` if documents have arrived since it was made.
+    pub(crate) summary: Option<Arc<Summary>>,
+}
+
+impl Arrival {
+    /// Returns `None` if the text is not a valid document.
+    pub(crate) fn new(text: &str, arrived: u64, port: u16) -> Option<Arrival> {
+        let document = Document::parse(text)?;
+        let marks = document.entities.iter().map(|entity| (entity.id(), entity.mark())).collect();
+        Some(Arrival { trace_id: document.trace_id, marks, packed: Packed::new(text, arrived, port) })
+    }
 }
 
 impl Parts {
-    pub(crate) fn join(self) -> Trace {
-        Trace::new(self.id, self.entities, self.update)
+    pub(crate) fn join(&self) -> Trace {
+        let mut best = HashMap::new();
+        for entity in self.documents.iter().filter_map(Packed::parse).flat_map(|document| document.entities) {
+            match best.get(&entity.id()) {
+                Some(known) if !entity.replaces(known) => {}
+                _ => _ = best.insert(entity.id(), entity),
+            }
+        }
+        Trace::new(self.id, best.into_values().map(Arc::new).collect(), self.update)
     }
 }
 
 impl Shelf {
-    /// Overhead of a trace in addition to its entities, mainly map entries.
-    const TRACE_WEIGHT: usize = 512;
-    /// Overhead of an entity in addition to its own weight.
-    const ENTITY_WEIGHT: usize = 64;
+    /// Overhead of a trace in addition to its documents and its summary, mainly map entries.
+    const TRACE_WEIGHT: usize = 288;
+    /// Overhead of an entity while its trace is unsettled.
+    const MARK_WEIGHT: usize = 96;
 
     pub(crate) fn new(limits: Limits) -> Shelf {
         Shelf { limits, ..Shelf::default() }
     }
 
-    pub(crate) fn put(&mut self, document: Document, now: Instant) {
-        let id = document.trace_id;
+    pub(crate) fn put(&mut self, arrival: Arrival, now: Instant) {
+        let Arrival { trace_id: id, marks, packed } = arrival;
         let held = self.traces.entry(id).or_insert_with(|| {
             self.bytes += Self::TRACE_WEIGHT;
             Held::new(Self::TRACE_WEIGHT, now)
         });
         let before = held.bytes;
-        let mut changed = false;
-        for entity in document.entities {
-            changed |= held.put(entity);
-        }
-        self.bytes = self.bytes + held.bytes - before;
         // A document that was received before, such as a retry, does not cause the trace to be shown again.
-        if changed {
+        if held.put(marks, packed) {
             held.last = now;
             let due = after(now, self.limits.settle_time);
             if let Some(old) = held.due.replace(due) {
@@ -92,6 +137,7 @@ impl Shelf {
             }
             self.due.insert((due, id));
         }
+        self.bytes = self.bytes + held.bytes - before;
         self.sequence += 1;
         self.recency.remove(&held.sequence);
         held.sequence = self.sequence;
@@ -100,7 +146,7 @@ impl Shelf {
     }
 
     fn evict(&mut self) {
-        while self.bytes > self.limits.memory {
+        while self.bytes > self.limits.memory || self.traces.len() > self.limits.traces {
             let Some((_, id)) = self.recency.pop_first() else { break };
             let Some(held) = self.traces.remove(&id) else { continue };
             if let Some(due) = held.due {
@@ -109,6 +155,13 @@ impl Shelf {
             self.bytes -= held.bytes;
             self.evicted += 1;
         }
+    }
+
+    /// Forgets all traces. Returns how many there were.
+    pub(crate) fn clear(&mut self) -> usize {
+        let traces = self.traces.len();
+        (self.traces, self.recency, self.due, self.bytes) = Default::default();
+        traces
     }
 
     /// Returns the earliest time at which a trace may be finished.
@@ -127,7 +180,9 @@ impl Shelf {
                 held.due = Some(timeout);
                 self.due.insert((timeout, id));
             } else {
+                let before = held.bytes;
                 ready.push(held.report(id));
+                self.bytes = self.bytes + held.bytes - before;
             }
         }
         ready
@@ -135,8 +190,14 @@ impl Shelf {
 
     /// Takes the traces whose current state has not been shown, finished or not.
     pub(crate) fn take_unreported(&mut self) -> Vec<Parts> {
-        let due = std::mem::take(&mut self.due);
-        due.into_iter().filter_map(|(_, id)| Some(self.traces.get_mut(&id)?.report(id))).collect()
+        let mut ready = Vec::new();
+        for (_, id) in std::mem::take(&mut self.due) {
+            let Some(held) = self.traces.get_mut(&id) else { continue };
+            let before = held.bytes;
+            ready.push(held.report(id));
+            self.bytes = self.bytes + held.bytes - before;
+        }
+        ready
     }
 
     pub(crate) fn get(&self, id: TraceId) -> Option<Parts> {
@@ -146,6 +207,37 @@ impl Shelf {
     /// Returns all traces, the one that has been idle for the longest time first.
     pub(crate) fn all(&self) -> Vec<Parts> {
         self.recency.values().filter_map(|&id| self.get(id)).collect()
+    }
+
+    /// Returns the entries of the traces that changed after the given sequence number, in the order of change.
+    pub(crate) fn entries(&self, after: u64) -> Vec<Entry> {
+        let changed = self.recency.range(after.saturating_add(1)..);
+        changed.filter_map(|(_, id)| Some(self.traces.get(id)?.entry(*id))).collect()
+    }
+
+    /// Returns the entry of one trace.
+    pub(crate) fn entry(&self, id: TraceId) -> Option<Entry> {
+        self.traces.get(&id).map(|held| held.entry(id))
+    }
+
+    /// Keeps the summary of a trace, unless documents have arrived since it was made.
+    pub(crate) fn set_summary(&mut self, id: TraceId, summary: Arc<Summary>) {
+        let Some(held) = self.traces.get_mut(&id).filter(|held| held.revision == summary.revision) else { return };
+        let before = held.bytes;
+        held.bytes -= held.summary.take().map_or(0, |old| old.weight());
+        held.bytes += summary.weight();
+        held.summary = Some(summary);
+        self.bytes = self.bytes + held.bytes - before;
+        self.evict();
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Returns the number of the last change.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -163,37 +255,82 @@ impl Shelf {
 
 impl Held {
     fn new(bytes: usize, now: Instant) -> Held {
-        Held { entities: HashMap::new(), bytes, sequence: 0, last: now, due: None, reported: false }
+        Held {
+            documents: Vec::new(),
+            skeleton: Some(Box::default()),
+            summary: None,
+            bytes,
+            sequence: 0,
+            last: now,
+            due: None,
+            revision: 0,
+            reported: false,
+        }
     }
 
-    /// Stores an entity unless the stored version is better. Returns whether it was stored.
-    fn put(&mut self, entity: Entity) -> bool {
-        let old = self.entities.get(&entity.id());
-        if old.is_some_and(|old| !entity.replaces(old)) {
+    /// Adds a document. Returns whether it changed an entity.
+    fn put(&mut self, marks: Vec<(EntityId, Mark)>, packed: Packed) -> bool {
+        if let Some(known) = self.documents.iter_mut().rev().find(|known| packed.is_copy_of(known)) {
+            known.repeated = known.repeated.saturating_add(1);
             return false;
         }
-        self.bytes -= old.map_or(0, |old| old.weight() + Shelf::ENTITY_WEIGHT);
-        self.bytes += entity.weight() + Shelf::ENTITY_WEIGHT;
-        self.entities.insert(entity.id(), Arc::new(entity));
-        true
+        let skeleton = self.skeleton.get_or_insert_with(|| {
+            let skeleton = skeleton(&self.documents);
+            self.bytes += skeleton.len() * Shelf::MARK_WEIGHT;
+            skeleton
+        });
+        let before = skeleton.len();
+        let mut changed = false;
+        for (id, mark) in marks {
+            changed |= place(skeleton, id, mark);
+        }
+        self.bytes += (skeleton.len() - before) * Shelf::MARK_WEIGHT + packed.weight();
+        self.documents.push(packed);
+        self.revision = self.revision.saturating_add(1);
+        self.bytes -= self.summary.take().map_or(0, |summary| summary.weight());
+        changed
     }
 
     /// Whether nothing is in progress and no parent is missing.
     fn is_complete(&self) -> bool {
-        let known = |id: Option<EntityId>| id.is_none_or(|id| self.entities.contains_key(&id));
-        self.entities.values().all(|entity| !entity.is_in_progress() && known(entity.parent_id()))
+        let Some(skeleton) = &self.skeleton else { return true };
+        let known = |id: Option<EntityId>| id.is_none_or(|id| skeleton.contains_key(&id));
+        skeleton.values().all(|mark| !mark.is_in_progress() && known(mark.parent_id))
     }
 
     fn report(&mut self, id: TraceId) -> Parts {
         let parts = self.parts(id);
         self.due = None;
         self.reported = true;
+        self.bytes -= self.skeleton.take().map_or(0, |skeleton| skeleton.len() * Shelf::MARK_WEIGHT);
+        self.documents.shrink_to_fit();
         parts
     }
 
     fn parts(&self, id: TraceId) -> Parts {
-        Parts { id, entities: self.entities.values().cloned().collect(), update: self.reported }
+        Parts { id, documents: self.documents.clone(), revision: self.revision, update: self.reported }
     }
+
+    fn entry(&self, id: TraceId) -> Entry {
+        Entry { id, sequence: self.sequence, settled: self.due.is_none(), summary: self.summary.clone() }
+    }
+}
+
+fn skeleton(documents: &[Packed]) -> Box<Skeleton> {
+    let mut skeleton = Box::default();
+    for entity in documents.iter().filter_map(Packed::parse).flat_map(|document| document.entities) {
+        place(&mut skeleton, entity.id(), entity.mark());
+    }
+    skeleton
+}
+
+/// Keeps the better of two versions. Returns whether the new one was kept.
+fn place(skeleton: &mut Skeleton, id: EntityId, mark: Mark) -> bool {
+    let better = skeleton.get(&id).is_none_or(|known| mark.replaces(known));
+    if better {
+        skeleton.insert(id, mark);
+    }
+    better
 }
 
 /// Adds a wait to a moment. If the sum overflows, the wait is an hour: one check an hour costs nothing.
@@ -208,16 +345,21 @@ mod tests {
     const SETTLE_TIME: Duration = Duration::from_millis(200);
     const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-    fn document(trace: u32, id: u32, members: &str) -> Document {
+    fn document(trace: u32, id: u32, members: &str) -> Arrival {
         let text = format!(
-            "{{\"format\":\"json\",\"version\":1}}\n{{\"trace_id\":\"1-{trace:08x}-000000000000000000000000\",\
+            "{{\"trace_id\":\"1-{trace:08x}-000000000000000000000000\",\
              \"id\":\"{id:016x}\",\"name\":\"n\",\"start_time\":1{members}}}"
         );
-        Document::from_datagram(text.as_bytes()).unwrap()
+        Arrival::new(&text, 0, 0).unwrap()
     }
 
     fn due(shelf: &mut Shelf, now: Instant) -> Vec<(usize, bool)> {
-        shelf.take_due(now).into_iter().map(Parts::join).map(|trace| (trace.len(), trace.is_update())).collect()
+        shelf
+            .take_due(now)
+            .into_iter()
+            .map(|parts| parts.join())
+            .map(|trace| (trace.len(), trace.is_update()))
+            .collect()
     }
 
     #[test]
@@ -260,10 +402,12 @@ mod tests {
         let start = Instant::now();
         let mut one = Shelf::default();
         one.put(document(1, 1, ",\"end_time\":2"), start);
-        let mut shelf = Shelf::new(Limits { memory: one.bytes() * 3, ..Limits::default() });
+        // Compressed documents of equal length may differ by a few bytes.
+        let memory = one.bytes() * 3 + 50;
+        let mut shelf = Shelf::new(Limits { memory, ..Limits::default() });
         for trace in [1, 2, 3, 1, 4] {
             shelf.put(document(trace, 1, ",\"end_time\":2"), start);
-            assert!(shelf.bytes() <= one.bytes() * 3);
+            assert!(shelf.bytes() <= memory);
         }
         let kept: Vec<_> = shelf.all().iter().map(|parts| parts.id.to_string()[2..10].to_owned()).collect();
         assert_eq!(kept, ["00000003", "00000001", "00000004"]);

@@ -1,0 +1,176 @@
+//! A bounded queue of datagrams between the receiving and the parsing thread.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Bytes that may wait. At 20,000 documents of 2 KB per second this is more than a second of parsing.
+const MAX_BYTES: usize = 64 << 20;
+
+/// Bytes of one chunk: small enough to be handed over often, large enough to share the cost of a lock.
+const CHUNK: usize = 64 << 10;
+
+/// Empty chunks that are kept for reuse.
+const MAX_SPARE: usize = 64;
+
+/// Datagrams in chunks. The receiving thread only ever copies into the last chunk.
+#[derive(Default)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    chunks: VecDeque<Chunk>,
+    spare: Vec<Chunk>,
+    bytes: usize,
+    dropped: u64,
+    waiting: bool,
+    closed: bool,
+}
+
+/// Datagrams one after the other, each after its length and the port of its sender.
+#[derive(Default)]
+pub(crate) struct Chunk(Vec<u8>);
+
+const HEAD: usize = 6;
+
+impl Queue {
+    /// Adds a datagram, or counts it as dropped if the queue is full. Empty datagrams are ignored, as the daemon does.
+    pub(crate) fn push(&self, datagram: &[u8], port: u16) {
+        if datagram.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        let needed = HEAD + datagram.len();
+        if state.bytes + needed > MAX_BYTES {
+            state.dropped += 1;
+            return;
+        }
+        state.bytes += needed;
+        if state.chunks.back().is_none_or(|chunk| chunk.0.len() + needed > CHUNK) {
+            let chunk = state.spare.pop().unwrap_or_else(|| Chunk(Vec::with_capacity(CHUNK)));
+            state.chunks.push_back(chunk);
+        }
+        if let Some(Chunk(bytes)) = state.chunks.back_mut() {
+            // Lossless: a datagram has less than 64 KiB.
+            bytes.extend_from_slice(&(datagram.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(&port.to_le_bytes());
+            bytes.extend_from_slice(datagram);
+        }
+        if std::mem::take(&mut state.waiting) {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Waits for datagrams, for at most the given time. Returns `None` once the queue is closed and empty.
+    pub(crate) fn take(&self, timeout: Duration) -> Option<VecDeque<Chunk>> {
+        let mut state = self.lock();
+        if state.chunks.is_empty() && !state.closed {
+            state.waiting = true;
+            let ready = |state: &mut State| state.chunks.is_empty() && !state.closed;
+            let waited = self.filled.wait_timeout_while(state, timeout, ready);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.waiting = false;
+        }
+        if state.chunks.is_empty() && state.closed {
+            return None;
+        }
+        state.bytes = 0;
+        Some(std::mem::take(&mut state.chunks))
+    }
+
+    /// Returns chunks whose datagrams have been parsed.
+    pub(crate) fn recycle(&self, chunks: VecDeque<Chunk>) {
+        let mut state = self.lock();
+        for mut chunk in chunks {
+            if state.spare.len() < MAX_SPARE {
+                chunk.0.clear();
+                state.spare.push(chunk);
+            }
+        }
+    }
+
+    /// Returns how many datagrams found the queue full.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// Returns a guard that closes the queue when it is dropped.
+    pub(crate) fn closing(&self) -> Closing<'_> {
+        Closing(self)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes the queue on drop.
+pub(crate) struct Closing<'a>(&'a Queue);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.filled.notify_all();
+    }
+}
+
+impl Chunk {
+    /// Returns the datagrams with the ports of their senders.
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = (&[u8], u16)> {
+        let mut rest = self.0.as_slice();
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<4>()?;
+            let (port, after) = after.split_first_chunk::<2>()?;
+            let (datagram, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            rest = after;
+            Some((datagram, u16::from_le_bytes(*port)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_leave_in_order_with_their_ports() {
+        let queue = Queue::default();
+        let sent: Vec<(Vec<u8>, u16)> = (1..200_u16).map(|i| (vec![i as u8; usize::from(i) * 13], i)).collect();
+        for (datagram, port) in &sent {
+            queue.push(datagram, *port);
+        }
+        queue.push(&[], 1);
+        let chunks = queue.take(Duration::ZERO).unwrap();
+        let taken = chunks.iter().flat_map(Chunk::datagrams).map(|(datagram, port)| (datagram.to_vec(), port));
+        assert_eq!(taken.collect::<Vec<_>>(), sent);
+        assert!(chunks.len() > 1 && queue.take(Duration::ZERO).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_full_queue_drops_and_counts_the_newest() {
+        let queue = Queue::default();
+        let datagram = vec![1; 64_000];
+        let fit = MAX_BYTES / (datagram.len() + HEAD);
+        for _ in 0..fit + 3 {
+            queue.push(&datagram, 1);
+        }
+        assert_eq!(queue.dropped(), 3);
+        let chunks = queue.take(Duration::ZERO).unwrap();
+        assert_eq!(chunks.iter().flat_map(Chunk::datagrams).count(), fit);
+        queue.recycle(chunks);
+        queue.push(&datagram, 1);
+        assert_eq!((queue.dropped(), queue.lock().spare.len()), (3, MAX_SPARE - 1));
+    }
+
+    #[test]
+    fn a_closed_queue_is_emptied_first() {
+        let queue = Queue::default();
+        queue.push(b"x", 1);
+        drop(queue.closing());
+        assert_eq!(queue.take(Duration::from_secs(60)).unwrap().len(), 1);
+        assert!(queue.take(Duration::from_secs(60)).is_none());
+    }
+}

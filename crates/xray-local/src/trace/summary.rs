@@ -1,0 +1,315 @@
+//! A trace in a few hundred bytes: what lists show and filters test without reading documents again.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::entity::{AnnotationValue, Entity, Flags};
+use super::names::Names;
+use super::service::Service;
+use super::{Node, Trace};
+
+/// The summary of one trace at one revision.
+///
+/// It holds at most [`Summary::MAX`] services, annotations and labels each. If [`Summary::truncated`] is set there are
+/// more, and only the trace itself can show that something does *not* occur.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Summary {
+    /// The first start, in microseconds since the epoch.
+    pub(crate) start: u64,
+    /// Microseconds from the first start to the last known end, corrected for clock differences.
+    pub(crate) duration: u64,
+    /// Microseconds of the first root; 0 while it is in progress.
+    pub(crate) response_time: u64,
+    /// Segments and subsegments.
+    pub(crate) entities: u32,
+    /// Documents joined so far.
+    pub(crate) revision: u32,
+    /// The HTTP status of the first root; 0 if it has none.
+    pub(crate) status: u16,
+    /// The length of the longest run of repeated calls (N+1); 0 if there is none.
+    pub(crate) repeats: u16,
+    /// The flags of the first root.
+    pub(crate) root: Flags,
+    /// Each flag that any entity has.
+    pub(crate) any: Flags,
+    /// Whether something is in progress.
+    pub(crate) in_progress: bool,
+    /// Whether a parent is missing.
+    pub(crate) orphans: bool,
+    pub(crate) truncated: bool,
+    /// The name of the first root.
+    pub(crate) name: Arc<str>,
+    pub(crate) method: Option<Arc<str>>,
+    pub(crate) url: Option<Box<str>>,
+    /// Segments and inferred services, each after its caller.
+    pub(crate) services: Box<[Passed]>,
+    pub(crate) annotations: Box<[SummaryAnnotation]>,
+    pub(crate) labels: Box<[Label]>,
+}
+
+/// A segment of the trace, or a service inferred from a call.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Passed {
+    pub(crate) service: Arc<Service>,
+    /// Microseconds; 0 while it is in progress.
+    pub(crate) duration: u64,
+    /// Microseconds of the caller's subsegment; of the segment itself if nothing in the trace calls it.
+    pub(crate) call_duration: u64,
+    /// The HTTP status; 0 if there is none.
+    pub(crate) status: u16,
+    pub(crate) call_status: u16,
+    /// The index of the calling segment in [`Summary::services`], or [`Passed::NO_CALLER`].
+    pub(crate) caller: u16,
+    pub(crate) flags: Flags,
+    pub(crate) call_flags: Flags,
+    pub(crate) inferred: bool,
+    pub(crate) in_progress: bool,
+}
+
+/// An annotation of any entity.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SummaryAnnotation {
+    pub(crate) key: Arc<str>,
+    pub(crate) text: Box<str>,
+    pub(crate) value: AnnotationValue,
+    /// The index in [`Summary::services`] of the segment it belongs to.
+    pub(crate) service: u16,
+}
+
+/// A value with few distinct values, which any segment or subsegment may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Label {
+    pub(crate) kind: LabelKind,
+    pub(crate) text: Arc<str>,
+    /// The index in [`Summary::services`] of the segment it belongs to.
+    pub(crate) service: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LabelKind {
+    User,
+    InstanceId,
+    AvailabilityZone,
+    ResourceArn,
+}
+
+impl Passed {
+    pub(crate) const NO_CALLER: u16 = u16::MAX;
+
+    pub(crate) fn is_root(&self) -> bool {
+        self.caller == Passed::NO_CALLER && !self.inferred
+    }
+}
+
+impl Summary {
+    /// X-Ray indexes this many annotations of a trace.
+    pub(crate) const MAX: usize = 50;
+
+    pub(crate) fn new(trace: &Trace, revision: u32, names: &Names) -> Summary {
+        let mut builder =
+            Builder { names, truncated: false, services: Vec::new(), annotations: Vec::new(), labels: Vec::new() };
+        // For each depth, the index of the segment that encloses it.
+        let mut above: Vec<u16> = Vec::new();
+        let (mut any, mut in_progress, mut orphans) = (Flags::default(), false, false);
+        let mut start = Duration::MAX;
+        let mut parents: Vec<Node<'_>> = Vec::new();
+        for node in trace.nodes() {
+            above.truncate(node.depth());
+            parents.truncate(node.depth());
+            let outer = above.last().copied().unwrap_or(Passed::NO_CALLER);
+            let own = builder.visit(node, outer, parents.last().copied());
+            above.push(own);
+            parents.push(node);
+            let flags = node.flags();
+            any.error |= flags.error;
+            any.throttle |= flags.throttle;
+            any.fault |= flags.fault;
+            in_progress |= node.is_in_progress();
+            orphans |= node.is_orphan();
+            start = start.min(node.start());
+        }
+        let root = trace.nodes().next();
+        let http = root.as_ref().and_then(|root| root.entity().http());
+        Summary {
+            start: if root.is_some() { micros(start) } else { 0 },
+            duration: micros(trace.duration()),
+            response_time: root.as_ref().and_then(|root| root.duration()).map_or(0, micros),
+            entities: u32::try_from(trace.len()).unwrap_or(u32::MAX),
+            revision,
+            status: http.and_then(|http| http.status).unwrap_or_default(),
+            repeats: longest_repeat(trace),
+            root: root.as_ref().map(|root| root.flags()).unwrap_or_default(),
+            any,
+            in_progress,
+            orphans,
+            truncated: builder.truncated,
+            name: names.text(root.as_ref().map_or("", |root| root.entity().name())),
+            method: http.and_then(|http| http.method.as_deref()).map(|method| names.text(method)),
+            url: http.and_then(|http| http.url.clone()),
+            services: builder.services.into(),
+            annotations: builder.annotations.into(),
+            labels: builder.labels.into(),
+        }
+    }
+
+    /// Returns its approximate size in bytes, without shared names.
+    pub(crate) fn weight(&self) -> usize {
+        let annotations = self.annotations.iter().map(|annotation| size_of_val(annotation) + annotation.text.len());
+        size_of::<Summary>()
+            + size_of_val(&*self.services)
+            + annotations.sum::<usize>()
+            + size_of_val(&*self.labels)
+            + self.url.as_ref().map_or(0, |url| url.len())
+    }
+}
+
+struct Builder<'n> {
+    names: &'n Names,
+    truncated: bool,
+    services: Vec<Passed>,
+    annotations: Vec<SummaryAnnotation>,
+    labels: Vec<Label>,
+}
+
+impl Builder<'_> {
+    /// Adds what one entity contributes. Returns the index of the segment that it and its children belong to.
+    fn visit(&mut self, node: Node<'_>, outer: u16, parent: Option<Node<'_>>) -> u16 {
+        let entity = node.entity();
+        let own = if entity.is_segment() {
+            // The call is the subsegment that the segment names as its parent.
+            let call = parent.map(|parent| parent.entity()).filter(|parent| !parent.is_segment()).unwrap_or(entity);
+            self.pass(Service::of_segment(entity), entity, call, outer, entity.is_inferred())
+        } else {
+            if !node.children().any(|child| child.is_segment())
+                && let Some(service) = Service::inferred(entity)
+            {
+                self.pass(service, entity, entity, outer, true);
+            }
+            outer
+        };
+        for annotation in entity.typed_annotations() {
+            if self.annotations.len() == Summary::MAX {
+                self.truncated = true;
+                break;
+            }
+            self.annotations.push(SummaryAnnotation {
+                key: self.names.text(&annotation.key),
+                text: annotation.text.clone(),
+                value: annotation.value,
+                service: own,
+            });
+        }
+        let aws = entity.aws();
+        for (kind, text) in [
+            (LabelKind::User, entity.user()),
+            (LabelKind::InstanceId, aws.instance_id.as_deref()),
+            (LabelKind::AvailabilityZone, aws.availability_zone.as_deref()),
+            (LabelKind::ResourceArn, entity.resource_arn()),
+        ] {
+            if let Some(text) = text {
+                self.label(kind, text, own);
+            }
+        }
+        own
+    }
+
+    fn pass(&mut self, service: Service, entity: &Entity, call: &Entity, caller: u16, inferred: bool) -> u16 {
+        if self.services.len() == Summary::MAX {
+            self.truncated = true;
+            return caller;
+        }
+        let status = |entity: &Entity| entity.http().and_then(|http| http.status).unwrap_or_default();
+        self.services.push(Passed {
+            service: self.names.service(service),
+            duration: entity.duration().map_or(0, micros),
+            call_duration: call.duration().map_or(0, micros),
+            status: status(entity),
+            call_status: status(call),
+            caller,
+            flags: entity.flags(),
+            call_flags: call.flags(),
+            inferred,
+            in_progress: entity.is_in_progress(),
+        });
+        // Lossless: there are at most `MAX`.
+        (self.services.len() - 1) as u16
+    }
+
+    fn label(&mut self, kind: LabelKind, text: &str, service: u16) {
+        let known = |label: &Label| (label.kind, &*label.text, label.service) == (kind, text, service);
+        if self.labels.iter().any(known) {
+            return;
+        }
+        if self.labels.len() == Summary::MAX {
+            self.truncated = true;
+            return;
+        }
+        self.labels.push(Label { kind, text: self.names.text(text), service });
+    }
+}
+
+/// The least number of repeated calls that count as a finding.
+const MIN_REPEATS: u16 = 5;
+
+/// Returns the length of the longest run of siblings with one signature that follow each other and together take at
+/// least 1 % of the trace; 0 if no run is long enough.
+fn longest_repeat(trace: &Trace) -> u16 {
+    let least = trace.duration() / 100;
+    let mut longest = 0;
+    for node in trace.nodes().filter(|node| node.descendants() >= usize::from(MIN_REPEATS)) {
+        // For each signature: the number of calls, their total, and the end of the last one.
+        let mut runs: HashMap<u64, (u16, Duration, Duration)> = HashMap::new();
+        for child in node.children() {
+            let (begin, took) = (child.offset(), child.duration().unwrap_or_default());
+            let end = begin.saturating_add(took);
+            match runs.entry(signature(&child)) {
+                Entry::Vacant(vacant) => _ = vacant.insert((1, took, end)),
+                // Overlapping calls are a fan-out, which is no loop over queries.
+                Entry::Occupied(mut run) if run.get().2 > begin => run.get_mut().2 = Duration::MAX,
+                Entry::Occupied(mut run) => {
+                    let (count, total, last) = run.get_mut();
+                    *count = count.saturating_add(1);
+                    *total = total.saturating_add(took);
+                    *last = end;
+                }
+            }
+        }
+        let counted = runs.values().filter(|(_, total, last)| *total >= least && *last < Duration::MAX);
+        longest = counted.map(|(count, ..)| *count).fold(longest, u16::max);
+    }
+    if longest >= MIN_REPEATS { longest } else { 0 }
+}
+
+/// Returns a hash of what an entity does, which is the same for repetitions of it with other values.
+pub(crate) fn signature(entity: &Entity) -> u64 {
+    let mut hasher = BuildHasherDefault::<DefaultHasher>::default().build_hasher();
+    let aws = entity.aws();
+    (entity.name(), entity.namespace(), entity.is_segment(), &aws.operation, &aws.table_name, &aws.queue_url)
+        .hash(&mut hasher);
+    (&aws.bucket_name, &aws.function_name, &aws.topic_arn).hash(&mut hasher);
+    if let Some(query) = entity.sql().and_then(|sql| sql.query.as_deref()) {
+        for word in query.split_ascii_whitespace() {
+            word.hash(&mut hasher);
+        }
+    }
+    if let Some(http) = entity.http() {
+        http.method.hash(&mut hasher);
+        let path = http.url.as_deref().unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
+        for part in path.split('/') {
+            if is_variable(part) { "*" } else { part }.hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+/// Whether a part of a path is a number, a hexadecimal id or a UUID.
+fn is_variable(part: &str) -> bool {
+    part.bytes().any(|byte| byte.is_ascii_digit()) && part.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,35 @@
+//! The parameters of lists: filter, time range, order, page.
+
+use std::collections::HashMap;
+
+use crate::filter::{Filter, FilterError};
+use crate::time;
+
+/// The parameters that several requests share. Unknown ones are ignored.
+pub(crate) struct Query {
+    pub(crate) filter: Filter,
+    /// The first starts to include, in microseconds since the epoch.
+    pub(crate) range: std::ops::Range<u64>,
+}
+
+/// Why a request's parameters cannot be used.
+pub(crate) enum Invalid {
+    Filter(FilterError),
+    /// The name of a parameter, and what it should be.
+    Parameter(&'static str, &'static str),
+}
+
+impl Query {
+    /// Reads `filter` and `timeRange`. A time range is a duration before now such as `PT15M`, or `START~END` in ISO 8601;
+    /// without one, everything is included.
+    pub(crate) fn parse(parameters: &HashMap<String, String>, now: u64) -> Result<Query, Invalid> {
+        let get = |name: &str| parameters.get(name).map(String::as_str).filter(|text| !text.is_empty());
+        let filter = Filter::parse(get("filter").unwrap_or_default()).map_err(Invalid::Filter)?;
+        let expected = "a duration such as PT15M, or START~END in ISO 8601";
+        let range = match get("timeRange") {
+            None => 0..u64::MAX,
+            Some(text) => time::range(text, now).ok_or(Invalid::Parameter("timeRange", expected))?,
+        };
+        Ok(Query { filter, range })
+    }
+}

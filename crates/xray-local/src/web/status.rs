@@ -1,0 +1,53 @@
+//! `GET /api/status`: what is kept, and what was lost on the way.
+//!
+//! ```json
+//! {
+//!   "version": "0.1.0", "address": "127.0.0.1:2000", "uptime": 12000000, "pid": 4711,
+//!   "datagrams": 9998, "traces": 214, "bytes": 400120, "maxBytes": 67108864, "maxTraces": 100000, "forgotten": 0,
+//!   "refused": {"missingHeader": 0, "invalidHeader": 0, "invalidDocument": 0},
+//!   "lost": {"queueFull": 0, "kernel": 0},
+//!   "buffer": {"bytes": 4194304, "small": false},
+//!   "sequence": 9998
+//! }
+//! ```
+//!
+//! `uptime` is in microseconds. `buffer` is the receive buffer of the UDP socket; if `small`, the system permits less
+//! than 4 MiB.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::App;
+use super::respond;
+
+pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
+    respond::json(&status(&app))
+}
+
+pub(super) fn status(app: &App) -> Value {
+    let stats = app.store.stats();
+    let limits = app.store.limits();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "address": app.address.to_string(),
+        "uptime": u64::try_from(app.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "pid": std::process::id(),
+        "datagrams": stats.datagrams,
+        "traces": stats.traces,
+        "bytes": stats.bytes,
+        "maxBytes": limits.memory,
+        "maxTraces": limits.traces,
+        "forgotten": stats.evicted,
+        "refused": {
+            "missingHeader": stats.missing_header,
+            "invalidHeader": stats.invalid_header,
+            "invalidDocument": stats.invalid_document,
+        },
+        "lost": { "queueFull": stats.queue_full, "kernel": stats.kernel_drops },
+        "buffer": { "bytes": app.buffer.0, "small": app.buffer.1 },
+        "sequence": app.store.sequence(),
+    })
+}

@@ -1,0 +1,233 @@
+//! One trace.
+//!
+//! `GET /api/traces/ID`
+//!
+//! ```json
+//! {
+//!   "id": "1-5759e988-bd862e3fe1be46a994272793", "start": 1480615200010000, "duration": 120000, "revision": 2,
+//!   "documents": 2, "names": ["shop", "POST /checkout"],
+//!   "rows": [["53995c3f42cd8ad8", 0, 41, 0, 90000, 0, 0, 0, 7, 200, 1, 0]],
+//!   "skews": [[12, 3000]],
+//!   "findings": [{"kind": "refused", "row": 3, "text": "…"}]
+//! }
+//! ```
+//!
+//! A row is an entity, in pre-order:
+//!
+//! | # | Member |
+//! |---|---|
+//! | 0 | its id |
+//! | 1 | its depth |
+//! | 2 | the index after its last descendant |
+//! | 3 | its start, in microseconds from `start`, corrected for clock differences |
+//! | 4 | its duration in microseconds, or -1 while it is in progress |
+//! | 5 | a sum of flags: 1 fault, 2 error, 4 throttle, 8 in progress, 16 the parent is missing, 32 it has exceptions |
+//! | 6 | its kind: 0 segment, 1 subsegment, 2 call to a remote service, 3 call to an AWS service, 4 SQL query, 5 inferred segment |
+//! | 7 | its name, in `names` |
+//! | 8 | its signature: a number that entities share if they do the same with other values |
+//! | 9 | its HTTP status, or 0 |
+//! | 10 | what it does, in `names`: method and URL, AWS operation, SQL query; or -1 |
+//! | 11 | the name of its segment, in `names`; or -1 |
+//!
+//! `skews` lists the segments that were moved, with the microseconds: their clock was behind the caller's.
+//!
+//! A finding has a `kind`, the index of a `row` (or -1 for the whole trace) and a `text`. Kinds: `refused` (X-Ray would
+//! refuse it), `cut` (X-Ray would cut it), `missing` (a parent or an announced segment did not arrive), `repeats` (N+1,
+//! with `rows`), `fan-out` (with `rows`), `untraced` (with `start` and `duration`). `critical` lists the rows on the
+//! critical path with the stretches that count: `[[row, start, duration], …]`, from the beginning.
+//!
+//! `GET /api/traces/ID/entities/EID` returns the JSON of the entity as it was received, with `subsegments` emptied.
+//!
+//! `GET /api/traces/ID/documents`
+//!
+//! ```json
+//! {"documents": [{
+//!   "arrived": 1480615200095000, "bytes": 1912, "limit": 65507, "port": 40312, "repeated": 0, "kind": "segment",
+//!   "sdk": "X-Ray for Rust 0.1.0", "entities": [["53995c3f42cd8ad8", "shop", "new"]], "text": "{…}"
+//! }]}
+//! ```
+//!
+//! `arrived` has milliseconds. `port` is 0 if the document did not arrive by UDP. `kind` is `segment`, `in progress` or
+//! `subsegment`. An entity is `new`, `updated`, or `ignored` because a better version had arrived before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::respond::{self, error, text};
+use super::traces::NameList;
+use super::{App, blocking};
+use crate::id::{EntityId, TraceId};
+use crate::store::{Packed, Parts};
+use crate::trace::{Node, Service, Trace, signature};
+
+/// The most bytes of a datagram, less the header that SDKs send.
+const MAX_DATAGRAM: usize = 65_507;
+
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
+    respond_with(app, id, |parts| respond::json(&skeleton(&parts))).await
+}
+
+pub(super) async fn documents(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
+    respond_with(app, id, |parts| respond::json(&json!({ "documents": arrivals(&parts) }))).await
+}
+
+pub(super) async fn entity(State(app): State<Arc<App>>, Path((id, entity)): Path<(String, String)>) -> Response {
+    let Ok(entity) = entity.parse::<EntityId>() else { return not_found() };
+    respond_with(app, id, move |parts| {
+        let trace = parts.join();
+        match trace.nodes().find(|node| node.id() == entity) {
+            Some(node) => text(StatusCode::OK, "application/json", node.json().to_owned()),
+            None => not_found(),
+        }
+    })
+    .await
+}
+
+async fn respond_with(app: Arc<App>, id: String, show: impl FnOnce(Parts) -> Response + Send + 'static) -> Response {
+    let Ok(id) = id.parse::<TraceId>() else { return not_found() };
+    let response = blocking(move || app.store.parts(id).map(show)).await;
+    response.flatten().unwrap_or_else(not_found)
+}
+
+fn not_found() -> Response {
+    error(StatusCode::NOT_FOUND, "this trace is not here: it never arrived, or was forgotten to make room")
+}
+
+fn skeleton(parts: &Parts) -> Value {
+    let trace = parts.join();
+    let mut names = NameList::default();
+    let mut signatures: HashMap<u64, usize> = HashMap::new();
+    let mut segments: Vec<Option<usize>> = Vec::new();
+    let mut skews = Vec::new();
+    let mut rows = Vec::with_capacity(trace.len());
+    for node in trace.nodes() {
+        segments.truncate(node.depth());
+        let name = names.get(node.name());
+        let segment = if node.is_segment() { Some(name) } else { segments.last().copied().flatten() };
+        segments.push(segment);
+        let next = signatures.len();
+        if let Some(skew) = node.clock_skew() {
+            skews.push(json!([node.index(), micros(skew)]));
+        }
+        rows.push(json!([
+            node.id().to_string(),
+            node.depth(),
+            node.index() + node.descendants() + 1,
+            micros(node.offset()),
+            node.duration().map_or(-1, micros),
+            flags(node),
+            kind(node),
+            name,
+            *signatures.entry(signature(&node)).or_insert(next),
+            node.http().and_then(|http| http.status).unwrap_or_default(),
+            action(node).map_or(-1, |action| names.get(&action) as i64),
+            segment.map_or(-1, |segment| segment as i64),
+        ]));
+    }
+    json!({
+        "id": parts.id.to_string(),
+        "start": start(&trace),
+        "duration": micros(trace.duration()),
+        "revision": parts.revision,
+        "documents": parts.documents.len(),
+        "names": names.list,
+        "rows": rows,
+        "skews": skews,
+        "findings": [],
+        "critical": [],
+    })
+}
+
+/// Returns the first start in microseconds since the epoch.
+fn start(trace: &Trace) -> i64 {
+    // A segment that was moved starts later than by its own clock.
+    let begin = |node: Node<'_>| micros(node.start()) - micros(node.offset());
+    trace.nodes().next().map_or(0, begin)
+}
+
+fn flags(node: Node<'_>) -> u32 {
+    let flags = node.flags();
+    let exceptions = !node.exceptions().is_empty();
+    let bits = [flags.fault, flags.error, flags.throttle, node.is_in_progress(), node.is_orphan(), exceptions];
+    bits.into_iter().enumerate().map(|(bit, set)| u32::from(set) << bit).sum()
+}
+
+fn kind(node: Node<'_>) -> u8 {
+    match node.namespace() {
+        _ if node.is_segment() && node.is_inferred() => 5,
+        _ if node.is_segment() => 0,
+        _ if node.sql().is_some() => 4,
+        Some("aws") => 3,
+        _ if Service::is_call(&node) => 2,
+        _ => 1,
+    }
+}
+
+/// Returns what an entity does, in a few words.
+fn action(node: Node<'_>) -> Option<String> {
+    /// Longer texts are cut: the whole text is in the entity's JSON.
+    const MAX: usize = 300;
+    let whole = if let Some(query) = node.sql().and_then(|sql| sql.query.as_deref()) {
+        query.to_owned()
+    } else if let Some(operation) = node.operation() {
+        operation.to_owned()
+    } else {
+        let http = node.http()?;
+        let parts: Vec<&str> = [&http.method, &http.url].into_iter().filter_map(|part| part.as_deref()).collect();
+        parts.join(" ")
+    };
+    let short: String = whole.chars().take(MAX).collect();
+    Some(short).filter(|short| !short.is_empty())
+}
+
+fn arrivals(parts: &Parts) -> Vec<Value> {
+    let mut best = HashMap::new();
+    parts.documents.iter().map(|packed| arrival(packed, &mut best)).collect()
+}
+
+fn arrival(packed: &Packed, best: &mut HashMap<EntityId, crate::trace::Mark>) -> Value {
+    let body = packed.text();
+    let document = packed.parse();
+    let entities = document.iter().flat_map(|document| &document.entities).map(|entity| {
+        let mark = entity.mark();
+        let state = match best.get(&entity.id()) {
+            None => "new",
+            Some(known) if mark.replaces(known) => "updated",
+            Some(_) => "ignored",
+        };
+        if state != "ignored" {
+            best.insert(entity.id(), mark);
+        }
+        json!([entity.id().to_string(), entity.name(), state])
+    });
+    let entities: Vec<Value> = entities.collect();
+    let first = document.as_ref().and_then(|document| document.entities.first());
+    let kind = match first {
+        Some(first) if !first.is_segment() => "subsegment",
+        Some(first) if first.is_in_progress() => "in progress",
+        _ => "segment",
+    };
+    let value: Value = first.and_then(|first| serde_json::from_str(first.json()).ok()).unwrap_or_default();
+    let sdk = ["/aws/xray/sdk", "/aws/xray/sdk_version"].map(|pointer| value.pointer(pointer).and_then(Value::as_str));
+    let sdk: Vec<&str> = sdk.into_iter().flatten().collect();
+    json!({
+        "arrived": packed.arrived.saturating_mul(1_000),
+        "bytes": packed.length(),
+        "limit": MAX_DATAGRAM,
+        "port": packed.port,
+        "repeated": packed.repeated,
+        "kind": kind,
+        "sdk": sdk.join(" "),
+        "entities": entities,
+        "text": body,
+    })
+}
+
+fn micros(time: std::time::Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
