@@ -108,4 +108,3 @@ export const getTrace = (id, signal) => request(`/api/traces/${encodeURIComponen
 export const getEntity = (id, entity, signal) => request(`/api/traces/${encodeURIComponent(id)}/entities/${encodeURIComponent(entity)}`, { signal });
 export const getDocuments = (id, signal) => request(`/api/traces/${encodeURIComponent(id)}/documents`, { signal });
 export const clearTraces = () => request("/api/traces", { method: "DELETE" });
-export const getStatus = (signal) => request("/api/status", { signal });

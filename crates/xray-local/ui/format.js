@@ -18,7 +18,7 @@ export function duration(micros) {
 }
 
 function trim(value, digits) {
-  return value.toFixed(digits).replace(/\.?0+$/, "");
+  return String(Number(value.toFixed(digits)));
 }
 
 const INTEGER = new Intl.NumberFormat("en");

@@ -7,7 +7,7 @@
  * @property {URLSearchParams} params
  */
 
-const TRACE_TABS = ["timeline", "map", "documents", "raw"];
+const TRACE_TABS = ["timeline", "time", "map", "documents", "raw"];
 
 /**
  * Reads an address.

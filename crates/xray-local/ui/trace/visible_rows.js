@@ -29,7 +29,7 @@ export function visibleRows(trace, groups, view) {
   }
   /** @type {Map<number, import("./repeats.js").Group>} */
   const groupOf = new Map();
-  if (view.fold) for (const group of groups) if (group.folds) for (const row of group.rows) groupOf.set(row, group);
+  if (view.fold) for (const group of groups) for (const row of group.folded) groupOf.set(row, group);
   /** @type {VisibleRow[]} last in, first out */
   const stack = [];
   const pushChildren = (parent, depth) => {
@@ -50,7 +50,7 @@ export function visibleRows(trace, groups, view) {
     const next = stack.pop();
     rows.push(next);
     if (next.group) {
-      if (view.open.has(next.group)) for (let i = next.group.rows.length - 1; i >= 0; i -= 1) stack.push({ row: next.group.rows[i], depth: next.depth + 1 });
+      if (view.open.has(next.group)) for (const row of [...next.group.folded].reverse()) stack.push({ row, depth: next.depth + 1 });
     } else if (trace.hasChildren(next.row) && !view.closed.has(next.row)) pushChildren(next.row, next.depth + 1);
   }
   return rows;

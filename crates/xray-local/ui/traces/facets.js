@@ -7,6 +7,9 @@ import { serviceColor } from "../service_color.js";
 
 const SHOWN = 8;
 
+// Objects of JSON have no order.
+const byCount = (counts) => Object.entries(counts).sort((a, b) => b[1] - a[1]);
+
 /** @typedef {{ label: string, count: number, term: string, color?: string, sign?: string }} Item */
 
 const OUTCOMES = [
@@ -17,13 +20,13 @@ const OUTCOMES = [
 ];
 
 /** The classes of HTTP statuses, as the program counts them. */
-const STATUSES = {
-  "2xx": "http.status >= 200 AND http.status < 300",
-  "3xx": "http.status >= 300 AND http.status < 400",
-  "4xx": "http.status >= 400 AND http.status < 500 AND http.status != 429",
-  429: "http.status = 429",
-  "5xx": "http.status >= 500",
-};
+const STATUSES = [
+  ["2xx", "http.status >= 200 AND http.status < 300"],
+  ["3xx", "http.status >= 300 AND http.status < 400"],
+  ["4xx", "http.status >= 400 AND http.status < 500 AND http.status != 429"],
+  ["429", "http.status = 429"],
+  ["5xx", "http.status >= 500"],
+];
 
 /**
  * Makes the column of facets.
@@ -90,12 +93,12 @@ export function facetColumn(onFilter) {
       return;
     }
     const outcomes = OUTCOMES.filter(({ key }) => facets.outcome?.[key] > 0).map((item) => ({ ...item, kind: item.key, count: facets.outcome[item.key] }));
-    const statuses = Object.keys(STATUSES).filter((label) => facets.status[label] > 0);
-    const items = (counts, item) => Object.entries(counts).map(([label, count]) => ({ label, count, ...item(label) }));
+    const statuses = STATUSES.filter(([label]) => facets.status[label] > 0).map(([label, term]) => ({ label, term, count: facets.status[label] }));
+    const items = (counts, item) => byCount(counts).map(([label, count]) => ({ label, count, ...item(label) }));
     replace(
       element,
       section("Outcome", outcomes, "status"),
-      section("HTTP status", statuses.map((label) => ({ label, count: facets.status[label], term: STATUSES[label] })), ""),
+      section("HTTP status", statuses, ""),
       section("Services", items(facets.service, (name) => ({ term: `service(${quote(name)})`, color: serviceColor(name) })), ""),
       section("Users", items(facets.user, (user) => ({ term: `user = ${quote(user)}` })), ""),
       section("URLs", items(facets.url, (url) => ({ term: `http.url = ${quote(url)}` })), ""),

@@ -19,8 +19,9 @@ const HEIGHT = 44;
  * @param {string} options.title
  * @param {(value: number) => string} options.label names a value of the axis
  * @param {(from: number, to: number) => void} options.onSelect
+ * @param {boolean} [options.compress] draws square roots, for counts that differ much
  */
-export function histogram({ title, label, onSelect }) {
+export function histogram({ title, label, onSelect, compress = false }) {
   const bars = svg("svg", { class: "histogram", preserveAspectRatio: "none", height: HEIGHT, role: "img" });
   const brush = h("div", { class: "brush", hidden: true });
   const plot = h("div", { class: "plot" }, bars, brush);
@@ -72,8 +73,9 @@ export function histogram({ title, label, onSelect }) {
     show(next) {
       buckets = next;
       const most = Math.max(1, ...buckets.map((bucket) => bucket.count));
+      const share = (count) => (compress ? Math.sqrt(count / most) : count / most);
       // A single trace among thousands must still be seen.
-      const height = (count) => (count === 0 ? 0 : Math.max(2, Math.sqrt(count / most) * HEIGHT));
+      const height = (count) => (count === 0 ? 0 : Math.max(2, share(count) * (HEIGHT - 2)));
       set(bars, { viewBox: `0 0 ${Math.max(1, buckets.length) * 10} ${HEIGHT}`, "aria-label": describe(title, buckets, label) });
       replace(
         bars,

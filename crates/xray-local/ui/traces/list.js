@@ -88,8 +88,8 @@ export function traceList({ onOpen, onSort, onChoose, onScroll }) {
     replace(cells[0], h("span", { class: "choose-box", "aria-label": isChosen ? "chosen for comparison" : null, role: isChosen ? "img" : null }, isChosen ? "✓" : ""));
     replace(cells[1], h("span", { title: format.iso(row.start) }, format.clock(row.start)));
     const share = row.response === null ? 0 : Math.min(1, Math.max(0.02, Math.log10(Math.max(1, row.response / 100)) / 5));
-    replace(cells[2], h("span", { class: "spark", "aria-hidden": "true", "--share": share }), row.response === null ? "–" : format.duration(row.response));
-    replace(cells[3], format.duration(row.duration));
+    replace(cells[2], h("span", { class: "spark", "aria-hidden": "true", "--share": share }), h("span", { class: "value" }, row.response === null ? "–" : format.duration(row.response)));
+    replace(cells[3], h("span", { class: row.duration === row.response ? "faint" : null }, format.duration(row.duration)));
     replace(cells[4], statusTag(row, row.status));
     replace(
       cells[5],
