@@ -22,6 +22,18 @@ pub enum ParseIdError {
     Entity,
 }
 
+#[cfg(feature = "store")]
+impl TraceId {
+    /// Returns bytes whose order is the order of the ids, which begin with a time.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> TraceId {
+        TraceId(u128::from_be_bytes(bytes))
+    }
+}
+
 impl FromStr for TraceId {
     type Err = ParseIdError;
 

@@ -12,6 +12,8 @@ use crate::ingest::{Ingest, spawn, widen};
 use crate::store::{Limits, Store};
 use crate::trace::Trace;
 
+#[cfg(feature = "store")]
+use crate::store::File;
 #[cfg(feature = "web")]
 use crate::{
     sampling::{Listener, Sampling, SamplingEvent, SamplingRules},
@@ -30,6 +32,7 @@ pub struct Receiver {
     #[cfg(feature = "web")]
     server: Option<Server>,
     showing: Option<JoinHandle<()>>,
+    writing: Option<JoinHandle<()>>,
 }
 
 /// Configures a [`Receiver`]; created by [`Receiver::builder`].
@@ -38,6 +41,10 @@ pub struct Receiver {
 pub struct ReceiverBuilder {
     limits: Limits,
     viewers: Vec<Viewer>,
+    #[cfg(feature = "store")]
+    file: Option<std::path::PathBuf>,
+    #[cfg(feature = "store")]
+    retention: crate::store::Retention,
     #[cfg(feature = "web")]
     web: Web,
 }
@@ -153,6 +160,37 @@ impl ReceiverBuilder {
         self
     }
 
+    /// Keeps traces in a file, from which they are read again when a receiver is opened with it later. Calling this again
+    /// replaces the file.
+    ///
+    /// The file is created if it does not exist. Documents are synced to the disk within milliseconds of their arrival.
+    /// If the disk is full or fails, traces stay in memory, and the receiver tries to open the file again every five
+    /// seconds. [`bind`](ReceiverBuilder::bind) returns an error if the file has another format or is open elsewhere.
+    #[cfg(feature = "store")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "store")))]
+    pub fn store_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// Limits the size of the store file in bytes (default: 1 GiB). The limit is approximate. Calling this again replaces
+    /// the limit.
+    #[cfg(feature = "store")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "store")))]
+    pub fn max_store(mut self, bytes: u64) -> Self {
+        self.retention.bytes = bytes;
+        self
+    }
+
+    /// Sets how long a trace is kept in the store file after its last document (default: without limit). Calling this
+    /// again replaces the age.
+    #[cfg(feature = "store")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "store")))]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.retention.age = Some(age);
+        self
+    }
+
     /// Permits a further host name in requests to the page and the calls, such as the name of a container.
     ///
     /// Without it, requests must name `localhost`, a name below it, a loopback address or the address that was bound.
@@ -210,6 +248,12 @@ impl ReceiverBuilder {
         let socket = UdpSocket::bind(address)?;
         let buffer = widen(&socket)?;
         let address = socket.local_addr()?;
+        #[cfg(feature = "store")]
+        let store = {
+            let open = |path| File::open(path, self.retention);
+            Store::with_file(self.limits, self.file.as_deref().map(open).transpose()?)
+        };
+        #[cfg(not(feature = "store"))]
         let store = Store::with_limits(self.limits);
         // Complete from the start, so that dropping it on an early return stops the threads that already run.
         let mut receiver = Receiver {
@@ -219,7 +263,12 @@ impl ReceiverBuilder {
             #[cfg(feature = "web")]
             server: None,
             showing: None,
+            writing: None,
         };
+        if receiver.store.file().is_some() {
+            let store = receiver.store.clone();
+            receiver.writing = Some(spawn("xray-local-store", move || store.write_file())?);
+        }
         let (store, viewers) = (receiver.store.clone(), self.viewers);
         receiver.showing = Some(spawn("xray-local-show", move || show(&store, viewers))?);
         receiver.ingest = Some(Ingest::start(socket, &receiver.store)?);
@@ -268,8 +317,9 @@ fn print_refused_rules(event: &SamplingEvent) {
 }
 
 fn show(store: &Store, mut viewers: Vec<Viewer>) {
-    while let Some(traces) = store.next_shown() {
-        for trace in traces {
+    while let Some(due) = store.next_due() {
+        // One after the other: all of them joined would need more memory than the store.
+        for trace in due.into_iter().filter_map(|parts| store.settle(parts)) {
             for view in &mut viewers {
                 // The panic hook has already reported the panic; later traces are still shown.
                 _ = catch_unwind(AssertUnwindSafe(|| view(&trace)));
@@ -290,6 +340,12 @@ impl Drop for Receiver {
         self.store.stop();
         if let Some(showing) = self.showing.take() {
             _ = showing.join();
+        }
+        if let Some(file) = self.store.file() {
+            file.stop();
+        }
+        if let Some(writing) = self.writing.take() {
+            _ = writing.join();
         }
     }
 }

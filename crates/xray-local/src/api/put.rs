@@ -9,18 +9,26 @@ use crate::web::App;
 pub(crate) fn trace_segments(app: &App, call: &Arguments) -> Result<Value, ApiError> {
     let texts = call.get("TraceSegmentDocuments").and_then(Value::as_array);
     let texts = texts.ok_or_else(|| ApiError::invalid("`TraceSegmentDocuments` is missing or invalid"))?;
-    let mut unprocessed = Vec::new();
+    let (mut processed, mut unprocessed) = (Vec::new(), Vec::new());
     for text in texts {
         let Some(text) = text.as_str() else {
             return Err(ApiError::invalid("an element of `TraceSegmentDocuments` is not a string"));
         };
         for document in documents(text) {
-            if app.store.accept_document(document).is_err() {
-                unprocessed.push(refusal(document));
+            match app.store.accept_document(document) {
+                Ok(_) => processed.push(document),
+                Err(_) => unprocessed.push(refusal(document)),
             }
         }
     }
-    app.store.persist();
+    if let Err(failure) = app.store.persist() {
+        // They can be seen, but a response without them would be a promise that the store file cannot keep.
+        let message = format!("kept in memory only, because the store file cannot be written: {failure}");
+        unprocessed.extend(processed.into_iter().map(|document| {
+            let id = serde_json::from_str::<Value>(document).unwrap_or_default()["id"].take();
+            json!({ "Id": id, "ErrorCode": "InternalFailure", "Message": message })
+        }));
+    }
     Ok(json!({ "UnprocessedTraceSegments": unprocessed }))
 }
 

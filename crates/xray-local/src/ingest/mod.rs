@@ -97,6 +97,7 @@ fn parse(queue: &Queue, store: &Store, address: SocketAddr) {
         queue.recycle(chunks);
         if let Some(dropped) = drops.read() {
             store.set_losses(queue.dropped(), dropped);
+            store.retain();
         }
     }
 }

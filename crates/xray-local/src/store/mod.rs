@@ -1,5 +1,9 @@
 //! Recent traces, shared by any number of readers: the terminal, tests, other front ends.
 
+#[cfg(feature = "store")]
+mod codec;
+#[cfg_attr(not(feature = "store"), path = "no_file.rs")]
+mod file;
 mod packed;
 mod shelf;
 
@@ -11,6 +15,9 @@ use crate::id::TraceId;
 use crate::ingest::{Refusal, datagram};
 use crate::trace::{Names, Summary, Trace};
 
+pub(crate) use file::File;
+#[cfg(feature = "store")]
+pub(crate) use file::Retention;
 pub(crate) use packed::Packed;
 use shelf::Shelf;
 pub(crate) use shelf::{Arrival, Entry, Limits, Parts};
@@ -42,6 +49,7 @@ pub struct Store {
 struct Shared {
     state: Mutex<State>,
     names: Names,
+    file: Option<File>,
     /// Notified when the earliest due time moves forward, a trace was shown, or the store was stopped.
     changed: Condvar,
 }
@@ -86,9 +94,32 @@ impl Store {
     }
 
     pub(crate) fn with_limits(limits: Limits) -> Store {
-        let state = State { shelf: Shelf::new(limits), ..State::default() };
-        Store {
-            shared: Arc::new(Shared { state: Mutex::new(state), names: Names::default(), changed: Condvar::new() }),
+        Store::with_file(limits, None)
+    }
+
+    /// Creates a store that continues with the traces of a file.
+    pub(crate) fn with_file(limits: Limits, file: Option<File>) -> Store {
+        let mut state = State { shelf: Shelf::new(limits), ..State::default() };
+        let names = Names::default();
+        if let Some(file) = &file {
+            state.shelf.keep_in_file();
+            for restored in file.restore(&names) {
+                state.shelf.restore(restored, Instant::now());
+            }
+            file.push(state.shelf.take_forgotten().into_iter().map(Change::Forget));
+        }
+        Store { shared: Arc::new(Shared { state: Mutex::new(state), names, file, changed: Condvar::new() }) }
+    }
+
+    /// Returns the store file, if there is one.
+    pub(crate) fn file(&self) -> Option<&File> {
+        self.shared.file.as_ref()
+    }
+
+    /// Writes the store file until the store is stopped, if there is one.
+    pub(crate) fn write_file(&self) {
+        if let Some(file) = &self.shared.file {
+            file.run(|written| self.lock().shelf.written(written));
         }
     }
 
@@ -126,7 +157,7 @@ impl Store {
         for arrival in arrivals {
             state.stats.datagrams += 1;
             match arrival {
-                Ok(arrival) => state.shelf.put(arrival, now),
+                Ok(arrival) => self.shelve(&mut state, arrival, now),
                 Err(Refusal::MissingHeader) => state.stats.missing_header += 1,
                 Err(Refusal::InvalidHeader) => state.stats.invalid_header += 1,
                 Err(Refusal::InvalidDocument) => state.stats.invalid_document += 1,
@@ -141,10 +172,38 @@ impl Store {
         }
     }
 
+    fn shelve(&self, state: &mut State, arrival: Arrival, now: Instant) {
+        let Some(file) = &self.shared.file else {
+            state.shelf.put(arrival, now);
+            return;
+        };
+        let id = arrival.trace_id;
+        if state.shelf.is_unloaded(id) {
+            state.shelf.load(id, file.documents(id));
+        }
+        let added = state.shelf.put(arrival, now);
+        let forgotten = state.shelf.take_forgotten().into_iter().map(Change::Forget);
+        file.push(added.map(|packed| Change::Document(id, packed)).into_iter().chain(forgotten));
+    }
+
+    /// Forgets the traces that a store file keeps for too long.
+    pub(crate) fn retain(&self) {
+        let Some(file) = &self.shared.file else { return };
+        let mut state = self.lock();
+        if let Some(age) = file.max_age() {
+            let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            state.shelf.forget_before(epoch_millis().saturating_sub(age));
+        }
+        if file.excess() {
+            state.shelf.forget_oldest(1_000);
+        }
+        file.push(state.shelf.take_forgotten().into_iter().map(Change::Forget));
+    }
+
     /// Returns snapshots of all traces, the one that has been idle for the longest time first.
     pub fn traces(&self) -> Vec<Trace> {
-        let parts = self.lock().shelf.all();
-        parts.iter().map(Parts::join).collect()
+        let entries = self.lock().shelf.entries(0);
+        entries.into_iter().filter_map(|entry| self.get(entry.id)).collect()
     }
 
     /// Returns a snapshot of one trace, if the store has it.
@@ -154,7 +213,16 @@ impl Store {
 
     /// Returns the documents of one trace, if the store has it.
     pub(crate) fn parts(&self, id: TraceId) -> Option<Parts> {
-        self.lock().shelf.get(id)
+        let parts = self.lock().shelf.get(id)?;
+        Some(self.complete(parts)).filter(|parts| !parts.documents.is_empty())
+    }
+
+    /// Reads the documents that are only in the store file.
+    fn complete(&self, mut parts: Parts) -> Parts {
+        if let Some(file) = self.shared.file.as_ref().filter(|_| parts.unloaded) {
+            parts.documents = file.documents(parts.id);
+        }
+        parts
     }
 
     /// Returns the traces that changed after the given sequence number, in the order of change, each with its summary.
@@ -190,7 +258,13 @@ impl Store {
     }
 
     /// Waits until everything accepted so far is in the store file, if there is one.
-    pub(crate) fn persist(&self) {}
+    ///
+    /// # Errors
+    ///
+    /// Returns what is wrong with the file.
+    pub(crate) fn persist(&self) -> Result<(), String> {
+        self.shared.file.as_ref().map_or(Ok(()), File::persist)
+    }
 
     /// Returns the limits.
     pub(crate) fn limits(&self) -> Limits {
@@ -199,13 +273,23 @@ impl Store {
 
     /// Makes and keeps the summary of a trace.
     fn summarize(&self, parts: &Parts) -> Arc<Summary> {
-        self.keep_summary(parts, &parts.join())
-    }
-
-    fn keep_summary(&self, parts: &Parts, trace: &Trace) -> Arc<Summary> {
-        let summary = Arc::new(Summary::new(trace, parts.revision, &self.shared.names));
+        let summary = Arc::new(Summary::new(&parts.join(), parts.revision, &self.shared.names));
         self.lock().shelf.set_summary(parts.id, Arc::clone(&summary));
         summary
+    }
+
+    /// Keeps the summary of a settled trace, also in the store file.
+    fn keep_settled(&self, parts: &Parts, trace: &Trace) {
+        let summary = Arc::new(Summary::new(trace, parts.revision, &self.shared.names));
+        let mut state = self.lock();
+        // The lock ensures that the file gets the summary before later documents.
+        if state.shelf.set_summary(parts.id, Arc::clone(&summary))
+            && let Some(file) = &self.shared.file
+        {
+            let arrived = parts.documents.last().map_or(0, |last| last.arrived);
+            let forgotten = state.shelf.take_forgotten().into_iter().map(Change::Forget);
+            file.push(forgotten.chain([Change::Summary(parts.id, arrived, summary)]));
+        }
     }
 
     /// Returns the number of the last change.
@@ -215,7 +299,11 @@ impl Store {
 
     /// Forgets all traces. Returns how many there were.
     pub(crate) fn clear(&self) -> usize {
-        self.lock().shelf.clear()
+        let mut state = self.lock();
+        if let Some(file) = &self.shared.file {
+            file.push([Change::Clear]);
+        }
+        state.shelf.clear()
     }
 
     /// Sets the counters of datagrams that were lost before they were parsed.
@@ -232,13 +320,13 @@ impl Store {
     }
 
     /// Waits for traces to show. Returns `None` once the store was stopped and the last traces were returned.
-    pub(crate) fn next_shown(&self) -> Option<Vec<Trace>> {
+    pub(crate) fn next_due(&self) -> Option<Vec<Parts>> {
         let mut state = self.lock();
-        let ready = loop {
+        loop {
             let now = Instant::now();
             let ready = if state.stopped { state.shelf.take_unreported() } else { state.shelf.take_due(now) };
             if !ready.is_empty() {
-                break ready;
+                return Some(ready);
             }
             if state.stopped {
                 return None;
@@ -247,14 +335,15 @@ impl Store {
                 Some(due) => self.wait(state, due.saturating_duration_since(now)),
                 None => self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
-        };
-        drop(state);
-        let join = |parts: Parts| {
-            let trace = parts.join();
-            self.keep_summary(&parts, &trace);
-            trace
-        };
-        Some(ready.into_iter().map(join).collect())
+        }
+    }
+
+    /// Joins the documents of a settled trace and keeps its summary. Returns `None` if the documents are lost.
+    pub(crate) fn settle(&self, parts: Parts) -> Option<Trace> {
+        let parts = self.complete(parts);
+        let trace = parts.join();
+        self.keep_settled(&parts, &trace);
+        Some(trace).filter(|trace| !trace.is_empty())
     }
 
     /// Counts a trace as shown for the first time.
@@ -285,6 +374,40 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A change for the store file.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Document(TraceId, Packed),
+    /// A settled trace, with the time of its last document in milliseconds.
+    Summary(TraceId, u64, Arc<Summary>),
+    Forget(TraceId),
+    Clear,
+}
+
+impl Change {
+    /// Returns its approximate size in bytes.
+    fn weight(&self) -> usize {
+        size_of::<Change>()
+            + match self {
+                Change::Document(_, packed) => packed.weight(),
+                Change::Summary(_, _, summary) => summary.weight(),
+                Change::Forget(_) | Change::Clear => 0,
+            }
+    }
+}
+
+/// A trace in a store file.
+#[derive(Debug)]
+pub(crate) struct Restored {
+    pub(crate) id: TraceId,
+    /// When its last document arrived, in milliseconds since the epoch.
+    pub(crate) arrived: u64,
+    /// Bytes in the file.
+    pub(crate) bytes: u64,
+    /// `None` if it must be made again.
+    pub(crate) summary: Option<Arc<Summary>>,
 }
 
 /// A trace in a list.

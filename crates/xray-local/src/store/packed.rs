@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "store")]
+use super::codec::{Reader, Writer};
 use crate::trace::Document;
 
 /// A document and how it arrived. Clones share the text.
@@ -50,6 +52,26 @@ impl Packed {
         self.length == other.length && self.data == other.data
     }
 
+    /// Encodes it for a store file.
+    #[cfg(feature = "store")]
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.u8(self.compressed.into());
+        writer.u64(self.arrived);
+        writer.u16(self.port);
+        writer.u32(self.length);
+        writer.0.extend_from_slice(&self.data);
+        writer.0
+    }
+
+    #[cfg(feature = "store")]
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Packed> {
+        let mut reader = Reader(bytes);
+        let (compressed, arrived) = (reader.u8()? == 1, reader.u64()?);
+        let (port, length) = (reader.u16()?, reader.u32()?);
+        Some(Packed { arrived, port, repeated: 0, compressed, length, data: reader.0.into() })
+    }
+
     /// Returns its approximate size in bytes.
     pub(crate) fn weight(&self) -> usize {
         // The counters of the shared data, and what the allocator adds.
@@ -57,14 +79,33 @@ impl Packed {
     }
 }
 
+/// What most documents contain, so that even a short one is compressed well. It is part of the format of store files.
+#[cfg(feature = "store")]
+const DICTIONARY: &[u8] = br#"
+{"format":"json","version":1}"service":{"version":"1.0.0","runtime":"
+"aws":{"xray":{"sdk":"X-Ray for Rust","sdk_version":"0.1.0","package":"aws-xray-sdk","rule_name":"sampling_rule_name":"Default"},
+"ec2":{"instance_id":"i-0","availability_zone":"eu-west-1a"},"ecs":{"container":"
+"origin":"AWS::EC2::Instance","origin":"AWS::ECS::Container","origin":"AWS::Lambda::Function","origin":"AWS::EKS::Container"
+"in_progress":true,"error":true,"fault":true,"throttle":true,"cause":{"working_directory":"/","exceptions":[{"id":"
+"message":"","type":"Error","remote":false,"truncated":0,"stack":[{"path":"","line":1,"label":"
+"metadata":{"default":{"annotations":{"
+"sql":{"url":"postgresql://","sanitized_query":"SELECT * FROM WHERE INSERT INTO VALUES UPDATE SET DELETE","database_type":"PostgreSQL"}
+"aws":{"operation":"GetItem","region":"us-east-1","request_id":"","table_name":"","queue_url":"","bucket_name":"","retries":0},"
+"http":{"request":{"method":"POST","url":"https://","user_agent":"Mozilla/5.0 (","client_ip":"127.0.0.1","x_forwarded_for":true},
+"http":{"request":{"method":"GET","url":"http://localhost","traced":true},"response":{"status":200,"content_length":0}},
+"type":"subsegment","trace_id":"1-6","parent_id":"","user":"","id":"","name":"","start_time":17,"end_time":17
+"},{"id":"","name":"","start_time":179,"end_time":179,"namespace":"remote","
+"},{"id":"","name":"DynamoDB","start_time":179,"end_time":179,"namespace":"aws","
+"start_time":1795,"end_time":1795,"subsegments":[{"id":"","name":""#;
+
 #[cfg(feature = "store")]
 fn compress(text: &[u8]) -> Option<Vec<u8>> {
-    Some(lz4_flex::block::compress(text))
+    Some(lz4_flex::block::compress_with_dict(text, DICTIONARY))
 }
 
 #[cfg(feature = "store")]
 fn decompress(data: &[u8], length: usize) -> Vec<u8> {
-    lz4_flex::block::decompress(data, length).unwrap_or_default()
+    lz4_flex::block::decompress_with_dict(data, length, DICTIONARY).unwrap_or_default()
 }
 
 #[cfg(not(feature = "store"))]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Restored;
 use super::packed::Packed;
 use crate::id::{EntityId, TraceId};
 use crate::trace::{Document, Mark, Summary, Trace};
@@ -49,11 +50,23 @@ pub(crate) struct Shelf {
     sequence: u64,
     bytes: usize,
     evicted: u64,
+    /// Whether documents that are in a store file may leave the memory.
+    in_file: bool,
+    /// Traces up to this sequence number have been unloaded, if they could be.
+    unloaded: u64,
+    /// Evicted traces that the store file does not know of.
+    forgotten: Vec<TraceId>,
 }
 
 #[derive(Debug)]
 struct Held {
     documents: Vec<Packed>,
+    /// How many documents are not in the store file yet.
+    unwritten: u32,
+    /// Whether the documents are only in the store file.
+    unloaded: bool,
+    /// When the last document arrived, in milliseconds since the epoch.
+    arrived: u64,
     /// What is known of each entity; dropped when the trace is reported, and made again when more of it arrives.
     skeleton: Option<Box<Skeleton>>,
     summary: Option<Arc<Summary>>,
@@ -76,6 +89,8 @@ pub(crate) struct Parts {
     pub(crate) revision: u32,
     /// Whether the trace has been reported before.
     pub(crate) update: bool,
+    /// Whether the documents are only in the store file.
+    pub(crate) unloaded: bool,
 }
 
 /// A trace's place on the shelf, without its documents.
@@ -121,13 +136,44 @@ impl Shelf {
         Shelf { limits, ..Shelf::default() }
     }
 
-    pub(crate) fn put(&mut self, arrival: Arrival, now: Instant) {
+    /// Makes the shelf the index of a store file: documents leave the memory first, and evicted traces are listed.
+    pub(crate) fn keep_in_file(&mut self) {
+        self.in_file = true;
+    }
+
+    /// Adds a trace of the store file.
+    pub(crate) fn restore(&mut self, restored: Restored, now: Instant) {
+        let Restored { id, arrived, summary, bytes: _ } = restored;
+        let mut held = Held::new(Self::TRACE_WEIGHT, now);
+        (held.unloaded, held.arrived, held.reported, held.skeleton) = (true, arrived, true, None);
+        match summary {
+            Some(summary) => {
+                held.bytes += summary.weight();
+                held.revision = summary.revision;
+                held.summary = Some(summary);
+            }
+            None => {
+                held.due = Some(now);
+                self.due.insert((now, id));
+            }
+        }
+        self.bytes += held.bytes;
+        self.sequence += 1;
+        held.sequence = self.sequence;
+        self.recency.insert(self.sequence, id);
+        self.traces.insert(id, held);
+        self.evict();
+    }
+
+    /// Adds a document. Returns it, unless a copy of it was there before.
+    pub(crate) fn put(&mut self, arrival: Arrival, now: Instant) -> Option<Packed> {
         let Arrival { trace_id: id, marks, packed } = arrival;
+        let added = self.in_file.then(|| packed.clone());
         let held = self.traces.entry(id).or_insert_with(|| {
             self.bytes += Self::TRACE_WEIGHT;
             Held::new(Self::TRACE_WEIGHT, now)
         });
-        let before = held.bytes;
+        let (before, revision) = (held.bytes, held.revision);
         // A document that was received before, such as a retry, does not cause the trace to be shown again.
         if held.put(marks, packed) {
             held.last = now;
@@ -137,24 +183,112 @@ impl Shelf {
             }
             self.due.insert((due, id));
         }
+        let added = added.filter(|_| held.revision > revision);
+        held.unwritten += u32::from(added.is_some());
         self.bytes = self.bytes + held.bytes - before;
         self.sequence += 1;
         self.recency.remove(&held.sequence);
         held.sequence = self.sequence;
         self.recency.insert(self.sequence, id);
         self.evict();
+        added
     }
 
     fn evict(&mut self) {
-        while self.bytes > self.limits.memory || self.traces.len() > self.limits.traces {
-            let Some((_, id)) = self.recency.pop_first() else { break };
-            let Some(held) = self.traces.remove(&id) else { continue };
-            if let Some(due) = held.due {
-                self.due.remove(&(due, id));
+        while self.traces.len() > self.limits.traces || self.bytes > self.limits.memory {
+            if self.traces.len() <= self.limits.traces && self.in_file && self.unload() {
+                continue;
             }
-            self.bytes -= held.bytes;
-            self.evicted += 1;
+            if !self.forget_first() {
+                break;
+            }
         }
+    }
+
+    /// Drops the documents of the trace that has been idle for the longest time, if they are in the store file. Returns
+    /// false if no document can leave the memory.
+    fn unload(&mut self) -> bool {
+        let mut next = None;
+        for (sequence, id) in self.recency.range(self.unloaded + 1..) {
+            let Some(held) = self.traces.get(id) else { continue };
+            if held.unwritten > 0 {
+                return false;
+            }
+            self.unloaded = *sequence;
+            if !held.documents.is_empty() {
+                next = Some(*id);
+                break;
+            }
+        }
+        let Some(held) = next.and_then(|id| self.traces.get_mut(&id)) else { return false };
+        let documents = std::mem::take(&mut held.documents);
+        let weight: usize = documents.iter().map(Packed::weight).sum();
+        held.unloaded = true;
+        held.bytes -= weight;
+        self.bytes -= weight;
+        true
+    }
+
+    /// Forgets the trace that has been idle for the longest time. Returns false if there is none.
+    fn forget_first(&mut self) -> bool {
+        let Some((_, id)) = self.recency.pop_first() else { return false };
+        let Some(held) = self.traces.remove(&id) else { return true };
+        if let Some(due) = held.due {
+            self.due.remove(&(due, id));
+        }
+        self.bytes -= held.bytes;
+        self.evicted += 1;
+        if self.in_file {
+            self.forgotten.push(id);
+        }
+        true
+    }
+
+    /// Forgets the traces that have been idle for the longest time, at most as many as given.
+    pub(crate) fn forget_oldest(&mut self, traces: usize) {
+        for _ in 0..traces {
+            self.forget_first();
+        }
+    }
+
+    /// Forgets the traces whose last document arrived before this time.
+    pub(crate) fn forget_before(&mut self, arrived: u64) {
+        while let Some((_, id)) = self.recency.first_key_value()
+            && self.traces.get(id).is_some_and(|held| held.arrived < arrived)
+        {
+            self.forget_first();
+        }
+    }
+
+    /// Takes the traces that must be removed from the store file.
+    pub(crate) fn take_forgotten(&mut self) -> Vec<TraceId> {
+        std::mem::take(&mut self.forgotten)
+    }
+
+    /// Whether the documents of a trace are only in the store file.
+    pub(crate) fn is_unloaded(&self, id: TraceId) -> bool {
+        self.traces.get(&id).is_some_and(|held| held.unloaded)
+    }
+
+    /// Returns documents from the store file to the memory.
+    pub(crate) fn load(&mut self, id: TraceId, documents: Vec<Packed>) {
+        let Some(held) = self.traces.get_mut(&id) else { return };
+        let weight: usize = documents.iter().map(Packed::weight).sum();
+        held.revision = u32::try_from(documents.len()).unwrap_or(u32::MAX);
+        held.documents = documents;
+        held.unloaded = false;
+        held.bytes += weight;
+        self.bytes += weight;
+    }
+
+    /// Notes that documents of these traces are in the store file, once for each document.
+    pub(crate) fn written(&mut self, traces: &[TraceId]) {
+        for id in traces {
+            if let Some(held) = self.traces.get_mut(id) {
+                held.unwritten = held.unwritten.saturating_sub(1);
+            }
+        }
+        self.evict();
     }
 
     /// Forgets all traces. Returns how many there were.
@@ -204,11 +338,6 @@ impl Shelf {
         self.traces.get(&id).map(|held| held.parts(id))
     }
 
-    /// Returns all traces, the one that has been idle for the longest time first.
-    pub(crate) fn all(&self) -> Vec<Parts> {
-        self.recency.values().filter_map(|&id| self.get(id)).collect()
-    }
-
     /// Returns the entries of the traces that changed after the given sequence number, in the order of change.
     pub(crate) fn entries(&self, after: u64) -> Vec<Entry> {
         let changed = self.recency.range(after.saturating_add(1)..);
@@ -220,15 +349,17 @@ impl Shelf {
         self.traces.get(&id).map(|held| held.entry(id))
     }
 
-    /// Keeps the summary of a trace, unless documents have arrived since it was made.
-    pub(crate) fn set_summary(&mut self, id: TraceId, summary: Arc<Summary>) {
-        let Some(held) = self.traces.get_mut(&id).filter(|held| held.revision == summary.revision) else { return };
+    /// Keeps the summary of a trace, unless documents have arrived since it was made. Returns whether it was kept.
+    pub(crate) fn set_summary(&mut self, id: TraceId, summary: Arc<Summary>) -> bool {
+        let held = self.traces.get_mut(&id).filter(|held| held.revision == summary.revision);
+        let Some(held) = held else { return false };
         let before = held.bytes;
         held.bytes -= held.summary.take().map_or(0, |old| old.weight());
         held.bytes += summary.weight();
         held.summary = Some(summary);
         self.bytes = self.bytes + held.bytes - before;
         self.evict();
+        true
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -257,6 +388,9 @@ impl Held {
     fn new(bytes: usize, now: Instant) -> Held {
         Held {
             documents: Vec::new(),
+            unwritten: 0,
+            unloaded: false,
+            arrived: 0,
             skeleton: Some(Box::default()),
             summary: None,
             bytes,
@@ -285,6 +419,7 @@ impl Held {
             changed |= place(skeleton, id, mark);
         }
         self.bytes += (skeleton.len() - before) * Shelf::MARK_WEIGHT + packed.weight();
+        self.arrived = packed.arrived;
         self.documents.push(packed);
         self.revision = self.revision.saturating_add(1);
         self.bytes -= self.summary.take().map_or(0, |summary| summary.weight());
@@ -308,7 +443,13 @@ impl Held {
     }
 
     fn parts(&self, id: TraceId) -> Parts {
-        Parts { id, documents: self.documents.clone(), revision: self.revision, update: self.reported }
+        Parts {
+            id,
+            documents: self.documents.clone(),
+            revision: self.revision,
+            update: self.reported,
+            unloaded: self.unloaded,
+        }
     }
 
     fn entry(&self, id: TraceId) -> Entry {
@@ -409,7 +550,7 @@ mod tests {
             shelf.put(document(trace, 1, ",\"end_time\":2"), start);
             assert!(shelf.bytes() <= memory);
         }
-        let kept: Vec<_> = shelf.all().iter().map(|parts| parts.id.to_string()[2..10].to_owned()).collect();
+        let kept: Vec<_> = shelf.entries(0).iter().map(|entry| entry.id.to_string()[2..10].to_owned()).collect();
         assert_eq!(kept, ["00000003", "00000001", "00000004"]);
         assert_eq!((shelf.len(), shelf.evicted(), shelf.take_unreported().len()), (3, 1, 3));
     }

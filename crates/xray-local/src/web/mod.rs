@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `GET /`, `/traces…`, `/compare`, `/service-map`, `/sampling…`, `/status`, `/xray/home` | the page, which reads its state from the address |
 //! | `GET /ui/FILE` | a file of the page |
-//! | `GET /api/…` | the page's data: JSON, described in `web/traces.rs`, `web/trace.rs`, `web/events.rs` and `web/status.rs` |
+//! | `GET /api/…` | the page's data: JSON, described in `web/traces.rs`, `web/trace.rs`, `web/events.rs`, `web/status.rs`, `web/wait.rs` and `web/transfer.rs` |
 //! | `POST /Xxx` | an operation of the X-Ray service: `api/mod.rs` |
 //!
 //! Times are whole microseconds, since the epoch or since the start of the trace. Names are indices into a list of
@@ -22,6 +22,8 @@ mod respond;
 mod status;
 mod trace;
 mod traces;
+mod transfer;
+mod wait;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -31,7 +33,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -127,6 +129,9 @@ fn router(app: Arc<App>) -> Router {
         .route("/api/traces/{id}/documents", get(trace::documents))
         .route("/api/traces/{id}/entities/{entity}", get(trace::entity))
         .route("/api/events", get(events::stream))
+        .route("/api/wait", get(wait::wait))
+        .route("/api/export", get(transfer::export))
+        .route("/api/import", post(transfer::import))
         .route("/ui/{*file}", get(pages::file))
         .fallback(pages::page_or_operation)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), guard::check))

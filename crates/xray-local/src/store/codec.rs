@@ -1,0 +1,243 @@
+//! The encoding of documents and summaries in a store file.
+
+use std::sync::Arc;
+
+use crate::trace::{AnnotationValue, Flags, Label, LabelKind, Names, Passed, Service, Summary, SummaryAnnotation};
+
+/// Changes with each change of the encoding. Summaries of other versions are made again from the documents.
+pub(super) const VERSION: u8 = 1;
+
+/// Writes values one after the other.
+#[derive(Default)]
+pub(super) struct Writer(pub(super) Vec<u8>);
+
+/// Reads values one after the other; `None` if the bytes end early.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+macro_rules! numbers {
+    ($($name:ident: $type:ty),*) => {
+        impl Writer {
+            $(pub(super) fn $name(&mut self, value: $type) {
+                self.0.extend_from_slice(&value.to_le_bytes());
+            })*
+        }
+
+        impl Reader<'_> {
+            $(pub(super) fn $name(&mut self) -> Option<$type> {
+                let (bytes, rest) = self.0.split_first_chunk()?;
+                self.0 = rest;
+                Some(<$type>::from_le_bytes(*bytes))
+            })*
+        }
+    };
+}
+
+numbers!(u8: u8, u16: u16, u32: u32, u64: u64, f64: f64);
+
+impl Writer {
+    fn text(&mut self, text: &str) {
+        // Lossless: a document is smaller than 4 GiB.
+        self.u32(text.len() as u32);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn optional(&mut self, text: Option<&str>) {
+        self.u8(text.is_some().into());
+        if let Some(text) = text {
+            self.text(text);
+        }
+    }
+
+    fn flags(&mut self, flags: Flags) {
+        self.u8(u8::from(flags.error) | u8::from(flags.throttle) << 1 | u8::from(flags.fault) << 2);
+    }
+
+    pub(super) fn summary(&mut self, summary: &Summary) {
+        self.u64(summary.start);
+        self.u64(summary.duration);
+        self.u64(summary.response_time);
+        self.u32(summary.entities);
+        self.u32(summary.revision);
+        self.u16(summary.status);
+        self.u16(summary.repeats);
+        self.flags(summary.root);
+        self.flags(summary.any);
+        let bits = [summary.in_progress, summary.orphans, summary.truncated];
+        self.u8(bits.into_iter().enumerate().map(|(bit, set)| u8::from(set) << bit).sum());
+        self.text(&summary.name);
+        self.optional(summary.method.as_deref());
+        self.optional(summary.url.as_deref());
+        self.u16(summary.services.len() as u16);
+        for passed in &summary.services {
+            self.text(&passed.service.name);
+            self.text(&passed.service.kind);
+            self.u64(passed.duration);
+            self.u64(passed.call_duration);
+            self.u16(passed.status);
+            self.u16(passed.call_status);
+            self.u16(passed.caller);
+            self.flags(passed.flags);
+            self.flags(passed.call_flags);
+            self.u8(u8::from(passed.inferred) | u8::from(passed.in_progress) << 1);
+        }
+        self.u16(summary.annotations.len() as u16);
+        for annotation in &summary.annotations {
+            self.text(&annotation.key);
+            self.text(&annotation.text);
+            self.u16(annotation.service);
+            match annotation.value {
+                AnnotationValue::Text => self.u8(0),
+                AnnotationValue::Bool(value) => self.u8(1 + u8::from(value)),
+                AnnotationValue::Number(value) => {
+                    self.u8(3);
+                    self.f64(value);
+                }
+            }
+        }
+        self.u16(summary.labels.len() as u16);
+        for label in &summary.labels {
+            self.u8(label.kind as u8);
+            self.text(&label.text);
+            self.u16(label.service);
+        }
+    }
+}
+
+impl Reader<'_> {
+    fn text(&mut self) -> Option<&str> {
+        let length = self.u32()? as usize;
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    fn optional(&mut self) -> Option<Option<&str>> {
+        if self.u8()? == 0 { Some(None) } else { self.text().map(Some) }
+    }
+
+    fn flags(&mut self) -> Option<Flags> {
+        let bits = self.u8()?;
+        Some(Flags { error: bits & 1 != 0, throttle: bits & 2 != 0, fault: bits & 4 != 0 })
+    }
+
+    fn list<T>(&mut self, mut element: impl FnMut(&mut Self) -> Option<T>) -> Option<Box<[T]>> {
+        let length = self.u16()?;
+        (0..length).map(|_| element(self)).collect()
+    }
+
+    pub(super) fn summary(&mut self, names: &Names) -> Option<Summary> {
+        let (start, duration, response_time) = (self.u64()?, self.u64()?, self.u64()?);
+        let (entities, revision, status, repeats) = (self.u32()?, self.u32()?, self.u16()?, self.u16()?);
+        let (root, any, bits) = (self.flags()?, self.flags()?, self.u8()?);
+        let name = names.text(self.text()?);
+        let method = self.optional()?.map(|text| names.text(text));
+        let url = self.optional()?.map(Into::into);
+        let services = self.list(|reader| {
+            let (name, kind) = (reader.text()?.into(), reader.text()?.into());
+            let (duration, call_duration) = (reader.u64()?, reader.u64()?);
+            let (status, call_status, caller) = (reader.u16()?, reader.u16()?, reader.u16()?);
+            let (flags, call_flags, bits) = (reader.flags()?, reader.flags()?, reader.u8()?);
+            let service = names.service(Service { name, kind });
+            let (inferred, in_progress) = (bits & 1 != 0, bits & 2 != 0);
+            Some(Passed {
+                service,
+                duration,
+                call_duration,
+                status,
+                call_status,
+                caller,
+                flags,
+                call_flags,
+                inferred,
+                in_progress,
+            })
+        })?;
+        let annotations = self.list(|reader| {
+            let key = names.text(reader.text()?);
+            let text = reader.text()?.into();
+            let service = reader.u16()?;
+            let value = match reader.u8()? {
+                0 => AnnotationValue::Text,
+                3 => AnnotationValue::Number(reader.f64()?),
+                value => AnnotationValue::Bool(value == 2),
+            };
+            Some(SummaryAnnotation { key, text, value, service })
+        })?;
+        let labels = self.list(|reader| {
+            let kind = match reader.u8()? {
+                0 => LabelKind::User,
+                1 => LabelKind::InstanceId,
+                2 => LabelKind::AvailabilityZone,
+                _ => LabelKind::ResourceArn,
+            };
+            Some(Label { kind, text: names.text(reader.text()?), service: reader.u16()? })
+        })?;
+        Some(Summary {
+            start,
+            duration,
+            response_time,
+            entities,
+            revision,
+            status,
+            repeats,
+            root,
+            any,
+            in_progress: bits & 1 != 0,
+            orphans: bits & 2 != 0,
+            truncated: bits & 4 != 0,
+            name,
+            method,
+            url,
+            services,
+            annotations,
+            labels,
+        })
+    }
+}
+
+/// Encodes a trace row: when its last document arrived, its size, and its summary if that is up to date.
+pub(super) fn row(arrived: u64, bytes: u64, summary: Option<&Summary>) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.u8(if summary.is_some() { VERSION } else { 0 });
+    writer.u64(arrived);
+    writer.u64(bytes);
+    if let Some(summary) = summary {
+        writer.summary(summary);
+    }
+    writer.0
+}
+
+/// Decodes a trace row. The summary is `None` if it must be made again.
+pub(super) fn parse_row(bytes: &[u8], names: &Names) -> Option<(u64, u64, Option<Arc<Summary>>)> {
+    let mut reader = Reader(bytes);
+    let version = reader.u8()?;
+    let (arrived, bytes) = (reader.u64()?, reader.u64()?);
+    let summary = if version == VERSION { reader.summary(names).map(Arc::new) } else { None };
+    Some((arrived, bytes, summary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Arrival, Store};
+
+    #[test]
+    fn a_summary_is_read_as_it_was_written() {
+        let text = r#"{"trace_id":"1-5759e988-bd862e3fe1be46a994272793","id":"00000000000000aa","name":"shop",
+            "start_time":1480615200,"end_time":1480615201.5,"origin":"AWS::ECS::Container","user":"ü","fault":true,
+            "http":{"request":{"method":"GET","url":"http://a"},"response":{"status":500}},
+            "annotations":{"a":true,"b":1.5,"c":"x"},"aws":{"ec2":{"instance_id":"i-1","availability_zone":"eu-1a"}},
+            "subsegments":[{"id":"00000000000000bb","name":"S3","namespace":"aws","start_time":1480615200,"in_progress":true}]}"#;
+        let store = Store::new();
+        store.put([Ok(Arrival::new(text, 1, 2).unwrap())]);
+        let summary = store.summaries(0).remove(0).summary;
+        assert_eq!((summary.services.len(), summary.annotations.len(), summary.labels.len()), (2, 3, 3));
+        let bytes = row(7, 8, Some(&summary));
+        let names = Names::default();
+        assert_eq!(parse_row(&bytes, &names), Some((7, 8, Some(Arc::clone(&summary)))));
+        for length in 17..bytes.len() {
+            assert_eq!(parse_row(&bytes[..length], &names), Some((7, 8, None)), "{length}");
+        }
+        assert_eq!(parse_row(&row(7, 8, None), &names), Some((7, 8, None)));
+    }
+}

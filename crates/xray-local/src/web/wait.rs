@@ -1,0 +1,113 @@
+//! `GET /api/wait?filter=&count=1&timeout=5s`: waits for traces, so that tests need no sleeps.
+//!
+//! Responds as soon as `count` settled traces match, or with status 408 and what matches after `timeout` (`500ms`, `5s`,
+//! or a number of seconds; at most 10 minutes):
+//!
+//! ```json
+//! {"matched": 1, "traces": [{"id": "1-…", "documents": [{"id": "…", "name": "shop", …}]}]}
+//! ```
+//!
+//! A trace is settled when it is complete and nothing has arrived for 200 ms, or after 5 s. Traces are in the order of
+//! their first start, and documents are in the order of arrival.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Query as Parameters, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::query::{Invalid, Query};
+use super::respond::text;
+use super::traces::{matching, refuse};
+use super::{App, blocking};
+use crate::store::{Packed, Summarized, epoch_millis};
+
+/// How often the traces are tested.
+const TICK: Duration = Duration::from_millis(20);
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_TIMEOUT: Duration = Duration::from_secs(600);
+
+pub(super) async fn wait(
+    State(app): State<Arc<App>>,
+    Parameters(parameters): Parameters<HashMap<String, String>>,
+) -> Response {
+    let (query, count, timeout) = match parse(&parameters) {
+        Ok(parsed) => parsed,
+        Err(invalid) => return refuse(&invalid),
+    };
+    let (query, begin) = (Arc::new(query), Instant::now());
+    loop {
+        let (source, filter) = (Arc::clone(&app), Arc::clone(&query));
+        let found = blocking(move || settled(&source, &filter)).await.unwrap_or_default();
+        let enough = found.len() >= count;
+        if enough || begin.elapsed() >= timeout {
+            let status = if enough { StatusCode::OK } else { StatusCode::REQUEST_TIMEOUT };
+            let body = blocking(move || body(&app, &found)).await.unwrap_or_default();
+            return text(status, "application/json", body);
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+fn parse(parameters: &HashMap<String, String>) -> Result<(Query, usize, Duration), Invalid> {
+    let query = Query::parse(parameters, epoch_millis().saturating_mul(1_000))?;
+    let count = match parameters.get("count") {
+        None => 1,
+        Some(text) => text.parse().map_err(|_| Invalid::Parameter("count", "a number of traces"))?,
+    };
+    let timeout = match parameters.get("timeout") {
+        None => DEFAULT_TIMEOUT,
+        Some(text) => time(text).ok_or(Invalid::Parameter("timeout", "a time such as 5s or 500ms"))?,
+    };
+    Ok((query, count, timeout.min(MAX_TIMEOUT)))
+}
+
+fn time(text: &str) -> Option<Duration> {
+    let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => (number, 1e-3),
+        (None, Some(number)) => (number, 1.0),
+        (None, None) => (text, 1.0),
+    };
+    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * unit).ok()
+}
+
+fn settled(app: &App, query: &Query) -> Vec<Summarized> {
+    let mut found = matching(&app.store, query).1;
+    found.retain(|trace| trace.settled);
+    found.sort_by_key(|trace| (trace.summary.start, trace.id));
+    found
+}
+
+fn body(app: &App, found: &[Summarized]) -> String {
+    let parts = found.iter().filter_map(|trace| app.store.parts(trace.id));
+    let traces: Vec<Box<RawValue>> = parts
+        .filter_map(|parts| {
+            // Each document was accepted, so it is an object.
+            let documents: Vec<String> = parts.documents.iter().map(Packed::text).collect();
+            let text = format!("{{\"id\":\"{}\",\"documents\":[{}]}}", parts.id, documents.join(","));
+            RawValue::from_string(text).ok()
+        })
+        .collect();
+    let traces = serde_json::to_string(&traces).unwrap_or_default();
+    let matched: Value = json!(found.len());
+    format!("{{\"matched\":{matched},\"traces\":{traces}}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_parsed() {
+        for (text, want) in
+            [("5s", Some(5_000)), ("500ms", Some(500)), ("0.5", Some(500)), ("-1", None), ("soon", None)]
+        {
+            assert_eq!(time(text).map(|time| time.as_millis()), want, "{text}");
+        }
+    }
+}
