@@ -1,5 +1,6 @@
 //! Aligns two traces: what both did, what only one of them did, and how long each took.
 
+import { groupBy } from "../group_by.js";
 import { ownTime } from "../trace/own_time.js";
 
 /** Beyond this many cells, siblings are aligned by first occurrence rather than by their longest common subsequence. */
@@ -51,17 +52,8 @@ function pairs(a, parentsA, b, parentsB, depth) {
 }
 
 function grouped(trace, parents) {
-  /** @type {Map<string, number[]>} */
-  const groups = new Map();
-  for (const parent of parents) {
-    for (const child of trace.children(parent)) {
-      const key = signature(trace, child);
-      const rows = groups.get(key);
-      if (rows) rows.push(child);
-      else groups.set(key, [child]);
-    }
-  }
-  return groups;
+  const children = parents.flatMap((parent) => [...trace.children(parent)]);
+  return groupBy(children, (child) => signature(trace, child));
 }
 
 /** Merges two orders into one that keeps both, as far as their longest common subsequence allows. */

@@ -1,5 +1,6 @@
 //! The graph of services: from X-Ray's service graph, or from one trace.
 
+import { groupBy } from "../group_by.js";
 import { KIND } from "../trace/model.js";
 
 /**
@@ -113,7 +114,7 @@ export function fromTrace(trace) {
  */
 export function foldLarge({ nodes, edges }, most = MAX_NODES) {
   if (nodes.length <= most) return { nodes, edges, folded: 0 };
-  const byType = [...Map.groupBy(nodes, ({ type }) => type)].sort((a, b) => b[1].length - a[1].length);
+  const byType = [...groupBy(nodes, ({ type }) => type)].sort((a, b) => b[1].length - a[1].length);
   /** @type {Map<string, string>} */
   const moved = new Map();
   let left = nodes.length;
@@ -126,7 +127,7 @@ export function foldLarge({ nodes, edges }, most = MAX_NODES) {
     left -= members.length - 1;
   }
   const place = (id) => moved.get(id) ?? id;
-  const merged = Map.groupBy(edges, ({ from, to }) => `${place(from)}\u0000${place(to)}`);
+  const merged = groupBy(edges, ({ from, to }) => `${place(from)}\u0000${place(to)}`);
   return {
     nodes: [...nodes.filter(({ id }) => !moved.has(id)), ...joined],
     edges: [...merged.values()].map((group) => ({ from: place(group[0].from), to: place(group[0].to), statistics: sum(group.map(({ statistics }) => statistics)) })),

@@ -2,7 +2,7 @@
 
 const LIMIT = 8000;
 
-const policy = globalThis.trustedTypes?.createPolicy("xray-local-worker", {
+const policy = globalThis.trustedTypes?.createPolicy("xray-local", {
   createScriptURL: (address) => {
     if (address !== "/ui/map/layout_worker.js") throw new TypeError("only the layout's worker may be started");
     return address;

@@ -1,5 +1,7 @@
 //! Repeated calls: N+1 and fan-out as findings, and groups that fold to one row.
 
+import { groupBy } from "../group_by.js";
+
 const MIN_FINDING = 5;
 const MIN_FOLD = 10;
 const MIN_SHARE = 0.01;
@@ -26,14 +28,7 @@ export function repeats(trace) {
   for (let parent = -1; parent < trace.count; parent += 1) {
     const last = parent < 0 ? trace.count : trace.end[parent];
     if (last - parent - 1 < MIN_FINDING) continue;
-    /** @type {Map<number, number[]>} */
-    const bySignature = new Map();
-    for (const child of trace.children(parent)) {
-      const rows = bySignature.get(trace.signature[child]);
-      if (rows) rows.push(child);
-      else bySignature.set(trace.signature[child], [child]);
-    }
-    for (const rows of bySignature.values()) {
+    for (const rows of groupBy(trace.children(parent), (child) => trace.signature[child]).values()) {
       if (rows.length >= MIN_FINDING) groups.push(group(trace, parent, rows));
     }
   }

@@ -2,6 +2,7 @@
 
 import { h, replace, set } from "../dom.js";
 import * as format from "../format.js";
+import { groupBy } from "../group_by.js";
 import { icon } from "../icons.js";
 import { bindKeys } from "../keys.js";
 import { announce, toast } from "../popup.js";
@@ -367,8 +368,8 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
       groups = repeats(trace);
       bad = Array.from({ length: trace.count }, (_, i) => i).filter((i) => trace.isBad(i));
       byRow = {
-        critical: Map.groupBy(path, ({ row }) => row),
-        gaps: Map.groupBy(untraced(trace), ({ row }) => row),
+        critical: groupBy(path, ({ row }) => row),
+        gaps: groupBy(untraced(trace), ({ row }) => row),
         repeated: new Map(groups.filter((group) => group.finding).map((group) => [group.parent, group])),
         problems: byRow.problems,
       };

@@ -102,7 +102,7 @@ export function facetColumn(onFilter) {
       section("Services", items(facets.service, (name) => ({ term: `service(${quote(name)})`, color: serviceColor(name) })), ""),
       section("Users", items(facets.user, (user) => ({ term: `user = ${quote(user)}` })), ""),
       section("URLs", items(facets.url, (url) => ({ term: `http.url = ${quote(url)}` })), ""),
-      Object.entries(facets.annotation).map(([key, values]) => section(key, items(values, (value) => ({ term: annotationTerm(key, value) })), "annotation")),
+      Object.entries(facets.annotation).map(([key, values]) => section(key, items(values, (json) => ({ label: String(JSON.parse(json)), term: annotationTerm(key, JSON.parse(json)) })), "annotation")),
     );
   }
 

@@ -291,7 +291,7 @@ export function open() {
       services: Object.keys(facets?.service ?? {}),
       users: Object.keys(facets?.user ?? {}),
       urls: Object.keys(facets?.url ?? {}),
-      annotations: new Map(Object.entries(facets?.annotation ?? {}).map(([key, values]) => [key, Object.keys(values)])),
+      annotations: new Map(Object.entries(facets?.annotation ?? {}).map(([key, values]) => [key, Object.keys(values).map((json) => JSON.parse(json))])),
     };
   }
 
