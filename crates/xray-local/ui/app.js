@@ -66,6 +66,8 @@ startRouter(async (route) => {
   }
   current.page.update(route);
   document.title = `${current.page.title} · xray-local`;
+  // Most visits continue with a trace.
+  if (route.page === "traces") setTimeout(() => void PAGES.trace(), 1000);
 });
 
 function openUnknown() {

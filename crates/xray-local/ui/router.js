@@ -28,7 +28,9 @@ export function setParams(changes, { replace = true } = {}) {
     if (value === null || value === undefined || value === "") url.searchParams.delete(name);
     else url.searchParams.set(name, value);
   }
-  if (url.href !== location.href) navigate(url.pathname + url.search, { replace });
+  // The console's addresses have "~" as it is.
+  const address = url.pathname + url.search.replaceAll("%7E", "~");
+  if (address !== location.pathname + location.search) navigate(address, { replace });
 }
 
 function dispatch() {

@@ -109,7 +109,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
         role: "button",
         tabindex: 0,
         "aria-pressed": String(node.id === selected),
-        "aria-label": describe(node),
+        "aria-label": [label, line, describe(node)].filter(Boolean).join(" "),
         onclick: () => select(node.id),
         onkeydown: (event) => {
           if (event.key !== "Enter" && event.key !== " ") return;
@@ -326,9 +326,8 @@ const cut = (name) => {
   return text.length > MAX_LABEL ? `${text.slice(0, MAX_LABEL - 1)}…` : text;
 };
 
-function describe({ name, type, statistics }) {
-  const label = type === "client" ? `Clients of ${name}` : name;
-  if (!statistics) return format.plain(label, 120);
-  const bad = ["fault", "error", "throttle"].filter((kind) => statistics[kind] > 0).map((kind) => format.plural(statistics[kind], kind));
-  return [format.plain(label, 120), type, format.plural(statistics.count, "request"), `median ${format.duration(quantile(statistics.histogram, 0.5))}`, ...bad].filter(Boolean).join(", ");
+/** What a screen reader says after the text of a node. */
+function describe({ type, statistics }) {
+  const bad = statistics ? ["fault", "error", "throttle"].filter((kind) => statistics[kind] > 0).map((kind) => format.plural(statistics[kind], kind)) : [];
+  return [type === "client" ? "" : type, ...bad].filter(Boolean).join(", ");
 }

@@ -32,6 +32,7 @@ export function open() {
   let request = new AbortController();
   let loadingMore = false;
   let missed = 0;
+  let failure = "";
   let hiddenUntil = 0;
 
   const box = filterBox({ onRun: setFilter, vocabulary });
@@ -116,7 +117,10 @@ export function open() {
       missed = 0;
       state.addPage(page);
       facets = page.facets;
+      failure = "";
       box.fail(null);
+      // Not before: a filter with an error would end the stream.
+      setLiveFilter(query.filter);
       draw();
       announce(`${format.plural(state.matched, "trace")} of ${format.count(state.scanned)} match`);
     } catch (error) {
@@ -127,7 +131,11 @@ export function open() {
 
   function fail(error) {
     if (error instanceof ApiError && error.status === 400) {
+      failure = error.message;
+      state.reset();
+      state.loaded = true;
       box.fail({ message: error.message, at: error.at });
+      draw();
       return;
     }
     toast(error.message, { action: "Try again", run: load, seconds: 8 });
@@ -202,8 +210,8 @@ export function open() {
     }
     if (only !== "rows") {
       column.show(facets, query.filter);
-      latency.show(latencyBuckets(facets.latency));
-      time.show(timeBuckets(facets.minute));
+      latency.show(latencyBuckets(facets?.latency ?? []));
+      time.show(timeBuckets(facets?.minute ?? []));
     }
     summary.textContent =
       query.filter || query.timeRange ? `${format.count(state.matched)} of ${format.count(state.scanned)} match` : format.plural(state.matched, "trace");
@@ -216,7 +224,9 @@ export function open() {
     const isEmpty = state.loaded && state.rows.length === 0;
     empty.hidden = !isEmpty;
     if (!isEmpty) return;
-    if (query.filter || query.timeRange) {
+    if (failure) {
+      empty.replaceChildren(h("div", { class: "empty" }, h("h2", {}, "The filter cannot be read"), h("p", {}, failure), h("div", { class: "actions" }, h("button", { class: "button", onclick: () => box.focus() }, "Change it"), h("button", { class: "button", onclick: () => setFilter("") }, "Clear the filter"))));
+    } else if (query.filter || query.timeRange) {
       empty.replaceChildren(
         h(
           "div",
@@ -306,7 +316,6 @@ export function open() {
         live: params.get("live") !== "0",
       };
       query = next;
-      setLiveFilter(next.filter);
       box.show(next.filter);
       range.show(next.timeRange);
       if (!state.loaded) {
