@@ -82,6 +82,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+// Each feature uses parts of what all builds share. The default build finds what none of them uses.
+#![cfg_attr(not(all(feature = "store", feature = "web")), allow(dead_code, unused_imports))]
 
 #[cfg(feature = "web")]
 mod api;

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::filter::{Filter, FilterError, TraceView};
-use crate::ingest::{Ingest, spawn, widen};
+use crate::ingest::{Forward, Ingest, spawn, widen};
 use crate::store::{Limits, Store};
 use crate::trace::Trace;
 
@@ -41,6 +41,7 @@ pub struct Receiver {
 pub struct ReceiverBuilder {
     limits: Limits,
     viewers: Vec<Viewer>,
+    forward: Option<SocketAddr>,
     #[cfg(feature = "store")]
     file: Option<std::path::PathBuf>,
     #[cfg(feature = "store")]
@@ -160,6 +161,15 @@ impl ReceiverBuilder {
         self
     }
 
+    /// Also sends each datagram to a daemon, as it arrived. Calling this again replaces the daemon.
+    ///
+    /// A slow daemon does not delay the receiver: what it cannot take is counted in
+    /// [`Stats::not_forwarded`](crate::Stats::not_forwarded).
+    pub fn forward(mut self, daemon: SocketAddr) -> Self {
+        self.forward = Some(daemon);
+        self
+    }
+
     /// Keeps traces in a file, from which they are read again when a receiver is opened with it later. Calling this again
     /// replaces the file.
     ///
@@ -271,7 +281,7 @@ impl ReceiverBuilder {
         }
         let (store, viewers) = (receiver.store.clone(), self.viewers);
         receiver.showing = Some(spawn("xray-local-show", move || show(&store, viewers))?);
-        receiver.ingest = Some(Ingest::start(socket, &receiver.store)?);
+        receiver.ingest = Some(Ingest::start(socket, &receiver.store, self.forward.map(Forward::start).transpose()?)?);
         #[cfg(feature = "web")]
         {
             let Web { rules, on_sampling, hosts, ui } = self.web;
@@ -319,12 +329,15 @@ fn print_refused_rules(event: &SamplingEvent) {
 fn show(store: &Store, mut viewers: Vec<Viewer>) {
     while let Some(due) = store.next_due() {
         // One after the other: all of them joined would need more memory than the store.
-        for trace in due.into_iter().filter_map(|parts| store.settle(parts)) {
-            for view in &mut viewers {
-                // The panic hook has already reported the panic; later traces are still shown.
-                _ = catch_unwind(AssertUnwindSafe(|| view(&trace)));
+        for parts in due {
+            let update = parts.update;
+            if let Some(trace) = store.settle(parts, !viewers.is_empty()) {
+                for view in &mut viewers {
+                    // The panic hook has already reported the panic; later traces are still shown.
+                    _ = catch_unwind(AssertUnwindSafe(|| view(&trace)));
+                }
             }
-            if !trace.is_update() {
+            if !update {
                 store.count_shown();
             }
         }

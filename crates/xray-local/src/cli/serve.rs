@@ -1,7 +1,7 @@
 //! The program itself: starts a receiver and waits for a signal.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 
 use xray_local::{Receiver, ReceiverBuilder, SamplingEvent, SamplingRules, Style, printer};
@@ -31,6 +31,8 @@ pub(crate) fn run(options: Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    // Before anyone knows that the program runs, and may end it.
+    let signals = Signals::listen();
     eprintln!("{}", greeting(receiver.address(), &receiver.page()));
     if options.ready_json {
         let line = serde_json::json!({ "address": receiver.address().to_string(), "pid": std::process::id() });
@@ -40,10 +42,13 @@ pub(crate) fn run(options: Options) -> ExitCode {
     if options.open {
         open(&receiver.page());
     }
-    if let Err(error) = wait_for_signal() {
-        eprintln!("xray-local: cannot wait for signals, so Ctrl-C ends the program at once: {error}");
-        loop {
-            std::thread::park();
+    match signals {
+        Ok(signals) => signals.wait(),
+        Err(error) => {
+            eprintln!("xray-local: cannot wait for signals, so Ctrl-C ends the program at once: {error}");
+            loop {
+                std::thread::park();
+            }
         }
     }
     // Reads what has been sent, prints what still waits, and writes the store file.
@@ -84,10 +89,21 @@ fn builder(options: &Options) -> Result<ReceiverBuilder, Box<dyn std::error::Err
     if let Some(folder) = &options.ui {
         builder = builder.ui(folder);
     }
+    if let Some(target) = &options.forward {
+        builder = builder.forward(daemon(target)?);
+    }
     for host in &options.hosts {
         builder = builder.allow_host(host);
     }
     Ok(builder)
+}
+
+/// Resolves the target of `--forward`.
+fn daemon(target: &str) -> Result<SocketAddr, String> {
+    let address = target.strip_prefix("udp:").unwrap_or(target);
+    let resolved = address.to_socket_addrs().map_err(|error| error.to_string());
+    let first = resolved.and_then(|mut addresses| addresses.next().ok_or("it has no address".to_owned()));
+    first.map_err(|error| format!("cannot forward to '{target}': {error}; expected something like udp:127.0.0.1:2001"))
 }
 
 /// Returns the style of waterfalls on standard output.
@@ -99,22 +115,42 @@ pub(crate) fn style(no_color: bool, width: Option<usize>) -> Style {
     width.map_or(style.clone(), |width| style.with_width(width))
 }
 
-/// Waits for Ctrl-C or, on Unix, for SIGTERM.
-fn wait_for_signal() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(async {
+/// Ctrl-C and, on Unix, SIGTERM.
+struct Signals {
+    runtime: tokio::runtime::Runtime,
+    #[cfg(unix)]
+    streams: [tokio::signal::unix::Signal; 2],
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         #[cfg(unix)]
-        {
-            use futures_util::future::{Either, select};
+        let streams = {
             use tokio::signal::unix::{SignalKind, signal};
-            let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-            match select(Box::pin(interrupt.recv()), Box::pin(terminate.recv())).await {
-                Either::Left(_) | Either::Right(_) => Ok(()),
-            }
-        }
-        #[cfg(not(unix))]
-        tokio::signal::ctrl_c().await
-    })
+            let _entered = runtime.enter();
+            [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]
+        };
+        Ok(Signals {
+            runtime,
+            #[cfg(unix)]
+            streams,
+        })
+    }
+
+    /// Waits for the first signal.
+    #[cfg(unix)]
+    fn wait(self) {
+        let Signals { runtime, streams: [mut interrupt, mut terminate] } = self;
+        let first = futures_util::future::select(Box::pin(interrupt.recv()), Box::pin(terminate.recv()));
+        _ = runtime.block_on(first);
+    }
+
+    /// Waits for the first signal.
+    #[cfg(not(unix))]
+    fn wait(self) {
+        _ = self.runtime.block_on(tokio::signal::ctrl_c());
+    }
 }
 
 /// Opens a page in the browser.

@@ -4,6 +4,7 @@
 //! datagrams at a few thousand documents per second.
 
 pub(crate) mod datagram;
+mod forward;
 mod kernel;
 mod queue;
 
@@ -15,10 +16,11 @@ use std::thread;
 use std::time::Duration;
 
 pub use datagram::Refusal;
+pub(crate) use forward::Forward;
 pub(crate) use kernel::widen;
 use queue::Queue;
 
-use crate::store::{Store, arrival, epoch_millis};
+use crate::store::{Store, epoch_millis};
 
 /// How often the threads check whether they should stop, and how often losses are counted.
 const CHECK: Duration = Duration::from_millis(500);
@@ -34,7 +36,7 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    pub(crate) fn start(socket: UdpSocket, store: &Store) -> io::Result<Ingest> {
+    pub(crate) fn start(socket: UdpSocket, store: &Store, forward: Option<Forward>) -> io::Result<Ingest> {
         socket.set_read_timeout(Some(CHECK))?;
         let stopping = Arc::new(AtomicBool::new(false));
         // Complete from the start, so that dropping it on an early return stops the threads that already run.
@@ -42,7 +44,7 @@ impl Ingest {
         let (queue, store) = (Arc::new(Queue::default()), store.clone());
         let (filled, address) = (Arc::clone(&queue), ingest.address);
         ingest.threads.push(spawn("xray-local-receive", move || receive(&socket, &filled, &stopping))?);
-        ingest.threads.push(spawn("xray-local-parse", move || parse(&queue, &store, address))?);
+        ingest.threads.push(spawn("xray-local-parse", move || parse(&queue, &store, address, forward))?);
         Ok(ingest)
     }
 }
@@ -86,17 +88,21 @@ fn receive(socket: &UdpSocket, queue: &Queue, stopping: &AtomicBool) {
     }
 }
 
-fn parse(queue: &Queue, store: &Store, address: SocketAddr) {
+fn parse(queue: &Queue, store: &Store, address: SocketAddr, forward: Option<Forward>) {
     let mut drops = kernel::Drops::of(address);
     while let Some(chunks) = queue.take(CHECK) {
         for chunk in &chunks {
             let now = epoch_millis();
-            let arrivals: Vec<_> = chunk.datagrams().map(|(datagram, port)| arrival(datagram, port, now)).collect();
+            if let Some(forward) = &forward {
+                chunk.datagrams().for_each(|(datagram, _)| forward.push(datagram));
+            }
+            let arrivals: Vec<_> =
+                chunk.datagrams().map(|(datagram, port)| store.arrival(datagram, port, now)).collect();
             store.put(arrivals);
         }
         queue.recycle(chunks);
         if let Some(dropped) = drops.read() {
-            store.set_losses(queue.dropped(), dropped);
+            store.set_losses(queue.dropped(), dropped, forward.as_ref().map_or(0, Forward::lost));
             store.retain();
         }
     }

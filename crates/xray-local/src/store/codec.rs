@@ -219,7 +219,7 @@ pub(super) fn parse_row(bytes: &[u8], names: &Names) -> Option<(u64, u64, Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Arrival, Store};
+    use crate::store::Store;
 
     #[test]
     fn a_summary_is_read_as_it_was_written() {
@@ -229,7 +229,7 @@ mod tests {
             "annotations":{"a":true,"b":1.5,"c":"x"},"aws":{"ec2":{"instance_id":"i-1","availability_zone":"eu-1a"}},
             "subsegments":[{"id":"00000000000000bb","name":"S3","namespace":"aws","start_time":1480615200,"in_progress":true}]}"#;
         let store = Store::new();
-        store.put([Ok(Arrival::new(text, 1, 2).unwrap())]);
+        store.accept_document(text).unwrap();
         let summary = store.summaries(0).remove(0).summary;
         assert_eq!((summary.services.len(), summary.annotations.len(), summary.labels.len()), (2, 3, 3));
         let bytes = row(7, 8, Some(&summary));

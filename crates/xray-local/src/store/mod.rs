@@ -85,6 +85,8 @@ pub struct Stats {
     /// Datagrams that the kernel dropped because the socket's buffer was full. Always 0 on systems other than Linux,
     /// which do not report it.
     pub kernel_drops: u64,
+    /// Datagrams that could not be [forwarded](crate::ReceiverBuilder::forward).
+    pub not_forwarded: u64,
 }
 
 impl Store {
@@ -135,7 +137,7 @@ impl Store {
         if datagram.is_empty() {
             return Ok(());
         }
-        let arrival = arrival(datagram, 0, epoch_millis());
+        let arrival = self.arrival(datagram, 0, epoch_millis());
         let result = arrival.as_ref().map(|_| ()).map_err(|&refusal| refusal);
         self.put([arrival]);
         result
@@ -143,10 +145,18 @@ impl Store {
 
     /// Adds the document of a call to the X-Ray API, which has no header line. Returns the id of its trace.
     pub(crate) fn accept_document(&self, text: &str) -> Result<TraceId, Refusal> {
-        let arrival = Arrival::new(text, epoch_millis(), 0).ok_or(Refusal::InvalidDocument);
+        let arrival = Arrival::new(text, epoch_millis(), 0, &self.shared.names).ok_or(Refusal::InvalidDocument);
         let result = arrival.as_ref().map(|arrival| arrival.trace_id).map_err(|&refusal| refusal);
         self.put([arrival]);
         result
+    }
+
+    /// Parses and packs the document of a datagram, which is to be [put](Store::put) into this store.
+    pub(crate) fn arrival(&self, datagram: &[u8], port: u16, now: u64) -> Result<Arrival, Refusal> {
+        let document = datagram::document(datagram)?;
+        // The service sees invalid UTF-8 as replacement characters, so do the same.
+        let text = String::from_utf8_lossy(document);
+        Arrival::new(&text, now, port, &self.shared.names).ok_or(Refusal::InvalidDocument)
     }
 
     /// Adds documents, and counts those that were refused. Takes the lock once for all of them.
@@ -278,20 +288,6 @@ impl Store {
         summary
     }
 
-    /// Keeps the summary of a settled trace, also in the store file.
-    fn keep_settled(&self, parts: &Parts, trace: &Trace) {
-        let summary = Arc::new(Summary::new(trace, parts.revision, &self.shared.names));
-        let mut state = self.lock();
-        // The lock ensures that the file gets the summary before later documents.
-        if state.shelf.set_summary(parts.id, Arc::clone(&summary))
-            && let Some(file) = &self.shared.file
-        {
-            let arrived = parts.documents.last().map_or(0, |last| last.arrived);
-            let forgotten = state.shelf.take_forgotten().into_iter().map(Change::Forget);
-            file.push(forgotten.chain([Change::Summary(parts.id, arrived, summary)]));
-        }
-    }
-
     /// Returns the number of the last change.
     pub(crate) fn sequence(&self) -> u64 {
         self.lock().shelf.sequence()
@@ -307,9 +303,10 @@ impl Store {
     }
 
     /// Sets the counters of datagrams that were lost before they were parsed.
-    pub(crate) fn set_losses(&self, queue_full: u64, kernel_drops: u64) {
+    pub(crate) fn set_losses(&self, queue_full: u64, kernel_drops: u64, not_forwarded: u64) {
         let mut state = self.lock();
-        (state.stats.queue_full, state.stats.kernel_drops) = (queue_full, kernel_drops);
+        let stats = &mut state.stats;
+        (stats.queue_full, stats.kernel_drops, stats.not_forwarded) = (queue_full, kernel_drops, not_forwarded);
     }
 
     /// Returns the counters.
@@ -338,12 +335,23 @@ impl Store {
         }
     }
 
-    /// Joins the documents of a settled trace and keeps its summary. Returns `None` if the documents are lost.
-    pub(crate) fn settle(&self, parts: Parts) -> Option<Trace> {
-        let parts = self.complete(parts);
-        let trace = parts.join();
-        self.keep_settled(&parts, &trace);
-        Some(trace).filter(|trace| !trace.is_empty())
+    /// Keeps the summary of a settled trace, also in the store file. Returns the trace if it is wanted for viewers.
+    pub(crate) fn settle(&self, parts: Parts, wanted: bool) -> Option<Trace> {
+        let known = parts.summary.clone();
+        let trace = if wanted || known.is_none() { Some(self.complete(parts.clone()).join()) } else { None };
+        let made = || Some(Arc::new(Summary::new(trace.as_ref()?, parts.revision, &self.shared.names)));
+        if let Some(summary) = known.or_else(made) {
+            let mut state = self.lock();
+            // The lock ensures that the file gets the summary before later documents.
+            if state.shelf.set_summary(parts.id, Arc::clone(&summary))
+                && let Some(file) = &self.shared.file
+            {
+                let forgotten = state.shelf.take_forgotten().into_iter().map(Change::Forget);
+                file.push(forgotten.chain([Change::Summary(parts.id, parts.arrived, summary)]));
+            }
+        }
+        // Empty if the documents were lost with the store file.
+        trace.filter(|trace| wanted && !trace.is_empty())
     }
 
     /// Counts a trace as shown for the first time.
@@ -419,13 +427,6 @@ pub(crate) struct Summarized {
     /// Whether it is finished, or has waited long enough for what is missing.
     pub(crate) settled: bool,
     pub(crate) summary: Arc<Summary>,
-}
-
-/// Parses and packs the document of a datagram.
-pub(crate) fn arrival(datagram: &[u8], port: u16, now: u64) -> Result<Arrival, Refusal> {
-    let document = datagram::document(datagram)?;
-    // The service sees invalid UTF-8 as replacement characters, so do the same.
-    Arrival::new(&String::from_utf8_lossy(document), now, port).ok_or(Refusal::InvalidDocument)
 }
 
 /// Returns the milliseconds since the epoch.

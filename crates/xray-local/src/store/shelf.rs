@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Restored;
 use super::packed::Packed;
 use crate::id::{EntityId, TraceId};
-use crate::trace::{Document, Mark, Summary, Trace};
+use crate::trace::{Document, Entity, Mark, Names, Summary, Trace};
 
 /// When a trace is evicted, and when it counts as finished.
 #[derive(Debug, Clone)]
@@ -36,6 +36,9 @@ pub(crate) struct Arrival {
     pub(crate) trace_id: TraceId,
     marks: Vec<(EntityId, Mark)>,
     packed: Packed,
+    /// The summary of the trace if this is its only document, as it usually is. Making it now is much cheaper than to
+    /// read the document again.
+    summary: Arc<Summary>,
 }
 
 /// The traces in memory. When memory runs short, the trace that has been idle for the longest time is evicted first.
@@ -91,6 +94,10 @@ pub(crate) struct Parts {
     pub(crate) update: bool,
     /// Whether the documents are only in the store file.
     pub(crate) unloaded: bool,
+    /// When the last document arrived, in milliseconds since the epoch.
+    pub(crate) arrived: u64,
+    /// `None` if documents have arrived since it was made.
+    pub(crate) summary: Option<Arc<Summary>>,
 }
 
 /// A trace's place on the shelf, without its documents.
@@ -106,24 +113,31 @@ pub(crate) struct Entry {
 
 impl Arrival {
     /// Returns `None` if the text is not a valid document.
-    pub(crate) fn new(text: &str, arrived: u64, port: u16) -> Option<Arrival> {
-        let document = Document::parse(text)?;
-        let marks = document.entities.iter().map(|entity| (entity.id(), entity.mark())).collect();
-        Some(Arrival { trace_id: document.trace_id, marks, packed: Packed::new(text, arrived, port) })
+    pub(crate) fn new(text: &str, arrived: u64, port: u16, names: &Names) -> Option<Arrival> {
+        let Document { trace_id, entities } = Document::parse(text)?;
+        let marks = entities.iter().map(|entity| (entity.id(), entity.mark())).collect();
+        let summary = Summary::new(&join(trace_id, entities, false), 1, names);
+        Some(Arrival { trace_id, marks, packed: Packed::new(text, arrived, port), summary: Arc::new(summary) })
     }
 }
 
 impl Parts {
     pub(crate) fn join(&self) -> Trace {
-        let mut best = HashMap::new();
-        for entity in self.documents.iter().filter_map(Packed::parse).flat_map(|document| document.entities) {
-            match best.get(&entity.id()) {
-                Some(known) if !entity.replaces(known) => {}
-                _ => _ = best.insert(entity.id(), entity),
-            }
-        }
-        Trace::new(self.id, best.into_values().map(Arc::new).collect(), self.update)
+        let documents = self.documents.iter().filter_map(Packed::parse);
+        join(self.id, documents.flat_map(|document| document.entities), self.update)
     }
+}
+
+/// Joins the best version of each entity.
+fn join(id: TraceId, entities: impl IntoIterator<Item = Entity>, update: bool) -> Trace {
+    let mut best = HashMap::new();
+    for entity in entities {
+        match best.get(&entity.id()) {
+            Some(known) if !entity.replaces(known) => {}
+            _ => _ = best.insert(entity.id(), entity),
+        }
+    }
+    Trace::new(id, best.into_values().map(Arc::new).collect(), update)
 }
 
 impl Shelf {
@@ -167,7 +181,7 @@ impl Shelf {
 
     /// Adds a document. Returns it, unless a copy of it was there before.
     pub(crate) fn put(&mut self, arrival: Arrival, now: Instant) -> Option<Packed> {
-        let Arrival { trace_id: id, marks, packed } = arrival;
+        let Arrival { trace_id: id, marks, packed, summary } = arrival;
         let added = self.in_file.then(|| packed.clone());
         let held = self.traces.entry(id).or_insert_with(|| {
             self.bytes += Self::TRACE_WEIGHT;
@@ -182,6 +196,10 @@ impl Shelf {
                 self.due.remove(&(old, id));
             }
             self.due.insert((due, id));
+        }
+        if revision == 0 && held.documents.len() == 1 {
+            held.bytes += summary.weight();
+            held.summary = Some(summary);
         }
         let added = added.filter(|_| held.revision > revision);
         held.unwritten += u32::from(added.is_some());
@@ -449,6 +467,8 @@ impl Held {
             revision: self.revision,
             update: self.reported,
             unloaded: self.unloaded,
+            arrived: self.arrived,
+            summary: self.summary.clone(),
         }
     }
 
@@ -491,7 +511,7 @@ mod tests {
             "{{\"trace_id\":\"1-{trace:08x}-000000000000000000000000\",\
              \"id\":\"{id:016x}\",\"name\":\"n\",\"start_time\":1{members}}}"
         );
-        Arrival::new(&text, 0, 0).unwrap()
+        Arrival::new(&text, 0, 0, &Names::default()).unwrap()
     }
 
     fn due(shelf: &mut Shelf, now: Instant) -> Vec<(usize, bool)> {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::id::{EntityId, TraceId};
 
 pub(crate) use document::Document;
-pub(crate) use entity::{Annotation, AnnotationValue, Aws, Flags, Mark};
+pub(crate) use entity::{AnnotationValue, Flags, Mark};
 pub use entity::{Entity, Exception, Http, Outcome, Sql};
 pub(crate) use names::Names;
 pub(crate) use service::Service;

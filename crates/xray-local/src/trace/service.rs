@@ -16,11 +16,6 @@ impl Service {
         Service { name: segment.name().into(), kind: segment.origin().unwrap_or_default().into() }
     }
 
-    /// Returns the client in front of a first segment.
-    pub(crate) fn client(segment: &Entity) -> Service {
-        Service { name: segment.name().into(), kind: "client".into() }
-    }
-
     /// Whether a subsegment is a call to another service, which has a node of its own even if it sends no segment.
     pub(crate) fn is_call(entity: &Entity) -> bool {
         !entity.is_segment() && matches!(entity.namespace(), Some("aws" | "remote"))

@@ -98,10 +98,6 @@ pub(crate) enum LabelKind {
 
 impl Passed {
     pub(crate) const NO_CALLER: u16 = u16::MAX;
-
-    pub(crate) fn is_root(&self) -> bool {
-        self.caller == Passed::NO_CALLER && !self.inferred
-    }
 }
 
 impl Summary {

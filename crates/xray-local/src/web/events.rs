@@ -72,7 +72,7 @@ impl Listener {
             if self.ticks > 0 {
                 tokio::time::sleep(TICK).await;
             }
-            if self.ticks % STATS == 0 {
+            if self.ticks.is_multiple_of(STATS) {
                 self.waiting.push(event("stats", &status(&self.app)));
             }
             self.ticks = self.ticks.wrapping_add(1).max(1);

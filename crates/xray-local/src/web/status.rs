@@ -5,14 +5,16 @@
 //!   "version": "0.1.0", "address": "127.0.0.1:2000", "uptime": 12000000, "pid": 4711,
 //!   "datagrams": 9998, "traces": 214, "bytes": 400120, "maxBytes": 67108864, "maxTraces": 100000, "forgotten": 0,
 //!   "refused": {"missingHeader": 0, "invalidHeader": 0, "invalidDocument": 0},
-//!   "lost": {"queueFull": 0, "kernel": 0},
+//!   "lost": {"queueFull": 0, "kernel": 0, "notForwarded": 0},
 //!   "buffer": {"bytes": 4194304, "small": false},
+//!   "store": {"path": "traces.db", "bytes": 1118208, "failures": 0, "unstored": 0, "failure": null},
 //!   "sequence": 9998
 //! }
 //! ```
 //!
 //! `uptime` is in microseconds. `buffer` is the receive buffer of the UDP socket; if `small`, the system permits less
-//! than 4 MiB.
+//! than 4 MiB. `store` is null without a store file; `failure` says what is wrong with it now, and `unstored` counts
+//! documents that are not in it because it failed.
 
 use std::sync::Arc;
 
@@ -46,8 +48,22 @@ pub(super) fn status(app: &App) -> Value {
             "invalidHeader": stats.invalid_header,
             "invalidDocument": stats.invalid_document,
         },
-        "lost": { "queueFull": stats.queue_full, "kernel": stats.kernel_drops },
+        "lost": { "queueFull": stats.queue_full, "kernel": stats.kernel_drops, "notForwarded": stats.not_forwarded },
+        "store": store(app),
         "buffer": { "bytes": app.buffer.0, "small": app.buffer.1 },
         "sequence": app.store.sequence(),
     })
+}
+
+#[cfg(feature = "store")]
+fn store(app: &App) -> Value {
+    let Some(file) = app.store.file() else { return Value::Null };
+    let (bytes, failures, unstored, failure) = file.state();
+    let path = file.path().to_string_lossy();
+    json!({ "path": path, "bytes": bytes, "failures": failures, "unstored": unstored, "failure": failure })
+}
+
+#[cfg(not(feature = "store"))]
+fn store(_: &App) -> Value {
+    Value::Null
 }

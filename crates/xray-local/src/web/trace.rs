@@ -7,8 +7,7 @@
 //!   "id": "1-5759e988-bd862e3fe1be46a994272793", "start": 1480615200010000, "duration": 120000, "revision": 2,
 //!   "documents": 2, "names": ["shop", "POST /checkout"],
 //!   "rows": [["53995c3f42cd8ad8", 0, 41, 0, 90000, 0, 0, 0, 7, 200, 1, 0]],
-//!   "skews": [[12, 3000]],
-//!   "findings": [{"kind": "refused", "row": 3, "text": "…"}]
+//!   "skews": [[12, 3000]]
 //! }
 //! ```
 //!
@@ -30,11 +29,6 @@
 //! | 11 | the name of its segment, in `names`; or -1 |
 //!
 //! `skews` lists the segments that were moved, with the microseconds: their clock was behind the caller's.
-//!
-//! A finding has a `kind`, the index of a `row` (or -1 for the whole trace) and a `text`. Kinds: `refused` (X-Ray would
-//! refuse it), `cut` (X-Ray would cut it), `missing` (a parent or an announced segment did not arrive), `repeats` (N+1,
-//! with `rows`), `fan-out` (with `rows`), `untraced` (with `start` and `duration`). `critical` lists the rows on the
-//! critical path with the stretches that count: `[[row, start, duration], …]`, from the beginning.
 //!
 //! `GET /api/traces/ID/entities/EID` returns the JSON of the entity as it was received, with `subsegments` emptied.
 //!
@@ -138,8 +132,6 @@ fn skeleton(parts: &Parts) -> Value {
         "names": names.list,
         "rows": rows,
         "skews": skews,
-        "findings": [],
-        "critical": [],
     })
 }
 

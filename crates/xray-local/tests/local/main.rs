@@ -11,3 +11,4 @@ mod order;
 mod picture;
 mod sampling;
 mod tree;
+mod web;
