@@ -109,7 +109,6 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
         role: "button",
         tabindex: 0,
         "aria-pressed": String(node.id === selected),
-        "aria-label": [label, line, describe(node)].filter(Boolean).join(" "),
         onclick: () => select(node.id),
         onkeydown: (event) => {
           if (event.key !== "Enter" && event.key !== " ") return;
@@ -117,7 +116,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
           select(node.id);
         },
       },
-      svg("title", {}, format.plain(node.name, 200)),
+      svg("title", {}, describe(node)),
       svg("rect", { class: "node-box", width, height, rx: 10 }),
       svg("g", { transform: `translate(${RING + 13} ${height / 2})` }, ring(statistics), svg("circle", { r: 6, class: "node-dot", "--c": client ? "var(--text-3)" : serviceColor(node.name) })),
       svg("text", { class: "node-name", x: 56, y: 25 }, label),
@@ -326,8 +325,10 @@ const cut = (name) => {
   return text.length > MAX_LABEL ? `${text.slice(0, MAX_LABEL - 1)}…` : text;
 };
 
-/** What a screen reader says after the text of a node. */
-function describe({ type, statistics }) {
-  const bad = statistics ? ["fault", "error", "throttle"].filter((kind) => statistics[kind] > 0).map((kind) => format.plural(statistics[kind], kind)) : [];
-  return [type === "client" ? "" : type, ...bad].filter(Boolean).join(", ");
+/** The tooltip of a node, which is also what a screen reader says. */
+function describe({ name, type, statistics }) {
+  const label = format.plain(type === "client" ? `Clients of ${name}` : name, 200);
+  if (!statistics) return label;
+  const bad = ["fault", "error", "throttle"].filter((kind) => statistics[kind] > 0).map((kind) => format.plural(statistics[kind], kind));
+  return [label, type, format.plural(statistics.count, "request"), `median ${format.duration(quantile(statistics.histogram, 0.5))}`, ...bad].filter(Boolean).join(", ");
 }

@@ -109,7 +109,7 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
     }
   });
 
-  bindKeys("Timeline", [
+  const bindings = [
     { keys: ["ArrowDown", "j"], title: "Next row", run: () => rows.move(1) },
     { keys: ["ArrowUp", "k"], title: "Previous row", run: () => rows.move(-1) },
     { keys: ["ArrowRight"], title: "Open, or first child", run: () => expand() },
@@ -135,8 +135,9 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
     { keys: ["h"], title: "Pan to earlier", run: () => pan(-PAN_STEP) },
     { keys: ["l"], title: "Pan to later", run: () => pan(PAN_STEP) },
     { keys: ["o"], title: "Only matches", run: () => setParams({ only: options.only === "matches" ? null : "matches" }) },
-    { keys: ["G"], title: "Group repeats", run: () => ((fold = !fold), draw()) },
-  ]);
+    { keys: ["G"], title: "Group repeats", run: toggleGroups },
+  ];
+  bindKeys("Timeline", bindings.map((binding) => ({ ...binding, run: () => (trace ? binding.run() : false) })));
 
   function draw() {
     if (!trace) return;
@@ -233,6 +234,11 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
   function search() {
     matches = options.find ? finder.find(options.find) : [];
     findCount.textContent = options.find ? (matches.length ? format.count(matches.length) : "none") : "";
+    draw();
+  }
+
+  function toggleGroups() {
+    fold = !fold;
     draw();
   }
 

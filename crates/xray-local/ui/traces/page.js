@@ -223,6 +223,7 @@ export function open() {
   function drawEmpty() {
     const isEmpty = state.loaded && state.rows.length === 0;
     empty.hidden = !isEmpty;
+    layout.classList.toggle("first", isEmpty && !failure && !query.filter && !query.timeRange);
     if (!isEmpty) return;
     if (failure) {
       empty.replaceChildren(h("div", { class: "empty" }, h("h2", {}, "The filter cannot be read"), h("p", {}, failure), h("div", { class: "actions" }, h("button", { class: "button", onclick: () => box.focus() }, "Change it"), h("button", { class: "button", onclick: () => setFilter("") }, "Clear the filter"))));
