@@ -3,9 +3,9 @@
 //! The shop (axum) calls its inventory (actix-web) with reqwest. The inventory calls a supplier (axum) with hyper, and
 //! the supplier is sometimes out of stock. Each request is one trace through all three services.
 //!
-//! If `AWS_XRAY_DAEMON_ADDRESS` is not set, the example receives its own documents and prints each trace in this
-//! terminal. It sends a few requests to itself, then serves until Ctrl-C. With `-- --once` it exits after the first
-//! traces.
+//! If `AWS_XRAY_DAEMON_ADDRESS` is not set, the example receives its own documents, prints each trace in this terminal
+//! and prints the address of a page that shows them. It sends a few requests to itself, then serves until Ctrl-C. With
+//! `-- --once` it exits after the first traces.
 
 mod inventory;
 mod orders;
@@ -60,6 +60,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("The shop is listening on http://{address}. Press Ctrl-C to stop. Try:\n");
     for request in visitor::curl(address) {
         println!("  {request}");
+    }
+    if let Some(page) = viewer.page() {
+        println!("\nThe traces are shown at {page}.");
     }
     server.await??;
     Ok(())

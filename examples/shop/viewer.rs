@@ -1,4 +1,4 @@
-//! Shows the traces in this terminal, unless the environment names a daemon.
+//! Shows the traces in this terminal and in the browser, unless the environment names a daemon.
 
 use std::error::Error;
 use std::io::{Result, stdout};
@@ -18,10 +18,15 @@ impl Viewer {
             println!("Sending traces to the daemon at {}.\n", address.to_string_lossy());
             return Ok(Viewer { receiver: None });
         }
-        println!("AWS_XRAY_DAEMON_ADDRESS is not set. Traces are printed here.\n");
         let style = Style::detect(&stdout());
         let receiver = Receiver::builder().on_trace(printer(stdout(), style)).bind("127.0.0.1:0")?;
+        println!("AWS_XRAY_DAEMON_ADDRESS is not set. Traces are printed here and shown at {}.\n", receiver.page());
         Ok(Viewer { receiver: Some(receiver) })
+    }
+
+    /// Returns the address of the page with the traces, if they are shown here.
+    pub(crate) fn page(&self) -> Option<String> {
+        self.receiver.as_ref().map(Receiver::page)
     }
 
     /// Returns the daemon address for the recorder. The environment takes precedence over it.

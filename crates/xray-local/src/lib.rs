@@ -1,6 +1,6 @@
-//! See your traces while you develop: a local receiver that accepts segment documents like the X-Ray daemon, joins them
-//! into traces and prints each finished trace as a waterfall. It also serves the calls that SDKs make to the X-Ray
-//! service through the daemon to learn what to sample, so central sampling works without an account.
+//! See your traces while you develop: a local receiver that accepts segment documents like the X-Ray daemon and joins
+//! them into traces. It shows them on a page in the browser and prints them as waterfalls, and it answers the calls that
+//! SDKs make to the X-Ray service through the daemon, so central sampling works without an account.
 //!
 //! The `xray-local` program needs no configuration: it listens on the address to which SDKs send by default. The
 //! library does the same inside your own process, for examples, tests and development servers:
@@ -31,53 +31,59 @@
 //! # The model
 //!
 //! A **datagram** carries one **document**: a segment, or a subsegment sent on its own. The receiver splits a document
-//! into its **entities**. The [`Store`] keeps the best version of each entity by id, independent of the order of
-//! arrival and within a memory limit. A [`Trace`] is a tree built from them on demand: a snapshot that later documents
-//! do not change.
+//! into its **entities** to check it, and then keeps it compressed, within a memory limit, in the [`Store`]. A [`Trace`]
+//! is a tree built on demand from the best version of each entity, independent of the order of arrival: a snapshot that
+//! later documents do not change. Of each trace there is also a small **summary**, which lists and filters read.
 //!
 //! A trace is **finished** when nothing has arrived for a short time, nothing in it is in progress and no parent is
 //! missing. A trace that stays incomplete is shown as it is after a longer time, and shown again as an update when more
 //! of it arrives.
 //!
-//! # Sampling
+//! # The page, sampling and calls
 //!
-//! On the TCP port with the same number, SDKs fetch **rules** and report their sampling statistics. In response to each
-//! report they receive a **target**: a rate and a **quota**, which is their share of the rule's reservoir for some
+//! With the feature `web`, the TCP port with the same number serves a page at [`Receiver::page`], its data, and
+//! operations of the X-Ray service. SDKs fetch sampling **rules** and report their sampling statistics. In response to
+//! each report they receive a **target**: a rate and a **quota**, which is their share of the rule's reservoir for some
 //! seconds. The rules can come from a file; the receiver picks up changes to it:
 //!
 //! ```no_run
+//! # #[cfg(feature = "web")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use xray_local::{Receiver, SamplingRules};
 //!
 //! let receiver = Receiver::builder()
 //!     .rules(SamplingRules::from_file("rules.json")?) // as `aws xray get-sampling-rules` prints them
 //!     .on_sampling(|event| eprintln!("{event}"))
 //!     .bind("127.0.0.1:2000")?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "web"))]
+//! # fn main() {}
 //! ```
 //!
-//! | Call | Response |
-//! |---|---|
-//! | `POST /GetSamplingRules` | the rules, on one page |
-//! | `POST /SamplingTargets` | a target for each report, valid until the next report in ten seconds; reports on unknown rules are listed as unprocessed |
+//! # Features
 //!
-//! Other paths get status 404, and malformed requests 400. A connection carries one request of at most 1 MiB, which
-//! must arrive within five seconds.
+//! | Feature | Adds | Rust |
+//! |---|---|---|
+//! | `web` (default) | the TCP side: the page, sampling rules, operations of the X-Ray service | 1.88 |
+//! | `store` (default) | traces in a file, and compression in memory | 1.90 |
 //!
 //! # Untrusted input
 //!
 //! The content of a datagram or a call can neither stop the receiver nor reach the terminal as a control sequence, and
-//! no depth of nesting can exhaust the stack.
+//! no depth of nesting can exhaust the stack. Requests that a page of another site makes a browser send are refused.
+//! There is no login: anyone who can reach the port can read all traces.
 //!
 //! | Module | Concept |
 //! |---|---|
-//! | `datagram` | the framing, and the datagrams that the daemon rejects |
-//! | `document`, `cut` | from JSON text to entities, at any depth |
-//! | `entity` | one segment or subsegment: [`Entity`] |
-//! | `trace` | the tree: [`Trace`], [`Node`] |
-//! | `shelf`, `store` | which traces are kept and for how long; [`Store`] is the interface for other front ends |
-//! | `receiver` | sockets and threads: [`Receiver`] |
-//! | `server`, `http` | the TCP side: connections, and the one request on each |
-//! | `sampling` | the X-Ray service's side of sampling: [`SamplingRules`], reservoirs, [`SamplingEvent`] |
+//! | `ingest` | from the UDP socket to the store: framing, threads, the queue between them, losses, forwarding |
+//! | `trace` | from JSON text to entities at any depth, to the tree: [`Entity`], [`Trace`], [`Node`]; summaries |
+//! | `store` | which traces are kept and for how long, in memory and in a file; [`Store`] is the interface for other front ends |
+//! | `filter` | filter expressions |
+//! | `receiver` | the sockets and threads: [`Receiver`] |
+//! | `web` | the TCP side: the page and its data, and the checks of each request |
+//! | `api` | operations of the X-Ray service |
+//! | `sampling` | the service's side of sampling: rules, reservoirs, events |
 //! | `waterfall`, `style`, `canvas` | the waterfall: [`render`], [`printer`], [`Style`] |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 /// Bytes that may wait. At 20,000 documents of 2 KB per second this is more than a second of parsing.
@@ -9,6 +10,10 @@ const MAX_BYTES: usize = 64 << 20;
 
 /// Bytes of one chunk: small enough to be handed over often, large enough to share the cost of a lock.
 const CHUNK: usize = 64 << 10;
+
+/// How long the parsing thread lets datagrams collect after it was idle. Waking it for each one would cost more than
+/// parsing it.
+const COLLECT: Duration = Duration::from_millis(1);
 
 /// Empty chunks that are kept for reuse.
 const MAX_SPARE: usize = 64;
@@ -73,6 +78,11 @@ impl Queue {
             let waited = self.filled.wait_timeout_while(state, timeout, ready);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.waiting = false;
+            if !state.chunks.is_empty() && !state.closed {
+                drop(state);
+                thread::sleep(COLLECT);
+                state = self.lock();
+            }
         }
         if state.chunks.is_empty() && state.closed {
             return None;

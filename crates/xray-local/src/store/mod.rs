@@ -155,7 +155,10 @@ impl Store {
     pub(crate) fn arrival(&self, datagram: &[u8], port: u16, now: u64) -> Result<Arrival, Refusal> {
         let document = datagram::document(datagram)?;
         // The service sees invalid UTF-8 as replacement characters, so do the same.
-        let text = String::from_utf8_lossy(document);
+        let text = match std::str::from_utf8(document) {
+            Ok(text) => text.into(),
+            Err(_) => String::from_utf8_lossy(document),
+        };
         Arrival::new(&text, now, port, &self.shared.names).ok_or(Refusal::InvalidDocument)
     }
 

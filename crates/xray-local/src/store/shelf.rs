@@ -82,7 +82,7 @@ struct Held {
 }
 
 /// The best version of each entity, without its content.
-type Skeleton = HashMap<EntityId, Mark>;
+type Skeleton = BTreeMap<EntityId, Mark>;
 
 /// The documents of a trace, copied from the shelf. Joining them is slow for large traces and must not hold a lock.
 #[derive(Debug, Clone)]
@@ -130,14 +130,10 @@ impl Parts {
 
 /// Joins the best version of each entity.
 fn join(id: TraceId, entities: impl IntoIterator<Item = Entity>, update: bool) -> Trace {
-    let mut best = HashMap::new();
-    for entity in entities {
-        match best.get(&entity.id()) {
-            Some(known) if !entity.replaces(known) => {}
-            _ => _ = best.insert(entity.id(), entity),
-        }
-    }
-    Trace::new(id, best.into_values().map(Arc::new).collect(), update)
+    let mut entities: Vec<Arc<Entity>> = entities.into_iter().map(Arc::new).collect();
+    entities.sort_by(|a, b| a.id().cmp(&b.id()).then_with(|| b.replaces(a).cmp(&a.replaces(b))));
+    entities.dedup_by_key(|entity| entity.id());
+    Trace::new(id, entities, update)
 }
 
 impl Shelf {
@@ -371,6 +367,9 @@ impl Shelf {
     pub(crate) fn set_summary(&mut self, id: TraceId, summary: Arc<Summary>) -> bool {
         let held = self.traces.get_mut(&id).filter(|held| held.revision == summary.revision);
         let Some(held) = held else { return false };
+        if held.summary.as_ref().is_some_and(|known| Arc::ptr_eq(known, &summary)) {
+            return true;
+        }
         let before = held.bytes;
         held.bytes -= held.summary.take().map_or(0, |old| old.weight());
         held.bytes += summary.weight();

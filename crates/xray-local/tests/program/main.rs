@@ -5,4 +5,5 @@
 
 mod commands;
 mod daemon;
+mod readme;
 mod store;
