@@ -42,6 +42,14 @@ export function replace(element, ...children) {
   return element;
 }
 
+/** Replaces the children of an element as {@link replace} does; the child with the same `data-key` keeps the focus. */
+export function redraw(element, ...children) {
+  const focused = element.contains(document.activeElement) ? document.activeElement.getAttribute("data-key") : null;
+  replace(element, ...children);
+  if (focused === null) return;
+  for (const child of element.querySelectorAll("[data-key]")) if (child.getAttribute("data-key") === focused) child.focus({ preventScroll: true });
+}
+
 function fill(element, props, children) {
   if (props) set(element, props);
   append(element, children);

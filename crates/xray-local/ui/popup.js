@@ -105,6 +105,16 @@ export async function copy(text, what = "Copied") {
   }
 }
 
+/** Saves text as a file. */
+export function download(name, text) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/html" }));
+  const link = h("a", { download: name });
+  // The address is one of this page's own, which `h` has no reason to permit.
+  link.setAttribute("href", address);
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+}
+
 const region = h("div", { class: "visually-hidden", "aria-live": "polite" });
 let lastSpoken = -Infinity;
 let waiting = 0;

@@ -1,6 +1,6 @@
 //! The map of services: nodes and edges as SVG, the same as a table, and a drawer with details.
 
-import { h, replace, set, svg } from "../dom.js";
+import { h, redraw, replace, set, svg } from "../dom.js";
 import * as format from "../format.js";
 import { icon } from "../icons.js";
 import { serviceColor } from "../service_color.js";
@@ -89,7 +89,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
 
   function draw() {
     replace(edgesLayer, graph.edges.map(drawEdge));
-    replace(nodesLayer, graph.nodes.map(drawNode));
+    redraw(nodesLayer, graph.nodes.map(drawNode));
     if (selected) drawPanel();
   }
 
@@ -108,6 +108,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
         transform: `translate(${x - width / 2} ${y - height / 2})`,
         role: "button",
         tabindex: 0,
+        "data-key": node.id,
         "aria-pressed": String(node.id === selected),
         onclick: () => select(node.id),
         onkeydown: (event) => {
@@ -151,7 +152,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
       return h(
         "tr",
         {},
-        h("td", {}, h("span", { class: "what" }, h("span", { class: "dot", "--c": serviceColor(node.name) }), h("button", { class: "link", onclick: () => select(node.id) }, format.plain(node.name, 80)))),
+        h("td", {}, h("span", { class: "what" }, h("span", { class: "dot", "--c": serviceColor(node.name) }), h("button", { class: "link", "data-key": node.id, onclick: () => select(node.id) }, format.plain(node.name, 80)))),
         h("td", { class: "muted" }, format.plain(node.type || "service", 60)),
         h("td", { class: "num" }, statistics ? format.count(statistics.count) : "–"),
         h("td", { class: "num" }, value(0.5)),
@@ -161,7 +162,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
       );
     };
     const heads = ["Service", "Type", "Requests", "p50", "p95", "Errors", "Throttles", "Faults", "Calls"];
-    replace(table, h("div", { class: "table-scroll" }, h("table", { class: "table" }, h("thead", {}, h("tr", {}, heads.map((title, i) => h("th", { scope: "col", class: i > 1 && i < 8 ? "num" : null }, title)))), h("tbody", {}, graph.nodes.map(row)))));
+    redraw(table, h("div", { class: "table-scroll" }, h("table", { class: "table" }, h("thead", {}, h("tr", {}, heads.map((title, i) => h("th", { scope: "col", class: i > 1 && i < 8 ? "num" : null }, title)))), h("tbody", {}, graph.nodes.map(row)))));
   }
 
   function select(id) {

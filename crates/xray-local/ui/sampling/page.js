@@ -1,7 +1,7 @@
 //! Sampling: the rules, how they are used, and what they would decide.
 
 import { call, request } from "../api.js";
-import { h, replace } from "../dom.js";
+import { h, redraw, replace } from "../dom.js";
 import * as format from "../format.js";
 import { icon } from "../icons.js";
 import { bindKeys } from "../keys.js";
@@ -80,7 +80,7 @@ export function open() {
   function draw() {
     const heads = [["Priority", "num"], ["Rule", ""], ["Matches", ""], ["Reservoir", "num"], ["Rate", "num"], ["Asked", "num"], ["Sampled", "num"], ["Borrowed", "num"], ["Clients", "num"], ["", ""]];
     const body = rules ? rules.map(row) : Array.from({ length: 3 }, () => h("tr", {}, heads.map(() => h("td", {}, h("span", { class: "skeleton" }, "\u00a0".repeat(8))))));
-    replace(table, h("table", { class: "table rules" }, h("thead", {}, h("tr", {}, heads.map(([title, kind]) => h("th", { class: kind, scope: "col", title: ["Asked", "Sampled", "Borrowed"].includes(title) ? "in the last window of ten seconds" : null }, title || h("span", { class: "visually-hidden" }, "Actions"))))), h("tbody", {}, body)));
+    redraw(table, h("table", { class: "table rules" }, h("thead", {}, h("tr", {}, heads.map(([title, kind]) => h("th", { class: kind, scope: "col", title: ["Asked", "Sampled", "Borrowed"].includes(title) ? "in the last window of ten seconds" : null }, title || h("span", { class: "visually-hidden" }, "Actions"))))), h("tbody", {}, body)));
   }
 
   function row(rule) {
@@ -94,7 +94,7 @@ export function open() {
         "tr",
         { "data-open": isOpen },
         h("td", { class: "num faint" }, name === "Default" ? "last" : rule.Priority),
-        h("td", {}, h("a", { href: isOpen ? "/sampling" : `/sampling/${encodeURIComponent(name)}`, class: "rule-name", "aria-expanded": String(isOpen) }, format.plain(name, 60))),
+        h("td", {}, h("a", { href: isOpen ? "/sampling" : `/sampling/${encodeURIComponent(name)}`, class: "rule-name", "data-key": `open ${name}`, "aria-expanded": String(isOpen) }, format.plain(name, 60))),
         h("td", {}, found.length ? h("span", { class: "conditions" }, found.map(({ name, pattern }) => h("span", { class: "tag" }, h("span", { class: "faint" }, format.plain(name, 30)), h("code", {}, format.plain(pattern, 80))))) : h("span", { class: "faint" }, "every request")),
         h("td", { class: "num" }, rule.ReservoirSize, h("span", { class: "faint" }, " /s")),
         h("td", { class: "num" }, format.percent(rule.FixedRate)),
@@ -103,8 +103,8 @@ export function open() {
         h(
           "td",
           { class: "actions" },
-          h("button", { class: "icon-button small", "aria-label": `Edit ${format.plain(name, 60)}`, title: "Edit", onclick: () => edit(rule) }, icon("edit", 14)),
-          name !== "Default" && h("button", { class: "icon-button small", "aria-label": `Delete ${format.plain(name, 60)}`, title: "Delete", onclick: () => remove(rule) }, icon("trash", 14)),
+          h("button", { class: "icon-button small", "aria-label": `Edit ${format.plain(name, 60)}`, title: "Edit", "data-key": `edit ${name}`, onclick: () => edit(rule) }, icon("edit", 14)),
+          name !== "Default" && h("button", { class: "icon-button small", "aria-label": `Delete ${format.plain(name, 60)}`, title: "Delete", "data-key": `delete ${name}`, onclick: () => remove(rule) }, icon("trash", 14)),
         ),
       ),
       isOpen && h("tr", { class: "detail" }, h("td", { colspan: "10" }, clientList(own))),

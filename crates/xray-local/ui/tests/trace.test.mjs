@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { asFilter, asMarkdown, asNodeTest, asPythonTest, asRustTest, asText } from "../trace/copy.js";
+import { asFilter, asHtml, asMarkdown, asNodeTest, asPythonTest, asRustTest, asText } from "../trace/copy.js";
 import { criticalPath } from "../trace/critical_path.js";
 import { parseDocuments, receivedEntities } from "../trace/entities.js";
 import { Finder } from "../trace/find.js";
@@ -181,6 +181,12 @@ test("copy: text, Markdown, filter and tests", () => {
   assert.match(asMarkdown(trace, "http://localhost:2000/traces/1"), /^\*\*shop\*\* POST http:\/\/shop\/checkout – 100 ms – \[1-5759e988/);
   assert.equal(asFilter(trace), 'service("shop") AND service("stock") AND http.method = "POST" AND http.url = "http://shop/checkout" AND fault');
   for (const made of [asRustTest(trace), asPythonTest(trace, "http://localhost:2000"), asNodeTest(trace, "http://localhost:2000")]) assert.match(made, /"    stock",/);
+});
+
+test("copy: an HTML file holds foreign text as text", () => {
+  const html = asHtml(makeTrace({ name: '<script>alert("1")</script>', at: [0, 10], action: "<img src=x>" }));
+  assert.ok(!/<script|<img/.test(html));
+  assert.ok(html.includes("&#60;script&#62;alert(&#34;1&#34;)"));
 });
 
 test("ticks: round times, at most as many as asked for", () => {

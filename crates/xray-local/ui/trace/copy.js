@@ -33,6 +33,26 @@ export function asMarkdown(trace, address) {
   return [`**${format.plain(trace.name(0), 80)}** ${format.plain(trace.action(0), 120)} – ${format.duration(trace.duration)} – [${trace.id}](${address})`, ...bad, "", "```text", asText(trace), "```"].join("\n");
 }
 
+/** Returns one HTML file without scripts, which opens offline. */
+export function asHtml(trace) {
+  const escape = (text) => text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
+  const title = escape(`${format.plain(trace.name(0), 80)} ${format.duration(trace.duration)}`);
+  const rows = Array.from({ length: trace.count }, (_, i) => {
+    const { kind, sign, word } = outcome(trace.flagsOf(i));
+    const place = `left:${((trace.start[i] / trace.duration) * 100).toFixed(2)}%;width:${(((trace.stop[i] - trace.start[i]) / trace.duration) * 100).toFixed(2)}%`;
+    const took = trace.isOpen(i) ? "in progress" : format.duration(trace.stop[i] - trace.start[i]);
+    const name = `${sign ? `${sign} ` : ""}${format.plain(trace.name(i), 80)}`;
+    return `<tr class="${kind}"><td style="padding-left:${Math.min(trace.depth[i], 20) * 14}px">${escape(name)} <small>${escape(format.plain(trace.action(i), 120))}</small></td><td>${escape(took)}</td><td title="${word}"><i style="${place}"></i></td></tr>`;
+  });
+  return `<!doctype html><meta charset="utf-8"><title>${title}</title><style>
+body{font:13px/20px system-ui,sans-serif;margin:24px;color-scheme:light dark}table{width:100%;border-collapse:collapse;table-layout:fixed}
+td{padding:3px 8px 3px 0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}td:nth-child(2){width:80px;text-align:right}
+td:nth-child(1){width:38%}td:nth-child(3){position:relative;overflow:visible}small{opacity:.65}
+i{position:absolute;top:8px;height:10px;min-width:2px;border-radius:2px;background:#6f8fd0}.fault i{background:#dc3d43}.error i{background:#dd8b16}.throttle i{background:#9457d3}
+</style><h1>${title}</h1><p>${escape(trace.id)} · ${escape(format.iso(trace.begin))}</p><table>${rows.join("\n")}</table>
+`;
+}
+
 /** Returns a filter expression that finds traces like this one. */
 export function asFilter(trace) {
   const services = [...new Set(Array.from({ length: trace.count }, (_, i) => i).filter((i) => trace.isSegment(i)).map((i) => trace.name(i)))];

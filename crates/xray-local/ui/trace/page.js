@@ -9,7 +9,7 @@ import { bindKeys } from "../keys.js";
 import { onLive } from "../live.js";
 import { fromTrace } from "../map/graph.js";
 import { mapView } from "../map/view.js";
-import { copy, openMenu } from "../popup.js";
+import { copy, download, openMenu } from "../popup.js";
 import { navigate, setParams } from "../router.js";
 import { traceAddress } from "../routes.js";
 import { serviceColor } from "../service_color.js";
@@ -212,6 +212,7 @@ export function open() {
       item("Markdown", () => text.asMarkdown(trace, location.href), "Y"),
       item("Link", () => location.href),
       item("Trace id", () => trace.id),
+      { title: "HTML file", hint: "download", run: () => download(`${trace.id}.html`, text.asHtml(trace)) },
       "separator",
       { label: "Find ones like it" },
       item("Filter expression", () => text.asFilter(trace)),

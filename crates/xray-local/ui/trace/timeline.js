@@ -386,7 +386,8 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
     },
     /** Takes the documents: for the checks. */
     setReceived(received) {
-      problems = received.problems;
+      // A missing parent has a mark of its own.
+      problems = received.problems.filter(({ kind }) => kind !== "missing");
       byRow.problems = new Map();
       for (const { entity } of problems) if (entity) byRow.problems.set(entity, (byRow.problems.get(entity) ?? 0) + 1);
       drawChips();

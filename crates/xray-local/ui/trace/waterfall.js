@@ -175,7 +175,9 @@ export function waterfall({ onToggle, onActivate, onMove }) {
         parts.push(piece(trace.isBad(member) ? "bar bad" : "bar", trace.start[member], trace.stop[member]));
       }
     } else {
-      parts.push(piece(trace.isOpen(row) ? "bar running" : "bar", first, last));
+      // What has just begun would be invisible at the right end.
+      if (trace.isOpen(row)) parts.push(piece("bar running", Math.min(first, last - (to - from) * 0.02), last));
+      else parts.push(piece("bar", first, last));
       for (const gap of state.gaps.get(row) ?? []) parts.push(piece("gap", gap.start, gap.end));
       if (state.showCritical) for (const stretch of state.critical.get(row) ?? []) parts.push(piece("critical", stretch.start, stretch.end));
     }

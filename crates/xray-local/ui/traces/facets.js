@@ -1,6 +1,6 @@
 //! What the matching traces have in common: counts that add a condition to the filter, or remove it.
 
-import { h, replace } from "../dom.js";
+import { h, redraw, replace } from "../dom.js";
 import * as format from "../format.js";
 import { and, annotationTerm, quote } from "../filter/words.js";
 import { serviceColor } from "../service_color.js";
@@ -56,6 +56,7 @@ export function facetColumn(onFilter) {
             class: `facet ${kind} ${item.kind ?? ""}`,
             "aria-pressed": String(hasTerm(state.filter, item.term)),
             title: item.term,
+            "data-key": item.term,
             "--share": item.count / most,
             onclick: () => toggle(item.term),
           },
@@ -75,6 +76,7 @@ export function facetColumn(onFilter) {
           "button",
           {
             class: "more",
+            "data-key": `more ${title}`,
             onclick: () => {
               if (all) opened.delete(title);
               else opened.add(title);
@@ -95,7 +97,7 @@ export function facetColumn(onFilter) {
     const outcomes = OUTCOMES.filter(({ key }) => facets.outcome?.[key] > 0).map((item) => ({ ...item, kind: item.key, count: facets.outcome[item.key] }));
     const statuses = STATUSES.filter(([label]) => facets.status[label] > 0).map(([label, term]) => ({ label, term, count: facets.status[label] }));
     const items = (counts, item) => byCount(counts).map(([label, count]) => ({ label, count, ...item(label) }));
-    replace(
+    redraw(
       element,
       section("Outcome", outcomes, "status"),
       section("HTTP status", statuses, ""),

@@ -164,7 +164,9 @@ export function open() {
     missed += event.more;
     const rows = readRows(event);
     state.arrive(rows);
-    if (!release()) draw({ only: "rows" });
+    if (release()) return;
+    draw({ only: "rows" });
+    if (!pill.hidden) announce(`${pill.textContent} traces`);
   }
 
   /** Shows new traces, if nothing would move away under the reader's eyes. */
