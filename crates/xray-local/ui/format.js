@@ -28,6 +28,13 @@ export function count(value) {
   return INTEGER.format(value ?? 0);
 }
 
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+
+/** Formats a whole number where there is little room: `9.8K`. */
+export function compact(value) {
+  return COMPACT.format(value ?? 0);
+}
+
 /** Formats a number of things: `1 trace`, `3 traces`. */
 export function plural(value, one, many = `${one}s`) {
   return `${count(value)} ${value === 1 ? one : many}`;

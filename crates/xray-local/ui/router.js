@@ -4,6 +4,10 @@ import { readRoute, redirect } from "./routes.js";
 
 /** @type {(route: import("./routes.js").Route) => void} */
 let show = () => {};
+let lastList = "/traces";
+
+/** The address of the list as it was left: with its filter, range and order. */
+export const listAddress = () => lastList;
 
 /** Starts to show pages: the current address, and each one that follows. */
 export function startRouter(onRoute) {
@@ -40,7 +44,9 @@ function dispatch() {
     history.replaceState(null, "", target);
     return dispatch();
   }
-  show(readRoute(url));
+  const route = readRoute(url);
+  if (route.page === "traces") lastList = url.pathname + url.search;
+  show(route);
 }
 
 function followLink(event) {

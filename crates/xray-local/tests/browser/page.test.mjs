@@ -67,6 +67,20 @@ test("the page", { skip, timeout: 240_000 }, async (suite) => {
     await page.context().close();
   });
 
+  await suite.test("returns to the same place of the same list", async () => {
+    const { page, reports } = await openPage(browser, `${url}/traces?sort=-duration`);
+    await page.locator(".list-row[data-outcome]").first().waitFor();
+    for (let i = 0; i < 4; i += 1) await page.keyboard.press("PageDown");
+    const before = await page.locator(".list-row[data-active]").getAttribute("aria-rowindex");
+    await page.keyboard.press("Enter");
+    await page.locator(".wf-row[aria-level]").first().waitFor();
+    await page.keyboard.press("Escape");
+    await page.waitForURL(/traces\?sort=-duration/);
+    await page.locator(`.list-row[data-active][aria-rowindex="${before}"]`).waitFor();
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
   await suite.test("dragging over the histogram filters by response time", async () => {
     const { page } = await openPage(browser, `${url}/traces`);
     await page.locator(".histogram rect").first().waitFor();

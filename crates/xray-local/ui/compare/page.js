@@ -6,7 +6,7 @@ import { filterBox } from "../filter/box.js";
 import * as format from "../format.js";
 import { icon } from "../icons.js";
 import { bindKeys } from "../keys.js";
-import { navigate, setParams } from "../router.js";
+import { listAddress, navigate, setParams } from "../router.js";
 import { filterAddress, traceAddress } from "../routes.js";
 import { statusTag } from "../status_tag.js";
 import { TraceModel } from "../trace/model.js";
@@ -30,7 +30,7 @@ export function open() {
   const element = h("div", { class: "page compare" }, h("h1", { class: "visually-hidden" }, "Compare"), content);
   bindKeys("Compare", [
     { keys: ["s"], title: "Swap the two", run: swap },
-    { keys: ["Escape"], title: "Back", run: () => navigate("/traces") },
+    { keys: ["Escape"], title: "Back", run: () => navigate(listAddress()) },
   ]);
 
   function swap() {

@@ -11,8 +11,8 @@ const policy = globalThis.trustedTypes?.createPolicy("xray-local", {
 const address = "/ui/map/layout_worker.js";
 
 /**
- * @typedef {{ nodes: Map<string, [number, number]>, edges: Map<string, [number, number][]>, width: number, height: number }} Layout
- * Edges have the key `from NUL to`.
+ * @typedef {{ nodes: Map<string, [number, number]>, edges: Map<string, { points: [number, number][], x: number, y: number }>, width: number, height: number }} Layout
+ * Edges have the key `from NUL to`; `x` and `y` are the middle of the label.
  */
 
 /**
@@ -37,7 +37,7 @@ export function layoutGraph(graph, size, signal) {
       end(() =>
         resolve({
           nodes: new Map(data.nodes.map(([id, x, y]) => [id, [x, y]])),
-          edges: new Map(data.edges.map(([from, to, points]) => [`${from}\u0000${to}`, points])),
+          edges: new Map(data.edges.map(([from, to, place]) => [`${from}\u0000${to}`, { ...place, points: place.points.map(({ x, y }) => [x, y]) }])),
           width: data.width,
           height: data.height,
         }),

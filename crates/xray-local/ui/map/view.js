@@ -7,9 +7,9 @@ import { serviceColor } from "../service_color.js";
 import { foldLarge, quantile } from "./graph.js";
 import { layoutGraph } from "./layout.js";
 
-const SIZE = /** @type {[number, number]} */ ([196, 60]);
+const SIZE = /** @type {[number, number]} */ ([188, 60]);
 const RING = 17;
-const MAX_LABEL = 18;
+const MAX_LABEL = 17;
 
 /**
  * Makes a map.
@@ -100,7 +100,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     const { statistics } = node;
     const label = cut(client ? "Clients" : node.name);
     const p50 = statistics && quantile(statistics.histogram, 0.5);
-    const line = statistics ? [format.plural(statistics.count, "request"), p50 !== null ? `p50 ${format.duration(p50)}` : ""].filter(Boolean).join(" · ") : client ? `of ${cut(node.name)}` : "";
+    const line = statistics ? [`${format.compact(statistics.count)} req`, p50 !== null ? `p50 ${format.duration(p50)}` : ""].filter(Boolean).join(" · ") : client ? `of ${cut(node.name)}` : "";
     return svg(
       "g",
       {
@@ -126,12 +126,12 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
   }
 
   function drawEdge(edge) {
-    const points = placed.edges.get(`${edge.from}\u0000${edge.to}`);
-    if (!points) return null;
+    const place = placed.edges.get(`${edge.from}\u0000${edge.to}`);
+    if (!place) return null;
+    const { points, x, y } = place;
     const { statistics } = edge;
     const bad = statistics.fault + statistics.error + statistics.throttle;
     const width = Math.min(5, 1.2 + Math.log10(Math.max(1, statistics.count)));
-    const [x, y] = points[Math.floor(points.length / 2)];
     const p50 = quantile(statistics.histogram, 0.5);
     const label = [p50 !== null && format.duration(p50), bad > 0 && format.percent(bad / statistics.count)].filter(Boolean).join(" · ");
     const kind = statistics.fault ? "fault" : statistics.throttle ? "throttle" : statistics.error ? "error" : "";
@@ -140,7 +140,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
       "g",
       { class: `edge ${kind}${near ? "" : " far"}` },
       svg("path", { d: curve(points), "stroke-width": width, "marker-end": "url(#arrow)" }),
-      label && svg("text", { x, y: y - 7 }, label),
+      label && svg("text", { x, y: y + 4 }, label),
     );
   }
 
@@ -170,6 +170,17 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     onSelect(selected);
     if (placed) draw();
     drawPanel();
+    uncover();
+  }
+
+  /** Moves the map if the drawer covers the selected node. */
+  function uncover() {
+    const place = placed?.nodes.get(selected ?? "");
+    if (!place || panel.hidden) return;
+    const covered = view.x + (place[0] + SIZE[0] / 2) * view.scale - (canvas.clientWidth - panel.offsetWidth - 24);
+    if (covered <= 0) return;
+    view.x -= covered;
+    move();
   }
 
   function drawPanel() {

@@ -66,4 +66,5 @@ export function editRule(rule, save) {
 
   document.body.append(dialog);
   dialog.showModal();
+  inputs[0].select();
 }

@@ -10,7 +10,7 @@ import { onLive } from "../live.js";
 import { fromTrace } from "../map/graph.js";
 import { mapView } from "../map/view.js";
 import { copy, download, openMenu } from "../popup.js";
-import { navigate, setParams } from "../router.js";
+import { listAddress, navigate } from "../router.js";
 import { traceAddress } from "../routes.js";
 import { serviceColor } from "../service_color.js";
 import { statusTag } from "../status_tag.js";
@@ -70,7 +70,7 @@ export function open() {
     { keys: ["d"], title: "Documents", run: () => navigate(traceAddress(id, "documents")) },
     { keys: ["m"], title: "Map", run: () => navigate(traceAddress(id, "map")) },
     { keys: ["v"], title: "Timeline", run: () => navigate(traceAddress(id)) },
-    { keys: ["Escape"], title: "Close, or back", run: () => (tab === "timeline" && lines.escape() ? undefined : navigate("/traces")) },
+    { keys: ["Escape"], title: "Close, or back", run: () => (tab === "timeline" && lines.escape() ? undefined : navigate(listAddress())) },
   ]);
 
   async function load({ keep = false } = {}) {
@@ -105,13 +105,13 @@ export function open() {
   }
 
   function showSkeleton() {
-    replace(heading, h("a", { class: "back", href: "/traces" }, icon("left"), "Traces"), h("span", { class: "skeleton", "--w": "240px" }, "\u00a0".repeat(40)));
+    replace(heading, h("a", { class: "back", href: listAddress() }, icon("left"), "Traces"), h("span", { class: "skeleton", "--w": "240px" }, "\u00a0".repeat(40)));
     replace(content, h("div", { class: "trace-skeleton" }, Array.from({ length: 14 }, (_, i) => h("div", { class: "skeleton", "--x": `${(i * 13) % 40}%`, "--w": `${30 + ((i * 29) % 50)}%` }))));
   }
 
   function showError(error) {
     const gone = error.status === 404;
-    replace(heading, h("a", { class: "back", href: "/traces" }, icon("left"), "Traces"), h("code", {}, format.plain(id, 60)));
+    replace(heading, h("a", { class: "back", href: listAddress() }, icon("left"), "Traces"), h("code", {}, format.plain(id, 60)));
     shownTab?.close();
     shownTab = null;
     replace(
@@ -137,7 +137,7 @@ export function open() {
     const isRequest = url && title.length === method.length + 1 + url.length;
     replace(
       heading,
-      h("a", { class: "back", href: "/traces", "aria-label": "Back to traces" }, icon("left")),
+      h("a", { class: "back", href: listAddress(), "aria-label": "Back to traces" }, icon("left")),
       h("h1", { class: "clip", title: format.plain(title, 500) }, isRequest && h("span", { class: "method" }, format.plain(method, 12)), isRequest ? format.plain(format.urlPath(url), 200) : format.plain(title, 200)),
       trace.count > 0 && statusTag(trace.flagsOf(0), trace.status[0]),
       h("span", { class: "trace-duration" }, format.duration(trace.duration)),

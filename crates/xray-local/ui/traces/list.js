@@ -2,6 +2,7 @@
 
 import { h, replace, set } from "../dom.js";
 import * as format from "../format.js";
+import { traceAddress } from "../routes.js";
 import { serviceColor } from "../service_color.js";
 import { outcome, statusTag } from "../status_tag.js";
 import { VirtualRows } from "../virtual.js";
@@ -57,12 +58,16 @@ export function traceList({ onOpen, onSort, onChoose, onScroll }) {
   function create() {
     const row = h("div", { class: "list-row", role: "row" });
     row.append(...COLUMNS.map(({ kind }) => h("div", { class: `cell ${kind}`, role: "gridcell" })));
+    row.addEventListener("auxclick", (event) => {
+      const trace = rows[Number(row.dataset.index)];
+      if (trace && event.button === 1) openTab(trace);
+    });
     row.addEventListener("click", (event) => {
       const index = Number(row.dataset.index);
       if (!rows[index]) return;
       setActive(index);
       if (/** @type {Element} */ (event.target).closest(".choose")) onChoose(rows[index].id);
-      else if (event.metaKey || event.ctrlKey) window.open(`/traces/${rows[index].id}`, "_blank", "noopener");
+      else if (event.metaKey || event.ctrlKey) openTab(rows[index]);
       else onOpen(rows[index]);
     });
     return row;
@@ -143,6 +148,16 @@ export function traceList({ onOpen, onSort, onChoose, onScroll }) {
     moveTo: (index) => setActive(index < 0 ? total - 1 : index),
     page: (direction) => setActive(Math.max(0, Math.min(total - 1, Math.max(0, active) + direction * virtual.pageSize()))),
     active: () => rows[active],
+    /** The place of the reader, for {@link restore}. */
+    position: () => ({ top: element.scrollTop, id: activeId }),
+    /** Returns to a place after the first rows are shown. */
+    restore({ top, id }) {
+      element.scrollTop = top;
+      active = rows.findIndex((row) => row.id === id);
+      activeId = active >= 0 ? id : "";
+      if (active >= 0) element.setAttribute("aria-activedescendant", `trace-row-${active}`);
+      virtual.refresh();
+    },
     isAtTop: () => element.scrollTop < ROW_HEIGHT,
     scrollToTop: () => (element.scrollTop = 0),
     /** The index after the last visible row. */
@@ -150,6 +165,8 @@ export function traceList({ onOpen, onSort, onChoose, onScroll }) {
     close: () => virtual.close(),
   };
 }
+
+const openTab = (row) => window.open(traceAddress(row.id), "_blank", "noopener");
 
 function nextSort(sorted, column) {
   return sorted === `-${column}` ? column : `-${column}`;

@@ -22,6 +22,9 @@ import { TraceRows } from "./rows.js";
 const FACETS_EVERY = 2000;
 const UNDO_TIME = 10;
 
+/** Where the reader was when the list was left, and in which list. */
+let left = { query: "", position: { top: 0, id: "" } };
+
 /** @returns {import("../app.js").Page} */
 export function open() {
   const state = new TraceRows();
@@ -122,6 +125,8 @@ export function open() {
       // Not before: a filter with an error would end the stream.
       setLiveFilter(query.filter);
       draw();
+      if (left.query === JSON.stringify(query)) list.restore(left.position);
+      left.query = "";
       announce(`${format.plural(state.matched, "trace")} of ${format.count(state.scanned)} match`);
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -325,10 +330,11 @@ export function open() {
         column.show(null, next.filter);
         list.show({ rows: [], total: 20, sort: next.sort, chosen });
       }
-      list.element.focus({ preventScroll: true });
+      if (document.activeElement === document.body || box.element.contains(document.activeElement)) list.element.focus({ preventScroll: true });
       void load();
     },
     close() {
+      left = { query: JSON.stringify(query), position: list.position() };
       request.abort();
       clearInterval(refresh);
       stops.forEach((stop) => stop());
