@@ -337,3 +337,41 @@ fn traces_can_be_forgotten() {
     assert_eq!((body.as_str(), receiver.store().traces().len()), (r#"{"forgotten":1}"#, 0));
     assert_eq!(ok(receiver.address(), "/api/status")["traces"], 0);
 }
+
+#[test]
+fn hostile_documents_leave_the_data_intact() {
+    let receiver = receiver();
+    let script = r#"<script>alert(1)</script>\u202e\u0000\""#;
+    let members = format!(
+        r#","start_time":1,"end_time":2,"user":"{script}","http":{{"request":{{"method":"{script}","url":"javascript:alert(1)"}}}},
+        "annotations":{{"{script}":"{script}"}},"cause":{{"exceptions":[{{"type":"{script}","message":"{script}"}}]}}"#
+    );
+    let store = receiver.store();
+    store.accept(&document(1, script, &members)).unwrap();
+    store.accept(&document(2, &"n".repeat(60_000), r#","start_time":1,"end_time":2"#)).unwrap();
+    let annotations: Vec<String> = (0..100_000).map(|i| format!(r#""k{i}":{i}"#)).collect();
+    let many = format!(r#","start_time":1,"end_time":2,"annotations":{{{}}}"#, annotations.join(","));
+    store.accept(&document(3, "many", &many)).unwrap();
+    let depth = 1_000;
+    let nested: String = (10..depth + 10)
+        .map(|i| format!(r#""subsegments":[{{"id":"{i:016x}","name":"d","start_time":1,"end_time":2,"#))
+        .collect();
+    let deep = format!(r#","start_time":1,"end_time":2,{nested}"a":1{}"#, "}]".repeat(depth));
+    store.accept(&document(4, "deep", &deep)).unwrap();
+    for garbage in [&b"\xff\xfe"[..], b"{\"format\":\"json\",\"version\":1}\n\xff", b"\n", &[0; 65_000]] {
+        store.accept(garbage).unwrap_err();
+    }
+
+    let page = ok(receiver.address(), "/api/traces");
+    assert_eq!((page["matched"].as_u64(), page["rows"][0]["url"].as_str()), (Some(1), Some("javascript:alert(1)")));
+    assert!(page["names"][0].as_str().unwrap().starts_with("<script>"), "text, for the page to show as text");
+    let trace = ok(receiver.address(), &format!("/api/traces/{TRACE}"));
+    assert_eq!(trace["rows"].as_array().unwrap().len(), 4 + depth);
+    assert_eq!(trace["rows"].as_array().unwrap().iter().map(|row| row[1].as_u64().unwrap()).max(), Some(depth as u64));
+    let entity = ok(receiver.address(), &format!("/api/traces/{TRACE}/entities/0000000000000003"));
+    assert_eq!(entity["annotations"].as_object().unwrap().len(), 100_000);
+    let documents = ok(receiver.address(), &format!("/api/traces/{TRACE}/documents"));
+    assert_eq!(documents["documents"].as_array().unwrap().len(), 4);
+    let stats = store.stats();
+    assert_eq!(stats.missing_header + stats.invalid_header + stats.invalid_document, 4);
+}
