@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import * as format from "./format.js";
 
-const OPEN_LEVELS = 2;
+const OPEN_LEVELS = 3;
 const PAGE = 200;
 const MAX_TEXT = 4000;
 

@@ -62,6 +62,7 @@ const FILES: &[File] = files! {
     "theme.js"
     "theme_early.js"
     "time_range.js"
+    "trace/action.js"
     "trace/copy.js"
     "trace/critical_path.js"
     "trace/documents.js"

@@ -9,6 +9,7 @@ import { bindKeys } from "../keys.js";
 import { listAddress, navigate, setParams } from "../router.js";
 import { filterAddress, traceAddress } from "../routes.js";
 import { statusTag } from "../status_tag.js";
+import { shortAction } from "../trace/action.js";
 import { TraceModel } from "../trace/model.js";
 import { VirtualRows } from "../virtual.js";
 import { align } from "./align.js";
@@ -84,7 +85,7 @@ export function open() {
       const bars = (trace, side, kind) => side?.rows.slice(0, 200).map((at) => h("i", { class: `cmp-bar ${kind}${trace.isBad(at) ? " bad" : ""}`, "--x": `${(trace.start[at] / scale) * 100}%`, "--w": `${((trace.stop[at] - trace.start[at]) / scale) * 100}%` }));
       replace(
         element,
-        h("div", { class: "cmp-name", role: "gridcell", "--indent": `${Math.min(row.depth, MAX_INDENT) * INDENT}px` }, state.startsWith("only") && h("span", { class: `tag ${state}` }, state === "only-a" ? "only A" : "only B"), h("span", { class: "clip name" }, format.plain(row.name, 100)), h("span", { class: "clip action" }, format.plain(row.action, 120))),
+        h("div", { class: "cmp-name", role: "gridcell", "--indent": `${Math.min(row.depth, MAX_INDENT) * INDENT}px` }, state.startsWith("only") && h("span", { class: `tag ${state}` }, state === "only-a" ? "only A" : "only B"), h("span", { class: "clip name" }, format.plain(row.name, 100)), h("span", { class: "clip action" }, shortAction(row.action))),
         h("div", { class: "num", role: "gridcell" }, side(row.a)),
         h("div", { class: "num", role: "gridcell" }, side(row.b)),
         h("div", { class: "num", role: "gridcell" }, delta(row.a?.total, row.b?.total)),
@@ -191,12 +192,12 @@ export function open() {
 }
 
 function card(letter, trace, other) {
-  const title = trace.count ? trace.action(0) || trace.name(0) : "Empty trace";
+  const title = trace.count ? shortAction(trace.action(0)) || format.plain(trace.name(0), 120) : "Empty trace";
   return h(
     "a",
     { class: "card cmp-card", href: traceAddress(trace.id) },
     h("span", { class: `letter ${letter.toLowerCase()}` }, letter),
-    h("span", { class: "cmp-title" }, h("strong", { class: "clip" }, format.plain(title, 120)), h("span", { class: "faint" }, `${format.clock(trace.begin)} · ${format.plural(trace.count, "entity", "entities")}`)),
+    h("span", { class: "cmp-title" }, h("strong", { class: "clip" }, title), h("span", { class: "faint" }, `${format.clock(trace.begin)} · ${format.plural(trace.count, "entity", "entities")}`)),
     h("span", { class: "spring" }),
     trace.count > 0 && statusTag(trace.flagsOf(0), trace.status[0]),
     h("span", { class: "trace-duration" }, format.duration(trace.duration)),

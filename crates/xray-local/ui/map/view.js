@@ -25,7 +25,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
   const canvas = svg(
     "svg",
     { class: "map-canvas", role: "group", "aria-label": "Services" },
-    svg("defs", {}, svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, orient: "auto", markerUnits: "userSpaceOnUse" }, svg("path", { d: "M0.5 0.8 7 4 0.5 7.2Z", class: "arrow" }))),
+    svg("defs", {}, svg("clipPath", { id: "inside" }, svg("rect", { width: SIZE[0] - 8, height: SIZE[1] })), svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, orient: "auto", markerUnits: "userSpaceOnUse" }, svg("path", { d: "M0.5 0.8 7 4 0.5 7.2Z", class: "arrow" }))),
     stage,
   );
   const table = h("div", { class: "map-table", hidden: true, tabIndex: 0, role: "region", "aria-label": "Services as a table" });
@@ -120,8 +120,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
       svg("title", {}, describe(node)),
       svg("rect", { class: "node-box", width, height, rx: 10 }),
       svg("g", { transform: `translate(${RING + 13} ${height / 2})` }, ring(statistics), svg("circle", { r: 6, class: "node-dot", "--c": client ? "var(--text-3)" : serviceColor(node.name) })),
-      svg("text", { class: "node-name", x: 56, y: 25 }, label),
-      svg("text", { class: "node-line", x: 56, y: 43 }, line),
+      svg("g", { "clip-path": "url(#inside)" }, svg("text", { class: "node-name", x: 56, y: 25 }, label), svg("text", { class: "node-line", x: 56, y: 43 }, line)),
     );
   }
 
@@ -152,7 +151,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
       return h(
         "tr",
         {},
-        h("td", {}, h("span", { class: "what" }, h("span", { class: "dot", "--c": serviceColor(node.name) }), h("button", { class: "link", "data-key": node.id, onclick: () => select(node.id) }, format.plain(node.name, 80)))),
+        h("td", {}, h("span", { class: "what" }, h("span", { class: "dot", "--c": serviceColor(node.name) }), h("button", { class: "link", "data-key": node.id, onclick: () => select(node.id) }, format.plain(node.type === "client" ? `Clients of ${node.name}` : node.name, 80)))),
         h("td", { class: "muted" }, format.plain(node.type || "service", 60)),
         h("td", { class: "num" }, statistics ? format.count(statistics.count) : "–"),
         h("td", { class: "num" }, value(0.5)),

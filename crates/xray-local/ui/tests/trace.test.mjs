@@ -156,7 +156,7 @@ test("problems: what X-Ray would refuse or cut", () => {
     [{ annotations: { "a.b": 1 } }, /^cut: The annotation key a\.b/],
     [{ annotations: Object.fromEntries(Array.from({ length: 51 }, (_, i) => [`k${i}`, i])) }, /^cut: The trace has 51 annotations/],
     [{ metadata: { "AWS.x": {} } }, /^refused: Metadata keys/],
-    [{}, /^refused: Document 1 has 70000 bytes/, { sizes: [70_000] }],
+    [{}, /^refused: Document 1 has 70,000 bytes/, { sizes: [70_000] }],
     [{}, /^refused: The trace id is 31 days old/, { at: now + 31.1 * 86_400_000 }],
     [{}, /^refused: The time in the trace id is in the future/, { at: now - 86_400_000 }],
   ]) {

@@ -1,5 +1,7 @@
 //! What X-Ray itself would refuse or cut, since xray-local accepts more.
 
+import { count } from "../format.js";
+
 const MAX_DOCUMENT = 64 * 1024;
 const MAX_ANNOTATIONS = 50;
 const MAX_NAME = 200;
@@ -27,7 +29,7 @@ export function problems(id, sizes, entities, now = Date.now()) {
   else if (age < -1 / 24) add("refused", null, "The time in the trace id is in the future");
 
   sizes.forEach((bytes, i) => {
-    if (bytes > MAX_DOCUMENT) add("refused", null, `Document ${i + 1} has ${bytes} bytes; X-Ray accepts at most ${MAX_DOCUMENT}`);
+    if (bytes > MAX_DOCUMENT) add("refused", null, `Document ${i + 1} has ${count(bytes)} bytes; X-Ray accepts at most ${count(MAX_DOCUMENT)}`);
   });
 
   let annotations = 0;
@@ -35,7 +37,7 @@ export function problems(id, sizes, entities, now = Date.now()) {
   for (const [entity, { json, depth }] of entities) {
     const name = typeof json.name === "string" ? json.name : "";
     if (!name) add("refused", entity, "The name is empty");
-    else if (name.length > MAX_NAME) add("cut", entity, `The name has ${name.length} characters; X-Ray keeps ${MAX_NAME}`);
+    else if (name.length > MAX_NAME) add("cut", entity, `The name has ${count(name.length)} characters; X-Ray keeps ${MAX_NAME}`);
     else if (!NAME.test(name)) add("refused", entity, "The name has characters that X-Ray refuses (InvalidName)");
     if (typeof json.end_time === "number" && json.end_time < json.start_time) add("refused", entity, "It ends before it starts");
     if (depth === 0 && json.parent_id && !entities.has(json.parent_id)) add("missing", entity, `Its parent ${json.parent_id} has not arrived`);

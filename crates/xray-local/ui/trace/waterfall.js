@@ -5,6 +5,7 @@ import * as format from "../format.js";
 import { serviceColor } from "../service_color.js";
 import { outcome } from "../status_tag.js";
 import { VirtualRows } from "../virtual.js";
+import { shortAction } from "./action.js";
 import { KIND } from "./model.js";
 import { ticks } from "./time_axis.js";
 
@@ -126,7 +127,7 @@ export function waterfall({ onToggle, onActivate, onMove }) {
       sign && kind !== "open" && h("span", { class: `sign ${kind}`, "aria-hidden": "true" }, sign),
       h("span", { class: "clip name" }, format.plain(trace.name(row), 120)),
       group && h("span", { class: "times" }, `×${members.length}`),
-      h("span", { class: "clip action" }, shortAction(trace, row)),
+      h("span", { class: "clip action" }, shortAction(trace.action(row))),
       h("span", { class: "spring" }),
       tags(visible, flags),
     );
@@ -229,14 +230,6 @@ export function waterfall({ onToggle, onActivate, onMove }) {
   };
 }
 
-/** The part of an action that is not already in the name. */
-function shortAction(trace, row) {
-  const action = trace.action(row);
-  const [method, url] = action.split(" ", 2);
-  const text = url && /^[a-z]+:\/\//i.test(url) && action.length === method.length + 1 + url.length ? `${method} ${format.urlPath(url)}` : action;
-  return format.plain(text, 160);
-}
-
 function worst(trace, rows) {
   const flags = { fault: false, error: false, throttle: false, open: false };
   for (const row of rows) for (const [name, set] of Object.entries(trace.flagsOf(row))) flags[name] ||= set;
@@ -248,7 +241,7 @@ function describe(trace, { row, group }, word, start, took) {
   return [
     format.plain(trace.name(row), 120),
     group ? `${group.folded.size} times` : kinds[trace.kind[row]],
-    shortAction(trace, row),
+    shortAction(trace.action(row)),
     `starts at ${format.duration(start)}`,
     took === null ? "in progress" : format.duration(took),
     word === "ok" || (word === "in progress" && took === null) ? "" : word,
