@@ -302,6 +302,28 @@ test("the page", { skip, timeout: 240_000 }, async (suite) => {
     await page.context().close();
   });
 
+  await suite.test("the map survives cycles, self loops and 400 services", async () => {
+    const { page, reports } = await openPage(browser, `${url}/status`);
+    const statistics = { TotalCount: 3, OkCount: 3, ErrorStatistics: {}, FaultStatistics: {}, TotalResponseTime: 1 };
+    const service = (id, type, to) => ({ ReferenceId: id, Name: `n${id}`, Type: type, SummaryStatistics: statistics, ResponseTimeHistogram: [{ Value: 0.1, Count: 3 }], Edges: to.map((other) => ({ ReferenceId: other, SummaryStatistics: statistics, ResponseTimeHistogram: [] })) });
+    let services = [service(0, "", [0, 1, 2]), service(1, "", [2]), service(2, "", [0])];
+    await page.route("**/api/graph*", (route) => route.fulfill({ json: { Services: services } }));
+    const begin = performance.now();
+    await page.goto(`${url}/service-map`);
+    await page.locator(".node").nth(2).waitFor();
+    withinBudget("map of 3 services, from navigation", performance.now() - begin, 400);
+    services = Array.from({ length: 400 }, (_, i) => service(i, i < 350 ? "remote" : "", [(i * 7 + 1) % 400, (i * 13 + 5) % 400]));
+    await page.reload();
+    await page.locator(".node").nth(40).waitFor();
+    assert.match(await page.locator(".map-note").innerText(), /350 services are joined by type/);
+    await page.locator(".node").first().focus();
+    await page.keyboard.press("Enter");
+    await page.locator(".map .drawer .facts").waitFor();
+    await page.waitForURL(/node=/);
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
   await suite.test("pages of other sites can neither read nor change anything", async () => {
     const { page } = await openPage(browser, "about:blank");
     await page.goto(`http://localhost:${address.split(":")[1]}/status`);
