@@ -27,6 +27,7 @@ use crate::{
 /// shown, finished or not, and joins its threads. A program that sends, drops the receiver and exits loses nothing.
 pub struct Receiver {
     address: SocketAddr,
+    buffer: usize,
     store: Store,
     ingest: Option<Ingest>,
     #[cfg(feature = "web")]
@@ -85,6 +86,12 @@ impl Receiver {
     /// Returns the store of received traces. A clone of it outlives the receiver.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Returns the size of the UDP socket's receive buffer in bytes. The receiver asks for 4 MiB; a system that permits
+    /// less may lose datagrams in bursts.
+    pub fn receive_buffer(&self) -> usize {
+        self.buffer
     }
 
     /// Returns the traces that match a filter expression, the one that has been idle for the longest time first. The empty
@@ -268,6 +275,7 @@ impl ReceiverBuilder {
         // Complete from the start, so that dropping it on an early return stops the threads that already run.
         let mut receiver = Receiver {
             address,
+            buffer,
             store,
             ingest: None,
             #[cfg(feature = "web")]
@@ -297,8 +305,6 @@ impl ReceiverBuilder {
             };
             receiver.server = Some(Server::start(listener, app)?);
         }
-        #[cfg(not(feature = "web"))]
-        let _ = buffer;
         Ok(receiver)
     }
 }

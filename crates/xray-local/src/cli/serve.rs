@@ -34,6 +34,9 @@ pub(crate) fn run(options: Options) -> ExitCode {
     // Before anyone knows that the program runs, and may end it.
     let signals = Signals::listen();
     eprintln!("{}", greeting(receiver.address(), &receiver.page()));
+    if let Some(hint) = small_buffer(receiver.receive_buffer()) {
+        eprintln!("{hint}");
+    }
     if options.ready_json {
         let line = serde_json::json!({ "address": receiver.address().to_string(), "pid": std::process::id() });
         // A reader that has gone does not wait for the line.
@@ -184,6 +187,15 @@ fn greeting(address: SocketAddr, page: &str) -> String {
     )
 }
 
+/// Says what helps if the system limits the socket's buffer to less than the receiver wants.
+fn small_buffer(bytes: usize) -> Option<String> {
+    const WANTED: usize = 4 << 20;
+    let help = if cfg!(target_os = "linux") { ": sysctl -w net.core.rmem_max=4194304 permits more" } else { "" };
+    (bytes < WANTED).then(|| {
+        format!("The system limits the UDP receive buffer to {} KiB, so bursts may lose documents{help}.", bytes >> 10)
+    })
+}
+
 fn port_in_use(address: SocketAddr) -> String {
     let other = SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(2000));
     format!(
@@ -214,6 +226,12 @@ mod tests {
         assert!(
             advice.contains("--listen 127.0.0.1:2001") && advice.contains("AWS_XRAY_DAEMON_ADDRESS=127.0.0.1:2001")
         );
+    }
+
+    #[test]
+    fn a_small_buffer_is_reported() {
+        assert_eq!(small_buffer(4 << 20), None);
+        assert!(small_buffer(212_992).unwrap().contains("limits the UDP receive buffer to 208 KiB"));
     }
 
     #[test]

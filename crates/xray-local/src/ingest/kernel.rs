@@ -7,23 +7,19 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 /// Wanted bytes of the socket's buffer: 0.1 s at 20,000 documents of 2 KB per second.
-const WANTED: usize = 4 << 20;
+pub(crate) const WANTED: usize = 4 << 20;
 
 /// How often the counter is read.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Enlarges the buffer of a socket as far as the system permits. Returns its size in bytes, and whether it is smaller
-/// than wanted.
-pub(crate) fn widen(socket: &UdpSocket) -> io::Result<(usize, bool)> {
+/// Enlarges the buffer of a socket as far as the system permits. Returns its size in bytes.
+pub(crate) fn widen(socket: &UdpSocket) -> io::Result<usize> {
     let socket = SockRef::from(socket);
     // A system that permits less than this reduces the value or refuses it.
     _ = socket.set_recv_buffer_size(WANTED);
-    let mut size = socket.recv_buffer_size()?;
-    if cfg!(target_os = "linux") {
-        // Linux reports the double, which includes its own bookkeeping.
-        size /= 2;
-    }
-    Ok((size, size < WANTED))
+    let size = socket.recv_buffer_size()?;
+    // Linux reports the double, which includes its own bookkeeping.
+    Ok(if cfg!(target_os = "linux") { size / 2 } else { size })
 }
 
 /// The kernel's counter of datagrams that found the socket's buffer full.
@@ -99,7 +95,7 @@ mod tests {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let mut drops = Drops { last: Instant::now() - INTERVAL, ..Drops::of(address) };
-        let (size, _) = widen(&socket).unwrap();
+        let size = widen(&socket).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         for _ in 0..(2 * size + (4 << 20)) / 60_000 {
             sender.send_to(&[0; 60_000], address).unwrap();

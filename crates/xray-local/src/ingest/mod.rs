@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use datagram::Refusal;
 pub(crate) use forward::Forward;
-pub(crate) use kernel::widen;
+pub(crate) use kernel::{WANTED, widen};
 use queue::Queue;
 
 use crate::store::{Store, epoch_millis};

@@ -218,6 +218,8 @@ pub(super) fn parse_row(bytes: &[u8], names: &Names) -> Option<(u64, u64, Option
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::store::Store;
 
@@ -239,5 +241,16 @@ mod tests {
             assert_eq!(parse_row(&bytes[..length], &names), Some((7, 8, None)), "{length}");
         }
         assert_eq!(parse_row(&row(7, 8, None), &names), Some((7, 8, None)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_row_causes_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let names = Names::default();
+            _ = parse_row(&bytes, &names);
+            _ = parse_row(&[&row(1, 2, None)[1..], &bytes].concat(), &names);
+            _ = parse_row(&[&[VERSION], bytes.as_slice()].concat(), &names);
+            _ = crate::store::Packed::from_bytes(&bytes).map(|packed| packed.text());
+        }
     }
 }

@@ -21,6 +21,10 @@ pub(crate) struct Packed {
     data: Arc<[u8]>,
 }
 
+/// More than the longest text that can arrive: the body of a call has at most 16 MiB.
+#[cfg(feature = "store")]
+const MAX_LENGTH: usize = 16 << 20;
+
 impl Packed {
     pub(crate) fn new(text: &str, arrived: u64, port: u16) -> Packed {
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
@@ -69,6 +73,8 @@ impl Packed {
         let mut reader = Reader(bytes);
         let (compressed, arrived) = (reader.u8()? == 1, reader.u64()?);
         let (port, length) = (reader.u16()?, reader.u32()?);
+        // A damaged length must not become a huge allocation.
+        (length as usize <= MAX_LENGTH).then_some(())?;
         Some(Packed { arrived, port, repeated: 0, compressed, length, data: reader.0.into() })
     }
 

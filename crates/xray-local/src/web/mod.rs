@@ -53,6 +53,9 @@ const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// Maximum bytes of a request's head.
 const MAX_HEAD: usize = 16 << 10;
 
+/// Calls that run at the same time. Some of them wait for the disk.
+const MAX_CALLS: usize = 16;
+
 /// How long the end of the server waits for calls that run.
 const END_TIME: Duration = Duration::from_millis(200);
 
@@ -67,8 +70,8 @@ pub(crate) struct App {
     /// A folder that replaces the embedded files of the page.
     pub(crate) ui: Option<PathBuf>,
     pub(crate) started: Instant,
-    /// Bytes of the UDP socket's buffer, and whether it is smaller than wanted.
-    pub(crate) buffer: (usize, bool),
+    /// Bytes of the UDP socket's buffer.
+    pub(crate) buffer: usize,
 }
 
 impl App {
@@ -95,7 +98,8 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(listener: TcpListener, app: App) -> io::Result<Server> {
         listener.set_nonblocking(true)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(MAX_CALLS).build()?;
         let listener = {
             let _entered = runtime.enter();
             tokio::net::TcpListener::from_std(listener)?

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::respond;
+use crate::ingest::WANTED;
 
 pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
     respond::json(&status(&app))
@@ -50,7 +51,7 @@ pub(super) fn status(app: &App) -> Value {
         },
         "lost": { "queueFull": stats.queue_full, "kernel": stats.kernel_drops, "notForwarded": stats.not_forwarded },
         "store": store(app),
-        "buffer": { "bytes": app.buffer.0, "small": app.buffer.1 },
+        "buffer": { "bytes": app.buffer, "small": app.buffer < WANTED },
         "sequence": app.store.sequence(),
     })
 }

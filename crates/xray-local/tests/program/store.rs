@@ -11,6 +11,7 @@ use xray_local::Receiver;
 use crate::daemon::{Daemon, TempFile, command, segment};
 
 /// Rounds of killing the program. `XRAY_LOCAL_KILL_ROUNDS=50` takes about a minute.
+#[cfg(unix)]
 fn rounds() -> u64 {
     std::env::var("XRAY_LOCAL_KILL_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap())
 }
@@ -119,6 +120,7 @@ fn a_file_of_another_program_is_refused_and_unchanged() {
 }
 
 #[test]
+#[cfg(unix)]
 fn what_was_acknowledged_survives_kill_9() {
     let file = TempFile::new();
     let (mut number, mut acknowledged) = (0, Vec::new());
