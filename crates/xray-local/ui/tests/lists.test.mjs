@@ -38,6 +38,13 @@ test("rows: new traces wait until they are released, known ones change in place"
   assert.deepEqual(ids(list), ["d", "c", "b", "a"], "a trace that began earlier is below");
 });
 
+test("rows: a change below the loaded rows is left to their page", () => {
+  const list = new TraceRows();
+  list.addPage({ rows: [row("c", 3), row("b", 2)], next: "2:b", matched: 3, scanned: 3 });
+  list.arrive([row("a", 1, { revision: 2 }), row("d", 4)]);
+  assert.deepEqual([...list.pending.keys()], ["d"]);
+});
+
 test("rows: a tab keeps a bounded number", () => {
   const list = new TraceRows();
   for (let batch = 0; batch < 30; batch += 1) {

@@ -174,10 +174,12 @@ export function open() {
     if (!pill.hidden) announce(`${pill.textContent} traces`);
   }
 
+  /** Whether new traces are shown at once. */
+  const follows = () => query.live && query.sort === "-time" && !isPaused() && list.isAtTop();
+
   /** Shows new traces, if nothing would move away under the reader's eyes. */
   function release() {
-    const follow = query.live && query.sort === "-time" && !isPaused() && list.isAtTop();
-    if (!follow || !state.loaded || state.pending.size === 0) return false;
+    if (!follows() || !state.loaded || state.pending.size === 0) return false;
     list.flash([...state.pending.keys()]);
     state.release();
     draw({ only: "rows" });
@@ -197,6 +199,8 @@ export function open() {
   async function refreshFacets() {
     if (!facetsStale || document.hidden || isPaused()) return;
     facetsStale = false;
+    // More arrived than one event holds.
+    if (missed > 0 && follows()) return void load();
     try {
       const page = await listTraces({ ...query, limit: 1 }, request.signal);
       facets = page.facets;

@@ -54,7 +54,9 @@ export class TraceRows {
    * @param {TraceRow[]} rows
    */
   arrive(rows) {
-    for (const row of rows) if (!this.update(row)) this.pending.set(row.id, row);
+    // Below the loaded rows, a page will bring it.
+    const oldest = this.next ? (this.rows.at(-1)?.start ?? -Infinity) : -Infinity;
+    for (const row of rows) if (!this.update(row) && row.start >= oldest) this.pending.set(row.id, row);
   }
 
   /** Shows what was held back, newest first. Returns the number of new rows. */
