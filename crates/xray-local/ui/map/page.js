@@ -28,7 +28,7 @@ export function open() {
   const box = filterBox({ onRun: (filter) => setParams({ filter }, { replace: false }), vocabulary });
   const range = timeRangeButton((timeRange) => setParams({ timeRange }, { replace: false }));
   const view = mapView({ nodeActions, nodeDetails, onSelect: (id) => setParams({ node: id === null ? null : keyOf(id) }) });
-  const summary = h("span", { role: "status" });
+  const summary = h("span", {});
   const element = h(
     "div",
     { class: "page" },

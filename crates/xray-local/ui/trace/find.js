@@ -4,8 +4,9 @@ export class Finder {
   /** @param {import("./model.js").TraceModel} trace */
   constructor(trace) {
     this.trace = trace;
-    /** Lower-case text of each row; names and actions until {@link index} adds the rest. */
-    this.texts = Array.from({ length: trace.count }, (_, i) => `${trace.name(i)}\n${trace.action(i)}`.toLowerCase());
+    this.indexed = false;
+    /** @type {string[] | null} lower-case text of each row; names and actions until {@link index} adds the rest */
+    this.texts = null;
   }
 
   /**
@@ -13,10 +14,12 @@ export class Finder {
    * @param {Map<string, import("./entities.js").Received>} entities
    */
   index(entities) {
+    const texts = this.names();
     this.trace.ids.forEach((id, i) => {
       const entity = entities.get(id);
-      if (entity) this.texts[i] = JSON.stringify(entity.json).toLowerCase();
+      if (entity) texts[i] = JSON.stringify(entity.json).toLowerCase();
     });
+    this.indexed = true;
   }
 
   /** Returns the rows that contain a text, in order. */
@@ -26,9 +29,15 @@ export class Finder {
     // Quotes and backslashes occur in JSON with a backslash.
     const escaped = JSON.stringify(wanted).slice(1, -1);
     const rows = [];
-    this.texts.forEach((content, i) => {
+    this.names().forEach((content, i) => {
       if (content.includes(wanted) || content.includes(escaped)) rows.push(i);
     });
     return rows;
+  }
+
+  names() {
+    const { trace } = this;
+    this.texts ??= Array.from({ length: trace.count }, (_, i) => `${trace.name(i)}\n${trace.action(i)}`.toLowerCase());
+    return this.texts;
   }
 }

@@ -54,7 +54,7 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
   const details = drawer({ onClose: () => setParams({ entity: null }), onSelect: (id) => setParams({ entity: id }) });
   const rows = waterfall({ onToggle: toggle, onActivate: activate, onMove: moved });
   const chips = h("div", { class: "chips", role: "list", "aria-label": "Findings" });
-  const summary = h("span", { role: "status" });
+  const summary = h("span", {});
   const element = h(
     "div",
     { class: "timeline" },
@@ -71,7 +71,7 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
   );
 
   const findInput = /** @type {HTMLInputElement} */ (h("input", { class: "input find", type: "search", placeholder: "Find", "aria-label": "Find in all fields", spellcheck: "false" }));
-  const findCount = h("span", { class: "find-count", "aria-live": "polite" });
+  const findCount = h("span", { class: "find-count" });
   const only = ["", "errors", "share", "matches"].map((value) =>
     h("button", { "aria-pressed": "false", title: { "": "All entities", errors: "Entities with an error, and what is above them", share: "Entities of at least 1 % of the trace", matches: "Entities that match the find (o)" }[value], onclick: () => setParams({ only: value || null }) }, { "": "All", errors: "Errors", share: "≥ 1 %", matches: "Matches" }[value]),
   );
@@ -179,7 +179,7 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
       ...found.slice(0, MAX_CHIPS).map(({ row, finding, count, total }) => chip("finding", `${finding} ×${format.count(count)}`, `${format.plain(trace.name(row), 40)} · ${format.duration(total)}`, jump(row))),
       bad.length > 0 && chip("fault", format.plural(bad.length, "error"), format.plain(trace.name(bad.at(-1)), 40), () => step(bad, 1, "error")),
       gaps.length > 0 && chip("", `${format.duration(gaps[0].end - gaps[0].start)} untraced`, `${format.plain(trace.name(gaps[0].row), 40)}${gaps.length > 1 ? ` and ${gaps.length - 1} more` : ""}`, jump(gaps[0].row)),
-      problems.length > 0 && chip("error", "X-Ray would refuse or cut", format.plural(problems.length, "thing"), () => problems[0].entity && trace.indexOf.has(problems[0].entity) ? jump(trace.indexOf.get(problems[0].entity))() : toast(problems[0].text)),
+      problems.length > 0 && chip("error", "X-Ray would refuse or cut", format.plural(problems.length, "problem"), () => problems[0].entity && trace.indexOf.has(problems[0].entity) ? jump(trace.indexOf.get(problems[0].entity))() : toast(problems[0].text)),
       orphans.length > 0 && chip("error", "Incomplete", `${format.plural(orphans.length, "parent")} missing`, jump(orphans[0])),
       trace.skews.size > 0 && chip("", "Clocks differ", [...trace.skews].slice(0, 2).map(([row, by]) => `${format.plain(trace.name(row), 30)} moved ${format.duration(by)}`).join(", "), jump([...trace.skews.keys()][0])),
     ].filter(Boolean);
@@ -191,7 +191,8 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
   function reveal(row) {
     for (let at = trace.parent[row]; at >= 0; at = trace.parent[at]) closed.delete(at);
     for (const group of groups) for (let at = row; at >= 0; at = trace.parent[at]) if (group.folded.has(at)) open.add(group);
-    if (restriction() && !restriction()[row]) setParams({ only: null });
+    const only = restriction();
+    if (only && !only[row]) setParams({ only: null });
     draw();
     rows.select(row);
     if (trace.stop[row] < range[0] || trace.start[row] > range[1]) zoomTo(0, trace.duration);
@@ -227,13 +228,13 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
     const received = await loadDocuments().catch(() => null);
     if (!received || !finder || finder.indexed) return;
     finder.index(received.entities);
-    finder.indexed = true;
     search();
   }
 
   function search() {
     matches = options.find ? finder.find(options.find) : [];
     findCount.textContent = options.find ? (matches.length ? format.count(matches.length) : "none") : "";
+    if (options.find) announce(format.plural(matches.length, "match", "matches"));
     draw();
   }
 

@@ -50,7 +50,7 @@ export function open() {
     onScroll: scrolled,
   });
   const pill = h("button", { class: "new-pill", hidden: true, onclick: showNew });
-  const summary = h("span", { role: "status" });
+  const summary = h("span", {});
   const chosenNote = h("span", { class: "chosen-note", hidden: true });
   const empty = h("div", { class: "list-empty", hidden: true });
   const facetSwitch = h("button", { class: "icon-button", "aria-label": "Facets", title: "Show or hide the facets", "aria-pressed": "true", onclick: toggleFacets }, icon("panel"));
