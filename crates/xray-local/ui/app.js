@@ -58,7 +58,7 @@ startRouter(async (route) => {
   links.forEach((link, i) => set(link, { "aria-current": NAV[i].page === section ? "page" : null }));
   if (current?.kind !== route.page) {
     const load = PAGES[route.page];
-    const module = load ? await load() : { open: openUnknown };
+    const module = load ? await load().catch(() => ({ open: openOutdated })) : { open: openUnknown };
     if (turn !== generation) return;
     current?.page.close?.();
     current = { kind: route.page, page: module.open() };
@@ -71,18 +71,17 @@ startRouter(async (route) => {
 });
 
 function openUnknown() {
-  const element = h(
-    "div",
-    { class: "page" },
-    h(
-      "div",
-      { class: "empty" },
-      h("h2", {}, "There is no such page"),
-      h("p", {}, "The address may be from a newer version of xray-local."),
-      h("div", { class: "actions" }, h("a", { class: "button", href: "/traces" }, "Go to traces")),
-    ),
-  );
-  return { element, title: "Not found", update() {} };
+  return openMessage("There is no such page", "The address may be from a newer version of xray-local.", h("a", { class: "button", href: "/traces" }, "Go to traces"));
+}
+
+function openOutdated() {
+  return openMessage("This page cannot be loaded", "Either xray-local does not run, or another version of it was started.", h("button", { class: "button", onclick: () => location.reload() }, "Load again"));
+}
+
+/** @returns {Page} */
+function openMessage(title, text, action) {
+  const element = h("div", { class: "page" }, h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), h("div", { class: "actions" }, action)));
+  return { element, title, update() {} };
 }
 
 function header() {

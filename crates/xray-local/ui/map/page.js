@@ -90,7 +90,6 @@ export function open() {
     const chart = histogram({
       title: "Response time",
       label: format.duration,
-      compress: true,
       onSelect: (from, to) => navigate(filterAddress(and(query.filter, `${term(node)} { responsetime >= ${seconds(from)} AND responsetime <= ${seconds(to)} }`), query.timeRange)),
     });
     chart.show(buckets(node.statistics.histogram));

@@ -19,9 +19,8 @@ const HEIGHT = 44;
  * @param {string} options.title
  * @param {(value: number) => string} options.label names a value of the axis
  * @param {(from: number, to: number) => void} options.onSelect
- * @param {boolean} [options.compress] draws square roots, for counts that differ much
  */
-export function histogram({ title, label, onSelect, compress = false }) {
+export function histogram({ title, label, onSelect }) {
   const bars = svg("svg", { class: "histogram", preserveAspectRatio: "none", height: HEIGHT, role: "img" });
   const brush = h("div", { class: "brush", hidden: true });
   const plot = h("div", { class: "plot" }, bars, brush);
@@ -73,15 +72,14 @@ export function histogram({ title, label, onSelect, compress = false }) {
     show(next) {
       buckets = next;
       const most = Math.max(1, ...buckets.map((bucket) => bucket.count));
-      const share = (count) => (compress ? Math.sqrt(count / most) : count / most);
-      // A single trace among thousands must still be seen.
-      const height = (count) => (count === 0 ? 0 : Math.max(2, share(count) * (HEIGHT - 2)));
+      // A single trace among thousands must still be seen, hence the square root.
+      const height = (count) => (count === 0 ? 0 : Math.max(2, Math.sqrt(count / most) * (HEIGHT - 2)));
       set(bars, { viewBox: `0 0 ${Math.max(1, buckets.length) * 10} ${HEIGHT}`, "aria-label": describe(title, buckets, label) });
       replace(
         bars,
         buckets.map((bucket, i) => {
           const top = height(bucket.count);
-          const bad = bucket.faults ? Math.max(2, (top * bucket.faults) / bucket.count) : 0;
+          const bad = bucket.faults ? Math.min(top, Math.max(Math.min(2, top / 2), (top * bucket.faults) / bucket.count)) : 0;
           return [
             top > 0 && svg("rect", { x: i * 10 + 1, width: 8, y: HEIGHT - top, height: top, rx: 1 }),
             bad > 0 && svg("rect", { class: "bad", x: i * 10 + 1, width: 8, y: HEIGHT - bad, height: bad, rx: 1 }),

@@ -40,7 +40,7 @@ export function open() {
 
   const box = filterBox({ onRun: setFilter, vocabulary });
   const range = timeRangeButton((timeRange) => setParams({ timeRange }, { replace: false }));
-  const latency = histogram({ title: "Response time", label: format.duration, onSelect: selectLatency, compress: true });
+  const latency = histogram({ title: "Response time", label: format.duration, onSelect: selectLatency });
   const time = histogram({ title: "Traces over time", label: timeLabel, onSelect: (from, to) => setParams({ timeRange: rangeBetween(from, to) }, { replace: false }) });
   const column = facetColumn(setFilter);
   const list = traceList({
