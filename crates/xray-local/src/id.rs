@@ -22,6 +22,14 @@ pub enum ParseIdError {
     Entity,
 }
 
+impl TraceId {
+    /// Returns the time in it, in seconds since the epoch. Ids of W3C's trace context have a random number there.
+    pub(crate) fn seconds(self) -> u64 {
+        // Lossless: 32 bits remain.
+        (self.0 >> 96) as u64
+    }
+}
+
 #[cfg(feature = "store")]
 impl TraceId {
     /// Returns bytes whose order is the order of the ids, which begin with a time.

@@ -16,6 +16,7 @@ use crate::trace::Trace;
 use crate::store::File;
 #[cfg(feature = "web")]
 use crate::{
+    api::Settings,
     sampling::{Listener, Sampling, SamplingEvent, SamplingRules},
     web::{App, Server},
 };
@@ -59,6 +60,7 @@ struct Web {
     on_sampling: Option<Listener>,
     hosts: Vec<String>,
     ui: Option<std::path::PathBuf>,
+    strict: bool,
 }
 
 type Viewer = Box<dyn FnMut(&Trace) + Send>;
@@ -101,7 +103,7 @@ impl Receiver {
     ///
     /// Returns an error with a position if the expression cannot be used.
     pub fn traces(&self, filter: &str) -> Result<Vec<Trace>, FilterError> {
-        let filter = Filter::parse(filter)?;
+        let filter = Filter::parse(filter, self.store.groups())?;
         let matches =
             |trace: &crate::store::Summarized| filter.matches(&TraceView::new(trace.id, &trace.summary, &self.store));
         let found = self.store.summaries(0).into_iter().filter(matches);
@@ -228,6 +230,19 @@ impl ReceiverBuilder {
         self
     }
 
+    /// Applies the limits of the X-Ray service to calls of its API, to find out whether a program respects them
+    /// (default: false). Calling this again replaces the value.
+    ///
+    /// With it, `BatchGetTraces` and `GetTraceGraph` accept at most five traces, `BatchGetTraces` no token, there are at
+    /// most 25 sampling rules besides `Default` and 25 groups, and a new rule must have all members that the service
+    /// requires.
+    #[cfg(feature = "web")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "web")))]
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.web.strict = strict;
+        self
+    }
+
     /// Sets the sampling rules to serve to SDKs (default: only X-Ray's default rule).
     ///
     /// Rules from a file are reloaded when it changes: the file is read again on each call of a client, and clients
@@ -292,10 +307,11 @@ impl ReceiverBuilder {
         receiver.ingest = Some(Ingest::start(socket, &receiver.store, self.forward.map(Forward::start).transpose()?)?);
         #[cfg(feature = "web")]
         {
-            let Web { rules, on_sampling, hosts, ui } = self.web;
+            let Web { rules, on_sampling, hosts, ui, strict } = self.web;
             let app = App {
                 store: receiver.store.clone(),
                 sampling: Sampling::new(rules),
+                settings: Settings { strict, ..Settings::default() },
                 on_sampling: on_sampling.unwrap_or_else(|| Box::new(print_refused_rules)),
                 address,
                 hosts,

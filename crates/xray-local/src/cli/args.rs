@@ -21,6 +21,8 @@ Options:
       --follow               Print each finished trace as a waterfall
       --rules <FILE>         Sampling rules to serve, as printed by `aws xray get-sampling-rules`;
                              reloaded when the file changes [default: X-Ray's default rule]
+      --rules-write          Write rules that are edited by the API or on the page to the rules file
+      --strict               Apply the limits of the X-Ray service to calls of its API
       --show-sampling        Print the sampling reports of SDKs and the targets they receive
       --store <FILE>         Keep traces in this file, also for the next start
       --max-memory <SIZE>    Memory for traces, such as 512K, 64M or 1G [default: 64M]
@@ -60,6 +62,8 @@ pub(crate) struct Options {
     pub(crate) open: bool,
     pub(crate) follow: bool,
     pub(crate) rules: Option<PathBuf>,
+    pub(crate) rules_write: bool,
+    pub(crate) strict: bool,
     pub(crate) show_sampling: bool,
     pub(crate) store: Option<PathBuf>,
     pub(crate) memory: Option<usize>,
@@ -112,6 +116,8 @@ impl Default for Options {
             open: false,
             follow: false,
             rules: None,
+            rules_write: false,
+            strict: false,
             show_sampling: false,
             store: None,
             memory: None,
@@ -207,6 +213,8 @@ impl Command {
                 "--follow" => options.follow = args.flag()?,
                 "--ready-json" => options.ready_json = args.flag()?,
                 "--no-color" => options.no_color = args.flag()?,
+                "--rules-write" => options.rules_write = args.flag()?,
+                "--strict" => options.strict = args.flag()?,
                 "--show-sampling" => options.show_sampling = args.flag()?,
                 "--rules" => options.rules = Some(args.value()?.into()),
                 "--store" => options.store = Some(args.value()?.into()),
@@ -222,7 +230,10 @@ impl Command {
                 _ => return Err(args.unknown()),
             }
             if !args.next() {
-                return Ok(Command::Serve(Box::new(options)));
+                return match options.rules_write && options.rules.is_none() {
+                    true => Err("--rules-write needs --rules FILE".to_owned()),
+                    false => Ok(Command::Serve(Box::new(options))),
+                };
             }
         }
     }
@@ -307,6 +318,10 @@ mod tests {
             ("--max-memory 1gib", run(Options { memory: Some(1 << 30), ..Options::default() })),
             ("--rules a/b.json", run(Options { rules: Some("a/b.json".into()), ..Options::default() })),
             ("--show-sampling", run(Options { show_sampling: true, ..Options::default() })),
+            ("--rules a --rules-write --strict", {
+                let rules = Some("a".into());
+                run(Options { rules, rules_write: true, strict: true, ..Options::default() })
+            }),
             ("--store a.db --follow", run(Options { store: Some("a.db".into()), follow: true, ..Options::default() })),
             ("--max-age 7d", run(Options { max_age: Some(Duration::from_secs(604_800)), ..Options::default() })),
             ("--width 80 -h", Ok(Command::Help)),
@@ -343,6 +358,7 @@ mod tests {
             ("--max-age soon", "'soon' is not a time; expected something like 30s, 15m, 12h or 7d"),
             ("--no-color=yes", "--no-color takes no value"),
             ("--rules", "--rules needs a value"),
+            ("--rules-write", "--rules-write needs --rules FILE"),
             ("--verbose", "unknown argument '--verbose'"),
             ("file", "unknown argument 'file'"),
             ("show", "show needs the id of a trace"),

@@ -66,8 +66,9 @@ fn builder(options: &Options) -> Result<ReceiverBuilder, Box<dyn std::error::Err
         builder = builder.on_trace(printer(io::stdout(), style));
     }
     if let Some(file) = &options.rules {
-        builder = builder.rules(SamplingRules::from_file(file)?);
+        builder = builder.rules(SamplingRules::from_file(file)?.write_back(options.rules_write));
     }
+    builder = builder.strict(options.strict);
     let show_sampling = options.show_sampling;
     builder = builder.on_sampling(move |event| match event {
         SamplingEvent::Reported(_) if !show_sampling => {}

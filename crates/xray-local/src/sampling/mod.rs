@@ -1,9 +1,11 @@
 //! The X-Ray service's side of sampling: rules, and quotas that clients share.
 
+mod edit;
 mod error;
 mod event;
 mod reservoir;
 mod rules;
+mod usage;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,8 +14,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use crate::api::ApiError;
+use crate::api::{ApiError, page};
 use reservoir::Reservoir;
+use usage::Usage;
 
 pub use error::{RulePlace, RulesError};
 pub use event::{SamplingEvent, SamplingReport, SamplingTarget};
@@ -36,6 +39,7 @@ struct State {
     rules: SamplingRules,
     /// Reservoirs by the name of the rule.
     reservoirs: HashMap<String, Reservoir>,
+    usage: Usage,
 }
 
 /// One call of a client: the state, the time, and the events so far.
@@ -47,7 +51,7 @@ pub(crate) struct Session<'a> {
 
 impl Sampling {
     pub(crate) fn new(rules: SamplingRules) -> Sampling {
-        Sampling { state: Mutex::new(State { rules, reservoirs: HashMap::new() }) }
+        Sampling { state: Mutex::new(State { rules, reservoirs: HashMap::new(), usage: Usage::default() }) }
     }
 
     /// Runs a call with the latest rules. Returns its result with the events, which are to be passed on when no lock is
@@ -64,7 +68,7 @@ impl Session<'_> {
     /// Reads the rules file again. Clients call every ten seconds: often enough to notice a change, and rarely enough
     /// to read the file on each call.
     fn refresh(&mut self) {
-        let State { rules, reservoirs } = &mut *self.state;
+        let State { rules, reservoirs, .. } = &mut *self.state;
         match rules.refresh(self.now) {
             None => {}
             Some(Ok(())) => {
@@ -81,6 +85,18 @@ impl Session<'_> {
         json!({ "NextToken": null, "SamplingRuleRecords": records })
     }
 
+    /// `GetSamplingStatisticSummaries`: returns the sums of all clients for each window of ten seconds.
+    pub(crate) fn statistics(&self, call: &Map<String, Value>) -> Result<Value, ApiError> {
+        let summaries = self.state.usage.summaries();
+        let (shown, next) = page(call, &summaries, 1_000)?;
+        Ok(json!({ "SamplingStatisticSummaries": shown, "NextToken": next }))
+    }
+
+    /// Returns the clients that report.
+    pub(crate) fn clients(&self) -> Vec<Value> {
+        self.state.usage.clients(self.now.as_secs())
+    }
+
     /// `GetSamplingTargets`: returns a target for each report. One invalid report refuses the whole call, so that no
     /// quota is granted by a call that fails.
     pub(crate) fn targets(&mut self, call: &Map<String, Value>) -> Result<Value, ApiError> {
@@ -94,6 +110,7 @@ impl Session<'_> {
                     let reservoir = self.state.reservoirs.entry(report.rule.clone()).or_default();
                     let grant = reservoir.grant(&report.client, rule.reservoir, self.now.as_secs());
                     report.target = Some(SamplingTarget { quota: grant.quota, rate: rule.rate });
+                    self.state.usage.add(&report, grant, self.now.as_secs());
                     targets.push(json!({
                         "RuleName": report.rule,
                         "FixedRate": rule.rate,

@@ -14,7 +14,7 @@ use super::error::{RulePlace, RulesError};
 const MAX_FILE: u64 = 1 << 20;
 
 /// The rule that every account has and that cannot be deleted.
-const DEFAULT: &str = "Default";
+pub(super) const DEFAULT: &str = "Default";
 
 /// The conditions of a rule; `*` if left out.
 const CONDITIONS: [&str; 6] = ["ResourceARN", "ServiceName", "ServiceType", "Host", "HTTPMethod", "URLPath"];
@@ -42,6 +42,8 @@ pub struct SamplingRules {
     /// When they came into use, since the epoch.
     modified: Duration,
     watched: Option<WatchedFile>,
+    /// Whether edited rules are written to the file.
+    write_back: bool,
 }
 
 /// One rule, with the fields that determine its targets.
@@ -87,7 +89,17 @@ impl SamplingRules {
     /// Returns an error that names the rule and the field if the rules cannot be used.
     pub fn from_json(text: &str) -> Result<SamplingRules, RulesError> {
         let modified = epoch();
-        Ok(SamplingRules { rules: parse(text, modified)?, modified, watched: None })
+        Ok(SamplingRules { rules: parse(text, modified)?, modified, watched: None, write_back: false })
+    }
+
+    /// Whether rules that are edited through the API are written to the file they were read from (default: false).
+    ///
+    /// Without it they stay in memory until the file changes, which replaces all rules. Calling this again replaces the
+    /// value.
+    #[must_use]
+    pub fn write_back(mut self, write_back: bool) -> SamplingRules {
+        self.write_back = write_back;
+        self
     }
 
     /// Returns the names of the rules, in the order of the document.
@@ -106,6 +118,52 @@ impl SamplingRules {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.name == name)
+    }
+
+    /// Puts a rule in the place of the one with this name, or adds it.
+    pub(super) fn put(&mut self, rule: Rule, replaced: Option<&str>, now: Duration) -> Result<(), String> {
+        let place = replaced.and_then(|name| self.rules.iter().position(|known| known.name == name));
+        let old = match place {
+            Some(place) => std::mem::replace(&mut self.rules[place], rule),
+            None => {
+                self.rules.push(rule);
+                return self.edited(now).inspect_err(|_| _ = self.rules.pop());
+            }
+        };
+        let place = place.unwrap_or_default();
+        match self.edited(now) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.rules[place] = old;
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes the rule with this name.
+    pub(super) fn remove(&mut self, name: &str, now: Duration) -> Result<(), String> {
+        let Some(place) = self.rules.iter().position(|rule| rule.name == name) else { return Ok(()) };
+        let old = self.rules.remove(place);
+        let result = self.edited(now);
+        if result.is_err() {
+            self.rules.insert(place, old);
+        }
+        result
+    }
+
+    /// Writes changed rules to the file, if that is wanted, and notes the time.
+    fn edited(&mut self, now: Duration) -> Result<(), String> {
+        if let Some(watched) = self.watched.as_mut().filter(|_| self.write_back) {
+            let records: Vec<&Value> = self.rules.iter().map(|rule| &rule.record).collect();
+            let text = serde_json::to_string_pretty(&json!({ "SamplingRuleRecords": records })).unwrap_or_default();
+            // Not by renaming a new file, which would replace a link and lose the owner of the file.
+            std::fs::write(&watched.path, format!("{text}\n")).map_err(|error| {
+                format!("the rules were not changed, because {} cannot be written: {error}", watched.path.display())
+            })?;
+            watched.seen = Ok(format!("{text}\n"));
+        }
+        self.modified = now.max(self.modified + Duration::from_millis(1));
+        Ok(())
     }
 
     /// Reads the file again. Returns `None` if it has not changed. If its rules cannot be used, the old ones stay.
@@ -132,7 +190,7 @@ impl Default for SamplingRules {
     /// Returns only X-Ray's default rule: one request per second, and 5 % of the rest.
     fn default() -> SamplingRules {
         let modified = epoch();
-        SamplingRules { rules: vec![Rule::default(modified)], modified, watched: None }
+        SamplingRules { rules: vec![Rule::default(modified)], modified, watched: None, write_back: false }
     }
 }
 
@@ -188,7 +246,7 @@ impl Rule {
     }
 
     /// Reads one rule. Unknown members belong to later versions of the service and are passed on unchanged.
-    fn read(index: usize, record: &Value, now: Duration) -> Result<Rule, RulesError> {
+    pub(super) fn read(index: usize, record: &Value, now: Duration) -> Result<Rule, RulesError> {
         let unnamed = RulePlace { index, name: None };
         let Some(mut rule) = record["SamplingRule"].as_object().cloned() else {
             let found = record["SamplingRule"].to_string();

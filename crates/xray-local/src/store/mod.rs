@@ -11,9 +11,10 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::filter::Groups;
 use crate::id::TraceId;
 use crate::ingest::{Refusal, datagram};
-use crate::trace::{Names, Summary, Trace};
+use crate::trace::{Detailed, Names, Summary, Trace};
 
 pub(crate) use file::File;
 #[cfg(feature = "store")]
@@ -49,6 +50,7 @@ pub struct Store {
 struct Shared {
     state: Mutex<State>,
     names: Names,
+    groups: Groups,
     file: Option<File>,
     /// Notified when the earliest due time moves forward, a trace was shown, or the store was stopped.
     changed: Condvar,
@@ -110,7 +112,7 @@ impl Store {
             }
             file.push(state.shelf.take_forgotten().into_iter().map(Change::Forget));
         }
-        Store { shared: Arc::new(Shared { state: Mutex::new(state), names, file, changed: Condvar::new() }) }
+        Store { shared: Arc::new(Shared { state: Mutex::new(state), names, groups: Groups::default(), file, changed: Condvar::new() }) }
     }
 
     /// Returns the store file, if there is one.
@@ -222,6 +224,17 @@ impl Store {
     /// Returns a snapshot of one trace, if the store has it.
     pub fn get(&self, id: TraceId) -> Option<Trace> {
         self.parts(id).map(|parts| parts.join())
+    }
+
+    /// Returns one trace with everything that is derived from it, if the store has it.
+    pub(crate) fn detailed(&self, id: TraceId) -> Option<Detailed> {
+        let parts = self.parts(id)?;
+        Some(Detailed::new(parts.join(), parts.revision))
+    }
+
+    /// Returns the groups of traces.
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.shared.groups
     }
 
     /// Returns the documents of one trace, if the store has it.

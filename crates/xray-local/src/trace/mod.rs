@@ -1,6 +1,8 @@
 //! A trace: entities joined into one tree by their ids.
 
+mod cause;
 mod cut;
+mod detailed;
 mod document;
 mod entity;
 mod loose;
@@ -16,6 +18,8 @@ use std::time::Duration;
 
 use crate::id::{EntityId, TraceId};
 
+pub(crate) use cause::{Cause, CauseService, causes};
+pub(crate) use detailed::{Detailed, hash};
 pub(crate) use document::Document;
 pub(crate) use entity::{AnnotationValue, Flags, Mark};
 pub use entity::{Entity, Exception, Http, Outcome, Sql};
@@ -201,6 +205,11 @@ impl<'a> Node<'a> {
     /// Returns how far this segment and everything below it was moved, if by its own clock it began before its caller.
     pub fn clock_skew(self) -> Option<Duration> {
         self.place().skew
+    }
+
+    /// Returns it and everything below it, in the order of [`Trace::nodes`].
+    pub(crate) fn subtree(self) -> impl Iterator<Item = Node<'a>> {
+        (self.index..self.place().end).map(move |index| Node { trace: self.trace, index })
     }
 
     /// Returns its index in [`Trace::nodes`].

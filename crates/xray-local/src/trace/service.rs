@@ -11,9 +11,15 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    /// The type of what calls the first service of a trace.
+    pub(crate) const CLIENT: &str = "client";
+
     /// Returns the service that sent a segment.
     pub(crate) fn of_segment(segment: &Entity) -> Service {
-        Service { name: segment.name().into(), kind: segment.origin().unwrap_or_default().into() }
+        let kind = segment.origin().unwrap_or_default();
+        // Read back from the service, an inferred segment has the name of the call.
+        let resource = Service::resource(segment).filter(|(_, of)| segment.is_inferred() && *of == kind);
+        Service { name: resource.map_or(segment.name(), |(name, _)| name).into(), kind: kind.into() }
     }
 
     /// Whether a subsegment is a call to another service, which has a node of its own even if it sends no segment.
@@ -37,19 +43,21 @@ impl Service {
             let kind = if call.sql().is_some() { "Database::SQL" } else { "remote" };
             return Service { name: name.into(), kind: kind.into() };
         }
+        if let Some((resource, kind)) = Service::resource(call) {
+            return Service { name: resource.into(), kind: kind.into() };
+        }
+        Service { name: name.into(), kind: format!("AWS::{name}").into() }
+    }
+
+    /// Returns the name and the type of the resource that an AWS call names.
+    fn resource(call: &Entity) -> Option<(&str, &'static str)> {
         let aws = call.aws();
         let resources = [
             (&aws.table_name, "AWS::DynamoDB::Table"),
             (&aws.queue_url, "AWS::SQS::Queue"),
             (&aws.bucket_name, "AWS::S3::Bucket"),
             (&aws.function_name, "AWS::Lambda"),
-            (&aws.topic_arn, "AWS::SNS::Topic"),
         ];
-        for (resource, kind) in resources {
-            if let Some(resource) = resource {
-                return Service { name: resource.clone(), kind: kind.into() };
-            }
-        }
-        Service { name: name.into(), kind: format!("AWS::{name}").into() }
+        resources.into_iter().find_map(|(resource, kind)| Some((resource.as_deref()?, kind)))
     }
 }

@@ -98,6 +98,11 @@ pub(crate) enum LabelKind {
 
 impl Passed {
     pub(crate) const NO_CALLER: u16 = u16::MAX;
+
+    /// Whether it is a segment that nothing in the trace calls.
+    pub(crate) fn is_root(&self) -> bool {
+        self.caller == Passed::NO_CALLER && !self.inferred
+    }
 }
 
 impl Summary {
@@ -105,8 +110,20 @@ impl Summary {
     pub(crate) const MAX: usize = 50;
 
     pub(crate) fn new(trace: &Trace, revision: u32, names: &Names) -> Summary {
-        let mut builder =
-            Builder { names, truncated: false, services: Vec::new(), annotations: Vec::new(), labels: Vec::new() };
+        Summary::build(trace, revision, names, Summary::MAX).0
+    }
+
+    /// Makes a summary whose lists have at most `max` elements. Also returns what is behind each of its services.
+    pub(super) fn build(trace: &Trace, revision: u32, names: &Names, max: usize) -> (Summary, Vec<Behind>) {
+        let mut builder = Builder {
+            names,
+            max,
+            truncated: false,
+            services: Vec::new(),
+            behind: Vec::new(),
+            annotations: Vec::new(),
+            labels: Vec::new(),
+        };
         // For each depth, the index of the segment that encloses it.
         let mut above: Vec<u16> = Vec::new();
         let (mut any, mut in_progress, mut orphans) = (Flags::default(), false, false);
@@ -129,7 +146,7 @@ impl Summary {
         }
         let root = trace.nodes().next();
         let http = root.as_ref().and_then(|root| root.entity().http());
-        Summary {
+        let summary = Summary {
             start: if root.is_some() { micros(start) } else { 0 },
             duration: micros(trace.duration()),
             response_time: root.as_ref().and_then(|root| root.duration()).map_or(0, micros),
@@ -148,7 +165,8 @@ impl Summary {
             services: builder.services.into(),
             annotations: builder.annotations.into(),
             labels: builder.labels.into(),
-        }
+        };
+        (summary, builder.behind)
     }
 
     /// Returns its approximate size in bytes, without shared names.
@@ -162,10 +180,19 @@ impl Summary {
     }
 }
 
+/// The indices in [`Trace::nodes`] of a segment, or of the call to an inferred service, and of the call to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Behind {
+    pub(super) entity: usize,
+    pub(super) call: usize,
+}
+
 struct Builder<'n> {
     names: &'n Names,
+    max: usize,
     truncated: bool,
     services: Vec<Passed>,
+    behind: Vec<Behind>,
     annotations: Vec<SummaryAnnotation>,
     labels: Vec<Label>,
 }
@@ -176,18 +203,18 @@ impl Builder<'_> {
         let entity = node.entity();
         let own = if entity.is_segment() {
             // The call is the subsegment that the segment names as its parent.
-            let call = parent.map(|parent| parent.entity()).filter(|parent| !parent.is_segment()).unwrap_or(entity);
-            self.pass(Service::of_segment(entity), entity, call, outer, entity.is_inferred())
+            let call = parent.filter(|parent| !parent.is_segment()).unwrap_or(node);
+            self.pass(Service::of_segment(entity), node, call, outer, entity.is_inferred())
         } else {
             if !node.children().any(|child| child.is_segment())
                 && let Some(service) = Service::inferred(entity)
             {
-                self.pass(service, entity, entity, outer, true);
+                self.pass(service, node, node, outer, true);
             }
             outer
         };
         for annotation in entity.typed_annotations() {
-            if self.annotations.len() == Summary::MAX {
+            if self.annotations.len() >= self.max {
                 self.truncated = true;
                 break;
             }
@@ -212,11 +239,13 @@ impl Builder<'_> {
         own
     }
 
-    fn pass(&mut self, service: Service, entity: &Entity, call: &Entity, caller: u16, inferred: bool) -> u16 {
-        if self.services.len() == Summary::MAX {
+    fn pass(&mut self, service: Service, node: Node<'_>, caller_node: Node<'_>, caller: u16, inferred: bool) -> u16 {
+        if self.services.len() >= self.max {
             self.truncated = true;
             return caller;
         }
+        self.behind.push(Behind { entity: node.index(), call: caller_node.index() });
+        let (entity, call) = (node.entity(), caller_node.entity());
         let status = |entity: &Entity| entity.http().and_then(|http| http.status).unwrap_or_default();
         self.services.push(Passed {
             service: self.names.service(service),
@@ -230,7 +259,7 @@ impl Builder<'_> {
             inferred,
             in_progress: entity.is_in_progress(),
         });
-        // Lossless: there are at most `MAX`.
+        // Lossless: there are at most `max`, which is below `NO_CALLER`.
         (self.services.len() - 1) as u16
     }
 
@@ -239,7 +268,7 @@ impl Builder<'_> {
         if self.labels.iter().any(known) {
             return;
         }
-        if self.labels.len() == Summary::MAX {
+        if self.labels.len() >= self.max {
             self.truncated = true;
             return;
         }

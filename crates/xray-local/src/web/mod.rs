@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `GET /`, `/traces…`, `/compare`, `/service-map`, `/sampling…`, `/status`, `/xray/home` | the page, which reads its state from the address |
 //! | `GET /ui/FILE` | a file of the page |
-//! | `GET /api/…` | the page's data: JSON, described in `web/traces.rs`, `web/trace.rs`, `web/events.rs`, `web/status.rs`, `web/wait.rs` and `web/transfer.rs` |
+//! | `GET /api/…` | the page's data: JSON, described in `web/traces.rs`, `web/trace.rs`, `web/events.rs`, `web/graph.rs`, `web/sampling.rs`, `web/status.rs`, `web/wait.rs` and `web/transfer.rs` |
 //! | `POST /Xxx` | an operation of the X-Ray service: `api/mod.rs` |
 //!
 //! Times are whole microseconds, since the epoch or since the start of the trace. Names are indices into a list of
@@ -15,10 +15,12 @@
 //! `web/guard.rs` checks each request before anything else reads it.
 
 mod events;
+mod graph;
 mod guard;
 mod pages;
 mod query;
 mod respond;
+mod sampling;
 mod status;
 mod trace;
 mod traces;
@@ -39,7 +41,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::api::ApiError;
+use crate::api::{ApiError, Settings};
 use crate::ingest::spawn;
 use crate::sampling::{Listener, Sampling, Session};
 use crate::store::Store;
@@ -63,6 +65,7 @@ const END_TIME: Duration = Duration::from_millis(200);
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) sampling: Sampling,
+    pub(crate) settings: Settings,
     pub(crate) on_sampling: Listener,
     pub(crate) address: SocketAddr,
     /// Further names that a `Host` header may have.
@@ -76,10 +79,7 @@ pub(crate) struct App {
 
 impl App {
     /// Runs a sampling call, then passes on its events.
-    pub(crate) fn sampling(
-        &self,
-        call: impl FnOnce(&mut Session<'_>) -> Result<serde_json::Value, ApiError>,
-    ) -> Result<serde_json::Value, ApiError> {
+    pub(crate) fn sampling<T>(&self, call: impl FnOnce(&mut Session<'_>) -> T) -> T {
         let (result, events) = self.sampling.session(call);
         for event in &events {
             // The panic hook has already reported the panic; later events are still passed on.
@@ -132,6 +132,8 @@ fn router(app: Arc<App>) -> Router {
         .route("/api/traces/{id}", get(trace::show))
         .route("/api/traces/{id}/documents", get(trace::documents))
         .route("/api/traces/{id}/entities/{entity}", get(trace::entity))
+        .route("/api/graph", get(graph::show))
+        .route("/api/sampling", get(sampling::show))
         .route("/api/events", get(events::stream))
         .route("/api/wait", get(wait::wait))
         .route("/api/export", get(transfer::export))

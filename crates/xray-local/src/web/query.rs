@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::filter::{Filter, FilterError};
+use crate::filter::{Filter, FilterError, Groups};
 use crate::time;
 
 /// The parameters that several requests share. Unknown ones are ignored.
@@ -22,9 +22,9 @@ pub(crate) enum Invalid {
 impl Query {
     /// Reads `filter` and `timeRange`. A time range is a duration before now such as `PT15M`, or `START~END` in ISO 8601;
     /// without one, everything is included.
-    pub(crate) fn parse(parameters: &HashMap<String, String>, now: u64) -> Result<Query, Invalid> {
+    pub(crate) fn parse(groups: &Groups, parameters: &HashMap<String, String>, now: u64) -> Result<Query, Invalid> {
         let get = |name: &str| parameters.get(name).map(String::as_str).filter(|text| !text.is_empty());
-        let filter = Filter::parse(get("filter").unwrap_or_default()).map_err(Invalid::Filter)?;
+        let filter = Filter::parse(get("filter").unwrap_or_default(), groups).map_err(Invalid::Filter)?;
         let expected = "a duration such as PT15M, or START~END in ISO 8601";
         let range = match get("timeRange") {
             None => 0..u64::MAX,

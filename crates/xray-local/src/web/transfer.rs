@@ -32,7 +32,7 @@ pub(super) async fn export(
     State(app): State<Arc<App>>,
     Parameters(parameters): Parameters<HashMap<String, String>>,
 ) -> Response {
-    let query = match Query::parse(&parameters, epoch_millis().saturating_mul(1_000)) {
+    let query = match Query::parse(app.store.groups(), &parameters, epoch_millis().saturating_mul(1_000)) {
         Ok(query) => query,
         Err(invalid) => return refuse(&invalid),
     };

@@ -24,6 +24,7 @@ use super::query::{Invalid, Query};
 use super::respond::text;
 use super::traces::{matching, refuse};
 use super::{App, blocking};
+use crate::filter::Groups;
 use crate::store::{Packed, Summarized, epoch_millis};
 
 /// How often the traces are tested.
@@ -36,7 +37,7 @@ pub(super) async fn wait(
     State(app): State<Arc<App>>,
     Parameters(parameters): Parameters<HashMap<String, String>>,
 ) -> Response {
-    let (query, count, timeout) = match parse(&parameters) {
+    let (query, count, timeout) = match parse(app.store.groups(), &parameters) {
         Ok(parsed) => parsed,
         Err(invalid) => return refuse(&invalid),
     };
@@ -54,8 +55,8 @@ pub(super) async fn wait(
     }
 }
 
-fn parse(parameters: &HashMap<String, String>) -> Result<(Query, usize, Duration), Invalid> {
-    let query = Query::parse(parameters, epoch_millis().saturating_mul(1_000))?;
+fn parse(groups: &Groups, parameters: &HashMap<String, String>) -> Result<(Query, usize, Duration), Invalid> {
+    let query = Query::parse(groups, parameters, epoch_millis().saturating_mul(1_000))?;
     let count = match parameters.get("count") {
         None => 1,
         Some(text) => text.parse().map_err(|_| Invalid::Parameter("count", "a number of traces"))?,
