@@ -93,6 +93,39 @@ test("the page", { skip, timeout: 240_000 }, async (suite) => {
     await page.context().close();
   });
 
+  await suite.test("filters, completes what is typed, and points at errors", async () => {
+    const { page, reports } = await openPage(browser, `${url}/traces`);
+    await page.locator(".list-row[data-outcome]").first().waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type('service("inv');
+    await page.getByRole("option", { name: "inventory" }).waitFor();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.keyboard.type(" { fault }");
+    const begin = performance.now();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => /^[\d,]+ of [\d,]+ match$/.test(document.querySelector(".footer span").textContent));
+    withinBudget("typed → list changed", performance.now() - begin, 50, 20);
+    assert.equal(new URL(page.url()).searchParams.get("filter"), 'service("inventory") { fault }');
+    await page.locator('.list-row[data-outcome="fault"]').first().waitFor();
+    assert.equal(await page.locator('.list-row[data-outcome="ok"]').count(), 0);
+    await picture(page, "filter-light");
+    await page.getByRole("button", { name: /^gold/ }).click();
+    await page.waitForURL((address) => address.searchParams.get("filter").endsWith('AND annotation.tier = "gold"'));
+    await page.getByRole("button", { name: /^gold/, pressed: true }).click();
+    await page.waitForURL((address) => !address.searchParams.get("filter").includes("gold"));
+    await page.keyboard.press("/");
+    await page.keyboard.type("duration > AND fault");
+    await page.keyboard.press("Enter");
+    await page.locator(".w-broken").getByText("AND").waitFor();
+    await page.getByText("The filter cannot be read").waitFor();
+    await picture(page, "filter-error-light");
+    await page.goBack();
+    await page.locator('.list-row[data-outcome="fault"]').first().waitFor();
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
   await suite.test("new traces appear by themselves, wait while one reads, and come with a click", async () => {
     const { page } = await openPage(browser, `${url}/traces`);
     await page.locator(".list-row[data-outcome]").first().waitFor();
@@ -252,6 +285,9 @@ test("the page", { skip, timeout: 240_000 }, async (suite) => {
       await page.goto(`${url}/compare?a=${ids.fault}&b=${ids.other}`);
       await page.locator(".cmp-body .cmp-row").first().waitFor();
       await check("compare");
+      await page.goto(`${url}/service-map`);
+      await page.locator(".node").nth(3).waitFor();
+      await check("service-map");
       await page.goto(`${url}/sampling`);
       await page.getByText("Default").first().waitFor();
       await check("sampling");
@@ -320,6 +356,47 @@ test("the page", { skip, timeout: 240_000 }, async (suite) => {
     await page.keyboard.press("Enter");
     await page.locator(".map .drawer .facts").waitFor();
     await page.waitForURL(/node=/);
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("the map leads to the traces of a service", async () => {
+    const { page, reports } = await openPage(browser, `${url}/service-map?filter=${encodeURIComponent('service("shop")')}`);
+    await page.locator(".node").nth(3).waitFor();
+    await picture(page, "service-map-light");
+    await page.getByRole("button", { name: /^inventory, [\d,]+ requests/ }).click();
+    await page.locator(".map .drawer .facts").waitFor();
+    await page.getByRole("link", { name: "With faults" }).click();
+    await page.waitForURL((address) => address.searchParams.get("filter") === 'service("shop") AND service("inventory") { fault }');
+    await page.locator('.list-row[data-outcome="fault"]').first().waitFor();
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("sampling rules are added, edited, tried and deleted with undo", async () => {
+    const { page, reports } = await openPage(browser, `${url}/sampling`);
+    await page.getByText("Default").first().waitFor();
+    await page.keyboard.press("a");
+    const dialog = page.locator("dialog[open]");
+    await dialog.getByLabel("Name").fill("checkout");
+    await dialog.getByLabel("Path").fill("/checkout");
+    await dialog.getByLabel("Priority").fill("0");
+    await dialog.getByRole("button", { name: "Add", exact: true }).click();
+    await dialog.getByRole("alert").getByText("Priority").waitFor();
+    await dialog.getByLabel("Priority").fill("10");
+    await dialog.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByRole("link", { name: "checkout" }).waitFor();
+    await page.locator(".verdict .match").getByText("checkout").waitFor();
+    await page.locator(".question input").nth(2).fill("/orders");
+    await page.locator(".verdict .match").getByText("Default").waitFor();
+    await page.getByRole("button", { name: "Edit checkout" }).click();
+    await dialog.getByLabel("Reservoir").fill("7");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("row", { name: /checkout.*7 \/s/ }).waitFor();
+    await page.getByRole("button", { name: "Delete checkout" }).click();
+    await page.getByRole("link", { name: "checkout" }).waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("row", { name: /checkout.*7 \/s/ }).waitFor();
     assert.deepEqual(reports, []);
     await page.context().close();
   });

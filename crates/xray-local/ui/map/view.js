@@ -139,7 +139,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
       "g",
       { class: `edge ${kind}${near ? "" : " far"}` },
       svg("path", { d: curve(points), "stroke-width": width, "marker-end": "url(#arrow)" }),
-      label && svg("text", { x, y: y + 4 }, label),
+      label && svg("text", { x, y: y - 7 }, label),
     );
   }
 

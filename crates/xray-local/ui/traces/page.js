@@ -224,11 +224,16 @@ export function open() {
       latency.show(latencyBuckets(facets?.latency ?? []));
       time.show(timeBuckets(facets?.minute ?? []));
     }
-    summary.textContent =
-      query.filter || query.timeRange ? `${format.count(state.matched)} of ${format.count(state.scanned)} match` : format.plural(state.matched, "trace");
+    summary.textContent = summarize();
     chosenNote.hidden = chosen.length === 0;
     chosenNote.textContent = chosen.length === 1 ? "1 chosen – choose another to compare" : "2 chosen – press c to compare";
     drawEmpty();
+  }
+
+  function summarize() {
+    if (failure) return "";
+    if (!query.filter && !query.timeRange) return format.plural(state.matched, "trace");
+    return `${format.count(state.matched)} of ${format.count(state.scanned)} match`;
   }
 
   function drawEmpty() {
