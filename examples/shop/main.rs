@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("  {request}");
     }
     if let Some(page) = viewer.page() {
-        println!("\nThe traces are shown at {page}.");
+        println!("\nThe traces are shown at {page}");
     }
     server.await??;
     Ok(())

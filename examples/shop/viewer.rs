@@ -20,7 +20,7 @@ impl Viewer {
         }
         let style = Style::detect(&stdout());
         let receiver = Receiver::builder().on_trace(printer(stdout(), style)).bind("127.0.0.1:0")?;
-        println!("AWS_XRAY_DAEMON_ADDRESS is not set. Traces are printed here and shown at {}.\n", receiver.page());
+        println!("AWS_XRAY_DAEMON_ADDRESS is not set. Traces are printed here, and shown at {}\n", receiver.page());
         Ok(Viewer { receiver: Some(receiver) })
     }
 

@@ -207,6 +207,13 @@ pub(super) fn row(arrived: u64, bytes: u64, summary: Option<&Summary>) -> Vec<u8
     writer.0
 }
 
+/// Returns only the size from a trace row.
+pub(super) fn row_bytes(bytes: &[u8]) -> Option<u64> {
+    let mut reader = Reader(bytes);
+    let (_, _) = (reader.u8()?, reader.u64()?);
+    reader.u64()
+}
+
 /// Decodes a trace row. The summary is `None` if it must be made again.
 pub(super) fn parse_row(bytes: &[u8], names: &Names) -> Option<(u64, u64, Option<Arc<Summary>>)> {
     let mut reader = Reader(bytes);
@@ -241,6 +248,7 @@ mod tests {
             assert_eq!(parse_row(&bytes[..length], &names), Some((7, 8, None)), "{length}");
         }
         assert_eq!(parse_row(&row(7, 8, None), &names), Some((7, 8, None)));
+        assert_eq!(row_bytes(&bytes), Some(8));
     }
 
     proptest! {

@@ -326,14 +326,19 @@ impl File {
             let mut trace_table = transaction.open_table(TRACES)?;
             for change in changes {
                 match change {
-                    Change::Document(id, packed) => {
+                    Change::Document(id, packed, summary) => {
                         arrival = arrival.max(packed.arrived.saturating_mul(1_000)) + 1;
                         let value = packed.to_bytes();
                         document_table.insert(key(*id, arrival), value.as_slice())?;
-                        *sizes.entry(*id).or_default() += (value.len() as u64 + ROW) as i64;
-                        if rows.insert(*id) {
-                            // Without a summary, which the settled trace gets.
-                            trace_table.insert(trace_key(*id), codec::row(packed.arrived, 0, None).as_slice())?;
+                        let size = value.len() as u64 + ROW;
+                        *sizes.entry(*id).or_default() += size as i64;
+                        // A trace of several documents gets its summary when it is settled.
+                        let row = match summary {
+                            Some(summary) => Some(codec::row(packed.arrived, size, Some(summary))),
+                            None => rows.insert(*id).then(|| codec::row(packed.arrived, 0, None)),
+                        };
+                        if let Some(row) = row {
+                            trace_table.insert(trace_key(*id), row.as_slice())?;
                         }
                         documents.push(*id);
                     }
@@ -442,10 +447,14 @@ fn shrink(database: &mut Database, path: &Path) {
     }
 }
 
-/// Returns the bytes of all documents by their trace rows.
+/// Returns the bytes of all documents, by their trace rows.
 fn used(database: &Database) -> Result<u64, redb::Error> {
-    let names = Names::default();
-    Ok(read_rows(database, &names)?.iter().map(|trace| trace.bytes).sum())
+    let table = database.begin_read()?.open_table(TRACES)?;
+    let mut used = 0;
+    for row in table.iter()? {
+        used += codec::row_bytes(row?.1.value()).unwrap_or_default();
+    }
+    Ok(used)
 }
 
 fn read_rows(database: &Database, names: &Names) -> Result<Vec<Restored>, redb::Error> {

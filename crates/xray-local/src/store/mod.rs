@@ -198,7 +198,8 @@ impl Store {
         }
         let added = state.shelf.put(arrival, now);
         let forgotten = state.shelf.take_forgotten().into_iter().map(Change::Forget);
-        file.push(added.map(|packed| Change::Document(id, packed)).into_iter().chain(forgotten));
+        let added = added.map(|(packed, summary)| Change::Document(id, packed, summary));
+        file.push(added.into_iter().chain(forgotten));
     }
 
     /// Forgets the traces that a store file keeps for too long.
@@ -360,6 +361,7 @@ impl Store {
             let mut state = self.lock();
             // The lock ensures that the file gets the summary before later documents.
             if state.shelf.set_summary(parts.id, Arc::clone(&summary))
+                && !parts.is_summary_in_file
                 && let Some(file) = &self.shared.file
             {
                 let forgotten = state.shelf.take_forgotten().into_iter().map(Change::Forget);
@@ -403,7 +405,8 @@ impl Store {
 /// A change for the store file.
 #[derive(Debug)]
 pub(crate) enum Change {
-    Document(TraceId, Packed),
+    /// A document, with the summary of its trace if it is the first one.
+    Document(TraceId, Packed, Option<Arc<Summary>>),
     /// A settled trace, with the time of its last document in milliseconds.
     Summary(TraceId, u64, Arc<Summary>),
     Forget(TraceId),
@@ -415,7 +418,9 @@ impl Change {
     fn weight(&self) -> usize {
         size_of::<Change>()
             + match self {
-                Change::Document(_, packed) => packed.weight(),
+                Change::Document(_, packed, summary) => {
+                    packed.weight() + summary.as_ref().map_or(0, |summary| summary.weight())
+                }
                 Change::Summary(_, _, summary) => summary.weight(),
                 Change::Forget(_) | Change::Clear => 0,
             }

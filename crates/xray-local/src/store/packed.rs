@@ -15,8 +15,7 @@ pub(crate) struct Packed {
     pub(crate) port: u16,
     /// How many identical documents arrived after this one.
     pub(crate) repeated: u16,
-    compressed: bool,
-    /// The length of the text in bytes.
+    /// The length of the text in bytes. The data is shorter if it is compressed.
     length: u32,
     data: Arc<[u8]>,
 }
@@ -28,16 +27,20 @@ const MAX_LENGTH: usize = 16 << 20;
 impl Packed {
     pub(crate) fn new(text: &str, arrived: u64, port: u16) -> Packed {
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let (compressed, data) = match compress(text.as_bytes()) {
-            Some(data) if data.len() < text.len() => (true, data.into()),
-            _ => (false, text.as_bytes().into()),
+        let data = match compress(text.as_bytes()) {
+            Some(data) if data.len() < text.len() => data.into(),
+            _ => text.as_bytes().into(),
         };
-        Packed { arrived, port, repeated: 0, compressed, length, data }
+        Packed { arrived, port, repeated: 0, length, data }
     }
 
     /// Returns the text. It is empty only if the memory or the file it came from was damaged.
     pub(crate) fn text(&self) -> String {
-        let data = if self.compressed { decompress(&self.data, self.length as usize) } else { self.data.to_vec() };
+        let data = if self.data.len() < self.length() {
+            decompress(&self.data, self.length as usize)
+        } else {
+            self.data.to_vec()
+        };
         String::from_utf8(data).unwrap_or_default()
     }
 
@@ -60,7 +63,6 @@ impl Packed {
     #[cfg(feature = "store")]
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut writer = Writer::default();
-        writer.u8(self.compressed.into());
         writer.u64(self.arrived);
         writer.u16(self.port);
         writer.u32(self.length);
@@ -71,11 +73,10 @@ impl Packed {
     #[cfg(feature = "store")]
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Packed> {
         let mut reader = Reader(bytes);
-        let (compressed, arrived) = (reader.u8()? == 1, reader.u64()?);
-        let (port, length) = (reader.u16()?, reader.u32()?);
+        let (arrived, port, length) = (reader.u64()?, reader.u16()?, reader.u32()?);
         // A damaged length must not become a huge allocation.
         (length as usize <= MAX_LENGTH).then_some(())?;
-        Some(Packed { arrived, port, repeated: 0, compressed, length, data: reader.0.into() })
+        Some(Packed { arrived, port, repeated: 0, length, data: reader.0.into() })
     }
 
     /// Returns its approximate size in bytes.

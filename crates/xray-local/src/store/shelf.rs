@@ -68,6 +68,8 @@ struct Held {
     unwritten: u32,
     /// Whether the documents are only in the store file.
     unloaded: bool,
+    /// Whether the store file has, or is about to get, the current summary.
+    is_summary_in_file: bool,
     /// When the last document arrived, in milliseconds since the epoch.
     arrived: u64,
     /// What is known of each entity; dropped when the trace is reported, and made again when more of it arrives.
@@ -98,6 +100,8 @@ pub(crate) struct Parts {
     pub(crate) arrived: u64,
     /// `None` if documents have arrived since it was made.
     pub(crate) summary: Option<Arc<Summary>>,
+    /// Whether the store file has, or is about to get, the current summary.
+    pub(crate) is_summary_in_file: bool,
 }
 
 /// A trace's place on the shelf, without its documents.
@@ -138,7 +142,7 @@ fn join(id: TraceId, entities: impl IntoIterator<Item = Entity>, update: bool) -
 
 impl Shelf {
     /// Overhead of a trace in addition to its documents and its summary, mainly map entries.
-    const TRACE_WEIGHT: usize = 288;
+    const TRACE_WEIGHT: usize = 264;
     /// Overhead of an entity while its trace is unsettled.
     const MARK_WEIGHT: usize = 96;
 
@@ -175,8 +179,9 @@ impl Shelf {
         self.evict();
     }
 
-    /// Adds a document. Returns it, unless a copy of it was there before.
-    pub(crate) fn put(&mut self, arrival: Arrival, now: Instant) -> Option<Packed> {
+    /// Adds a document. Returns it for the store file, unless a copy of it was there before: with the summary of its trace
+    /// if it is the first one.
+    pub(crate) fn put(&mut self, arrival: Arrival, now: Instant) -> Option<(Packed, Option<Arc<Summary>>)> {
         let Arrival { trace_id: id, marks, packed, summary } = arrival;
         let added = self.in_file.then(|| packed.clone());
         let held = self.traces.entry(id).or_insert_with(|| {
@@ -193,11 +198,13 @@ impl Shelf {
             }
             self.due.insert((due, id));
         }
-        if revision == 0 && held.documents.len() == 1 {
+        let first = revision == 0 && held.documents.len() == 1;
+        if first {
             held.bytes += summary.weight();
-            held.summary = Some(summary);
+            held.summary = Some(Arc::clone(&summary));
         }
-        let added = added.filter(|_| held.revision > revision);
+        held.is_summary_in_file = first;
+        let added = added.filter(|_| held.revision > revision).map(|packed| (packed, first.then_some(summary)));
         held.unwritten += u32::from(added.is_some());
         self.bytes = self.bytes + held.bytes - before;
         self.sequence += 1;
@@ -407,6 +414,7 @@ impl Held {
             documents: Vec::new(),
             unwritten: 0,
             unloaded: false,
+            is_summary_in_file: false,
             arrived: 0,
             skeleton: Some(Box::default()),
             summary: None,
@@ -468,6 +476,7 @@ impl Held {
             unloaded: self.unloaded,
             arrived: self.arrived,
             summary: self.summary.clone(),
+            is_summary_in_file: self.is_summary_in_file,
         }
     }
 

@@ -3,6 +3,7 @@
 // The permission in clippy.toml does not cover functions that tests share.
 #![allow(clippy::unwrap_used)]
 
+mod capacity;
 mod clients;
 mod golden;
 mod hostile;
