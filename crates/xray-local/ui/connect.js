@@ -17,7 +17,7 @@ const WAYS = [
 ];
 
 /** A command with a button that copies it. */
-export function command(text) {
+function command(text) {
   return h(
     "div",
     { class: "command" },

@@ -21,7 +21,7 @@ export function bindKeys(group, bindings) {
   else groups.delete(group);
 }
 
-export const keysEnabled = () => localStorage.getItem("keys") !== "off";
+const keysEnabled = () => localStorage.getItem("keys") !== "off";
 
 const TYPING = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
 

@@ -1,13 +1,14 @@
 //! What the program sends by itself: traces that changed, and its counters. Closed while the tab is hidden, since a browser
 //! opens only six connections to one host.
 
-/** @typedef {"traces" | "stats" | "rules" | "state"} LiveEvent */
+/** @typedef {"traces" | "stats" | "rules" | "state" | "resumed"} LiveEvent `resumed`: connected again, and events were missed */
 
 const KINDS = ["traces", "stats", "rules"];
 
 const target = new EventTarget();
 let paused = false;
 let filter = "";
+let interrupted = false;
 /** @type {EventSource | null} */
 let source = null;
 /** @type {"connecting" | "live" | "paused" | "off"} */
@@ -52,8 +53,15 @@ export function startLive() {
 function connect() {
   if (source) return;
   source = new EventSource(`/api/events?filter=${encodeURIComponent(filter)}`);
-  source.onopen = () => change("live");
-  source.onerror = () => change("off");
+  source.onopen = () => {
+    change("live");
+    if (interrupted) emit("resumed");
+    interrupted = false;
+  };
+  source.onerror = () => {
+    interrupted = true;
+    change("off");
+  };
   for (const kind of KINDS) {
     source.addEventListener(kind, (event) => {
       emit(kind, JSON.parse(event.data));
@@ -62,6 +70,7 @@ function connect() {
 }
 
 function disconnect() {
+  interrupted = true;
   source?.close();
   source = null;
   change("connecting");

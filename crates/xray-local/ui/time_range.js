@@ -13,7 +13,7 @@ const RANGES = [
 ];
 
 /** Names a range: `Last hour`, or its two times. */
-export function rangeTitle(range) {
+function rangeTitle(range) {
   if (!range) return "All time";
   const known = RANGES.find(([value]) => value === range);
   if (known) return known[1];

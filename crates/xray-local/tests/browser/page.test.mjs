@@ -1,6 +1,10 @@
 // The page in a browser, against the program itself: what it shows, how fast, and with the keyboard alone.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import test from "node:test";
 
 import { axe, openPage, picture, settled, skip, startBrowser, startProgram, withinBudget } from "./harness.mjs";
@@ -34,6 +38,7 @@ test("the page", { skip, timeout: 240_000 }, async (suite) => {
   await settled(url, TRACES + 3);
   const { rows } = await (await fetch(`${url}/api/traces?limit=2000&sort=-status`)).json();
   ids.fault = rows.find((row) => row.status === 500 && row.services.length > 3).id;
+  ids.open = traceId(900_003, now - 5);
   ids.other = rows.find((row) => row.status !== 500 && row.services.length > 3).id;
 
   await suite.test(`lists ${TRACES} traces, and scrolls through them`, async () => {
@@ -243,6 +248,28 @@ test("the page", { skip, timeout: 240_000 }, async (suite) => {
     await page.context().close();
   });
 
+  await suite.test("the tests it copies pass against the program", async () => {
+    const { page, reports } = await openPage(browser, `${url}/traces/${ids.open}`, { permissions: ["clipboard-read", "clipboard-write"] });
+    await page.locator(".wf-row[aria-level]").nth(3).waitFor();
+    const folder = mkdtempSync(join(tmpdir(), "xray-local-"));
+    const copied = async (name) => {
+      await page.getByRole("button", { name: "Copy", exact: true }).click();
+      await page.getByRole("menuitem", { name }).click();
+      await page.getByText(`Copied: ${name}`).waitFor();
+      return page.evaluate(() => navigator.clipboard.readText());
+    };
+    writeFileSync(join(folder, "copied.test.mjs"), await copied("JavaScript"));
+    // A runner inside of another one reports to it by default.
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    assert.match(await run(process.execPath, ["--test", "--test-reporter=tap", join(folder, "copied.test.mjs")], env), /# pass 1/);
+    writeFileSync(join(folder, "copied.py"), `${await copied("Python")}\n\ntest_records_the_expected_tree()\nprint("passed")\n`);
+    assert.match(await run("python3", [join(folder, "copied.py")], env), /passed/);
+    assert.match(await copied("Filter expression"), /^service\("import"\) AND service\("audit"\)/);
+    rmSync(folder, { recursive: true });
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
   for (const theme of /** @type {const} */ (["light", "dark"])) {
     await suite.test(`has no accessibility violations, ${theme}`, async () => {
       const { page } = await openPage(browser, `${url}/status`, { theme });
@@ -434,6 +461,11 @@ test("the page", { skip, timeout: 240_000 }, async (suite) => {
     await page.context().close();
   });
 });
+
+/** Runs a program; returns what it printed. */
+function run(program, options, env) {
+  return new Promise((resolve) => execFile(program, options, { env }, (_, output, errors) => resolve(output + errors)));
+}
 
 /** Scrolls for a while; returns the slowest percent of the times between frames. Runs in the page. */
 function scrollFrames(selector) {

@@ -38,7 +38,7 @@ export function open() {
     h("div", { class: "footer" }, summary),
   );
   view.empty.append(h("h2", {}, "No services yet"), h("p", {}, "Services appear here with the first trace that matches."));
-  const stop = onLive("traces", () => (stale = true));
+  const stops = [onLive("traces", () => (stale = true)), onLive("resumed", () => (stale = true))];
   const timer = setInterval(() => stale && !document.hidden && !isPaused() && void load(), REFRESH);
   bindKeys("Service map", [
     { keys: ["/"], title: "Filter", run: () => box.focus() },
@@ -114,7 +114,7 @@ export function open() {
     },
     close() {
       work.abort();
-      stop();
+      stops.forEach((stop) => stop());
       clearInterval(timer);
       bindKeys("Service map", []);
       view.close();

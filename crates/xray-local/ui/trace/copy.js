@@ -81,8 +81,8 @@ fn records_the_expected_tree() -> Result<(), Box<dyn std::error::Error>> {
     let receiver = xray_local::Receiver::bind("127.0.0.1:0")?;
     // Set AWS_XRAY_DAEMON_ADDRESS to receiver.address() and make the request here.
     assert!(receiver.wait_for(1, std::time::Duration::from_secs(5)));
-    let trace = &receiver.store().traces()[0];
-    let tree: Vec<_> = trace.nodes().map(|node| format!("{}{}", "  ".repeat(node.depth()), node.name())).collect();
+    let traces = receiver.traces(r#"${asFilter(trace)}"#)?;
+    let tree: Vec<_> = traces[0].nodes().map(|node| format!("{}{}", "  ".repeat(node.depth()), node.name())).collect();
     assert_eq!(
         tree,
         [
@@ -104,16 +104,15 @@ XRAY = ${JSON.stringify(origin)}
 
 
 def get(path):
-    with urllib.request.urlopen(XRAY + path, timeout=10) as response:
+    with urllib.request.urlopen(XRAY + path, timeout=20) as response:
         return json.load(response)
 
 
 def test_records_the_expected_tree():
     # Make the request here.
-    query = urllib.parse.urlencode({"filter": ${JSON.stringify(filter)}, "count": 1, "timeout": "5s"})
-    get("/api/wait?" + query)
-    row = get("/api/traces?" + query)["rows"][0]
-    trace = get("/api/traces/" + row["id"])
+    query = urllib.parse.urlencode({"filter": ${JSON.stringify(filter)}, "timeout": "10s"})
+    found = get("/api/wait?" + query)["traces"][-1]
+    trace = get("/api/traces/" + found["id"])
     assert ["  " * entity[1] + trace["names"][entity[7]] for entity in trace["rows"]] == [
 ${names.join("\n")}
     ]
@@ -132,10 +131,9 @@ const get = async (path) => (await fetch(XRAY + path)).json();
 
 test("records the expected tree", async () => {
   // Make the request here.
-  const query = new URLSearchParams({ filter: ${JSON.stringify(filter)}, count: "1", timeout: "5s" });
-  await get(\`/api/wait?\${query}\`);
-  const { rows } = await get(\`/api/traces?\${query}\`);
-  const trace = await get(\`/api/traces/\${rows[0].id}\`);
+  const query = new URLSearchParams({ filter: ${JSON.stringify(filter)}, timeout: "10s" });
+  const { traces } = await get(\`/api/wait?\${query}\`);
+  const trace = await get(\`/api/traces/\${traces.at(-1).id}\`);
   assert.deepEqual(trace.rows.map((entity) => "  ".repeat(entity[1]) + trace.names[entity[7]]), [
 ${names.join("\n")}
   ]);

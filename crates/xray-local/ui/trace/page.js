@@ -59,10 +59,13 @@ export function open() {
     sampling: (json) => samplingReason(json),
   });
 
-  const stop = onLive("traces", ({ rows }) => {
-    const row = rows.find((changed) => changed.id === id);
-    if (row && trace && row.revision > trace.revision) void load({ keep: true });
-  });
+  const stops = [
+    onLive("traces", ({ rows }) => {
+      const row = rows.find((changed) => changed.id === id);
+      if (row && trace && row.revision > trace.revision) void load({ keep: true });
+    }),
+    onLive("resumed", () => void load({ keep: trace !== null })),
+  ];
 
   bindKeys("Trace", [
     { keys: ["y"], title: "Copy as text", run: () => (trace ? copy(text.asText(trace)) : false) },
@@ -240,7 +243,7 @@ export function open() {
     },
     close() {
       request.abort();
-      stop();
+      stops.forEach((stop) => stop());
       shownTab?.close();
       lines.close();
       bindKeys("Trace", []);

@@ -89,7 +89,7 @@ export function open() {
     ),
   );
 
-  const stops = [onLive("traces", arrived), onLive("state", (live) => live === "live" && release())];
+  const stops = [onLive("traces", arrived), onLive("state", (live) => live === "live" && release()), onLive("resumed", () => !isPaused() && void load())];
   const refresh = setInterval(refreshFacets, FACETS_EVERY);
   let facetsStale = false;
 
