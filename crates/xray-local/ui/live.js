@@ -1,9 +1,9 @@
 //! What the program sends by itself: traces that changed, and its counters. Closed while the tab is hidden, since a browser
 //! opens only six connections to one host.
 
-/** @typedef {"traces" | "stats" | "rules" | "state" | "resumed"} LiveEvent `resumed`: connected again, and events were missed */
+/** @typedef {"traces" | "stats" | "state" | "resumed"} LiveEvent `resumed`: connected again, and events were missed */
 
-const KINDS = ["traces", "stats", "rules"];
+const KINDS = ["traces", "stats"];
 
 const target = new EventTarget();
 let paused = false;

@@ -5,7 +5,6 @@ import { h, redraw, replace } from "../dom.js";
 import * as format from "../format.js";
 import { icon } from "../icons.js";
 import { bindKeys } from "../keys.js";
-import { onLive } from "../live.js";
 import { toast } from "../popup.js";
 import { navigate } from "../router.js";
 import { conditions, decide, inOrder } from "./decide.js";
@@ -174,7 +173,6 @@ export function open() {
     }
   }
 
-  const stop = onLive("rules", () => void load());
   const timer = setInterval(() => document.hidden || document.querySelector("dialog[open]") || void load(), REFRESH);
   draw();
   void load();
@@ -188,7 +186,6 @@ export function open() {
     },
     close() {
       closed = true;
-      stop();
       clearInterval(timer);
       bindKeys("Sampling", []);
     },
