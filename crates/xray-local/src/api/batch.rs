@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::input::{page, seconds, text, trace_ids};
 use super::{ApiError, Arguments};
+use crate::TraceId;
 use crate::trace::{Detailed, Entity, Node, hash};
 use crate::web::App;
-use crate::TraceId;
 
 /// The service returns at most this many traces at once.
 const MAX_TRACES: usize = 5;
@@ -91,7 +91,7 @@ fn document(id: TraceId, top: Node<'_>) -> String {
         if open.is_empty() {
             insert(&mut members, "trace_id", &json!(id.to_string()));
         } else {
-            ["trace_id", "parent_id", "type"].map(|member| members.remove(member));
+            members.retain(|member, _| !matches!(member.as_str(), "trace_id" | "parent_id" | "type"));
         }
         let text = serde_json::to_string(&members).unwrap_or_default();
         out.push_str(text.strip_suffix('}').unwrap_or(&text));

@@ -28,7 +28,10 @@ pub(super) fn service_graph(app: &App, call: &Arguments) -> Result<Value, ApiErr
         let summary = &*trace.summary;
         let end = summary.start.saturating_add(summary.duration);
         let view = TraceView::new(trace.id, summary, &app.store);
-        if summary.start < range.end && end >= range.start && group.as_ref().is_none_or(|group| group.filter.matches(&view)) {
+        if summary.start < range.end
+            && end >= range.start
+            && group.as_ref().is_none_or(|group| group.filter.matches(&view))
+        {
             graph.add_trace(&view);
         }
     }

@@ -31,8 +31,10 @@ pub(super) fn respond(path: &str, call: &Arguments) -> Option<Result<Value, ApiE
         "/ListResourcePolicies" => no_token(call).map(|()| json!({ "ResourcePolicies": [], "NextToken": null })),
         "/PutResourcePolicy" | "/DeleteResourcePolicy" => refused("a resource policy"),
         "/StartTraceRetrieval" => refused("the retrieval of traces from CloudWatch Logs"),
-        "/CancelTraceRetrieval" | "/ListRetrievedTraces" | "/GetRetrievedTracesGraph" => required(call, "RetrievalToken")
-            .and_then(|token| Err(ApiError::not_found(format!("there is no retrieval with the token {token:?}")))),
+        "/CancelTraceRetrieval" | "/ListRetrievedTraces" | "/GetRetrievedTracesGraph" => {
+            required(call, "RetrievalToken")
+                .and_then(|token| Err(ApiError::not_found(format!("there is no retrieval with the token {token:?}"))))
+        }
         _ => return None,
     })
 }

@@ -11,7 +11,9 @@ use super::{ApiError, Arguments};
 use crate::TraceId;
 use crate::filter::{Filter, TraceView};
 use crate::store::{Store, Summarized};
-use crate::trace::{AnnotationValue, Cause, CauseService, Detailed, LabelKind, Service, SummaryAnnotation, causes, hash};
+use crate::trace::{
+    AnnotationValue, Cause, CauseService, Detailed, LabelKind, Service, SummaryAnnotation, causes, hash,
+};
 use crate::web::App;
 
 /// Summaries on one page.
@@ -24,9 +26,10 @@ pub(super) fn trace_summaries(app: &App, call: &Arguments) -> Result<Value, ApiE
     let share = share(call)?;
     let after = match text(call, "NextToken")?.filter(|token| !token.is_empty()) {
         None => None,
-        Some(token) => Some(parse_token(token).ok_or_else(|| {
-            ApiError::invalid("`NextToken` is invalid: use the token of another page")
-        })?),
+        Some(token) => Some(
+            parse_token(token)
+                .ok_or_else(|| ApiError::invalid("`NextToken` is invalid: use the token of another page"))?,
+        ),
     };
     let mut found = app.store.summaries(0);
     found.retain(|trace| by.contains(&app.store, trace, &range));
@@ -39,10 +42,8 @@ pub(super) fn trace_summaries(app: &App, call: &Arguments) -> Result<Value, ApiE
     let page = &found[first..found.len().min(first + PAGE)];
     let next = page.last().filter(|_| first + page.len() < found.len());
     let matched = (by == TimeRangeType::Event).then_some(range.start);
-    let summaries: Vec<Value> = page
-        .iter()
-        .filter_map(|trace| Some(summary(trace.id, &app.store.detailed(trace.id)?, matched)))
-        .collect();
+    let summaries: Vec<Value> =
+        page.iter().filter_map(|trace| Some(summary(trace.id, &app.store.detailed(trace.id)?, matched))).collect();
     Ok(json!({
         "TraceSummaries": summaries,
         "ApproximateTime": seconds(page.last().map_or(range.start, |last| last.summary.start)),
@@ -86,6 +87,7 @@ impl TimeRangeType {
             let stated = trace.id.seconds() * SECOND;
             // The ids of W3C's trace context are random: a time that cannot be right is none.
             let time = if stated.abs_diff(start) > MAX_ID_OFFSET { start } else { stated };
+            // The start of a range may have a fraction, but the time in an id is cut to a second.
             return range.contains(&time) || range.contains(&start) && time == start - start % SECOND;
         }
         let overlaps = start < range.end && end >= range.start;
@@ -225,7 +227,8 @@ fn root_cause(cause: &Cause) -> Value {
         let mut value = service_id(service);
         let entities = entities.iter().map(|entity| {
             let exceptions = entity.exceptions.iter();
-            let exceptions = exceptions.map(|exception| json!({ "Name": exception.kind, "Message": exception.message }));
+            let exceptions =
+                exceptions.map(|exception| json!({ "Name": exception.kind, "Message": exception.message }));
             json!({ "Name": entity.name, "Exceptions": exceptions.collect::<Vec<_>>(), "Remote": entity.remote })
         });
         value["EntityPath"] = entities.collect();

@@ -96,9 +96,9 @@ impl Filter {
         match self.needs(view) {
             false => test::matches(&self.expression, view.summary, None),
             // An evicted trace is not in the list any more.
-            true => view.detailed().is_some_and(|detailed| {
-                test::matches(&self.expression, &detailed.summary, Some(detailed))
-            }),
+            true => view
+                .detailed()
+                .is_some_and(|detailed| test::matches(&self.expression, &detailed.summary, Some(detailed))),
         }
     }
 
@@ -171,7 +171,12 @@ impl Filter {
                 let (key, equal) = match test {
                     Some((Operator::Equal, key)) => (key, true),
                     Some((Operator::Unequal, key)) => (key, false),
-                    _ => return Err(FilterError::new(at, "compare a group with = or !=, as in `group.name = \"slow\"`")),
+                    _ => {
+                        return Err(FilterError::new(
+                            at,
+                            "compare a group with = or !=, as in `group.name = \"slow\"`",
+                        ));
+                    }
                 };
                 let Some(group) = groups.get(key) else {
                     return Err(FilterError::new(at, format!("there is no group {key:?}")));

@@ -50,16 +50,8 @@ pub(super) struct Parsed {
 /// Parses an expression.
 pub(super) fn parse(text: &str) -> Result<Parsed, FilterError> {
     let (current, at, next) = token(text, 0)?;
-    let mut parser = Parser {
-        text,
-        current,
-        at,
-        next,
-        scope: Scope::Trace,
-        depth: 0,
-        untestable: None,
-        groups: Vec::new(),
-    };
+    let mut parser =
+        Parser { text, current, at, next, scope: Scope::Trace, depth: 0, untestable: None, groups: Vec::new() };
     let expression = if parser.current == Token::End { Expression::Everything } else { parser.any()? };
     match parser.current {
         Token::End => Ok(Parsed { expression, untestable: parser.untestable, groups: parser.groups }),
@@ -491,7 +483,10 @@ impl Text {
 fn parse_number(word: &str) -> Option<f64> {
     let digits = word.strip_prefix('-').unwrap_or(word);
     let first = digits.chars().next()?;
-    (first.is_ascii_digit() || first == '.').then(|| word.parse().ok()).flatten().filter(|number: &f64| number.is_finite())
+    (first.is_ascii_digit() || first == '.')
+        .then(|| word.parse().ok())
+        .flatten()
+        .filter(|number: &f64| number.is_finite())
 }
 
 /// Says what to write instead of a word that does not exist.
@@ -508,7 +503,8 @@ fn unknown(word: &str, lower: &str) -> String {
         return "metadata is not indexed: record it as an annotation, and write `annotation.key`".to_owned();
     }
     let flags = Flag::ALL.iter().map(|flag| flag.word());
-    let words = flags.chain(Number::ALL.iter().map(|number| number.word())).chain(Text::ALL.iter().map(|text| text.word()));
+    let words =
+        flags.chain(Number::ALL.iter().map(|number| number.word())).chain(Text::ALL.iter().map(|text| text.word()));
     let known = words.chain(["service", "edge", "annotation", "rootcause"]);
     let nearest = known.map(|known| (distance(known, lower), known)).min();
     match nearest {

@@ -28,9 +28,8 @@ pub(super) fn token(text: &str, from: usize) -> Result<(Token<'_>, usize, usize)
         return Ok((Token::Word(&rest[..length]), at, at + length));
     }
     if matches!(first, '"' | '\'') {
-        let (value, length) = quoted(rest, first).ok_or_else(|| {
-            FilterError::new(at, format!("the text that begins here has no end: add {first}"))
-        })?;
+        let (value, length) = quoted(rest, first)
+            .ok_or_else(|| FilterError::new(at, format!("the text that begins here has no end: add {first}")))?;
         return Ok((Token::Text(value), at, at + length));
     }
     if first == '#' {

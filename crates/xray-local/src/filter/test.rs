@@ -11,8 +11,8 @@
 //! A term without an operator is true if its value is set; for an annotation that is true or false, if it is true. A
 //! comparison is false if nothing is set, also with `!=`. Values of different types are never equal.
 
-use super::syntax::{CauseKind, CausePart, Expression, Flag, Number, Operator, Pattern, Text, Value};
 use super::Selected;
+use super::syntax::{CauseKind, CausePart, Expression, Flag, Number, Operator, Pattern, Text, Value};
 use crate::trace::{
     AnnotationValue, Cause, Detailed, Entity, Flags, Label, LabelKind, Passed, Service, Summary, causes,
 };
@@ -131,7 +131,7 @@ impl<'a> Subject<'a> {
                 annotations.any(|found| *found.key == **key && annotation(test, found.value, &found.text))
             }
             Expression::Service(pattern, block) => {
-                (block.is_none() && self.client().is_some_and(|client| is(pattern, &client.name, client.kind)))
+                (block.is_none() && self.client().is_some_and(|client| is_client(pattern, client)))
                     || (0..self.summary.services.len()).any(|node| self.is_service(pattern, block, node))
             }
             Expression::Edge(from, to, block) => {
@@ -172,10 +172,9 @@ impl<'a> Subject<'a> {
         )
     }
 
-    /// Returns the client of the first root.
-    fn client(&self) -> Option<Client<'a>> {
-        let root = self.summary.services.iter().find(|passed| passed.is_root())?;
-        Some(Client { name: &root.service.name, kind: Service::CLIENT })
+    /// Returns the name of the first root, which its client has too.
+    fn client(&self) -> Option<&'a str> {
+        Some(&self.summary.services.iter().find(|passed| passed.is_root())?.service.name)
     }
 
     fn is_service(&self, pattern: &Pattern, block: &Option<Box<Expression>>, node: usize) -> bool {
@@ -196,7 +195,7 @@ impl<'a> Subject<'a> {
         let caller = self.summary.services.get(usize::from(passed.caller)).map(|caller| &caller.service);
         let called = match caller {
             Some(caller) => is(from, &caller.name, &caller.kind),
-            None => passed.is_root() && is(from, &passed.service.name, Service::CLIENT),
+            None => passed.is_root() && is_client(from, &passed.service.name),
         };
         let entity = || Some(self.detailed?.call(node));
         called
@@ -255,9 +254,7 @@ impl<'a> Subject<'a> {
                         None => false,
                         Some(_) if is_edge => false,
                         Some(kind) => {
-                            let own = |label: &&Label| {
-                                label.kind == kind && usize::from(label.service) == node
-                            };
+                            let own = |label: &&Label| label.kind == kind && usize::from(label.service) == node;
                             self.summary.labels.iter().filter(own).any(|label| text(test, Some(&label.text)))
                         }
                     },
@@ -292,14 +289,18 @@ struct Side {
     status: u16,
 }
 
-struct Client<'a> {
-    name: &'a str,
-    kind: &'static str,
-}
-
 fn is(pattern: &Pattern, name: &str, kind: &str) -> bool {
     pattern.name.as_deref().is_none_or(|wanted| wanted == name)
         && pattern.kind.as_deref().is_none_or(|wanted| wanted == kind)
+}
+
+/// A client has the name of the service it calls, so a name alone means the service.
+fn is_client(pattern: &Pattern, name: &str) -> bool {
+    match (&pattern.name, &pattern.kind) {
+        (None, None) => true,
+        (_, None) => false,
+        _ => is(pattern, name, Service::CLIENT),
+    }
 }
 
 /// An element of a cause.
@@ -325,9 +326,9 @@ fn elements(cause: &Cause, part: CausePart) -> Vec<Element<'_>> {
             });
             element.collect()
         }
-        CausePart::Entity => {
-            entities().map(|entity| Element { name: &entity.name, remote: entity.remote, ..Element::default() }).collect()
-        }
+        CausePart::Entity => entities()
+            .map(|entity| Element { name: &entity.name, remote: entity.remote, ..Element::default() })
+            .collect(),
         CausePart::Exception => {
             let exceptions = entities().flat_map(|entity| &entity.exceptions);
             let element = exceptions.map(|exception| Element {

@@ -1,0 +1,190 @@
+use proptest::prelude::*;
+
+use super::parse::parse;
+use super::syntax::{CauseKind, CausePart, Expression, Flag, Number, Operator, Pattern, Text, Value};
+use super::{Filter, Groups, TraceView};
+use crate::store::Store;
+
+#[test]
+fn expressions_of_the_guide_and_of_public_code_are_parsed() {
+    let expressions: Vec<_> = include_str!("../../tests/data/expressions.txt").lines().collect();
+    assert_eq!(expressions.len(), 51);
+    for expression in expressions {
+        let parsed = parse(expression).unwrap_or_else(|error| panic!("{expression}: {error}")).expression;
+        assert_eq!(parse(&parsed.to_string()).unwrap().expression, parsed, "{expression}");
+    }
+}
+
+#[test]
+fn and_comes_before_or_and_terms_side_by_side_are_and() {
+    for (text, want) in [
+        ("ok or error and fault", "ok OR (error AND fault)"),
+        ("ok error", "ok AND error"),
+        ("ok error OR !fault last_ = 1", ""),
+        ("!ok error", "!ok AND error"),
+        ("!(ok error)", "!(ok AND error)"),
+        ("((ok))", "ok"),
+        ("ok != false", "ok"),
+        ("annotation[a b] = 'x'", ""),
+        ("annotation['a b'] = 'x'", "annotation[\"a b\"] = \"x\""),
+        ("annotation.a = -1.50", "annotation.a = -1.5"),
+        ("annotation.a = inf", "annotation.a = \"inf\""),
+        ("service(){}", "service() {  }"),
+        ("edge(a,id(type:b))", "edge(\"a\", id(type: \"b\"))"),
+    ] {
+        let printed = parse(text).map(|parsed| parsed.expression.to_string()).unwrap_or_default();
+        assert_eq!(printed, want, "{text}");
+    }
+}
+
+#[test]
+fn nesting_has_a_limit() {
+    let nested = |open: &str, close: &str, depth: usize| format!("{}ok{}", open.repeat(depth), close.repeat(depth));
+    for (open, close) in [("(", ")"), ("!", ""), ("!(", ")")] {
+        let most = 64 / open.len();
+        assert!(parse(&nested(open, close, most)).is_ok(), "{open}");
+        for depth in [most + 1, 100_000] {
+            let error = parse(&nested(open, close, depth)).unwrap_err();
+            assert!(error.message.contains("64 levels"), "{error}");
+        }
+    }
+}
+
+fn test_text(text: Text) -> BoxedStrategy<Expression> {
+    let operators = prop::sample::select(Operator::ALL.iter().copied().filter(|op| !op.is_order()).collect::<Vec<_>>());
+    prop::option::of((operators, any::<String>())).prop_map(move |test| Expression::Text(text, test)).boxed()
+}
+
+fn test_number(number: Number) -> BoxedStrategy<Expression> {
+    let operators =
+        prop::sample::select(Operator::ALL.iter().copied().filter(|op| !op.is_search()).collect::<Vec<_>>());
+    prop::option::of((operators, -1e9..1e9)).prop_map(move |test| Expression::Number(number, test)).boxed()
+}
+
+fn any_flag(flags: &'static [Flag]) -> BoxedStrategy<Expression> {
+    (prop::sample::select(flags), any::<bool>()).prop_map(|(flag, wanted)| Expression::Flag(flag, wanted)).boxed()
+}
+
+fn any_annotation() -> BoxedStrategy<Expression> {
+    let value = prop_oneof![
+        any::<String>().prop_map(Value::Text),
+        (-1e9..1e9).prop_map(Value::Number),
+        any::<bool>().prop_map(Value::Bool)
+    ];
+    let test = (prop::sample::select(Operator::ALL), value).prop_filter("types fit", |(operator, value)| match value {
+        Value::Text(_) => !operator.is_order(),
+        Value::Number(_) => !operator.is_search(),
+        Value::Bool(_) => matches!(operator, Operator::Equal | Operator::Unequal),
+    });
+    let key = prop_oneof!["[a-z.]{1,8}", any::<String>()].prop_filter("not empty", |key| !key.is_empty());
+    (key, prop::option::of(test)).prop_map(|(key, test)| Expression::Annotation(key, test)).boxed()
+}
+
+/// Joins terms.
+fn nested(term: BoxedStrategy<Expression>) -> BoxedStrategy<Expression> {
+    term.prop_recursive(4, 16, 3, |inner| {
+        let list = || prop::collection::vec(inner.clone(), 2..4);
+        prop_oneof![
+            list().prop_map(|parts| flat(Expression::All(parts))),
+            list().prop_map(|parts| flat(Expression::Any(parts))),
+            inner.clone().prop_map(|inner| Expression::Not(Box::new(inner))),
+        ]
+    })
+    .boxed()
+}
+
+/// Leaves lists as they are: parentheses keep a list in a list apart.
+fn flat(expression: Expression) -> Expression {
+    expression
+}
+
+fn any_pattern() -> BoxedStrategy<Pattern> {
+    let text = || prop::option::of(any::<String>());
+    (text(), text(), text()).prop_map(|(name, kind, account)| Pattern { name, kind, account }).boxed()
+}
+
+fn any_block(terms: BoxedStrategy<Expression>) -> BoxedStrategy<Option<Box<Expression>>> {
+    let inner = prop_oneof![1 => Just(Expression::Everything), 4 => nested(terms)];
+    prop::option::of(inner.prop_map(Box::new)).boxed()
+}
+
+fn any_expression() -> BoxedStrategy<Expression> {
+    let of_call = || {
+        prop_oneof![
+            any_flag(&[Flag::Ok, Flag::Fault, Flag::Inferred, Flag::Root]),
+            any_annotation(),
+            test_text(Text::Name),
+            test_text(Text::AccountId),
+            test_number(Number::ResponseTime),
+        ]
+        .boxed()
+    };
+    let of_cause = prop_oneof![
+        any_flag(&[Flag::First, Flag::Last, Flag::Remote]),
+        test_text(Text::Message),
+        test_number(Number::Coverage)
+    ];
+    let cause =
+        (prop::sample::select(CauseKind::ALL), prop::sample::select(CausePart::ALL), any_block(of_cause.boxed()));
+    let term = prop_oneof![
+        any_flag(&[Flag::Ok, Flag::Error, Flag::Throttle, Flag::Fault, Flag::Partial]),
+        any_annotation(),
+        test_text(Text::Url),
+        test_text(Text::User),
+        test_text(Text::GroupName),
+        test_number(Number::Status),
+        (any_pattern(), any_block(of_call())).prop_map(|(node, block)| Expression::Service(node, block)),
+        (any_pattern(), any_pattern(), any_block(of_call()))
+            .prop_map(|(from, to, block)| Expression::Edge(from, to, block)),
+        cause.prop_map(|(kind, part, block)| Expression::Cause(kind, part, block)),
+    ];
+    nested(term.boxed())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_printed_is_parsed_to_the_same(expression in any_expression()) {
+        let text = expression.to_string();
+        let parsed = parse(&text).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
+        prop_assert_eq!(parsed.expression, expression, "{}", text);
+    }
+
+    #[test]
+    fn arbitrary_text_causes_no_panic(text in any::<String>()) {
+        check(&text);
+    }
+
+    #[test]
+    fn text_of_tokens_causes_no_panic(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "service", "edge", "(", ")", "{", "}", "\"a\"", "'", "\"", "\\", "!", "=", "!=", "<", ">=", ",", ":", "#", "[", "]",
+            "{}", "id", "name", "type", "account.id", "annotation.", "annotation", "annotation.é", "rootcause.fault.service",
+            "rootcause.json", "rootcause.", "ok", "fault", "duration", "http.url", "group.name", "AND", "OR", "CONTAINS", "1", "-",
+            "true", "é", "\u{202e}", "user", "index",
+        ]), 0..24),
+    ) {
+        check(&words.join(" "));
+        check(&words.concat());
+    }
+}
+
+/// Parses an expression. An error is at a character of it, and an expression can be tested.
+fn check(text: &str) {
+    match Filter::parse(text, &Groups::default()) {
+        Ok(filter) => {
+            let store = Store::new();
+            let datagram = concat!(
+                r#"{"format":"json","version":1}"#,
+                "\n",
+                r#"{"trace_id":"1-5759e988-bd862e3fe1be46a994272793","id":"00000000000000aa","name":"a","start_time":1}"#
+            );
+            store.accept(datagram.as_bytes()).unwrap();
+            for trace in store.summaries(0) {
+                filter.matches(&TraceView::new(trace.id, &trace.summary, &store));
+            }
+        }
+        Err(error) => assert!(text.is_char_boundary(error.at), "{text:?}: {error}"),
+    }
+}

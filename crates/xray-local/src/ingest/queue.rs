@@ -15,6 +15,9 @@ const CHUNK: usize = 64 << 10;
 /// parsing it.
 const COLLECT: Duration = Duration::from_millis(1);
 
+/// Chunks that are taken at once, so that most of what waits counts for the limit.
+const MAX_TAKEN: usize = 16;
+
 /// Empty chunks that are kept for reuse.
 const MAX_SPARE: usize = 64;
 
@@ -87,8 +90,10 @@ impl Queue {
         if state.chunks.is_empty() && state.closed {
             return None;
         }
-        state.bytes = 0;
-        Some(std::mem::take(&mut state.chunks))
+        let taken = state.chunks.len().min(MAX_TAKEN);
+        let chunks: VecDeque<Chunk> = state.chunks.drain(..taken).collect();
+        state.bytes -= chunks.iter().map(|chunk| chunk.0.len()).sum::<usize>();
+        Some(chunks)
     }
 
     /// Returns chunks whose datagrams have been parsed.
@@ -168,9 +173,14 @@ mod tests {
             queue.push(&datagram, 1);
         }
         assert_eq!(queue.dropped(), 3);
-        let chunks = queue.take(Duration::ZERO).unwrap();
-        assert_eq!(chunks.iter().flat_map(Chunk::datagrams).count(), fit);
-        queue.recycle(chunks);
+        let mut taken = 0;
+        while taken < fit {
+            let chunks = queue.take(Duration::ZERO).unwrap();
+            assert!(chunks.len() <= MAX_TAKEN);
+            taken += chunks.iter().flat_map(Chunk::datagrams).count();
+            queue.recycle(chunks);
+        }
+        assert_eq!((taken, queue.lock().bytes), (fit, 0));
         queue.push(&datagram, 1);
         assert_eq!((queue.dropped(), queue.lock().spare.len()), (3, MAX_SPARE - 1));
     }

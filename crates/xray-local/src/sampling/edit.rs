@@ -109,7 +109,8 @@ impl Session<'_> {
 
     fn record(&self, name: &str) -> Result<Value, ApiError> {
         let rule = self.state.rules.get(name);
-        rule.map(|rule| rule.record.clone()).ok_or_else(|| ApiError::invalid(format!("there is no sampling rule {name:?}")))
+        rule.map(|rule| rule.record.clone())
+            .ok_or_else(|| ApiError::invalid(format!("there is no sampling rule {name:?}")))
     }
 }
 

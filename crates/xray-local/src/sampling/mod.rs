@@ -25,6 +25,12 @@ pub use rules::SamplingRules;
 /// Seconds between two reports of a client.
 const INTERVAL: u64 = 10;
 
+/// Reports of anomalies in one call.
+const MAX_BOOSTS: usize = 25;
+
+/// How long a rate is boosted, in seconds.
+const BOOST: u64 = 60;
+
 /// Callback for sampling events.
 pub(crate) type Listener = Box<dyn Fn(&SamplingEvent) + Send + Sync>;
 
@@ -40,6 +46,8 @@ struct State {
     /// Reservoirs by the name of the rule.
     reservoirs: HashMap<String, Reservoir>,
     usage: Usage,
+    /// By rule, the time to which its rate is boosted, and from which it can be boosted again.
+    boosts: HashMap<String, (u64, u64)>,
 }
 
 /// One call of a client: the state, the time, and the events so far.
@@ -51,7 +59,14 @@ pub(crate) struct Session<'a> {
 
 impl Sampling {
     pub(crate) fn new(rules: SamplingRules) -> Sampling {
-        Sampling { state: Mutex::new(State { rules, reservoirs: HashMap::new(), usage: Usage::default() }) }
+        Sampling {
+            state: Mutex::new(State {
+                rules,
+                reservoirs: HashMap::new(),
+                usage: Usage::default(),
+                boosts: HashMap::new(),
+            }),
+        }
     }
 
     /// Runs a call with the latest rules. Returns its result with the events, which are to be passed on when no lock is
@@ -68,11 +83,12 @@ impl Session<'_> {
     /// Reads the rules file again. Clients call every ten seconds: often enough to notice a change, and rarely enough
     /// to read the file on each call.
     fn refresh(&mut self) {
-        let State { rules, reservoirs, .. } = &mut *self.state;
+        let State { rules, reservoirs, boosts, .. } = &mut *self.state;
         match rules.refresh(self.now) {
             None => {}
             Some(Ok(())) => {
                 reservoirs.retain(|name, _| rules.get(name).is_some());
+                boosts.retain(|name, _| rules.get(name).is_some());
                 self.events.push(SamplingEvent::RulesChanged(rules.names().count()));
             }
             Some(Err(error)) => self.events.push(SamplingEvent::RulesRefused(error)),
@@ -103,6 +119,13 @@ impl Session<'_> {
         let documents = call.get("SamplingStatisticsDocuments").and_then(Value::as_array);
         let documents = documents.ok_or(Refusal("SamplingStatisticsDocuments"))?;
         let reports = documents.iter().map(report).collect::<Result<Vec<_>, Refusal>>()?;
+        let boosts = match call.get("SamplingBoostStatisticsDocuments") {
+            None | Some(Value::Null) => None,
+            Some(boosts) => {
+                let boosts = boosts.as_array().filter(|boosts| boosts.len() <= MAX_BOOSTS);
+                Some(boosts.ok_or(Refusal("SamplingBoostStatisticsDocuments"))?)
+            }
+        };
         let (mut targets, mut unprocessed) = (Vec::new(), Vec::new());
         for mut report in reports {
             match self.state.rules.get(&report.rule) {
@@ -127,11 +150,52 @@ impl Session<'_> {
             }
             self.events.push(SamplingEvent::Reported(report));
         }
-        Ok(json!({
+        let mut response = json!({
             "SamplingTargetDocuments": targets,
             "LastRuleModification": self.state.rules.modified().as_secs_f64(),
             "UnprocessedStatistics": unprocessed,
-        }))
+        });
+        if let Some(boosts) = boosts {
+            let targets = response["SamplingTargetDocuments"].as_array_mut();
+            response["UnprocessedBoostStatistics"] = self.boost(boosts, targets.into_iter().flatten());
+        }
+        Ok(response)
+    }
+}
+
+impl Session<'_> {
+    /// Boosts the rates of rules with anomalies, if they permit it, and adds the boosts to the targets. Returns the reports
+    /// on unknown rules.
+    fn boost<'t>(&mut self, reports: &[Value], targets: impl Iterator<Item = &'t mut Value>) -> Value {
+        let now = self.now.as_secs();
+        let mut unprocessed = Vec::new();
+        let limits = |rule: &Value| {
+            let boost = rule["SamplingRule"].get("SamplingRateBoost")?;
+            Some((boost["MaxRate"].as_f64()?, boost["CooldownWindowMinutes"].as_u64()?))
+        };
+        for report in reports {
+            let name = report["RuleName"].as_str().unwrap_or_default();
+            let Some(rule) = self.state.rules.get(name) else {
+                unprocessed.push(json!({ "RuleName": name, "ErrorCode": "404", "Message": "unknown rule" }));
+                continue;
+            };
+            let anomalies = report["AnomalyCount"].as_u64().unwrap_or_default();
+            let Some((_, cooldown)) = limits(&rule.record).filter(|_| anomalies > 0) else { continue };
+            let (until, again) = self.state.boosts.entry(name.to_owned()).or_default();
+            if *again <= now {
+                *until = now + BOOST;
+                *again = until.saturating_add(cooldown.saturating_mul(60));
+            }
+        }
+        for target in targets {
+            let name = target["RuleName"].as_str().unwrap_or_default();
+            let until = self.state.boosts.get(name).map(|(until, _)| *until).filter(|until| *until > now);
+            let rate = self.state.rules.get(name).and_then(|rule| limits(&rule.record)).map(|(rate, _)| rate);
+            if let Some((until, rate)) = until.zip(rate) {
+                target["SamplingBoost"] = json!({ "BoostRate": rate, "BoostRateTTL": until });
+            }
+        }
+        json!(unprocessed)
     }
 }
 

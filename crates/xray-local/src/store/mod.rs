@@ -112,7 +112,15 @@ impl Store {
             }
             file.push(state.shelf.take_forgotten().into_iter().map(Change::Forget));
         }
-        Store { shared: Arc::new(Shared { state: Mutex::new(state), names, groups: Groups::default(), file, changed: Condvar::new() }) }
+        Store {
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                names,
+                groups: Groups::default(),
+                file,
+                changed: Condvar::new(),
+            }),
+        }
     }
 
     /// Returns the store file, if there is one.

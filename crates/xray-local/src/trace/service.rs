@@ -16,7 +16,8 @@ impl Service {
 
     /// Returns the service that sent a segment.
     pub(crate) fn of_segment(segment: &Entity) -> Service {
-        let kind = segment.origin().unwrap_or_default();
+        // The service gives an inferred segment no origin if it knows nothing but the name.
+        let kind = segment.origin().unwrap_or(if segment.is_inferred() { "remote" } else { "" });
         // Read back from the service, an inferred segment has the name of the call.
         let resource = Service::resource(segment).filter(|(_, of)| segment.is_inferred() && *of == kind);
         Service { name: resource.map_or(segment.name(), |(name, _)| name).into(), kind: kind.into() }

@@ -41,7 +41,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::api::{ApiError, Settings};
+use crate::api::Settings;
 use crate::ingest::spawn;
 use crate::sampling::{Listener, Sampling, Session};
 use crate::store::Store;

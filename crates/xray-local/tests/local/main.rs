@@ -3,8 +3,12 @@
 // The permission in clippy.toml does not cover functions that tests share.
 #![allow(clippy::unwrap_used)]
 
+mod api;
+mod aws;
 mod capacity;
 mod clients;
+mod corpus;
+mod filters;
 mod golden;
 mod hostile;
 mod http;

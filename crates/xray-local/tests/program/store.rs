@@ -51,31 +51,37 @@ fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
     values
 }
 
+/// Returns text that does not compress well.
+fn noise(number: u64) -> String {
+    (0..3_000_u64).map(|i| char::from(b'a' + (((i * i + number) * 7_919 + i * 31) % 26) as u8)).collect()
+}
+
+/// Returns the document of a trace that takes about 3 KB.
+fn large(number: u64) -> String {
+    segment(number).0.replacen('{', &format!(r#"{{"metadata":{{"noise":"{}"}},"#, noise(number)), 1)
+}
+
 #[test]
 fn documents_that_leave_the_memory_are_read_from_the_file() {
     let file = TempFile::new();
-    let builder = || Receiver::builder().settle_time(Duration::ZERO).store_file(file.path());
-    let receiver = builder().memory(150_000).bind("127.0.0.1:0").unwrap();
-    let padding = "x".repeat(2_000);
-    for number in 0..200_u32 {
-        // Text that does not compress well.
-        let noise: String = padding
-            .bytes()
-            .zip(0_u32..)
-            .map(|(_, i)| char::from(b'a' + ((i * i * 7 + number * 31 + i / 3) % 26) as u8))
-            .collect();
-        let document = segment(number.into()).0.replacen('{', &format!(r#"{{"user":"{noise}","#), 1);
-        receiver.store().accept(format!("{{\"format\":\"json\",\"version\":1}}\n{document}").as_bytes()).unwrap();
-        // Only what is in the file can leave the memory.
-        if number % 20 == 0 {
-            assert!(receiver.wait_for(number as usize, Duration::from_secs(20)));
-            thread::sleep(Duration::from_millis(50));
-        }
+    let daemon = Daemon::start(&["--store", file.text(), "--max-memory", "200K"]);
+    // Only what is in the file leaves the memory, and a batch is acknowledged when it is there.
+    for batch in 0..20 {
+        let documents: Vec<String> = (0..10).map(|i| large(batch * 10 + i)).collect();
+        assert_eq!(daemon.put(&documents), Some(true));
     }
-    let stats = receiver.store().stats();
-    assert!(stats.bytes <= 150_000, "{stats:?}");
-    assert_eq!(receiver.store().traces().len(), stats.traces);
-    assert!(stats.traces > 75, "{stats:?}");
+    let status = daemon.get("/api/status");
+    assert!(status["bytes"].as_u64().unwrap() <= 200 << 10, "{status}");
+    assert_eq!((&status["traces"], &status["forgotten"]), (&json!(200), &json!(0)));
+    let exported = String::from_utf8(daemon.run(&["export"]).stdout).unwrap();
+    assert!(exported.len() > 200 * 3_000 && exported.lines().count() == 200);
+    // A second document of a trace that left.
+    let (_, id) = segment(0);
+    let late = format!(
+        r#"{{"trace_id":"{id}","id":"00000000000000ff","name":"late","start_time":1480615200,"end_time":1480615200.05}}"#
+    );
+    assert_eq!(daemon.put(&[late]), Some(true));
+    assert_eq!(daemon.get(&format!("/api/traces/{id}"))["rows"].as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -170,14 +176,10 @@ fn a_full_disk_is_reported_and_survived() {
     limited.args(["-c", "trap '' XFSZ; exec prlimit --fsize=2500000:unlimited \"$@\"", "sh"]);
     limited.arg(started.get_program()).args(started.get_args());
     let daemon = Daemon::spawn(limited);
-    let noise = |number: u64| -> String {
-        (0..3_000_u64).map(|i| char::from(b'a' + (((i * i + number) * 7_919 + i * 31) % 26) as u8)).collect()
-    };
-    let document = |number: u64| segment(number).0.replacen('{', &format!(r#"{{"user":"{}","#, noise(number)), 1);
     let (mut acknowledged, mut number) = (Vec::new(), 0);
     loop {
         assert!(number < 20_000, "the disk is never full");
-        let batch: Vec<String> = (0..20).map(|i| document(number + i)).collect();
+        let batch: Vec<String> = (0..20).map(|i| large(number + i)).collect();
         let accepted = daemon.put(&batch).unwrap();
         if !accepted {
             break;
@@ -197,7 +199,7 @@ fn a_full_disk_is_reported_and_survived() {
         assert!(begin.elapsed() < Duration::from_secs(30), "the file is not written again");
         thread::sleep(Duration::from_millis(100));
     }
-    assert_eq!(daemon.put(&[document(number + 20)]), Some(true));
+    assert_eq!(daemon.put(&[large(number + 20)]), Some(true));
     drop(daemon);
     let daemon = Daemon::start(&["--store", file.text()]);
     assert_eq!(daemon.get("/api/status")["traces"], json!(number + 21));
