@@ -13,20 +13,93 @@ use super::respond::{error, operation, text};
 use super::{App, blocking};
 use crate::api;
 
-/// A file of the page: its name, its type, its content.
-type File = (&'static str, &'static str, &'static [u8]);
+/// A file of the page: its name and its content.
+type File = (&'static str, &'static [u8]);
 
-const HTML: &str = "text/html; charset=utf-8";
+macro_rules! files {
+    ($($name:literal)*) => { &[$(($name, include_bytes!(concat!("../../ui/", $name)))),*] };
+}
 
 /// The files of the page. The first one is the page itself, the others are served below `/ui/`.
-const FILES: [File; 1] = [("index.html", HTML, include_bytes!("../../ui/index.html"))];
+const FILES: &[File] = files! {
+    "index.html"
+    "api.js"
+    "app.js"
+    "compare/align.js"
+    "compare/page.js"
+    "compare/sets.js"
+    "connect.js"
+    "dom.js"
+    "filter/box.js"
+    "filter/complete.js"
+    "filter/words.js"
+    "format.js"
+    "group_by.js"
+    "icon.svg"
+    "icons.js"
+    "json_view.js"
+    "keys.js"
+    "live.js"
+    "map/graph.js"
+    "map/layout.js"
+    "map/layout_worker.js"
+    "map/page.js"
+    "map/view.js"
+    "popup.js"
+    "router.js"
+    "routes.js"
+    "sampling/decide.js"
+    "sampling/edit.js"
+    "sampling/page.js"
+    "service_color.js"
+    "status/page.js"
+    "status_tag.js"
+    "styles/base.css"
+    "styles/pages.css"
+    "styles/tokens.css"
+    "styles/trace.css"
+    "styles/traces.css"
+    "theme.js"
+    "theme_early.js"
+    "time_range.js"
+    "trace/action.js"
+    "trace/copy.js"
+    "trace/critical_path.js"
+    "trace/documents.js"
+    "trace/drawer.js"
+    "trace/entities.js"
+    "trace/find.js"
+    "trace/minimap.js"
+    "trace/model.js"
+    "trace/own_time.js"
+    "trace/own_time_table.js"
+    "trace/page.js"
+    "trace/refuse.js"
+    "trace/repeats.js"
+    "trace/sampling_reason.js"
+    "trace/time_axis.js"
+    "trace/timeline.js"
+    "trace/untraced.js"
+    "trace/visible_rows.js"
+    "trace/waterfall.js"
+    "traces/buckets.js"
+    "traces/facets.js"
+    "traces/first_start.js"
+    "traces/histogram.js"
+    "traces/list.js"
+    "traces/page.js"
+    "traces/rows.js"
+    "vendor/dagre/LICENSE"
+    "vendor/dagre/dagre.js"
+    "virtual.js"
+};
 
 /// The first parts of the page's addresses.
-const PAGES: [&str; 7] = ["", "traces", "compare", "service-map", "sampling", "status", "xray"];
+const PAGES: [&str; 8] = ["", "traces", "compare", "service-map", "sampling", "status", "xray", "cloudwatch"];
 
 /// `GET /ui/FILE`
 pub(super) async fn file(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    match FILES.iter().find(|(known, ..)| *known == name) {
+    match FILES.iter().find(|(known, _)| *known == name) {
         Some(file) => send(&app, file, &headers),
         None => error(StatusCode::NOT_FOUND, "there is no such file"),
     }
@@ -60,7 +133,19 @@ fn not_allowed(allow: &'static str) -> Response {
     response
 }
 
-fn send(app: &App, &(name, kind, embedded): &File, headers: &HeaderMap) -> Response {
+/// Returns the type of a file.
+fn kind(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "text/plain; charset=utf-8",
+    }
+}
+
+fn send(app: &App, &(name, embedded): &File, headers: &HeaderMap) -> Response {
+    let kind = kind(name);
     let content = match app.ui.as_ref().map(|folder| std::fs::read(folder.join(name))) {
         None => Bytes::from_static(embedded),
         Some(Ok(content)) => content.into(),
@@ -77,4 +162,33 @@ fn send(app: &App, &(name, kind, embedded): &File, headers: &HeaderMap) -> Respo
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::FILES;
+
+    #[test]
+    fn each_file_of_the_page_is_embedded() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
+        let mut found = Vec::new();
+        let mut folders = vec![folder.clone()];
+        while let Some(next) = folders.pop() {
+            for entry in std::fs::read_dir(&next).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.extend(Some(path).filter(|path| !path.ends_with("tests")));
+                } else {
+                    let name = path.strip_prefix(&folder).unwrap().to_str().unwrap();
+                    found.push(name.replace(std::path::MAIN_SEPARATOR, "/"));
+                }
+            }
+        }
+        found.sort();
+        let mut embedded: Vec<_> = FILES.iter().map(|(name, _)| *name).collect();
+        embedded.sort_unstable();
+        assert_eq!(found, embedded);
+    }
 }

@@ -23,7 +23,8 @@
 //!   "facets": {
 //!     "latency": [[1000, 12], [1258, 3]],
 //!     "status": {"2xx": 9802, "4xx": 150, "429": 6, "5xx": 42, "none": 3},
-//!     "service": {"shop": 9990}, "user": {"u-1": 3}, "url": {"http://…": 7}, "annotation": {"tier": 40},
+//!     "service": {"shop": 9990}, "user": {"u-1": 3}, "url": {"http://…": 7}, "annotation": {"tier": {"\"gold\"": 40}},
+//!     "outcome": {"fault": 42, "error": 150, "throttle": 6, "partial": 1},
 //!     "minute": [[1480615200000000, 120, 3]]
 //!   }
 //! }
@@ -37,7 +38,8 @@
 //! missing; 32 settled, so no more is expected; 64 a fault anywhere; 128 an error or throttle anywhere.
 //!
 //! `latency` counts response times in buckets of a tenth of a decade, each by its lower bound. `minute` holds, for each
-//! minute, its start, the number of traces and the number with a fault. Facets have at most 50 values, the most frequent.
+//! minute, its start, the number of traces and the number with a fault. Facets have at most 50 values, the most frequent;
+//! those of annotations are JSON. `outcome` counts traces by the most severe flag of their root, and those in progress.
 //!
 //! `DELETE /api/traces` forgets all traces: `{"forgotten": 214}`.
 
@@ -55,7 +57,7 @@ use super::respond::{self, error, filter_error};
 use super::{App, blocking};
 use crate::filter::TraceView;
 use crate::store::{Store, Summarized, epoch_millis};
-use crate::trace::{LabelKind, Summary};
+use crate::trace::{AnnotationValue, LabelKind, Summary, SummaryAnnotation};
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 10_000;
@@ -243,8 +245,9 @@ fn facets(traces: &[Summarized]) -> Value {
     let mut latency: BTreeMap<u64, u64> = BTreeMap::new();
     let mut minutes: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     let mut status: HashMap<&str, u64> = HashMap::new();
-    let (mut services, mut users, mut urls, mut annotations) =
-        (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+    let (mut services, mut users, mut urls) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let mut annotations: HashMap<&str, HashMap<(bool, &str), u64>> = HashMap::new();
+    let mut outcomes: HashMap<&str, u64> = HashMap::new();
     let mut seen: Vec<&str> = Vec::new();
     for Summarized { summary, .. } in traces {
         *latency.entry(bucket(summary.response_time)).or_default() += 1;
@@ -253,7 +256,16 @@ fn facets(traces: &[Summarized]) -> Value {
         minute.1 += u64::from(summary.root.fault);
         *status.entry(status_class(summary.status)).or_default() += 1;
         count(&mut services, &mut seen, summary.services.iter().map(|passed| &*passed.service.name));
-        count(&mut annotations, &mut seen, summary.annotations.iter().map(|annotation| &*annotation.key));
+        for SummaryAnnotation { key, text, value, .. } in &summary.annotations {
+            let is_text = matches!(value, AnnotationValue::Text);
+            *annotations.entry(key).or_default().entry((is_text, text)).or_default() += 1;
+        }
+        let root = summary.root;
+        let flags = [(root.fault, "fault"), (root.throttle, "throttle"), (root.error, "error")];
+        let worst = flags.into_iter().find(|(set, _)| *set);
+        for (_, outcome) in worst.into_iter().chain(Some((true, "partial")).filter(|_| summary.in_progress)) {
+            *outcomes.entry(outcome).or_default() += 1;
+        }
         let labels = summary.labels.iter().filter(|label| label.kind == LabelKind::User);
         count(&mut users, &mut seen, labels.map(|label| &*label.text));
         count(&mut urls, &mut seen, summary.url.as_deref().into_iter());
@@ -264,7 +276,8 @@ fn facets(traces: &[Summarized]) -> Value {
         "service": most_frequent(services),
         "user": most_frequent(users),
         "url": most_frequent(urls),
-        "annotation": most_frequent(annotations),
+        "annotation": frequent_annotations(annotations),
+        "outcome": outcomes,
         "minute": minutes.into_iter().map(|(at, (all, faults))| json!([at, all, faults])).collect::<Vec<_>>(),
     })
 }
@@ -285,6 +298,23 @@ fn most_frequent(counts: HashMap<&str, u64>) -> Map<String, Value> {
     counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     counts.truncate(MAX_FACETS);
     counts.into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect()
+}
+
+/// Returns the annotations that occur most often, each with its most frequent values as JSON.
+fn frequent_annotations(annotations: HashMap<&str, HashMap<(bool, &str), u64>>) -> Map<String, Value> {
+    let total = |values: &HashMap<(bool, &str), u64>| values.values().sum::<u64>();
+    let mut keys: Vec<_> = annotations.into_iter().collect();
+    keys.sort_unstable_by(|a, b| total(&b.1).cmp(&total(&a.1)).then(a.0.cmp(b.0)));
+    keys.truncate(MAX_FACETS);
+    let values = keys.into_iter().map(|(key, values)| {
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        values.truncate(MAX_FACETS);
+        let json = |is_text, text: &str| if is_text { Value::from(text).to_string() } else { text.to_owned() };
+        let values = values.into_iter().map(|((is_text, text), count)| (json(is_text, text), count.into()));
+        (key.to_owned(), Value::Object(values.collect()))
+    });
+    values.collect()
 }
 
 /// Returns the lower bound of a response time's bucket: a tenth of a decade.

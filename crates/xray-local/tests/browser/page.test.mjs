@@ -1,0 +1,501 @@
+// The page in a browser, against the program itself: what it shows, how fast, and with the keyboard alone.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "node:test";
+
+import { axe, openPage, picture, settled, skip, startBrowser, startProgram, withinBudget } from "./harness.mjs";
+import { hostileTrace, largeTrace, openTrace, send, shopTrace, traceId } from "./traffic.mjs";
+
+const TRACES = 10_000;
+const ENTITIES = 10_000;
+
+test("the page", { skip, timeout: 240_000 }, async (suite) => {
+  const { address, url } = await startProgram(suite, "--max-memory", "512M");
+  const browser = await startBrowser(suite);
+  const now = Math.floor(Date.now() / 1000);
+  const start = (i) => now - 1800 * (1 - i / TRACES);
+  const large = traceId(900_001, now - 20);
+  const ids = {};
+
+  await suite.test("shows how to connect, then the first trace without a reload", async () => {
+    const { page, reports } = await openPage(browser, url);
+    await page.getByText("Waiting for the first trace").waitFor();
+    assert.match(await page.locator(".command pre").innerText(), new RegExp(`AWS_XRAY_DAEMON_ADDRESS=${address}`));
+    await picture(page, "first-start-light");
+    await send(address, shopTrace(1, now - 1900));
+    await page.locator(".list-body .list-row").first().waitFor();
+    await page.getByText("Waiting for the first trace").waitFor({ state: "hidden" });
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await send(address, Array.from({ length: TRACES }, (_, i) => shopTrace(i + 2, start(i))).flat());
+  await send(address, [...largeTrace(900_001, now - 20, ENTITIES), ...openTrace(900_003, now - 5)]);
+  await settled(url, TRACES + 3);
+  const { rows } = await (await fetch(`${url}/api/traces?limit=2000&sort=-status`)).json();
+  ids.fault = rows.find((row) => row.status === 500 && row.services.length > 3).id;
+  ids.open = traceId(900_003, now - 5);
+  ids.other = rows.find((row) => row.status !== 500 && row.services.length > 3).id;
+
+  await suite.test(`lists ${TRACES} traces, and scrolls through them`, async () => {
+    const { page, reports } = await openPage(browser, `${url}/ui/icon.svg`);
+    const begin = performance.now();
+    await page.goto(`${url}/traces`);
+    await page.locator(".list-row[data-outcome]").nth(5).waitFor();
+    withinBudget(`list of ${TRACES}, from navigation to rows`, performance.now() - begin, 300);
+    await picture(page, "list-light");
+    const frames = await page.evaluate(scrollFrames, ".list");
+    withinBudget("list, slowest 1 % of scrolling frames", frames, 33);
+    await page.keyboard.press("End");
+    await page.waitForFunction(() => document.querySelector(".list-row[data-active]")?.getAttribute("aria-rowindex") > 10_000);
+    assert.ok((await page.locator(".list-row").count()) < 100, "only visible rows are in the document");
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("sorts, chooses two and compares them", async () => {
+    const { page, reports } = await openPage(browser, `${url}/traces`);
+    await page.locator(".list-row[data-outcome]").first().waitFor();
+    await page.getByRole("button", { name: "Response" }).click();
+    await page.waitForURL(/sort=-response/);
+    await page.waitForFunction(() => document.querySelector('[aria-sort="descending"]')?.textContent.startsWith("Response"));
+    for (const key of ["ArrowDown", "ArrowDown", "x", "ArrowDown", "x", "c"]) await page.keyboard.press(key);
+    await page.waitForURL(/compare\?a=.*&b=/);
+    await page.locator(".cmp-body .cmp-row").first().waitFor();
+    await page.goBack();
+    await page.waitForURL(/traces\?sort=-response/);
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("returns to the same place of the same list", async () => {
+    const { page, reports } = await openPage(browser, `${url}/traces?sort=-duration`);
+    await page.locator(".list-row[data-outcome]").first().waitFor();
+    for (let i = 0; i < 4; i += 1) await page.keyboard.press("PageDown");
+    const before = await page.locator(".list-row[data-active]").getAttribute("aria-rowindex");
+    await page.keyboard.press("Enter");
+    await page.locator(".wf-row[aria-level]").first().waitFor();
+    await page.keyboard.press("Escape");
+    await page.waitForURL(/traces\?sort=-duration/);
+    await page.locator(`.list-row[data-active][aria-rowindex="${before}"]`).waitFor();
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("dragging over the histogram filters by response time", async () => {
+    const { page } = await openPage(browser, `${url}/traces`);
+    await page.locator(".histogram rect").first().waitFor();
+    const box = await page.locator(".plot").first().boundingBox();
+    await page.mouse.move(box.x + box.width * 0.5, box.y + 10);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.7, box.y + 10, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForURL((address) => /^responsetime >= 0\.1 AND responsetime < 0\.[678]/.test(address.searchParams.get("filter") ?? ""));
+    await page.context().close();
+  });
+
+  await suite.test("filters, completes what is typed, and points at errors", async () => {
+    const { page, reports } = await openPage(browser, `${url}/traces`);
+    await page.locator(".list-row[data-outcome]").first().waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type('service("inv');
+    await page.getByRole("option", { name: "inventory" }).waitFor();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.keyboard.type(" { fault }");
+    const begin = performance.now();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => /^[\d,]+ of [\d,]+ match$/.test(document.querySelector(".footer span").textContent));
+    withinBudget("typed → list changed", performance.now() - begin, 50, 20);
+    assert.equal(new URL(page.url()).searchParams.get("filter"), 'service("inventory") { fault }');
+    await page.locator('.list-row[data-outcome="fault"]').first().waitFor();
+    assert.equal(await page.locator('.list-row[data-outcome="ok"]').count(), 0);
+    await picture(page, "filter-light");
+    await page.getByRole("button", { name: /^gold/ }).click();
+    await page.waitForURL((address) => address.searchParams.get("filter").endsWith('AND annotation.tier = "gold"'));
+    await page.getByRole("button", { name: /^gold/, pressed: true }).click();
+    await page.waitForURL((address) => !address.searchParams.get("filter").includes("gold"));
+    await page.keyboard.press("/");
+    await page.keyboard.type("duration > AND fault");
+    await page.keyboard.press("Enter");
+    await page.locator(".w-broken").getByText("AND").waitFor();
+    await page.getByText("The filter cannot be read").waitFor();
+    await picture(page, "filter-error-light");
+    await page.goBack();
+    await page.locator('.list-row[data-outcome="fault"]').first().waitFor();
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("new traces appear by themselves, wait while one reads, and come with a click", async () => {
+    const { page } = await openPage(browser, `${url}/traces`);
+    await page.locator(".list-row[data-outcome]").first().waitFor();
+    await page.waitForFunction(() => document.querySelector(".live")?.dataset.state === "live");
+    await send(address, shopTrace(200_001, now + 1));
+    await page.locator(".list-row[data-index='0'] .time span[title]").getByText(/\.000$/).waitFor();
+    await page.keyboard.press("p");
+    await send(address, [...shopTrace(200_002, now + 2), ...shopTrace(200_003, now + 3)]);
+    await page.locator(".new-pill").getByText("2 new").waitFor();
+    await page.locator(".new-pill").click();
+    await page.locator(".new-pill").waitFor({ state: "hidden" });
+    await page.context().close();
+  });
+
+  await suite.test("stays fluent at 1,000 traces per second", async () => {
+    const { page } = await openPage(browser, `${url}/traces`);
+    await page.locator(".list-row[data-outcome]").first().waitFor();
+    const measured = page.evaluate(frameTimes, 2500);
+    for (let batch = 0; batch < 20; batch += 1) {
+      await send(address, Array.from({ length: 100 }, (_, i) => shopTrace(300_000 + batch * 100 + i, Date.now() / 1000).at(-1)));
+      await new Promise((resolve) => setTimeout(resolve, 80));
+    }
+    withinBudget("live at about 1,000/s, slowest 1 % of frames", await measured, 33);
+    await page.context().close();
+  });
+
+  await suite.test(`shows a trace of ${ENTITIES} entities, finds in it and steps through its errors`, async () => {
+    const { page, reports } = await openPage(browser, `${url}/status`);
+    const begin = performance.now();
+    await page.goto(`${url}/traces/${large}`);
+    await page.locator(".wf-row[aria-level]").first().waitFor();
+    withinBudget(`waterfall of ${ENTITIES}, from navigation to rows`, performance.now() - begin, 400);
+    await page.keyboard.press("G");
+    await page.waitForFunction(() => document.querySelector(".waterfall").getAttribute("aria-rowcount") === "10001");
+    await picture(page, "trace-10000-light");
+    withinBudget("waterfall, slowest 1 % of scrolling frames", await page.evaluate(scrollFrames, ".waterfall"), 33);
+    await page.keyboard.press("e");
+    await page.locator('.wf-row[data-active][data-outcome="fault"]').waitFor();
+    const first = await page.locator(".wf-row[data-active]").getAttribute("aria-rowindex");
+    await page.keyboard.press("e");
+    await page.waitForFunction((before) => document.querySelector(".wf-row[data-active]")?.getAttribute("aria-rowindex") !== before, first);
+    await page.keyboard.press("/");
+    await page.keyboard.type("no response to call 9770");
+    await page.locator(".find-count").getByText("1", { exact: true }).waitFor();
+    await page.keyboard.press("Enter");
+    await page.locator(".wf-row[data-active][data-match]").waitFor();
+    await page.keyboard.press("o");
+    await page.waitForFunction(() => Number(document.querySelector(".waterfall").getAttribute("aria-rowcount")) < 200);
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("zooms by keys and by the minimap, and keeps the window in the address", async () => {
+    const { page } = await openPage(browser, `${url}/traces/${ids.fault}`);
+    await page.locator(".wf-row[aria-level]").nth(2).waitFor();
+    for (const key of ["ArrowDown", "ArrowDown", "+"]) await page.keyboard.press(key);
+    await page.waitForURL(/zoom=\d+~\d+/);
+    await page.keyboard.press("0");
+    await page.waitForURL((address) => !address.searchParams.has("zoom"));
+    const box = await page.locator(".minimap-plot").boundingBox();
+    await page.mouse.move(box.x + box.width * 0.2, box.y + 20);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.5, box.y + 20, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForURL(/zoom=\d+~\d+/);
+    await page.context().close();
+  });
+
+  await suite.test("from the list to a stack frame with the keyboard alone", async () => {
+    const { page, reports } = await openPage(browser, `${url}/traces?sort=-status`);
+    await page.locator('.list-row[data-outcome="fault"]').first().waitFor();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/traces\/1-/);
+    await page.locator(".wf-row[aria-level]").first().waitFor();
+    await page.goto(`${url}/traces/${ids.fault}`);
+    await page.locator(".wf-row[aria-level]").first().waitFor();
+    for (let tries = 0; tries < 4 && !(await page.locator(".stack li").count()); tries += 1) {
+      await page.keyboard.press("e");
+      await page.keyboard.press("Enter");
+      await page.locator(".drawer .facts").first().waitFor();
+      await page.waitForTimeout(150);
+    }
+    await page.locator(".stack").getByText("src/pool.rs:41").waitFor();
+    await picture(page, "details-light");
+    await page.keyboard.press("Escape");
+    await page.locator(".drawer").first().waitFor({ state: "hidden" });
+    await page.keyboard.press("Escape");
+    await page.waitForURL(/\/traces$/);
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("deep links of the console lead here", async () => {
+    const { page } = await openPage(browser, `${url}/xray/home?region=eu-central-1#/traces/${ids.fault}`);
+    await page.waitForURL(new RegExp(`/traces/${ids.fault}$`));
+    await page.locator(".wf-row[aria-level]").first().waitFor();
+    await page.context().close();
+  });
+
+  await suite.test("shows how a trace arrived, its map, own time and JSON", async () => {
+    const { page, reports } = await openPage(browser, `${url}/traces/${ids.fault}`);
+    await page.locator(".wf-row[aria-level]").first().waitFor();
+    await page.keyboard.press("d");
+    await page.getByText("2 documents").waitFor();
+    await page.keyboard.press("m");
+    await page.locator(".node").nth(3).waitFor();
+    await page.getByRole("button", { name: "Table" }).click();
+    await page.getByRole("cell", { name: "inventory" }).first().waitFor();
+    await page.getByRole("link", { name: "Own time" }).click();
+    await page.locator(".own-time tbody tr").nth(2).waitFor();
+    await page.getByRole("link", { name: "Raw" }).click();
+    await page.getByText("Segments").waitFor();
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("the tests it copies pass against the program", async () => {
+    const { page, reports } = await openPage(browser, `${url}/traces/${ids.open}`, { permissions: ["clipboard-read", "clipboard-write"] });
+    await page.locator(".wf-row[aria-level]").nth(3).waitFor();
+    const folder = mkdtempSync(join(tmpdir(), "xray-local-"));
+    const copied = async (name) => {
+      await page.getByRole("button", { name: "Copy", exact: true }).click();
+      await page.getByRole("menuitem", { name }).click();
+      await page.getByText(`Copied: ${name}`).waitFor();
+      return page.evaluate(() => navigator.clipboard.readText());
+    };
+    writeFileSync(join(folder, "copied.test.mjs"), await copied("JavaScript"));
+    // A runner inside of another one reports to it by default.
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    assert.match(await run(process.execPath, ["--test", "--test-reporter=tap", join(folder, "copied.test.mjs")], env), /# pass 1/);
+    writeFileSync(join(folder, "copied.py"), `${await copied("Python")}\n\ntest_records_the_expected_tree()\nprint("passed")\n`);
+    assert.match(await run("python3", [join(folder, "copied.py")], env), /passed/);
+    assert.match(await copied("Filter expression"), /^service\("import"\) AND service\("audit"\)/);
+    rmSync(folder, { recursive: true });
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  for (const theme of /** @type {const} */ (["light", "dark"])) {
+    await suite.test(`has no accessibility violations, ${theme}`, async () => {
+      const { page } = await openPage(browser, `${url}/status`, { theme });
+      const check = async (name) => {
+        await picture(page, `${name}-${theme}`);
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+        assert.deepEqual(found, [], `${name}, ${theme}`);
+      };
+      await page.locator(".stat").first().waitFor();
+      await check("status");
+      await page.goto(`${url}/traces`);
+      await page.locator(".list-row[data-outcome]").first().waitFor();
+      await page.keyboard.press("ArrowDown");
+      await check("list");
+      await page.keyboard.press("?");
+      await page.locator("dialog[open]").waitFor();
+      await check("keys");
+      await page.goto(`${url}/traces/${ids.fault}`);
+      await page.locator(".wf-row[aria-level]").first().waitFor();
+      await page.keyboard.press("e");
+      await page.keyboard.press("Enter");
+      await page.locator(".drawer .facts").first().waitFor();
+      await check("trace");
+      await page.goto(`${url}/traces/${ids.fault}/documents`);
+      await page.locator(".documents").waitFor();
+      await check("documents");
+      await page.goto(`${url}/traces/${ids.fault}/time`);
+      await page.locator(".own-time").waitFor();
+      await check("own-time");
+      await page.goto(`${url}/traces/${ids.fault}/raw`);
+      await page.locator(".json").first().waitFor();
+      await check("raw");
+      await page.goto(`${url}/traces/${ids.fault}/map`);
+      await page.locator(".node").nth(3).waitFor();
+      await check("map");
+      await page.getByRole("button", { name: "Table" }).click();
+      await check("map-table");
+      await page.goto(`${url}/compare?a=${ids.fault}&b=${ids.other}`);
+      await page.locator(".cmp-body .cmp-row").first().waitFor();
+      await check("compare");
+      await page.goto(`${url}/service-map`);
+      await page.locator(".node").nth(3).waitFor();
+      await check("service-map");
+      await page.goto(`${url}/sampling`);
+      await page.getByText("Default").first().waitFor();
+      await check("sampling");
+      await page.keyboard.press("a");
+      await page.locator("dialog[open]").waitFor();
+      await check("rule");
+      await page.context().close();
+    });
+  }
+
+  await suite.test("text that is hostile stays text", async () => {
+    const id = traceId(900_002, now - 10);
+    await send(address, hostileTrace(900_002, now - 10));
+    const { page, reports } = await openPage(browser, `${url}/traces`);
+    await page.locator(".list-row[data-outcome]").first().waitFor();
+    const check = async (name) => {
+      await page.waitForTimeout(150);
+      await picture(page, `hostile-${name}`);
+      assert.deepEqual(
+        await page.evaluate(() => ({
+          ran: "__ran" in globalThis,
+          polluted: "polluted" in {},
+          elements: document.querySelectorAll("body script, iframe, img, object, embed, [onclick], [onerror], [href^='javascript:']").length,
+          wider: document.documentElement.scrollWidth > innerWidth,
+        })),
+        { ran: false, polluted: false, elements: 0, wider: false },
+        name,
+      );
+      assert.deepEqual(reports, [], name);
+    };
+    await check("list");
+    await page.goto(`${url}/traces/${id}`);
+    await page.locator(".wf-row[aria-level]").nth(2).waitFor();
+    for (const key of ["ArrowDown", "Enter"]) await page.keyboard.press(key);
+    await page.locator(".drawer .json").first().waitFor();
+    await check("trace");
+    for (const tab of ["documents", "raw", "map", "time"]) {
+      await page.goto(`${url}/traces/${id}/${tab}`);
+      await page.locator(".table, .json, .node").first().waitFor();
+      await check(tab);
+    }
+    await page.goto(`${url}/compare?a=${id}&b=${ids.fault}`);
+    await page.locator(".cmp-body .cmp-row").first().waitFor();
+    await check("compare");
+    await page.goto(`${url}/traces?filter=${encodeURIComponent('<img src=x onerror="window.__ran=1">')}`);
+    await page.locator(".filter-message:not([hidden])").waitFor();
+    await check("filter");
+    await page.context().close();
+  });
+
+  await suite.test("the map survives cycles, self loops and 400 services", async () => {
+    const { page, reports } = await openPage(browser, `${url}/status`);
+    const statistics = { TotalCount: 3, OkCount: 3, ErrorStatistics: {}, FaultStatistics: {}, TotalResponseTime: 1 };
+    const service = (id, type, to) => ({ ReferenceId: id, Name: `n${id}`, Type: type, SummaryStatistics: statistics, ResponseTimeHistogram: [{ Value: 0.1, Count: 3 }], Edges: to.map((other) => ({ ReferenceId: other, SummaryStatistics: statistics, ResponseTimeHistogram: [] })) });
+    let services = [service(0, "", [0, 1, 2]), service(1, "", [2]), service(2, "", [0])];
+    await page.route("**/api/graph*", (route) => route.fulfill({ json: { Services: services } }));
+    const begin = performance.now();
+    await page.goto(`${url}/service-map`);
+    await page.locator(".node").nth(2).waitFor();
+    withinBudget("map of 3 services, from navigation", performance.now() - begin, 400);
+    services = Array.from({ length: 400 }, (_, i) => service(i, i < 350 ? "remote" : "", [(i * 7 + 1) % 400, (i * 13 + 5) % 400]));
+    await page.reload();
+    await page.locator(".node").nth(40).waitFor();
+    assert.match(await page.locator(".map-note").innerText(), /350 services are joined by type/);
+    await page.locator(".node").first().focus();
+    await page.keyboard.press("Enter");
+    await page.locator(".map .drawer .facts").waitFor();
+    await page.waitForURL(/node=/);
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("the map leads to the traces of a service", async () => {
+    const { page, reports } = await openPage(browser, `${url}/service-map?filter=${encodeURIComponent('service("shop")')}`);
+    await page.locator(".node").nth(3).waitFor();
+    await picture(page, "service-map-light");
+    await page.getByRole("button", { name: /^inventory, [\d,]+ requests/ }).click();
+    await page.locator(".map .drawer .facts").waitFor();
+    await page.getByRole("link", { name: "With faults" }).click();
+    await page.waitForURL((address) => address.searchParams.get("filter") === 'service("shop") AND service("inventory") { fault }');
+    await page.locator('.list-row[data-outcome="fault"]').first().waitFor();
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("sampling rules are added, edited, tried and deleted with undo", async () => {
+    const { page, reports } = await openPage(browser, `${url}/sampling`);
+    await page.getByText("Default").first().waitFor();
+    await page.keyboard.press("a");
+    const dialog = page.locator("dialog[open]");
+    await dialog.getByLabel("Name").fill("checkout");
+    await dialog.getByLabel("Path").fill("/checkout");
+    await dialog.getByLabel("Priority").fill("0");
+    await dialog.getByRole("button", { name: "Add", exact: true }).click();
+    await dialog.getByRole("alert").getByText("Priority").waitFor();
+    await dialog.getByLabel("Priority").fill("10");
+    await dialog.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByRole("link", { name: "checkout" }).waitFor();
+    await page.locator(".verdict .match").getByText("checkout").waitFor();
+    await page.locator(".question input").nth(2).fill("/orders");
+    await page.locator(".verdict .match").getByText("Default").waitFor();
+    await page.getByRole("button", { name: "Edit checkout" }).click();
+    await dialog.getByLabel("Reservoir").fill("7");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("row", { name: /checkout.*7 \/s/ }).waitFor();
+    await page.getByRole("button", { name: "Delete checkout" }).click();
+    await page.getByRole("link", { name: "checkout" }).waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("row", { name: /checkout.*7 \/s/ }).waitFor();
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("pages of other sites can neither read nor change anything", async () => {
+    const { page } = await openPage(browser, "about:blank");
+    await page.goto(`http://localhost:${address.split(":")[1]}/status`);
+    await page.locator(".stat").first().waitFor();
+    // The same program under another name is another origin for the browser.
+    const sent = await page.evaluate(
+      async (other) => {
+        const read = await fetch(`${other}/api/traces`).then(() => "read", () => "refused");
+        await fetch(`${other}/TraceSegments`, { method: "POST", mode: "no-cors", body: '{"TraceSegmentDocuments":["{}"]}' }).catch(() => {});
+        return read;
+      },
+      url,
+    );
+    assert.equal(sent, "refused");
+    const foreign = { headers: { host: "evil.example" } };
+    const { request } = await import("node:http");
+    const status = await new Promise((resolve) => request(`${url}/api/traces`, foreign, (response) => resolve(response.resume().statusCode)).end());
+    assert.equal(status, 421);
+    const posted = await fetch(`${url}/TraceSegments`, { method: "POST", headers: { origin: "http://evil.example" }, body: "{}" });
+    assert.equal(posted.status, 403);
+    await page.context().close();
+  });
+
+  await suite.test("clears all traces, with undo", async () => {
+    const { page } = await openPage(browser, `${url}/traces`);
+    await page.locator(".list-row[data-outcome]").first().waitFor();
+    await page.keyboard.press("Delete");
+    await page.getByText("Waiting for the first trace").waitFor();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.locator(".list-row[data-outcome]").first().waitFor();
+    await page.context().close();
+  });
+});
+
+/** Runs a program; returns what it printed. */
+function run(program, options, env) {
+  return new Promise((resolve) => execFile(program, options, { env }, (_, output, errors) => resolve(output + errors)));
+}
+
+/** Scrolls for a while; returns the slowest percent of the times between frames. Runs in the page. */
+function scrollFrames(selector) {
+  const element = document.querySelector(selector);
+  return new Promise((resolve) => {
+    const times = [];
+    let last = 0;
+    const step = (time) => {
+      if (last) times.push(time - last);
+      last = time;
+      element.scrollTop += 180;
+      if (times.length < 120) requestAnimationFrame(step);
+      else resolve(times.sort((a, b) => b - a)[1]);
+    };
+    requestAnimationFrame(step);
+  });
+}
+
+/** Returns the slowest percent of the times between frames. Runs in the page. */
+function frameTimes(duration) {
+  return new Promise((resolve) => {
+    const times = [];
+    let last = 0;
+    const end = performance.now() + duration;
+    const step = (time) => {
+      if (last) times.push(time - last);
+      last = time;
+      if (time < end) requestAnimationFrame(step);
+      else resolve(times.sort((a, b) => b - a)[Math.floor(times.length / 100)]);
+    };
+    requestAnimationFrame(step);
+  });
+}
