@@ -13,6 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tracing::{Dispatch, info_span};
 use tracing_subscriber::prelude::*;
 use xray_core::Recorder;
+use xray_core::emit::Flushed;
 use xray_core::sampling::Always;
 use xray_tracing::SubsegmentLayer;
 
@@ -72,8 +73,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let _in = segment.enter();
         spans();
     };
-    let flush = || drop(recorder.flush(Duration::from_secs(30)));
-    let flush_provider = || drop(provider.force_flush());
+    let flush = || assert_eq!(recorder.flush(Duration::from_secs(30)), Flushed::All);
+    let flush_provider = || assert!(provider.force_flush().is_ok(), "spans were lost");
     let (mut xray, mut opentelemetry) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         xray.push(tracing::dispatcher::with_default(&ours, || cpu(&request, &flush)));
