@@ -25,10 +25,9 @@
 //!
 //! The table is the same for the server and for the client, so that both sides of a call have the same color.
 
-use std::borrow::Cow;
-
 use crate::cause::Exception;
 use crate::flag::Flag;
+use crate::url::percent_decoded;
 
 /// The names of the codes, in their order.
 const NAMES: [&str; 17] = [
@@ -112,25 +111,6 @@ impl<'a> GrpcStatus<'a> {
     pub fn exception(&self) -> Option<Exception> {
         (self.code != 0).then(|| Exception::new(self.name(), percent_decoded(self.message)))
     }
-}
-
-/// Decodes `%` with two hexadecimal digits. Any other `%` stays, and bytes that are not UTF-8 are replaced.
-fn percent_decoded(text: &[u8]) -> Cow<'_, str> {
-    if !text.contains(&b'%') {
-        return String::from_utf8_lossy(text);
-    }
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, after @ ..] = rest {
-        let byte = match after {
-            [high, low, ..] if *first == b'%' => digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low),
-            _ => None,
-        };
-        decoded.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &after[2..] } else { after };
-    }
-    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
 
 #[cfg(test)]
