@@ -77,6 +77,9 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     viewer.wait_for(1 + REQUESTS.len());
     if !once {
         println!("The service is listening on http://{address}. Press Ctrl-C to stop.");
+        if let Some(page) = viewer.page() {
+            println!("The traces are shown at {page}");
+        }
         server.await??;
     }
     Ok(ExitCode::SUCCESS)
