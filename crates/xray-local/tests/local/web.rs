@@ -90,7 +90,7 @@ fn a_row_and_the_facets_summarize_traces() {
         page["facets"],
         json!({
             "latency": [[1_000, 1]], "status": {"2xx": 1}, "service": {"shop": 1, "orders": 1}, "user": {"ann": 1},
-            "url": {"http://shop/1": 1}, "annotation": {"tier": 1}, "minute": [[1_480_615_200_000_000_u64, 1, 1]],
+            "url": {"http://shop/1": 1}, "annotation": {"tier": {"\"gold\"": 1}}, "outcome": {"fault": 1}, "minute": [[1_480_615_200_000_000_u64, 1, 1]],
         })
     );
     let rows = ok(receiver.address(), &format!("/api/traces/{trace}"));

@@ -100,7 +100,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     const { statistics } = node;
     const label = cut(client ? "Clients" : node.name);
     const p50 = statistics && quantile(statistics.histogram, 0.5);
-    const line = statistics ? [`${format.compact(statistics.count)} req`, p50 !== null ? `p50 ${format.duration(p50)}` : ""].filter(Boolean).join(" · ") : client ? `of ${cut(node.name)}` : "";
+    const line = statistics ? [`${format.compact(statistics.count)} req`, p50 !== null ? `p50 ${quantileText(statistics.histogram, 0.5)}` : ""].filter(Boolean).join(" · ") : client ? `of ${cut(node.name)}` : "";
     return svg(
       "g",
       {
@@ -132,7 +132,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     const bad = statistics.fault + statistics.error + statistics.throttle;
     const width = Math.min(5, 1.2 + Math.log10(Math.max(1, statistics.count)));
     const p50 = quantile(statistics.histogram, 0.5);
-    const label = [p50 !== null && format.duration(p50), bad > 0 && format.percent(bad / statistics.count)].filter(Boolean).join(" · ");
+    const label = [p50 !== null && quantileText(statistics.histogram, 0.5), bad > 0 && format.percent(bad / statistics.count)].filter(Boolean).join(" · ");
     const kind = statistics.fault ? "fault" : statistics.throttle ? "throttle" : statistics.error ? "error" : "";
     const near = !selected || edge.from === selected || edge.to === selected;
     return svg(
@@ -146,7 +146,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
   function drawTable() {
     const row = (node) => {
       const { statistics } = node;
-      const value = (share) => format.duration(statistics ? quantile(statistics.histogram, share) : null);
+      const value = (share) => (statistics ? quantileText(statistics.histogram, share) : "–");
       const calls = graph.edges.filter(({ from }) => from === node.id).map(({ to }) => graph.nodes.find(({ id }) => id === to)?.name ?? "");
       return h(
         "tr",
@@ -200,7 +200,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
           edges.map((edge) => {
             const other = graph.nodes.find(({ id }) => id === edge[end]);
             const { count, fault, error, throttle, histogram } = edge.statistics;
-            return h("li", {}, h("span", { class: "dot", "--c": serviceColor(other.name) }), h("button", { class: "link clip", onclick: () => select(other.id) }, other.type === "client" ? "Clients" : format.plain(other.name, 60)), h("span", { class: "spring" }), h("span", { class: "faint" }, `${format.count(count)} · ${format.duration(quantile(histogram, 0.5))}`), fault + error + throttle > 0 && h("span", { class: "state-fault" }, format.percent((fault + error + throttle) / count)));
+            return h("li", {}, h("span", { class: "dot", "--c": serviceColor(other.name) }), h("button", { class: "link clip", onclick: () => select(other.id) }, other.type === "client" ? "Clients" : format.plain(other.name, 60)), h("span", { class: "spring" }), h("span", { class: "faint" }, `${format.count(count)} · ${quantileText(histogram, 0.5)}`), fault + error + throttle > 0 && h("span", { class: "state-fault" }, format.percent((fault + error + throttle) / count)));
           }),
         ),
       );
@@ -219,8 +219,8 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
               "dl",
               { class: "facts" },
               fact("Requests", format.count(statistics.count)),
-              fact("p50", format.duration(quantile(statistics.histogram, 0.5))),
-              fact("p95", format.duration(quantile(statistics.histogram, 0.95))),
+              fact("p50", quantileText(statistics.histogram, 0.5)),
+              fact("p95", quantileText(statistics.histogram, 0.95)),
               fact("Average", format.duration(statistics.count ? statistics.total / statistics.count : null)),
               ["fault", "error", "throttle"].map((kind) => statistics[kind] > 0 && fact({ fault: "Faults", error: "Errors", throttle: "Throttles" }[kind], h("span", { class: `state-${kind}` }, `${format.count(statistics[kind])} (${format.percent(statistics[kind] / statistics.count)})`))),
             ),
@@ -336,10 +336,16 @@ const cut = (name) => {
   return text.length > MAX_LABEL ? `${text.slice(0, MAX_LABEL - 1)}…` : text;
 };
 
+/** A quantile as text. X-Ray's histograms are rounded to milliseconds. */
+function quantileText(histogram, share) {
+  const value = quantile(histogram, share);
+  return value === 0 ? "< 1 ms" : format.duration(value);
+}
+
 /** The tooltip of a node, which is also what a screen reader says. */
 function describe({ name, type, statistics }) {
   const label = format.plain(type === "client" ? `Clients of ${name}` : name, 200);
   if (!statistics) return label;
   const bad = ["fault", "error", "throttle"].filter((kind) => statistics[kind] > 0).map((kind) => format.plural(statistics[kind], kind));
-  return [label, type, format.plural(statistics.count, "request"), `median ${format.duration(quantile(statistics.histogram, 0.5))}`, ...bad].filter(Boolean).join(", ");
+  return [label, type, format.plural(statistics.count, "request"), `median ${quantileText(statistics.histogram, 0.5)}`, ...bad].filter(Boolean).join(", ");
 }
