@@ -66,6 +66,9 @@ fn record_response<B: MessageBody>(
     if let Some(value) = trace_header(&incoming) {
         response.headers_mut().insert(TRACE_HEADER, value);
     }
+    if !incoming.observes_response() {
+        return response.map_body(|_, inner| XRayBody { inner, incoming: Some(incoming) });
+    }
     let length = response.headers().get(CONTENT_LENGTH).and_then(|value| content_length(value.as_bytes()));
     let head = HttpResponse::new(response.status().as_u16()).content_length(length);
     let size = match response.response().body().size() {

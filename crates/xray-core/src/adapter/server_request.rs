@@ -223,6 +223,15 @@ impl ServerRequest {
         Some(TraceHeader::new(header.trace_id()?).with_sampled(header.sampled()?))
     }
 
+    /// Returns whether the response matters: the segment is recorded, or the sampler observes the request.
+    ///
+    /// For other requests, which are most of them, an adapter need not read the head of the response for
+    /// [`head`](ServerRequest::head) and [`grpc_status`](ServerRequest::grpc_status). Their code still runs through
+    /// [`run`](ServerRequest::run).
+    pub fn observes_response(&self) -> bool {
+        self.segment.is_recording() || self.tracked.is_some()
+    }
+
     /// Records the head of the response. The segment closes if no body follows.
     ///
     /// `response` has the length from the `Content-Length` header, if there is one; `body` is the length that the

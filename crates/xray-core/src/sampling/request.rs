@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use memchr::memchr;
+
 /// The facts about a request that a sampler decides on, before anything is recorded.
 ///
 /// Only the service is always known. Rules match an absent part with `*` only, except that an absent service type
@@ -82,7 +84,7 @@ impl<'a> SamplingRequest<'a> {
 
     /// Returns the same request with the query string removed from its path.
     pub(super) fn without_query(mut self) -> SamplingRequest<'a> {
-        self.path = self.path.map(|path| path.split_once('?').map_or(path, |(path, _query)| path));
+        self.path = self.path.map(|path| memchr(b'?', path.as_bytes()).map_or(path, |query| &path[..query]));
         self
     }
 }

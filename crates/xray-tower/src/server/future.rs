@@ -62,6 +62,9 @@ fn record_response<B: Body>(
     if let Some(value) = header.and_then(|text| HeaderValue::try_from(text).ok()) {
         response.headers_mut().insert(TRACE_HEADER, value);
     }
+    if !incoming.observes_response() {
+        return response.map(|inner| XRayBody { inner, incoming: Some(incoming) });
+    }
     // A gRPC response that has only headers.
     if let Some(status) = grpc_status(response.headers()) {
         incoming.grpc_status(status);

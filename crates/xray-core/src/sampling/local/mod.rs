@@ -189,6 +189,9 @@ impl Rules {
     /// Returns the index of the rule that decides about a request, or `None` for the default rule. This makes no
     /// decision and does not count towards the rule's target.
     pub fn matching(&self, request: &SamplingRequest<'_>) -> Option<usize> {
+        if self.rules.is_empty() {
+            return None;
+        }
         let request = request.without_query();
         self.rules.iter().position(|limited| limited.rule.matches(&request))
     }
