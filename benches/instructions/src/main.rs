@@ -3,8 +3,10 @@
 mod core_works;
 mod servers;
 
-/// The works, and what one operation is.
-const WORKS: [(&str, &str, fn(usize)); 11] = [
+/// The name of a work, what one operation is, and the function that does this many.
+type Work = (&'static str, &'static str, fn(usize));
+
+const WORKS: [Work; 11] = [
     ("A", "a request of four entities, recorded and sent", core_works::recorded),
     ("B", "the same, not sampled", core_works::unsampled),
     ("C", "one of 10,000 subsegments of one segment", core_works::large),
