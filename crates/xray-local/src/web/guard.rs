@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -20,6 +21,10 @@ use super::{App, REQUEST_TIME};
 
 /// Maximum bytes of a request's body.
 const MAX_BODY: usize = 1 << 20;
+
+/// The number of bytes of a refused body that are read, and the pause of the client that ends the reading.
+const MAX_DISCARDED: usize = 64 << 20;
+const DISCARD_PAUSE: Duration = Duration::from_millis(250);
 
 /// Maximum bytes of a body with documents.
 const MAX_DOCUMENTS: usize = 16 << 20;
@@ -119,6 +124,7 @@ async fn with_body(request: Request) -> Result<Request, Response> {
     let (parts, body) = request.into_parts();
     let stated = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if stated.is_some_and(|length| length > limit as u64) {
+        discard(body).await;
         return Err(too_large());
     }
     match tokio::time::timeout(REQUEST_TIME, Limited::new(body, limit).collect()).await {
@@ -126,6 +132,17 @@ async fn with_body(request: Request) -> Result<Request, Response> {
         Ok(Err(failure)) if failure.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(error(StatusCode::BAD_REQUEST, "the body is incomplete")),
         Err(_) => Err(error(StatusCode::REQUEST_TIMEOUT, "the request took too long")),
+    }
+}
+
+/// Reads and drops a body until the client pauses. Many clients read no response while they send, and lose it if the connection
+/// closes before they have finished.
+async fn discard(mut body: Body) {
+    let mut bytes = 0;
+    while bytes <= MAX_DISCARDED
+        && let Ok(Some(Ok(frame))) = tokio::time::timeout(DISCARD_PAUSE, body.frame()).await
+    {
+        bytes += frame.data_ref().map_or(0, |data| data.len());
     }
 }
 
