@@ -8,6 +8,7 @@
 
 mod api;
 mod inventory;
+#[path = "../shop/viewer.rs"]
 mod viewer;
 
 use std::error::Error;
@@ -51,6 +52,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("The inventory is listening on http://{address}. Press Ctrl-C to stop. Try:\n");
     println!("  grpcurl -plaintext -import-path examples/grpc -proto inventory.proto \\");
     println!("    -d '{{\"name\": \"chair\"}}' {address} shop.Inventory/Reserve");
+    if let Some(page) = viewer.page() {
+        println!("\nThe traces are shown at {page}");
+    }
     tokio::signal::ctrl_c().await?;
     Ok(())
 }
