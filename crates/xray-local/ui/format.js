@@ -90,7 +90,7 @@ export function plain(text, limit = 300) {
   return cut.replace(UNSEEN, (char) => `⟨${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
-/** Returns the part of a URL that tells requests apart: path and query, and the host if `withHost` is set. */
+/** Returns the part of a URL that distinguishes requests: path and query, and the host if `withHost` is set. */
 export function urlPath(url, withHost = false) {
   const match = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)([^#]*)/i.exec(url ?? "");
   if (!match) return url ?? "";

@@ -15,7 +15,7 @@ use xray_databases::traced::Traced;
 
 thread_local!(static WALKS: Cell<usize> = const { Cell::new(0) });
 
-/// A query of the application that counts how often it is formatted, executed or bound, and panics when told to.
+/// A query of the application that counts how often it is formatted, executed or bound, and panics if it must.
 struct Walked {
     panics_at: usize,
 }

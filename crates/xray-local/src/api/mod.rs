@@ -4,7 +4,7 @@
 //! and the statistics of a node or an edge are complete. Signatures are ignored. Whatever a call contains, its error is
 //! 4xx, because SDKs repeat a call that fails with 5xx.
 //!
-//! Where the service has a limit that helps nobody on a developer's machine, the limit applies only in
+//! Where the service has a limit without a use on a developer's machine, the limit applies only in
 //! [strict](Settings::strict) mode.
 
 mod batch;

@@ -85,7 +85,7 @@ impl Session<'_> {
         Ok(json!({ "SamplingRuleRecord": record }))
     }
 
-    /// Puts a rule in the place of the one with a name, or adds it.
+    /// Replaces the rule with a name by another one, or adds it.
     fn edit(&mut self, record: &Value, replaced: Option<&str>) -> Result<Value, ApiError> {
         let rule = Rule::read(0, record, self.now).map_err(|error| {
             let message = error.to_string();

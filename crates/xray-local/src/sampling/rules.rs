@@ -120,7 +120,7 @@ impl SamplingRules {
         self.rules.iter().find(|rule| rule.name == name)
     }
 
-    /// Puts a rule in the place of the one with this name, or adds it.
+    /// Replaces the rule with this name, or adds it.
     pub(super) fn put(&mut self, rule: Rule, replaced: Option<&str>, now: Duration) -> Result<(), String> {
         let place = replaced.and_then(|name| self.rules.iter().position(|known| known.name == name));
         let old = match place {

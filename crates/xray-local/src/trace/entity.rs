@@ -332,7 +332,7 @@ impl Mark {
     }
 }
 
-/// Only tells texts apart that are equal in everything else, so it may be weak but must be fast.
+/// It only distinguishes texts that are equal in everything else, so it may be weak but must be fast.
 fn hash(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let words = words.iter().map(|word| u64::from_le_bytes(*word)).chain(rest.iter().map(|&byte| byte.into()));
