@@ -85,7 +85,7 @@ fn errors_are_recorded_by_their_kind() {
         assert!(diesel::sql_query("INSERT INTO items (id, name) VALUES (8, NULL)").execute(&mut connection).is_err());
         let bound = diesel::sql_query("SELECT a FROM missing WHERE b = 'planted'");
         assert!(bound.execute(&mut connection).is_err());
-        assert!(connection.batch_execute("SELEC 'planted'").is_err());
+        assert!(connection.batch_execute("SELECTED 'planted'").is_err());
     });
     let documents = &documents.as_array().unwrap()[3..];
     let null = "INSERT INTO items (id, name) VALUES (?, NULL)";
@@ -95,7 +95,7 @@ fn errors_are_recorded_by_their_kind() {
             failed(query(&call(), INSERT), "error", "UniqueViolation", "UNIQUE constraint failed: items.id"),
             failed(query(&call(), null), "error", "NotNullViolation", "NOT NULL constraint failed: items.name"),
             failed(query(&call(), missing), "fault", "DatabaseError", "no such table: missing"),
-            failed(query(&call(), "SELEC ?"), "fault", "DatabaseError", "near \"SELEC\": syntax error"),
+            failed(query(&call(), "SELECTED ?"), "fault", "DatabaseError", "near \"SELECTED\": syntax error"),
         ]
     );
 }

@@ -84,11 +84,13 @@ impl Handler for Responds {
             "channel" => {
                 let mut sender = response.channel();
                 tokio::spawn(async move {
-                    sender.send_data("hel").await.unwrap();
-                    sender.send_data("lo").await.unwrap();
+                    sender.send_data("hello, ").await.unwrap();
+                    sender.send_data("world").await.unwrap();
                 });
             }
-            _ => response.stream(futures_util::stream::iter([Ok::<_, io::Error>(bytes("hel")), Ok(bytes("lo"))])),
+            _ => {
+                response.stream(futures_util::stream::iter([Ok::<_, io::Error>(bytes("hello, ")), Ok(bytes("world"))]))
+            }
         }
     }
 }
