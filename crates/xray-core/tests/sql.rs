@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
@@ -266,4 +267,18 @@ fn failures_can_be_described_by_hand() {
     assert_eq!(SqlFailure::error().flag(), Some(Flag::Error));
     let spawned = async { shop().capture_async(String::from("SELECT 1"), async { Ok::<_, DriverError>(()) }).await };
     assert!(spawned.in_current().now_or_never().is_some());
+}
+
+#[test]
+fn a_call_may_have_started_earlier() {
+    let (recorder, traces) = Recorder::in_memory();
+    let segment = recorder.begin("svc");
+    let start = SystemTime::now() - Duration::from_secs(60);
+    shop().begin_below_at(&segment.entity(), "", start).with_operation("CONNECT").close();
+    segment.close();
+    let trace = traces.take().single();
+    let call = trace.find("shop@db.test").json().clone();
+    let seconds = start.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((call["start_time"].as_f64().unwrap() - seconds).abs() < 1e-4, "{call}");
+    assert_eq!((&call["namespace"], &call["metadata"]), (&json!("remote"), &json!({"sql": {"operation": "CONNECT"}})));
 }

@@ -112,8 +112,7 @@ impl XRayInstrumentation {
     fn begin_connect(&mut self, url: &str) {
         self.sql = database::of(url);
         let parent = try_current().filter(Entity::is_sampled);
-        let call = parent.map(|parent| self.sql.begin_below(&parent, ""));
-        set_operation(call.as_ref(), "CONNECT");
+        let call = parent.map(|parent| self.sql.begin_below(&parent, "").with_operation("CONNECT"));
         self.connecting = Some(Connecting { call });
     }
 
@@ -132,9 +131,10 @@ impl XRayInstrumentation {
         }
         let parent = current_for_call(self.sql.name());
         let call = self.sql.begin_below(&parent, "");
-        if let Some(operation) = operation {
-            set_operation(Some(&call), operation);
-        }
+        let call = match operation {
+            Some(operation) => call.with_operation(operation),
+            None => call,
+        };
         let text = call.collects_query().then(|| text::of(query)).flatten();
         if let (Some(subsegment), Some(text)) = (call.subsegment(), &text) {
             self.sql.describe(subsegment, text);
@@ -160,12 +160,6 @@ impl XRayInstrumentation {
             open.call.fail(&failure::of_query(error), error);
         }
         open.call.close();
-    }
-}
-
-fn set_operation(call: Option<&SqlCall>, operation: &str) {
-    if let Some(subsegment) = call.and_then(SqlCall::subsegment) {
-        subsegment.metadata_in("sql", "operation", operation);
     }
 }
 

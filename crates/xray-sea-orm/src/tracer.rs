@@ -35,11 +35,7 @@ impl Tracer {
 
     /// Begins an operation on a transaction.
     pub(crate) fn begin_operation(&self, operation: &str) -> SqlCall {
-        let call = self.plain.begin(operation);
-        if let Some(subsegment) = call.subsegment() {
-            subsegment.metadata_in("sql", "operation", operation);
-        }
-        call
+        self.plain.begin(operation).with_operation(operation)
     }
 }
 

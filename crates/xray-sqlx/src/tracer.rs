@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use sqlx_core::database::Database;
 use sqlx_core::error::Error;
 use xray_core::context::current_for_call;
-use xray_core::{Entity, Flag, Namespace, Sql, SqlCall, SqlFailure, Subsegment, try_current};
+use xray_core::{Entity, Sql, SqlCall, SqlFailure, Subsegment, try_current};
 
 use crate::driver::{Driver, Options};
 
@@ -76,13 +76,13 @@ impl Tracer {
         operation: &str,
         text: &str,
     ) -> SqlCall {
-        named(self.begin::<DB>(parent, connection, text), operation)
+        self.begin::<DB>(parent, connection, text).with_operation(operation)
     }
 
     /// Begins a call whose connection is not known yet.
     pub(crate) fn begin_unconnected(&self, parent: &Entity, operation: &str, text: &str) -> SqlCall {
         let described = self.versioned.get().unwrap_or(&self.described);
-        named(described.plain.begin_below(parent, text), operation)
+        described.plain.begin_below(parent, text).with_operation(operation)
     }
 
     /// Waits for a connection. The wait is recorded if it is long or fails.
@@ -96,14 +96,6 @@ impl Tracer {
         wait.end::<DB>(result.as_ref().err());
         result
     }
-}
-
-/// Records the operation of a call.
-fn named(call: SqlCall, operation: &str) -> SqlCall {
-    if let Some(subsegment) = call.subsegment() {
-        subsegment.metadata_in("sql", "operation", operation);
-    }
-    call
 }
 
 impl Described {
@@ -127,27 +119,25 @@ struct Wait<'a> {
 }
 
 impl Wait<'_> {
-    /// Begins a subsegment that started with the wait.
-    fn recorded(&self, name: &str) -> Subsegment {
-        self.parent.subsegment_at(name, self.start)
+    /// Begins the subsegment of the wait.
+    fn recorded(&self) -> Subsegment {
+        self.parent.subsegment_at(format!("acquire {}", self.tracer.described.plain.name()), self.start)
     }
 
     fn end<DB: Driver>(&mut self, error: Option<&Error>) {
         self.is_over = true;
-        let name = self.tracer.described.plain.name();
         match error {
             None => self.end_long(false),
             Some(error @ (Error::PoolTimedOut | Error::PoolClosed)) => {
-                let waited = self.recorded(&format!("acquire {name}"));
+                let waited = self.recorded();
                 waited.fault(xray_core::Exception::from(error).with_kind(code(error)));
                 waited.close();
             }
             // The database did not accept a connection.
             Some(error) => {
-                let connecting = self.recorded(name);
-                connecting.set_namespace(Namespace::Remote).set_sql(&self.tracer.described.plain);
-                connecting.metadata_in("sql", "operation", "CONNECT");
-                fail::<DB>(&connecting, error);
+                let plain = &self.tracer.described.plain;
+                let connecting = plain.begin_below_at(self.parent, "", self.start).with_operation("CONNECT");
+                connecting.fail(&failure::<DB>(error), error);
                 connecting.close();
             }
         }
@@ -156,7 +146,7 @@ impl Wait<'_> {
     fn end_long(&self, is_cancelled: bool) {
         let waited = self.parent.now().duration_since(self.start).unwrap_or_default();
         if waited >= self.tracer.min_wait {
-            let waited = self.recorded(&format!("acquire {}", self.tracer.described.plain.name()));
+            let waited = self.recorded();
             if is_cancelled {
                 waited.metadata_in("xray", "cancelled", &true);
             }
@@ -176,18 +166,6 @@ impl Drop for Wait<'_> {
 /// Returns the current entity, if it is recorded. Work that is not a call is left out quietly if there is none.
 pub(crate) fn current_parent() -> Option<Entity> {
     try_current().filter(Entity::is_sampled)
-}
-
-/// Records the error of a call on its subsegment.
-fn fail<DB: Driver>(subsegment: &Subsegment, error: &Error) {
-    let failure = failure::<DB>(error);
-    let exception = xray_core::Exception::from(error).holding_values();
-    let exception = if failure.code().is_empty() { exception } else { exception.with_kind(failure.code().to_owned()) };
-    match failure.flag() {
-        Some(Flag::Error) => subsegment.error(exception),
-        Some(_) => subsegment.fault(exception),
-        None => subsegment,
-    };
 }
 
 /// Records the error of a result on its call, and closes the call.

@@ -3,6 +3,7 @@
 mod capture;
 
 use std::error::Error;
+use std::time::SystemTime;
 
 use crate::cause::Exception;
 use crate::context::current_for_call;
@@ -58,7 +59,15 @@ impl Sql {
 
     /// Begins a call as [`begin`](Sql::begin) does, below another entity than the current one.
     pub fn begin_below(&self, parent: &Entity, query: &str) -> SqlCall {
-        let subsegment = parent.is_sampled().then(|| parent.subsegment(self.name()));
+        self.call_of(parent.is_sampled().then(|| parent.subsegment(self.name())), query)
+    }
+
+    /// Begins a call as [`begin_below`](Sql::begin_below) does, for one that started earlier.
+    pub fn begin_below_at(&self, parent: &Entity, query: &str, start: SystemTime) -> SqlCall {
+        self.call_of(parent.is_sampled().then(|| parent.subsegment_at(self.name(), start)), query)
+    }
+
+    fn call_of(&self, subsegment: Option<Subsegment>, query: &str) -> SqlCall {
         if let Some(subsegment) = &subsegment {
             subsegment.set_namespace(Namespace::Remote);
             self.describe(subsegment, query);
@@ -86,6 +95,24 @@ impl Sql {
 }
 
 impl SqlCall {
+    /// Records the operation of a call that is not a query of the application, such as `CONNECT` or `COMMIT`: the metadata
+    /// `operation` in the namespace `sql`. A second call replaces it.
+    ///
+    /// ```
+    /// # let (recorder, traces) = xray_core::Recorder::in_memory();
+    /// # let segment = recorder.begin("shop");
+    /// # let sql = xray_core::Sql::from_url("mysql://app@db.example.com/shop");
+    /// sql.begin_below(&segment.entity(), "COMMIT").with_operation("COMMIT").close();
+    /// # segment.close();
+    /// # assert_eq!(traces.take().single().find("shop@db.example.com").metadata("sql", "operation"), "COMMIT");
+    /// ```
+    pub fn with_operation(self, operation: &str) -> SqlCall {
+        if let Some(subsegment) = &self.subsegment {
+            subsegment.metadata_in("sql", "operation", operation);
+        }
+        self
+    }
+
     /// Returns the subsegment of the call, to add annotations. `None` if the call is not recorded.
     pub fn subsegment(&self) -> Option<&Subsegment> {
         self.subsegment.as_ref()

@@ -121,9 +121,9 @@ fn documents_are_listed_as_they_arrived() {
     }
     let list = ok(receiver.address(), &format!("/api/traces/{TRACE}/documents"));
     let list: Vec<_> = list["documents"].as_array().unwrap().iter().collect();
-    let told: Vec<_> = list.iter().map(|it| json!([it["kind"], it["repeated"], it["entities"][0][2]])).collect();
+    let described: Vec<_> = list.iter().map(|it| json!([it["kind"], it["repeated"], it["entities"][0][2]])).collect();
     assert_eq!(
-        told,
+        described,
         [json!(["in progress", 1, "new"]), json!(["segment", 1, "updated"]), json!(["subsegment", 0, "new"])]
     );
     assert_eq!(

@@ -295,12 +295,12 @@ async fn a_hook_receives_subsegment_request_and_outcome() {
     let server = Server::start().await;
     for kind in KINDS {
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let told = heard.clone();
+        let log = heard.clone();
         let setup = Setup {
             hook: Some(Arc::new(move |outcome| {
                 let cache = outcome.response_headers().and_then(|headers| headers.get("x-cache"));
                 outcome.subsegment().annotate("cache", cache.map_or("none", |value| value.to_str().unwrap()));
-                told.lock().unwrap().push((
+                log.lock().unwrap().push((
                     outcome.method().clone(),
                     outcome.url().to_owned(),
                     outcome.request_headers().contains_key(header::ACCEPT),

@@ -315,3 +315,40 @@ macro_rules! cases {
         }
     };
 }
+
+/// Defines a test for each case that servers have in common, and SQLite does not have. `deadlock()` is the failure of the
+/// transaction that the server ends. Uses what [`cases`] defines.
+macro_rules! server_cases {
+    ($one:literal) => {
+        #[tokio::test]
+        async fn a_deadlock_is_a_fault_of_one_of_both() {
+            let Some(pool) = pool(2).await else { return };
+            let expected = expected(&pool).await;
+            table(&pool, "deadlocked").await;
+            let lock = concat!("SELECT id FROM deadlocked WHERE id = ", $one, " FOR UPDATE");
+            let ((), got) = traced_with(false, async {
+                let (mut first, mut second) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
+                sqlx::query(lock).bind(1).execute(&mut *first).await.unwrap();
+                sqlx::query(lock).bind(2).execute(&mut *second).await.unwrap();
+                let (a, b) = tokio::join!(
+                    async {
+                        let result = sqlx::query(lock).bind(2).execute(&mut *first).await;
+                        first.rollback().await.unwrap();
+                        result
+                    },
+                    async {
+                        let result = sqlx::query(lock).bind(1).execute(&mut *second).await;
+                        second.rollback().await.unwrap();
+                        result
+                    },
+                );
+                assert_ne!(a.is_ok(), b.is_ok());
+            })
+            .await;
+            let calls = got.as_array().unwrap();
+            let failed = calls.iter().filter(|call| call["fault"] == true).collect::<Vec<_>>();
+            assert_eq!((calls.len(), failed.len()), (8, 1));
+            assert_eq!(*failed[0], and(expected.prepared(""), deadlock()));
+        }
+    };
+}

@@ -44,39 +44,16 @@ fn unique_violation() -> serde_json::Value {
     failure("error", "MySQL 1062 (SQLSTATE 23000)", "1062 (23000): Duplicate entry '?'")
 }
 
-cases!("?", "CREATE UNIQUE INDEX violated_name ON violated (name)");
-
-#[tokio::test]
-async fn a_deadlock_is_a_fault_of_one_of_both() {
-    let Some(pool) = pool(2).await else { return };
-    let expected = expected(&pool).await;
-    table(&pool, "deadlocked").await;
-    let lock = "SELECT id FROM deadlocked WHERE id = ? FOR UPDATE";
-    let ((), got) = traced_with(false, async {
-        let (mut first, mut second) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
-        sqlx::query(lock).bind(1).execute(&mut *first).await.unwrap();
-        sqlx::query(lock).bind(2).execute(&mut *second).await.unwrap();
-        let (a, b) = tokio::join!(
-            async {
-                let result = sqlx::query(lock).bind(2).execute(&mut *first).await;
-                first.rollback().await.unwrap();
-                result
-            },
-            async {
-                let result = sqlx::query(lock).bind(1).execute(&mut *second).await;
-                second.rollback().await.unwrap();
-                result
-            },
-        );
-        assert_ne!(a.is_ok(), b.is_ok());
-    })
-    .await;
-    let calls = got.as_array().unwrap();
-    let failed = calls.iter().filter(|call| call["fault"] == true).collect::<Vec<_>>();
-    assert_eq!((calls.len(), failed.len()), (8, 1));
-    let text = "1213 (40001): Deadlock found when trying to get lock; try restarting transaction";
-    assert_eq!(*failed[0], and(expected.prepared(""), failure("fault", "MySQL 1213 (SQLSTATE 40001)", text)));
+fn deadlock() -> serde_json::Value {
+    failure(
+        "fault",
+        "MySQL 1213 (SQLSTATE 40001)",
+        "1213 (40001): Deadlock found when trying to get lock; try restarting transaction",
+    )
 }
+
+cases!("?", "CREATE UNIQUE INDEX violated_name ON violated (name)");
+server_cases!("?");
 
 #[tokio::test]
 async fn a_statement_timeout_is_a_fault() {

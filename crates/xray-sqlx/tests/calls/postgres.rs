@@ -45,41 +45,12 @@ fn unique_violation() -> serde_json::Value {
     failure("error", "SQLSTATE 23505", "duplicate key value violates unique constraint \"?\" at line ?")
 }
 
-cases!("$1", "CREATE UNIQUE INDEX violated_name ON violated (name)");
-
-#[tokio::test]
-async fn a_deadlock_is_a_fault_of_one_of_both() {
-    let Some(pool) = pool(2).await else { return };
-    let expected = expected(&pool).await;
-    table(&pool, "deadlocked").await;
-    let lock = "SELECT id FROM deadlocked WHERE id = $1 FOR UPDATE";
-    let ((), got) = traced_with(false, async {
-        let (mut first, mut second) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
-        sqlx::query(lock).bind(1).execute(&mut *first).await.unwrap();
-        sqlx::query(lock).bind(2).execute(&mut *second).await.unwrap();
-        let (a, b) = tokio::join!(
-            async {
-                let result = sqlx::query(lock).bind(2).execute(&mut *first).await;
-                first.rollback().await.unwrap();
-                result
-            },
-            async {
-                let result = sqlx::query(lock).bind(1).execute(&mut *second).await;
-                second.rollback().await.unwrap();
-                result
-            },
-        );
-        assert_ne!(a.is_ok(), b.is_ok());
-    })
-    .await;
-    let calls = got.as_array().unwrap();
-    let failed = calls.iter().filter(|call| call["fault"] == true).collect::<Vec<_>>();
-    assert_eq!((calls.len(), failed.len()), (8, 1));
-    assert_eq!(
-        *failed[0],
-        and(expected.prepared(""), failure("fault", "SQLSTATE 40P01", "deadlock detected at line ?"))
-    );
+fn deadlock() -> serde_json::Value {
+    failure("fault", "SQLSTATE 40P01", "deadlock detected at line ?")
 }
+
+cases!("$1", "CREATE UNIQUE INDEX violated_name ON violated (name)");
+server_cases!("$1");
 
 #[tokio::test]
 async fn a_statement_timeout_is_a_fault() {
