@@ -24,7 +24,7 @@ use super::status::status;
 use super::traces::{NameList, refuse, row};
 use super::{App, blocking};
 use crate::filter::TraceView;
-use crate::store::{Summarized, epoch_millis};
+use crate::store::Summarized;
 
 /// How often changes are sent.
 const TICK: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ pub(super) async fn stream(
     State(app): State<Arc<App>>,
     Parameters(parameters): Parameters<HashMap<String, String>>,
 ) -> Response {
-    let query = match Query::parse(app.store.groups(), &parameters, epoch_millis().saturating_mul(1_000)) {
+    let query = match Query::parse(app.store.groups(), &parameters) {
         Ok(query) => Arc::new(query),
         Err(invalid) => return refuse(&invalid),
     };

@@ -17,13 +17,12 @@ use super::traces::{matching, refuse};
 use super::{App, blocking};
 use crate::api::Graph;
 use crate::filter::TraceView;
-use crate::store::epoch_millis;
 
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Parameters(parameters): Parameters<HashMap<String, String>>,
 ) -> Response {
-    let query = match Query::parse(app.store.groups(), &parameters, epoch_millis().saturating_mul(1_000)) {
+    let query = match Query::parse(app.store.groups(), &parameters) {
         Ok(query) => query,
         Err(invalid) => return refuse(&invalid),
     };

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::filter::{Filter, FilterError, Groups};
+use crate::store::epoch_millis;
 use crate::time;
 
 /// The parameters that several requests share. Unknown ones are ignored.
@@ -22,13 +23,14 @@ pub(crate) enum Invalid {
 impl Query {
     /// Reads `filter` and `timeRange`. A time range is a duration before now such as `PT15M`, or `START~END` in ISO 8601;
     /// without one, everything is included.
-    pub(crate) fn parse(groups: &Groups, parameters: &HashMap<String, String>, now: u64) -> Result<Query, Invalid> {
+    pub(crate) fn parse(groups: &Groups, parameters: &HashMap<String, String>) -> Result<Query, Invalid> {
         let get = |name: &str| parameters.get(name).map(String::as_str).filter(|text| !text.is_empty());
         let filter = Filter::parse(get("filter").unwrap_or_default(), groups).map_err(Invalid::Filter)?;
         let expected = "a duration such as PT15M, or START~END in ISO 8601";
         let range = match get("timeRange") {
             None => 0..u64::MAX,
-            Some(text) => time::range(text, now).ok_or(Invalid::Parameter("timeRange", expected))?,
+            Some(text) => time::range(text, epoch_millis().saturating_mul(1_000))
+                .ok_or(Invalid::Parameter("timeRange", expected))?,
         };
         Ok(Query { filter, range })
     }

@@ -56,7 +56,7 @@ use super::query::{Invalid, Query};
 use super::respond::{self, error, filter_error};
 use super::{App, blocking};
 use crate::filter::TraceView;
-use crate::store::{Store, Summarized, epoch_millis};
+use crate::store::{Store, Summarized};
 use crate::trace::{AnnotationValue, LabelKind, Summary, SummaryAnnotation};
 
 const DEFAULT_LIMIT: usize = 500;
@@ -89,7 +89,7 @@ pub(super) fn refuse(invalid: &Invalid) -> Response {
 }
 
 fn page(store: &Store, parameters: &HashMap<String, String>) -> Result<Value, Invalid> {
-    let query = Query::parse(store.groups(), parameters, epoch_millis().saturating_mul(1_000))?;
+    let query = Query::parse(store.groups(), parameters)?;
     let order = Order::parse(parameters.get("sort").map_or("", String::as_str))
         .ok_or(Invalid::Parameter("sort", "time, response, duration, status or entities, perhaps after a `-`"))?;
     let limit = match parameters.get("limit").filter(|text| !text.is_empty()) {

@@ -23,7 +23,7 @@ use super::respond::{self, error, text};
 use super::traces::{matching, refuse};
 use super::{App, blocking};
 use crate::id::TraceId;
-use crate::store::{Packed, epoch_millis};
+use crate::store::Packed;
 
 /// Traces of one piece of an export.
 const PIECE: usize = 100;
@@ -32,7 +32,7 @@ pub(super) async fn export(
     State(app): State<Arc<App>>,
     Parameters(parameters): Parameters<HashMap<String, String>>,
 ) -> Response {
-    let query = match Query::parse(app.store.groups(), &parameters, epoch_millis().saturating_mul(1_000)) {
+    let query = match Query::parse(app.store.groups(), &parameters) {
         Ok(query) => query,
         Err(invalid) => return refuse(&invalid),
     };

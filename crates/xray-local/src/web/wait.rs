@@ -25,7 +25,7 @@ use super::respond::text;
 use super::traces::{matching, refuse};
 use super::{App, blocking};
 use crate::filter::Groups;
-use crate::store::{Packed, Summarized, epoch_millis};
+use crate::store::{Packed, Summarized};
 
 /// How often the traces are tested.
 const TICK: Duration = Duration::from_millis(20);
@@ -56,7 +56,7 @@ pub(super) async fn wait(
 }
 
 fn parse(groups: &Groups, parameters: &HashMap<String, String>) -> Result<(Query, usize, Duration), Invalid> {
-    let query = Query::parse(groups, parameters, epoch_millis().saturating_mul(1_000))?;
+    let query = Query::parse(groups, parameters)?;
     let count = match parameters.get("count") {
         None => 1,
         Some(text) => text.parse().map_err(|_| Invalid::Parameter("count", "a number of traces"))?,
