@@ -550,7 +550,8 @@ struct Sdk {
 impl<'de> Object<'de> for Sdk {
     fn member<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         match key {
-            "sampling_rule_name" => self.sampling_rule = map.next_value::<Scalar<'de>>()?.boxed(),
+            // The SDKs for Node.js and Java say `rule_name`.
+            "sampling_rule_name" | "rule_name" => self.sampling_rule = map.next_value::<Scalar<'de>>()?.boxed(),
             _ => return skip(map),
         }
         Ok(())

@@ -10,7 +10,7 @@ use xray_local::{Receiver, SamplingRules};
 use crate::corpus::{self, path};
 
 /// Returns the value of a variable that names a client.
-fn client(variable: &str, what: &str) -> Option<String> {
+pub(crate) fn client(variable: &str, what: &str) -> Option<String> {
     let client = std::env::var(variable).ok().filter(|client| Path::new(client).exists());
     if client.is_none() {
         assert!(std::env::var_os("CI").is_none(), "{variable} must name {what}");

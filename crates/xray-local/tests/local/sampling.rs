@@ -13,7 +13,7 @@ use crate::http::{call, exchange, post};
 const ALICE: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
 const BOB: &str = "bbbbbbbbbbbbbbbbbbbbbbbb";
 
-fn rules(text: &Value) -> SamplingRules {
+pub(crate) fn rules(text: &Value) -> SamplingRules {
     SamplingRules::from_json(&text.to_string()).unwrap()
 }
 

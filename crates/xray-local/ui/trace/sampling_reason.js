@@ -9,7 +9,8 @@ import { inOrder } from "../sampling/decide.js";
 export function samplingReason(json) {
   if (json.type === "subsegment" || !json.trace_id) return null;
   if (json.parent_id) return "decided by the caller";
-  const rule = json.aws?.xray?.sampling_rule_name;
+  // The SDKs for Node.js and Java say `rule_name`.
+  const rule = json.aws?.xray?.sampling_rule_name ?? json.aws?.xray?.rule_name;
   if (typeof rule !== "string" || !rule) return "the SDK did not say why";
   const now = h("span", { class: "faint" });
   describe(rule).then((text) => (now.textContent = text), () => {});
