@@ -48,8 +48,8 @@ export async function startProgram(test, ...options) {
   for await (const line of createInterface({ input: child.stdout })) {
     if (!line.startsWith("{")) continue;
     child.stdout.resume();
-    const { address } = JSON.parse(line);
-    return { address, url: `http://${address}` };
+    const { address, pid } = JSON.parse(line);
+    return { address, pid, url: `http://${address}` };
   }
   throw new Error("xray-local ended before it was ready");
 }

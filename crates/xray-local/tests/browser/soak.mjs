@@ -1,0 +1,75 @@
+// Shows whether memory stays flat for hours: `node soak.mjs [MINUTES [RATE]]`, by default 1,440 minutes at 200 traces per second.
+//
+// A page with the live list is open, and a store file drops its oldest traces. Each minute prints the program's resident memory,
+// the store file and the tab's heap after a collection. Exits with 1 if memory at the end differs by more than 5 % from the
+// median of the second quarter, when all bounds are reached.
+
+import { mkdtempSync, rmSync, statSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openPage, skip, startBrowser, startProgram } from "./harness.mjs";
+import { send, shopTrace } from "./traffic.mjs";
+
+const [minutes = 1440, rate = 200] = process.argv.slice(2).map(Number);
+const MEBIBYTE = 1024 * 1024;
+
+if (skip) throw new Error(skip);
+const cleanups = [];
+const run = { after: (cleanup) => cleanups.unshift(cleanup) };
+const folder = mkdtempSync(join(tmpdir(), "xray-soak-"));
+run.after(() => rmSync(folder, { recursive: true }));
+const store = join(folder, "traces.redb");
+
+let grown = true;
+try {
+  const program = await startProgram(run, "--store", store, "--max-traces", "20000");
+  const browser = await startBrowser(run);
+  const { page, reports } = await openPage(browser, `${program.url}/traces`);
+  const devtools = await page.context().newCDPSession(page);
+  run.after(sendSteadily(program.address, rate));
+
+  const samples = [];
+  console.log("minute  program MiB  store MiB  tab MiB  datagrams");
+  for (let minute = 1; minute <= minutes; minute += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+    await devtools.send("HeapProfiler.collectGarbage");
+    const { usedSize } = await devtools.send("Runtime.getHeapUsage");
+    const resident = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${program.pid}/status`, "utf8"))[1]) / 1024;
+    const { datagrams } = await (await fetch(`${program.url}/api/status`)).json();
+    samples.push({ resident, tab: usedSize / MEBIBYTE });
+    const columns = [minute, resident.toFixed(1), (statSync(store).size / MEBIBYTE).toFixed(1), (usedSize / MEBIBYTE).toFixed(2), datagrams];
+    console.log(columns.join("  "));
+  }
+  for (const report of reports) console.log(report);
+  grown = reports.length > 0;
+  for (const of of ["resident", "tab"]) {
+    const values = samples.map((sample) => sample[of]);
+    const quarter = Math.floor(values.length / 4);
+    const early = median(values.slice(quarter, 2 * quarter + 1));
+    const late = median(values.slice(-quarter - 1));
+    console.log(`${of}: ${early.toFixed(1)} MiB early, ${late.toFixed(1)} MiB late`);
+    if (Math.abs(late / early - 1) > 0.05) grown = true;
+  }
+} finally {
+  for (const cleanup of cleanups) await cleanup();
+}
+process.exitCode = grown ? 1 : 0;
+
+/** Sends traces ten times a second; returns a function that stops it. */
+function sendSteadily(address, rate) {
+  let number = 0;
+  let sending = Promise.resolve();
+  const timer = setInterval(() => {
+    const traces = Array.from({ length: rate / 10 }, () => shopTrace((number += 1), Date.now() / 1000)).flat();
+    sending = sending.then(() => send(address, traces));
+  }, 100);
+  return () => {
+    clearInterval(timer);
+    return sending;
+  };
+}
+
+/** The value in the middle. */
+function median(values) {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+}
