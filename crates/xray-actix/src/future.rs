@@ -26,7 +26,8 @@ pin_project! {
         // Dropped first, so the handler's open subsegments close before the segment.
         #[pin]
         pub(crate) inner: F,
-        pub(crate) incoming: ServerRequest,
+        // Taken with the result.
+        pub(crate) incoming: Option<ServerRequest>,
         pub(crate) config: Arc<Config>,
     }
 }
@@ -40,8 +41,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = ready!(this.incoming.run(|| this.inner.poll(cx)));
-        let incoming = std::mem::replace(this.incoming, ServerRequest::ignored());
+        let result = ready!(match this.incoming {
+            Some(incoming) => incoming.run(|| this.inner.poll(cx)),
+            None => this.inner.poll(cx),
+        });
+        let incoming = this.incoming.take().unwrap_or_else(ServerRequest::ignored);
         Poll::Ready(match result {
             Ok(response) => {
                 // Recorded after the call as well, because an inner middleware may have changed the path before routing.

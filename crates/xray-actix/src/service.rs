@@ -36,6 +36,6 @@ where
         // The call is part of the request's work: a future that is recorded as a subsegment takes its parent when it is
         // created.
         let inner = incoming.run(|| self.inner.call(request));
-        ResponseFuture { inner, incoming, config: self.config.clone() }
+        ResponseFuture { inner, incoming: Some(incoming), config: self.config.clone() }
     }
 }

@@ -75,6 +75,19 @@ impl<R, H> ServerConfig<R, H> {
         self.end_at_headers = Some(Hook::new(end_at_headers));
     }
 
+    /// Returns whether a function of the application's sees requests before they begin.
+    ///
+    /// If not, [`begin_from`](ServerConfig::begin_from) saves an adapter from making an `R`.
+    pub fn sees_requests(&self) -> bool {
+        self.ignore.is_some() || self.peer.is_some() || self.sampling_attributes.is_some()
+    }
+
+    /// Begins what is recorded of a request, from its facts alone. No function of the application's is asked.
+    pub fn begin_from(&self, info: &ServerRequestInfo<'_>) -> ServerRequest {
+        let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
+        ServerRequest::begin(recorder, &self.options, info)
+    }
+
     /// Begins what is recorded of `request`, unless the application ignores it. `info` is not called then.
     ///
     /// A function of the application's that panics counts as one that is not set.
@@ -87,8 +100,7 @@ impl<R, H> ServerConfig<R, H> {
         let mut info: ServerRequestInfo<'_> = info();
         info.attributes = &attributes;
         info.peer = ask(&self.peer, request).flatten().or(info.peer);
-        let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
-        ServerRequest::begin(recorder, &self.options, &info)
+        self.begin_from(&info)
     }
 
     /// Records the pattern of the matched route, such as `/orders/{id}`, if that is configured and `segment` is recorded.
@@ -340,6 +352,21 @@ mod tests {
         config.set_sampling_attributes(|_| panic!("boom"));
         drop(config.begin(&Request { path: "/", peer: None }, info));
         assert_eq!(traces.take().single().root().json()["http"]["request"]["client_ip"], "192.0.2.1");
+    }
+
+    #[test]
+    fn requests_are_seen_once_a_function_is_set() {
+        let sees = |set: fn(&mut ServerConfig<Request, ()>)| {
+            let (mut config, traces) = config();
+            set(&mut config);
+            drop(config.begin_from(&info()));
+            assert_eq!(traces.take().single().root().json()["http"]["request"]["client_ip"], "192.0.2.1");
+            config.sees_requests()
+        };
+        assert!(!sees(|config| config.set_end_at_headers(|()| true)));
+        assert!(sees(|config| config.set_ignore(|_| true)));
+        assert!(sees(|config| config.set_peer(|request| request.peer)));
+        assert!(sees(|config| config.set_sampling_attributes(|_| vec![])));
     }
 
     #[test]

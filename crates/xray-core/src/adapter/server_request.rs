@@ -94,7 +94,7 @@ pub struct ServerRequest {
     /// The response carries trace id and decision.
     respond: bool,
     /// Observes the end of the request, if the sampler needs it.
-    tracked: Option<TrackedRequest>,
+    tracked: Option<Box<TrackedRequest>>,
 }
 
 /// The request's method, as far as it determines whether the response has a body.
@@ -153,7 +153,7 @@ impl ServerRequest {
         };
         let (segment, tracker) = recorder.begin_tracked(&sampling, &header);
         let segment = segment.serving_request();
-        let tracked = tracker.map(|tracker| tracker.begin(&sampling, segment.is_sampled(), recorder.clock()));
+        let tracked = tracker.map(|tracker| Box::new(tracker.begin(&sampling, segment.is_sampled(), recorder.clock())));
         ServerRequest::new(segment, options, request, header.sampled() == Some(SamplingFlag::Requested), tracked)
     }
 
@@ -162,7 +162,7 @@ impl ServerRequest {
         options: &ServerOptions,
         request: &ServerRequestInfo<'_>,
         respond: bool,
-        tracked: Option<TrackedRequest>,
+        tracked: Option<Box<TrackedRequest>>,
     ) -> ServerRequest {
         if segment.is_recording() {
             segment.set_http_request(&options.describe(request));

@@ -17,9 +17,9 @@ pub(crate) struct EndAtHeaders {
 
 impl EndAtHeaders {
     /// Returns the rule for the response to `request`, if one is set.
-    pub(crate) fn of(config: &Config, request: &Request<()>) -> Option<Box<EndAtHeaders>> {
+    pub(crate) fn of<B>(config: &Config, request: &Request<B>) -> Option<Box<EndAtHeaders>> {
         let rule = config.end_at_headers()?;
-        Some(Box::new(EndAtHeaders { rule: rule.clone(), request: request.clone() }))
+        Some(Box::new(EndAtHeaders { rule: rule.clone(), request: head_of(request) }))
     }
 
     /// Returns whether the segment closes at the headers of this response, and the response unchanged.
@@ -29,4 +29,15 @@ impl EndAtHeaders {
         let covers = self.rule.call(&exchange).unwrap_or(false);
         (covers, exchange.1.map(|()| body))
     }
+}
+
+/// Returns a copy of a request without its body.
+fn head_of<B>(request: &Request<B>) -> Request<()> {
+    let mut head = Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.uri_mut() = request.uri().clone();
+    *head.version_mut() = request.version();
+    *head.headers_mut() = request.headers().clone();
+    *head.extensions_mut() = request.extensions().clone();
+    head
 }

@@ -24,7 +24,8 @@ pin_project! {
         // Dropped first, so the handler's open subsegments close before the segment.
         #[pin]
         pub(crate) inner: F,
-        pub(crate) incoming: ServerRequest,
+        // Taken with the result.
+        pub(crate) incoming: Option<ServerRequest>,
         // `Some` if the option is set.
         pub(crate) end_at_headers: Option<Box<EndAtHeaders>>,
     }
@@ -40,8 +41,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = ready!(this.incoming.run(|| this.inner.poll(cx)));
-        let mut incoming = std::mem::replace(this.incoming, ServerRequest::ignored());
+        let result = ready!(match this.incoming {
+            Some(incoming) => incoming.run(|| this.inner.poll(cx)),
+            None => this.inner.poll(cx),
+        });
+        let mut incoming = this.incoming.take().unwrap_or_else(ServerRequest::ignored);
         Poll::Ready(match result {
             Ok(response) => Ok(record_response(response, incoming, this.end_at_headers.take())),
             Err(error) => {

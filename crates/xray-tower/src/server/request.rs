@@ -11,7 +11,7 @@ use super::axum;
 use super::segment::XRaySegment;
 
 /// Returns the facts of a request as it was received, before routers rewrote its URI.
-pub(crate) fn request_info(request: &Request<()>) -> ServerRequestInfo<'_> {
+pub(crate) fn request_info<B>(request: &Request<B>) -> ServerRequestInfo<'_> {
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let extensions = request.extensions();
     #[cfg(feature = "axum")]

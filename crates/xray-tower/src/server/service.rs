@@ -56,26 +56,33 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let (mut incoming, end_at_headers, request) = begin(&self.config, request);
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let config = &*self.config;
+        let mut incoming = if config.sees_requests() {
+            // The application's functions see a request without its body.
+            let (head, body) = request.into_parts();
+            let head = Request::from_parts(head, ());
+            let incoming = config.begin(&head, || request_info(&head));
+            request = head.map(|()| body);
+            incoming
+        } else {
+            config.begin_from(&request_info(&request))
+        };
+        let end_at_headers = mark(config, &incoming, &mut request);
         // This is part of the request's work: a future recorded as a subsegment takes its parent when it is created.
         let inner = incoming.run(|| self.inner.call(request));
-        ResponseFuture { inner, incoming, end_at_headers }
+        ResponseFuture { inner, incoming: Some(incoming), end_at_headers }
     }
 }
 
-/// Begins recording a request. Returns the recording, and the request for the inner service.
-fn begin<B>(config: &Config, request: Request<B>) -> (ServerRequest, Option<Box<EndAtHeaders>>, Request<B>) {
-    let (head, body) = request.into_parts();
-    let mut head = Request::from_parts(head, ());
-    let incoming = config.begin(&head, || request_info(&head));
+/// Inserts the segment of a recorded request into its extensions. Returns the rule for its response, if one is set.
+fn mark<B>(config: &Config, incoming: &ServerRequest, request: &mut Request<B>) -> Option<Box<EndAtHeaders>> {
     // Inserting into the extensions allocates, so this happens only for recorded requests.
     if !incoming.segment().is_recording() {
-        return (incoming, None, head.map(|()| body));
+        return None;
     }
     #[cfg(feature = "axum")]
-    config.record_route(incoming.segment(), || super::axum::matched_path(head.extensions()));
-    head.extensions_mut().insert(XRaySegment(incoming.segment().downgrade()));
-    let end_at_headers = EndAtHeaders::of(config, &head);
-    (incoming, end_at_headers, head.map(|()| body))
+    config.record_route(incoming.segment(), || super::axum::matched_path(request.extensions()));
+    request.extensions_mut().insert(XRaySegment(incoming.segment().downgrade()));
+    EndAtHeaders::of(config, request)
 }
