@@ -13,7 +13,7 @@ use super::address::Endpoint;
 use super::inline::InlineEmitter;
 use super::outage::Outage;
 use super::queue::{Pushed, Queue};
-use super::sender::{Sender, WaitPolicy};
+use super::sender::{Delivered, Sender, WaitPolicy};
 use super::socket::Socket;
 use super::{Emitter, Flushed};
 use crate::diagnostics::{Cause, Diagnostics};
@@ -185,12 +185,17 @@ impl Drop for BackgroundEmitter {
 fn run(queue: &Queue, sender: &Sender) {
     let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
     while queue.take(&mut batch) {
-        for document in batch.drain(..) {
-            // Nothing in here should panic. If it does, only this document is lost.
-            if catch_unwind(AssertUnwindSafe(|| sender.deliver(&document, queue))).is_err() {
-                sender.give_up(&document, "sending it panicked");
+        while !batch.is_empty() {
+            // Nothing in here should panic. If it does, the documents are sent one by one, and one of them is lost.
+            let first = catch_unwind(AssertUnwindSafe(|| sender.deliver_first(batch.iter(), queue)));
+            let Delivered { admitted, sent } = first.unwrap_or(Delivered { admitted: 1, sent: 0 });
+            spent.extend(batch.drain(..sent).map(Document::into_datagram));
+            for document in batch.drain(..admitted - sent) {
+                if catch_unwind(AssertUnwindSafe(|| sender.deliver_admitted(&document, queue))).is_err() {
+                    sender.give_up(&document, "sending it panicked");
+                }
+                spent.push(document.into_datagram());
             }
-            spent.push(document.into_datagram());
         }
         queue.recycle(&mut spent);
         sender.check();

@@ -34,6 +34,7 @@ mod queue;
 mod resolve;
 mod sender;
 mod socket;
+mod together;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -70,9 +70,14 @@ impl Outage {
         }
     }
 
+    /// Whether documents are being lost.
+    pub(super) fn is_ongoing(&self) -> bool {
+        self.ongoing.load(Relaxed)
+    }
+
     /// Records that a document was sent. The outage is over if none was lost for the duration `quiet`.
     pub(super) fn over_after(&self, quiet: Duration, what: fmt::Arguments<'_>) {
-        if !self.ongoing.load(Relaxed) {
+        if !self.is_ongoing() {
             return;
         }
         let now = self.clock.elapsed();

@@ -24,8 +24,9 @@ const STARVED: Duration = Duration::from_millis(40);
 /// The amount that may be sent ahead of the steady rate.
 const AHEAD: f64 = BUFFER as f64 / 2.0;
 
-/// The pause for the steady rate: long enough that the sender wakes once for several documents.
-const STEADY_PAUSE: Duration = Duration::from_millis(4);
+/// The pause for the steady rate. A wake costs as much as several sends, so the pause lasts until the steady rate admits
+/// nearly a window, also of the smallest documents.
+const STEADY_PAUSE: Duration = Duration::from_millis(7);
 
 /// The state of the pace. It reads no clock: the caller passes the time.
 #[derive(Debug)]

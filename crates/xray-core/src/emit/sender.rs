@@ -1,4 +1,4 @@
-//! Sends documents one by one at the pace, on the calling thread.
+//! Sends documents at the pace, on the calling thread.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -30,6 +30,15 @@ pub(super) trait WaitPolicy {
     fn give_up_reason(&self) -> Option<&'static str>;
 }
 
+/// The result for the first documents of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delivered {
+    /// The number of documents that the pace has admitted, at least one.
+    pub(super) admitted: usize,
+    /// The number of those that were sent together and counted.
+    pub(super) sent: usize,
+}
+
 impl Sender {
     pub(super) fn new(socket: Socket) -> Sender {
         Sender { socket, pace: Mutex::new(Pace::new(Instant::now())) }
@@ -37,7 +46,23 @@ impl Sender {
 
     /// Sends a document or gives it up, and counts it.
     pub(super) fn deliver(&self, document: &Document, policy: &impl WaitPolicy) {
-        self.wait_for_room(document.datagram().len(), policy);
+        self.wait_for_room([document].into_iter(), policy);
+        self.deliver_admitted(document, policy);
+    }
+
+    /// Waits until the pace admits the first documents, and sends as many of them as the kernel takes at once. Returns
+    /// how many were admitted, and how many of these were sent and counted. The caller delivers the others.
+    pub(super) fn deliver_first<'a>(
+        &self,
+        documents: impl Iterator<Item = &'a Document> + Clone,
+        policy: &impl WaitPolicy,
+    ) -> Delivered {
+        let admitted = self.wait_for_room(documents.clone(), policy);
+        Delivered { admitted, sent: self.socket.send_together(documents.take(admitted)) }
+    }
+
+    /// As [`deliver`](Sender::deliver), for a document that the pace has admitted.
+    pub(super) fn deliver_admitted(&self, document: &Document, policy: &impl WaitPolicy) {
         let mut retries = MAX_RETRIES;
         loop {
             match self.socket.send_within(policy.lookup(), document) {
@@ -71,15 +96,26 @@ impl Sender {
         self.socket.check();
     }
 
-    /// Waits until the pace admits a document of this size. It does not hold the lock while waiting.
-    fn wait_for_room(&self, size: usize, policy: &impl WaitPolicy) {
+    /// Waits until the pace admits at least one document, and returns how many it admits now. It does not hold the lock
+    /// while waiting.
+    fn wait_for_room<'a>(
+        &self,
+        documents: impl Iterator<Item = &'a Document> + Clone,
+        policy: &impl WaitPolicy,
+    ) -> usize {
         loop {
+            let mut admitted = 0;
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-            let admitted = pace.admit(size, Instant::now(), || policy.is_urgent());
+            let now = Instant::now();
+            let refused = documents.clone().find_map(|document| {
+                let pause = pace.admit(document.datagram().len(), now, || policy.is_urgent()).err();
+                admitted += usize::from(pause.is_none());
+                pause
+            });
             drop(pace);
-            match admitted {
-                Ok(()) => return,
-                Err(pause) => thread::sleep(pause),
+            match refused {
+                Some(pause) if admitted == 0 => thread::sleep(pause),
+                _ => return admitted,
             }
         }
     }

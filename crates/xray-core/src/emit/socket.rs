@@ -1,4 +1,4 @@
-//! The socket: sends one document at a time, and interprets the kernel's errors.
+//! The socket: sends documents, and interprets the kernel's errors.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::address::Endpoint;
 use super::outage::Outage;
 use super::resolve::{Resolved, Resolver};
+use super::together;
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::document::Document;
 use crate::stats::Counters;
@@ -113,6 +114,35 @@ impl Socket {
         }
     }
 
+    /// Sends as many of these documents as the kernel takes at once, and counts them. Returns their number.
+    ///
+    /// The others, if any, are to be sent one by one, which also finds out why: the kernel forgets an error that ends a
+    /// call in which a datagram was sent. While nothing listens, all are sent one by one, so that each report counts.
+    pub(super) fn send_together<'a>(&self, documents: impl Iterator<Item = &'a Document> + Clone) -> usize {
+        if self.absent.is_ongoing() {
+            return 0;
+        }
+        let Resolved::Known(to) = self.resolver.resolve_within(Duration::ZERO) else { return 0 };
+        let Ok(socket) = self.socket(to) else { return 0 };
+        match together::send(&socket, documents.clone().map(Document::datagram)) {
+            Ok(0) => 0,
+            Ok(sent) => {
+                let is_whole = documents.clone().nth(sent).is_none();
+                self.unreported.store(is_whole, Relaxed);
+                self.unresolved.over_after(Duration::ZERO, format_args!("{} resolves again", self.endpoint));
+                documents.take(sent).for_each(|document| self.count(document));
+                sent
+            }
+            Err(error) => {
+                if error.kind() == ErrorKind::ConnectionRefused {
+                    self.refused();
+                    self.resolver.doubt();
+                }
+                0
+            }
+        }
+    }
+
     /// Drops a document, and counts and logs it.
     pub(super) fn give_up(&self, document: &Document, why: fmt::Arguments<'_>) {
         self.give_up_all(1, why);
@@ -170,9 +200,7 @@ impl Socket {
         };
         match sent {
             Ok(()) => {
-                self.counters.emitted.add(1);
-                self.counters.bytes.add(datagram.len() as u64);
-                self.unsent.over_after(UNSENT_QUIET, format_args!("documents are sent to {} again", self.endpoint));
+                self.count(document);
                 Ok(Sent::Settled)
             }
             Err(error) if is_full(&error) => Ok(Sent::Full),
@@ -181,6 +209,13 @@ impl Socket {
                 Err(error)
             }
         }
+    }
+
+    /// Counts a document that was sent.
+    fn count(&self, document: &Document) {
+        self.counters.emitted.add(1);
+        self.counters.bytes.add(document.datagram().len() as u64);
+        self.unsent.over_after(UNSENT_QUIET, format_args!("documents are sent to {} again", self.endpoint));
     }
 
     /// Sends a datagram for the second time.
@@ -388,6 +423,67 @@ mod tests {
         let [line] = &lines.lock().unwrap()[..] else { panic!("{lines:?}") };
         let start = "the host name of the X-Ray daemon at no-such-host.invalid:2000 does not resolve (";
         assert!(line.starts_with(start) && line.ends_with("Check AWS_XRAY_DAEMON_ADDRESS"), "{line}");
+    }
+
+    #[test]
+    fn documents_sent_together_arrive_in_order_and_count() {
+        let daemon = receiver();
+        let (socket, counters, _) = socket(&daemon.local_addr().unwrap().to_string());
+        let documents: Vec<_> = (0..5).map(|number| document(number, 100)).collect();
+        let sent = socket.send_together(documents.iter());
+        assert_eq!(sent, if cfg!(target_os = "linux") { 5 } else { 0 });
+        assert_eq!(Vec::from_iter((0..sent).map(|_| number(&receive(&daemon)))), Vec::from_iter(0..sent));
+        let want = Stats { emitted: sent as u64, bytes: 100 * sent as u64, ..Stats::default() };
+        assert_eq!(counters.snapshot(), want);
+        assert_eq!(socket.send_together(documents[..1].iter()), 0, "one document gains nothing");
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_ends_what_is_sent_together() {
+        let daemon = receiver();
+        let (socket, counters, lines) = socket(&daemon.local_addr().unwrap().to_string());
+        let documents = [document(0, 100), document(1, 65_508), document(2, 100)];
+        let sent = socket.send_together(documents.iter());
+        assert!(sent <= 1, "{sent}");
+        for document in &documents[sent..] {
+            assert_eq!(socket.send_within(Duration::ZERO, document), Sent::Settled);
+        }
+        assert_eq!([(); 2].map(|()| number(&receive(&daemon))), [0, 2]);
+        let stats = counters.snapshot();
+        assert_eq!((stats.emitted, stats.dropped_oversize, stats.dropped_unsent), (2, 1, 0));
+        assert_eq!(lines.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_refusal_of_documents_sent_together_is_noticed() {
+        for count in [2, 4] {
+            let daemon = receiver();
+            let at = daemon.local_addr().unwrap();
+            drop(daemon);
+            let (socket, counters, lines) = socket(&at.to_string());
+            let documents: Vec<_> = (0..count).map(|number| document(number, 100)).collect();
+            let sent = socket.send_together(documents.iter());
+            for document in &documents[sent..] {
+                assert_eq!(socket.send_within(Duration::ZERO, document), Sent::Settled);
+            }
+            socket.check();
+            let stats = counters.snapshot();
+            assert_eq!((stats.emitted, stats.dropped_unsent), (count as u64, 0));
+            assert!((1..=count as u64).contains(&stats.refused), "{stats:?}");
+            let [line] = &lines.lock().unwrap()[..] else { panic!("{lines:?}") };
+            assert!(line.starts_with(&format!("no X-Ray daemon listens at {at}: documents are lost")), "{line}");
+            assert_eq!(socket.send_together(documents.iter()), 0, "each report counts");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_noticed_by_documents_sent_together() {
+        let daemon = receiver();
+        let (socket, counters, _) = socket(&daemon.local_addr().unwrap().to_string());
+        drop(daemon);
+        socket.send_within(Duration::ZERO, &document(0, 100));
+        assert_eq!(socket.send_together([document(1, 100), document(2, 100)].iter()), 0);
+        assert_eq!(counters.snapshot().refused, u64::from(cfg!(target_os = "linux")));
     }
 
     #[test]
