@@ -63,7 +63,8 @@ def losses(results, tolerance=0.0005):
 
 
 def table(head, rows):
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows])
+    lines = ["| " + " | ".join(cells) + " |" for cells in [head, *rows]]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
 
 def operations(subjects):
@@ -120,7 +121,7 @@ def report(measurements, machine, rounds, seconds):
         works[result["work"]][result["subject"]].append(result)
     load = lambda name: "/".join(map(str, machine[name]))
     parts = [f"Commit {machine['commit']}, {machine['date']}: {machine['cores']} cores, load {load('load')} before and "
-             f"{load('load after')} after, Linux {machine['kernel']}, {machine['rustc']}; {rounds} rounds of {seconds} s."]
+             f"{load('load after')} after, Linux {machine['kernel']}, {machine['rustc']}; rounds: {rounds}, {seconds} s for each measurement."]
     for work in sorted(works):
         form = large if work.startswith("C") else {"E": end_to_end, "G": calls}.get(work, operations)
         parts.append(f"**{work}**: {NAMES[work]}\n\n{form(works[work])}")
