@@ -58,6 +58,14 @@ local *ARGS:
 bench *ARGS:
     cargo bench -p xray-benches {{ARGS}}
 
+# Measures other SDKs, floors and this SDK in one run: `just compare 1 --works A,B`.
+compare *ARGS:
+    benches/compare/run {{ARGS}}
+
+# Counts instructions per operation: `just instructions --before main A`.
+instructions *ARGS:
+    benches/instructions/run {{ARGS}}
+
 # Fuzzes headers, sampling_rules, connection_strings or documents for some seconds; needs cargo-fuzz.
 fuzz TARGET SECONDS="20":
     RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none {{TARGET}} -- -max_total_time={{SECONDS}}

@@ -8,11 +8,12 @@
 //!
 //! The baseline (`floor`) is an interceptor that adds a constant header.
 //!
-//! `cargo bench -p xray-benches --bench aws`
+//! `cargo bench -p xray-benches --bench aws`. With the arguments `--json ROUNDS` it prints lines for `benches/compare/run`.
 
+use std::hint::black_box;
 use std::io;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region, SharedHttpClient};
@@ -30,7 +31,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{self, Runtime};
 use xray_aws_sdk::XRayInterceptor;
-use xray_benches::recorder;
+use xray_core::document::Document;
+use xray_core::emit::{Emitter, Flushed};
+use xray_core::sampling::{FixedTarget, Rate, Rules};
 use xray_core::{Recorder, TraceHeader};
 
 const ROUNDS: usize = 61;
@@ -43,25 +46,40 @@ const HEADER: &str = "Root=1-5f84c7a5-e7d1852db8c4fd35d88bf49a;Parent=53995c3f42
 
 fn main() -> io::Result<()> {
     let runtime = one_thread()?;
-    println!("Time of a GetItem call in µs: bare, and added by an interceptor");
-    println!("(medians of {ROUNDS} rounds of {CALLS} calls)");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let output = match &arguments[..] {
+        [json, rounds] if json == "--json" => Output::Json { rounds: rounds.parse().expect("a number") },
+        _ => Output::Text,
+    };
+    if let Output::Text = output {
+        println!("Time of a GetItem call in µs: bare, and added by an interceptor");
+        println!("(medians of {ROUNDS} rounds of {CALLS} calls)");
+    }
     let by_tcp = || aws_smithy_http_client::Builder::new().build_http();
     let (remote, url) = server()?;
     thread::spawn(|| one_thread()?.block_on(remote));
-    measure(&runtime, "loopback", by_tcp(), &url);
+    measure(&runtime, "loopback", by_tcp(), &url, output);
     let (local, url) = server()?;
     runtime.spawn(local);
-    measure(&runtime, "same thread", by_tcp(), &url);
+    measure(&runtime, "same thread", by_tcp(), &url, output);
     let from_memory = http_client_fn(|_, _| SharedHttpConnector::new(Memory));
-    measure(&runtime, "memory", from_memory, "http://127.0.0.1:1");
+    measure(&runtime, "memory", from_memory, "http://127.0.0.1:1", output);
     Ok(())
+}
+
+/// How the figures are printed.
+#[derive(Clone, Copy)]
+enum Output {
+    Text,
+    Json { rounds: usize },
 }
 
 fn one_thread() -> io::Result<Runtime> {
     runtime::Builder::new_current_thread().enable_all().build()
 }
 
-fn measure(runtime: &Runtime, name: &str, http_client: SharedHttpClient, endpoint: &str) {
+fn measure(runtime: &Runtime, name: &str, http_client: SharedHttpClient, endpoint: &str, output: Output) {
+    let rounds = if let Output::Json { rounds } = output { rounds } else { ROUNDS };
     let config = || {
         Builder::new()
             .behavior_version(BehaviorVersion::latest())
@@ -75,7 +93,7 @@ fn measure(runtime: &Runtime, name: &str, http_client: SharedHttpClient, endpoin
     let traced = Client::from_conf(config().interceptor(XRayInterceptor::new()).build());
     let (all, none) = (recorder(1.0), recorder(0.0));
     let mut times = [const { Vec::new() }; 4];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         // All calls run below a segment, and the order is mirrored, so that drift of the machine evens out.
         let of = |client: &Client, recorder: &Recorder| calls(runtime, client, recorder);
         let runs = [(&bare, &none), (&floor, &none), (&traced, &none), (&bare, &all), (&traced, &all)];
@@ -91,9 +109,35 @@ fn measure(runtime: &Runtime, name: &str, http_client: SharedHttpClient, endpoin
     }
     let [bare, floor, unsampled, sampled] = times.map(|mut times| {
         times.sort_by(f64::total_cmp);
-        times[ROUNDS / 2]
+        times[rounds / 2]
     });
+    if let Output::Json { .. } = output {
+        for (subject, added) in [("one header", floor), ("ours, not sampled", unsampled), ("ours, sampled", sampled)] {
+            println!(r#"{{"subject":"{subject}, {name}","work":"G","bare_us":{bare:.3},"added_us":{added:.3}}}"#);
+        }
+        return;
+    }
     println!("{name:11} {bare:7.2}  floor {floor:+5.2}  not sampled {unsampled:+5.2}  sampled {sampled:+5.2}");
+}
+
+/// Returns a recorder that samples this share of requests and discards the documents.
+fn recorder(rate: f64) -> Recorder {
+    let rules = Rules::new(FixedTarget(0), Rate(rate));
+    Recorder::builder().emitter(Nowhere).sampling(rules).build().expect("a rate from 0 to 1")
+}
+
+/// Discards documents, after it has made their text.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Emitter for Nowhere {
+    fn emit(&self, document: Document) {
+        black_box(document.datagram());
+    }
+
+    fn flush(&self, _: Duration) -> Flushed {
+        Flushed::All
+    }
 }
 
 /// Returns the average time of one call in µs.

@@ -1,4 +1,5 @@
-//! `ours-axum <xray-100|xray-5> <port> <sink address>`: the hello-world server with the layer, for the comparison.
+//! `ours-axum <xray-100|xray-5|xray-0> <port> <sink address>`: the hello-world server with the layer, for the comparison. The
+//! number is the percentage of requests that are recorded.
 
 use axum::Router;
 use axum::routing::get;
@@ -10,7 +11,10 @@ use xray_core::sampling::{FixedTarget, Rate, Rules};
 async fn main() {
     let args: Vec<String> = std::env::args().collect();
     let (variant, port) = (&*args[1], args[2].parse::<u16>().unwrap());
-    let rate = if variant.ends_with("-5") { 0.05 } else { 1.0 };
+    let rate = match variant.strip_prefix("xray-").map(str::parse::<u8>) {
+        Some(Ok(percent)) => f64::from(percent) / 100.0,
+        _ => panic!("no variant {variant}"),
+    };
     let _flushed = Recorder::builder()
         .daemon(args[3].parse().unwrap())
         .sampling(Rules::new(FixedTarget(0), Rate(rate)))

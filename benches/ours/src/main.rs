@@ -1,73 +1,22 @@
 //! This SDK in the comparison with baselines and other SDKs: workloads A to D2.
 
 use std::hint::black_box;
-use std::time::Duration;
 
-use harness::{Env, Harness, Work, doc};
-use xray_core::http::{HttpRequest, HttpResponse};
+use harness::{Harness, Work, doc};
+use xray_core::TraceHeader;
 use xray_core::sampling::{FixedTarget, Rate, Rule, Rules, Sampler, SamplingRequest};
-use xray_core::serde::ser::{Serialize, SerializeStruct, Serializer};
-use xray_core::{Namespace, Recorder, TraceHeader};
 
-/// The metadata value. A crate that depends on serde would derive the implementation below.
-struct Debug {
-    plan: &'static str,
-    retries: i64,
-}
+use crate::request::Request;
 
-impl Serialize for Debug {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Debug", 2)?;
-        fields.serialize_field("plan", self.plan)?;
-        fields.serialize_field("retries", &self.retries)?;
-        fields.end()
-    }
-}
-
-/// Workloads A and B: records a request and sends it to `env.sink`, with one default rule: fixed target 0, rate `rate`.
-struct Request {
-    recorder: Recorder,
-}
-
-impl Request {
-    fn new(env: &Env, rate: f64) -> Request {
-        let recorder = Recorder::builder()
-            .daemon(env.sink.to_string().parse().unwrap())
-            .sampling(Rules::new(FixedTarget(0), Rate(rate)))
-            .build()
-            .unwrap();
-        Request { recorder }
-    }
-}
+mod request;
 
 impl Work for Request {
     fn op(&mut self, _: u64) {
-        let segment = self.recorder.begin_from(doc::SEGMENT, &TraceHeader::default());
-        segment.set_http_request(
-            &HttpRequest::new(doc::METHOD, doc::URL)
-                .keep_query(true)
-                .user_agent(doc::USER_AGENT)
-                .client_ip(doc::CLIENT_IP)
-                .forwarded(true),
-        );
-        let entered = segment.enter();
-        segment.annotate("tenant", doc::TENANT).annotate("items", doc::ITEMS);
-        segment.metadata("debug", &Debug { plan: doc::PLAN, retries: doc::RETRIES });
-        xray_core::capture(doc::OUTER, |_| {
-            xray_core::capture(doc::INNER, |_| {});
-            xray_core::capture(doc::REMOTE, |call| {
-                call.set_namespace(Namespace::Remote)
-                    .set_http_request(&HttpRequest::new(doc::REMOTE_METHOD, doc::REMOTE_URL).traced(true))
-                    .set_http_response(&HttpResponse::new(doc::STATUS).content_length(doc::REMOTE_LENGTH));
-            });
-        });
-        drop(entered);
-        segment.set_http_response(&HttpResponse::new(doc::STATUS).content_length(doc::LENGTH));
-        segment.close();
+        self.record();
     }
 
     fn flush(&mut self) {
-        self.recorder.flush(Duration::from_secs(30));
+        self.send();
     }
 }
 
@@ -109,9 +58,7 @@ fn main() {
     });
     h.case("ours", "D2", |_| {
         |i: u64| {
-            black_box(TraceHeader::parse(black_box(
-                [doc::TRACE_HEADER, doc::LONG_TRACE_HEADER][(i % 2) as usize],
-            )));
+            black_box(TraceHeader::parse(black_box([doc::TRACE_HEADER, doc::LONG_TRACE_HEADER][(i % 2) as usize])));
         }
     });
 }
