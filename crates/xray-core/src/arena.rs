@@ -1,4 +1,4 @@
-//! A buffer for many small pieces of bytes: the fragments of a ledger, or the members of an open entity.
+//! A buffer for many small pieces of bytes: the names and members in a ledger, or the members of an open entity.
 
 use crate::buffer;
 
@@ -50,13 +50,12 @@ impl Arena {
         }
         let start = self.bytes.len();
         write(&mut self.bytes);
-        match (u32::try_from(start), u32::try_from(self.bytes.len() - start)) {
-            (Ok(start), Ok(len)) => Span { start, len },
-            _ => {
-                self.bytes.truncate(start);
-                Span::EMPTY
-            }
+        let end = self.bytes.len();
+        if end > u32::MAX as usize {
+            self.bytes.truncate(start);
+            return Span::EMPTY;
         }
+        Span { start: start as u32, len: (end - start) as u32 }
     }
 
     /// Appends to the last piece, and returns the place of the whole.

@@ -175,7 +175,9 @@ impl<'a> HttpRequest<'a> {
         let address = match self.client_ip {
             // Nearly every text is an IPv4 address, and parsing accepts no other form of it than that of documents.
             Some(Address::Text(text)) if text.parse::<Ipv4Addr>().is_ok() => {
-                return json::text_after(out, ",\"client_ip\":\"", text);
+                json::raw(out, ",\"client_ip\":\"");
+                json::raw(out, text);
+                return json::raw(out, "\"");
             }
             Some(Address::Text(text)) => parse_ip(text),
             Some(Address::Ip(address)) => Some(address),
@@ -204,8 +206,7 @@ impl<'a> HttpRequest<'a> {
         };
         let query = if self.keep_query { b'#' } else { b'?' };
         let is_end = |byte| (byte == b'#') | (byte == query);
-        let end = if scan::any(target.as_bytes(), is_end) { target.bytes().position(is_end) } else { None };
-        let dropped = end.map_or(0, |end| target.len() - end);
+        let dropped = scan::position(target.as_bytes(), is_end).map_or(0, |end| target.len() - end);
         json::raw(out, ",\"url\":\"");
         match self.url {
             // In one piece, as no user info is left out.

@@ -129,6 +129,10 @@ impl EntityId {
         }
     }
 
+    fn from_random(bits: u64) -> EntityId {
+        EntityId::from_u64(bits).unwrap_or(EntityId(NonZeroU64::MIN))
+    }
+
     /// Returns the 64 bits of the id.
     pub const fn to_u64(self) -> u64 {
         self.0.get()
@@ -203,10 +207,19 @@ impl IdSource {
     /// their next entity, on every thread.
     pub(crate) fn reseed(&self, entropy: u64) {
         if let IdSource::Thread = self {
-            random::with(|rng| {
-                let mixed = rng.u64(..) ^ entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                rng.seed(mixed);
-            });
+            random::with(|rng| reseed(rng, entropy));
+        }
+    }
+
+    /// [Reseeds](IdSource::reseed), and returns a new id.
+    #[inline]
+    pub(crate) fn reseeded_entity_id(&self, entropy: u64) -> EntityId {
+        match self {
+            IdSource::Thread => EntityId::from_random(random::with(|rng| {
+                reseed(rng, entropy);
+                rng.u64(..)
+            })),
+            IdSource::Seeded(_) => self.entity_id(),
         }
     }
 
@@ -232,8 +245,13 @@ impl IdSource {
             IdSource::Thread => random::with(|rng| rng.u64(..)),
             IdSource::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).u64(1..),
         };
-        EntityId::from_u64(bits).unwrap_or(EntityId(NonZeroU64::MIN))
+        EntityId::from_random(bits)
     }
+}
+
+fn reseed(rng: &mut Rng, entropy: u64) {
+    let mixed = rng.u64(..) ^ entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    rng.seed(mixed);
 }
 
 const DIGITS: [[u8; 2]; 256] = {

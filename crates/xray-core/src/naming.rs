@@ -26,11 +26,19 @@ const UNKNOWN: &str = "unknown";
 /// assert_eq!(xray_core::clean_name("{}"), "unknown");
 /// ```
 pub fn clean_name(name: &str) -> Cow<'_, str> {
+    if is_clean(name) { Cow::Borrowed(name) } else { cleaned(name) }
+}
+
+/// Whether a name certainly needs no change, as nearly all names do not.
+#[inline]
+fn is_clean(name: &str) -> bool {
     // One pass, without a branch for each byte.
     let seen = name.bytes().fold(0, |seen, byte| seen | CLASSES[usize::from(byte)]);
-    if name.len() <= LIMIT && seen & (VISIBLE | OTHER) == VISIBLE {
-        return Cow::Borrowed(name);
-    }
+    name.len() <= LIMIT && seen & (VISIBLE | OTHER) == VISIBLE
+}
+
+#[cold]
+fn cleaned(name: &str) -> Cow<'_, str> {
     let cleaned: String = name.chars().filter_map(clean).take(LIMIT).collect();
     match cleaned.as_str() {
         blank if blank.trim_matches(' ').is_empty() => Cow::Borrowed(UNKNOWN),
@@ -40,8 +48,14 @@ pub fn clean_name(name: &str) -> Cow<'_, str> {
 }
 
 /// As [`clean_name`], for an entity that is recorded: a changed name is counted, and logged once.
+#[inline]
 pub(crate) fn repair_name<'a>(name: &'a str, counters: &Counters, diagnostics: &Diagnostics) -> Cow<'a, str> {
-    let cleaned = clean_name(name);
+    if is_clean(name) { Cow::Borrowed(name) } else { repair(name, counters, diagnostics) }
+}
+
+#[cold]
+fn repair<'a>(name: &'a str, counters: &Counters, diagnostics: &Diagnostics) -> Cow<'a, str> {
+    let cleaned = cleaned(name);
     // A name that needs no change is the same text.
     if !std::ptr::eq(&*cleaned, name) {
         counters.names_repaired.add(1);

@@ -3,25 +3,40 @@
 /// Whether `is` holds for a byte.
 #[inline]
 pub(crate) fn any(text: &[u8], is: impl Fn(u8) -> bool + Copy) -> bool {
+    let Some(last) = text.last_chunk::<16>() else {
+        return text.iter().any(|byte| is(*byte));
+    };
     // The last chunk overlaps the one before.
-    if let Some(last) = text.last_chunk::<16>() {
-        any_of(last, is) || text.as_chunks::<16>().0.iter().any(|chunk| any_of(chunk, is))
-    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        any_of(first, is) || any_of(last, is)
-    } else {
-        text.iter().any(|byte| is(*byte))
-    }
+    any_in(last, is) || text.as_chunks::<16>().0.iter().any(|chunk| any_in(chunk, is))
 }
 
 /// Returns the position of the first byte for which `is` holds.
 #[inline]
 pub(crate) fn position(text: &[u8], is: impl Fn(u8) -> bool + Copy) -> Option<usize> {
-    let skipped = text.as_chunks::<16>().0.iter().take_while(|chunk| !any_of(chunk, is)).count() * 16;
-    text[skipped..].iter().position(|byte| is(*byte)).map(|at| skipped + at)
+    let Some(last) = text.last_chunk::<16>() else {
+        return text.iter().position(|byte| is(*byte));
+    };
+    for (index, chunk) in text.as_chunks::<16>().0.iter().enumerate() {
+        if let Some(at) = position_in(chunk, is) {
+            return Some(index * 16 + at);
+        }
+    }
+    // The last chunk overlaps the one before.
+    position_in(last, is).map(|at| text.len() - 16 + at)
 }
 
-#[inline]
-fn any_of<const N: usize>(chunk: &[u8; N], is: impl Fn(u8) -> bool) -> bool {
+#[inline(always)]
+fn position_in(chunk: &[u8; 16], is: impl Fn(u8) -> bool) -> Option<usize> {
+    let mut found = [0; 16];
+    for (found, byte) in found.iter_mut().zip(chunk) {
+        *found = if is(*byte) { 0xff } else { 0 };
+    }
+    let found = u128::from_le_bytes(found);
+    if found == 0 { None } else { Some(found.trailing_zeros() as usize / 8) }
+}
+
+#[inline(always)]
+fn any_in(chunk: &[u8; 16], is: impl Fn(u8) -> bool) -> bool {
     chunk.iter().fold(false, |any, byte| any | is(*byte))
 }
 

@@ -8,7 +8,11 @@ use crate::scan;
 
 /// Splits an absolute URL into three parts: the scheme with `://`, the authority without user info, and the rest.
 pub(crate) fn split<'a>(url: &'a str) -> Option<[&'a str; 3]> {
-    let colon = url.bytes().position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'))?;
+    let colon = match url.as_bytes() {
+        [b'h', b't', b't', b'p', b':', ..] => 4,
+        [b'h', b't', b't', b'p', b's', b':', ..] => 5,
+        _ => url.bytes().position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'))?,
+    };
     let (scheme, rest) = url.split_at_checked(colon + 3).filter(|(start, _)| start[colon..] == *"://")?;
     // Nearly every authority is a host alone.
     let is_special = |byte| (byte == b'/') | (byte == b'?') | (byte == b'#') | (byte == b':') | (byte == b'@');

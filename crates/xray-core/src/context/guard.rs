@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use crate::entity::{Handle, Share, Subsegment};
 
-use super::{is_recorded, peek, swap};
+use super::{fill, peek, swap, take_recorded};
 
 /// Keeps an entity current on this thread until it is dropped. Then it restores the entity that was current before.
 ///
@@ -59,13 +59,9 @@ pub(super) fn enter(handle: Handle, share: Option<Share>) -> Entered {
 ///
 /// The guard holds the parent meanwhile, so its handle need not be cloned.
 pub(crate) fn enter_recorded_child(name: &str) -> Option<(Subsegment, Restore)> {
-    if !is_recorded() {
-        return None;
-    }
-    let restore = replace(None);
+    let restore = Restore { previous: Some(take_recorded()?), thread_bound: PhantomData };
     let subsegment = Subsegment::begun(restore.previous.as_ref()?.begin_child(name));
-    let mut slot = Some(subsegment.handle().clone());
-    swap(&mut slot);
+    fill(subsegment.handle().clone());
     Some((subsegment, restore))
 }
 

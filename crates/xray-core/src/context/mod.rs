@@ -60,9 +60,17 @@ fn swap(slot: &mut Option<Handle>) {
     let _ = CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), slot));
 }
 
-/// Whether the current entity is recorded.
-fn is_recorded() -> bool {
-    CURRENT.try_with(|current| matches!(*current.borrow(), Some(Handle::Recorded(_)))).unwrap_or(false)
+/// Takes the current handle out of the thread's slot, if its entity is recorded.
+#[inline]
+fn take_recorded() -> Option<Handle> {
+    CURRENT.try_with(|current| current.borrow_mut().take_if(|handle| matches!(handle, Handle::Recorded(_)))).ok()?
+}
+
+/// Sets the thread's slot, which is usually empty.
+#[inline]
+fn fill(handle: Handle) {
+    // Dropped after the slot is no longer borrowed, as in `swap`.
+    let _previous = CURRENT.try_with(|current| current.borrow_mut().replace(handle));
 }
 
 /// Returns the current handle, if there is one. Never logs, never panics.

@@ -55,8 +55,38 @@ fn escape(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Whether no byte needs an escape.
+#[inline]
 fn is_plain(text: &[u8]) -> bool {
-    !scan::any(text, |byte| (byte < 0x20) | (byte == b'"') | (byte == b'\\'))
+    // The last piece overlaps the one before.
+    match (text.first_chunk::<4>(), text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        _ if text.len() >= 16 => !scan::any(text, needs_escape),
+        (_, Some(first), Some(last)) => !any_needs_escape([*first, *last].map(u64::from_ne_bytes)),
+        (Some(first), ..) => {
+            let [first, last] = [first, text.last_chunk().unwrap_or(first)].map(|four| u32::from_ne_bytes(*four));
+            !any_needs_escape([u64::from(first) << 32 | u64::from(last)])
+        }
+        _ => !text.iter().any(|byte| needs_escape(*byte)),
+    }
+}
+
+#[inline]
+fn needs_escape(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+/// Whether any byte of the words needs an escape.
+#[inline]
+fn any_needs_escape<const N: usize>(words: [u64; N]) -> bool {
+    /// A one in each byte.
+    const EACH: u64 = u64::MAX / 0xff;
+    let found = words.into_iter().fold(0, |found, bytes| {
+        // A subtraction sets the highest bit of a byte that is smaller. Flipping the second bit makes a quote smaller than
+        // 0x21, as control characters are, and a blank larger.
+        let small = (bytes ^ (EACH * 0x02)).wrapping_sub(EACH * 0x21);
+        let backslash = (bytes ^ (EACH * b'\\' as u64)).wrapping_sub(EACH);
+        found | (small | backslash) & !bytes
+    });
+    found & (EACH * 0x80) != 0
 }
 
 pub(crate) fn unsigned(out: &mut Vec<u8>, number: u64) {
@@ -116,33 +146,51 @@ pub(crate) fn boolean(out: &mut Vec<u8>, value: bool) {
     raw(out, if value { "true" } else { "false" });
 }
 
+/// The microseconds of a second.
+const SECOND: u64 = 1_000_000;
+
 thread_local! {
-    /// The second that this thread has written last, and its text in a time: it seldom changes.
-    static SECOND: Cell<(u64, [u8; 17])> = const { Cell::new((u64::MAX, *b"0000000000.000000")) };
+    /// The second of the time that this thread has written last, which seldom changes: its start and its text.
+    static LAST: Cell<(Timestamp, [u8; 17])> =
+        const { Cell::new((Timestamp::from_micros(1_000_000_000 * SECOND), *b"1000000000.000000")) };
 }
 
 /// Writes a time as seconds since the Unix epoch with six decimals.
+#[inline(always)]
 pub(crate) fn time(out: &mut Vec<u8>, time: Timestamp) {
-    let seconds = time.as_secs();
-    let (second, mut text) = SECOND.get();
-    if second != seconds {
-        // All times from 2001 to 2286 have ten digits of seconds.
-        if !(1_000_000_000..10_000_000_000).contains(&seconds) {
-            return raw(out, &time.to_string());
+    let (mut start, mut text) = LAST.get();
+    // An earlier time wraps around to a large number.
+    if time.as_micros().wrapping_sub(start.as_micros()) >= SECOND {
+        match begin_second(time) {
+            Some(second) => (start, text) = second,
+            None => return raw(out, &time.to_string()),
         }
-        let mut rest = seconds;
-        for pair in text[..10].as_chunks_mut::<2>().0.iter_mut().rev() {
-            *pair = PAIRS[(rest % 100) as usize];
-            rest /= 100;
-        }
-        SECOND.set((seconds, text));
     }
-    let micros = (time.as_micros() % 1_000_000) as u32;
+    let micros = (time.as_micros() - start.as_micros()) as u32;
     let mut put = |at: usize, number: u32| text[at..at + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
     put(11, micros / 10_000);
     put(13, micros / 100);
     put(15, micros);
     out.extend_from_slice(&text);
+}
+
+/// Returns the second of a time, and keeps it in [`LAST`]. All times from 2001 to 2286 have ten digits of seconds, and
+/// others have no such text.
+#[cold]
+fn begin_second(time: Timestamp) -> Option<(Timestamp, [u8; 17])> {
+    let seconds = time.as_secs();
+    if !(1_000_000_000..10_000_000_000).contains(&seconds) {
+        return None;
+    }
+    let mut text = *b"0000000000.000000";
+    let mut rest = seconds;
+    for pair in text[..10].as_chunks_mut::<2>().0.iter_mut().rev() {
+        *pair = PAIRS[(rest % 100) as usize];
+        rest /= 100;
+    }
+    let second = (Timestamp::from_micros(seconds * SECOND), text);
+    LAST.set(second);
+    Some(second)
 }
 
 /// Why a value cannot be written as JSON.

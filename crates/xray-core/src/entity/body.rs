@@ -15,9 +15,7 @@ use crate::arena::{Arena, Span};
 use crate::document::json;
 use crate::flag::Flag;
 use crate::id::{EntityId, TraceId};
-use crate::ledger::IN_PROGRESS;
 use crate::service_info::ServiceInfo;
-use crate::time::Timestamp;
 
 use super::failure::Cause;
 use super::value::{AnnotationValue, clean_key};
@@ -423,9 +421,8 @@ impl Body {
         }
     }
 
-    /// Writes everything after the head of a subsegment. `end` is `None` while it is in progress.
-    pub(crate) fn write_subsegment(&self, out: &mut Vec<u8>, end: Option<Timestamp>, service: &ServiceInfo) {
-        write_end(out, end);
+    /// Writes the members of a subsegment, each after a comma.
+    pub(crate) fn write_subsegment(&self, out: &mut Vec<u8>, service: &ServiceInfo) {
         self.write_flags(out);
         match self.namespace {
             Some(Namespace::Aws) => json::raw(out, ",\"namespace\":\"aws\""),
@@ -444,17 +441,15 @@ impl Body {
         self.write_rest(out, service);
     }
 
-    /// Writes everything after the head of a segment. `end` is `None` while it is in progress.
+    /// Writes the members of a segment, each after a comma.
     pub(crate) fn write_segment(
         &self,
         out: &mut Vec<u8>,
-        end: Option<Timestamp>,
         trace_id: TraceId,
         parent: Option<EntityId>,
         rule: Option<&str>,
         service: &ServiceInfo,
     ) {
-        write_end(out, end);
         let mut member = *b",\"trace_id\":\"...................................\"";
         member[13..48].copy_from_slice(&trace_id.to_ascii());
         out.extend_from_slice(&member);
@@ -556,15 +551,4 @@ impl Body {
 /// Returns the encoded marker that is recorded instead of a metadata value that is too large.
 pub(super) fn removed(bytes: usize) -> String {
     format!("\"removed: {bytes} bytes\"")
-}
-
-/// Writes the end time, or that the entity is in progress.
-fn write_end(out: &mut Vec<u8>, end: Option<Timestamp>) {
-    match end {
-        Some(end) => {
-            json::raw(out, ",\"end_time\":");
-            json::time(out, end);
-        }
-        None => out.extend_from_slice(IN_PROGRESS),
-    }
 }

@@ -16,15 +16,20 @@ thread_local! {
 pub(crate) struct LazyBody(Option<Box<Body>>);
 
 impl LazyBody {
-    pub(super) fn get(&self) -> &Body {
-        static EMPTY: Body = Body::EMPTY;
-        self.0.as_deref().unwrap_or(&EMPTY)
+    /// Returns the body, if it has a member.
+    pub(super) fn get(&self) -> Option<&Body> {
+        self.0.as_deref()
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self) -> &mut Body {
-        self.0
-            .get_or_insert_with(|| SPARE.try_with(Spares::take).ok().flatten().unwrap_or_else(|| Box::new(Body::EMPTY)))
+        self.0.get_or_insert_with(spare)
     }
+}
+
+#[inline(never)]
+fn spare() -> Box<Body> {
+    SPARE.try_with(Spares::take).ok().flatten().unwrap_or_else(|| Box::new(Body::EMPTY))
 }
 
 impl Drop for LazyBody {

@@ -22,10 +22,10 @@ use crate::ledger::STANDALONE_MEMBERS;
 use super::body::{Body, Member, removed};
 use super::failure::{Cause, ExceptionRecord};
 
-/// Room for a name of 200 characters, the id and the start.
+/// Room for a name of 200 characters, the id, the start and the end.
 const MAX_HEAD: usize = 1024;
-/// The longest tail that fits into a datagram after everything that must precede it.
-pub(super) const MAX_TAIL: usize = MAX_DOCUMENT - STANDALONE_MEMBERS - MAX_HEAD;
+/// The size of the members that fit into a datagram after everything that must precede them.
+pub(super) const MAX_MEMBERS: usize = MAX_DOCUMENT - STANDALONE_MEMBERS - MAX_HEAD;
 /// Room for the report on what was removed.
 const MAX_REPORT: usize = 1024;
 /// Bytes of the report's text. Escaped, it may take twice as many.
@@ -38,9 +38,9 @@ const SHORTENED_LIST: usize = 2048;
 /// One step: removes something from a body that is this many bytes too long, and adds to the report.
 type Step = fn(&mut Body, usize, &mut Vec<String>);
 
-/// Removes parts of `body` until the `tail` that `write` appends fits. Returns a report on what was removed, which the
+/// Removes parts of `body` until the `members` that `write` appends fit. Returns a report on what was removed, which the
 /// body's metadata also has.
-pub(super) fn trim(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<u8>, &Body)) -> String {
+pub(super) fn trim(members: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<u8>, &Body)) -> String {
     let mut report = Vec::new();
     let steps: [Step; 9] = [
         trim_lists,
@@ -53,23 +53,23 @@ pub(super) fn trim(tail: &mut Vec<u8>, body: &mut Body, write: impl Fn(&mut Vec<
         trim_exceptions,
         remove_http,
     ];
-    write(tail, body);
+    write(members, body);
     for step in steps {
-        let excess = (tail.len() + MAX_REPORT).saturating_sub(MAX_TAIL);
+        let excess = (members.len() + MAX_REPORT).saturating_sub(MAX_MEMBERS);
         if excess == 0 {
             break;
         }
         step(body, excess, &mut report);
-        tail.clear();
-        write(tail, body);
+        members.clear();
+        write(members, body);
     }
     let mut text = report.join(", ");
     text.truncate((0..=MAX_REPORT_TEXT).rfind(|end| text.is_char_boundary(*end)).unwrap_or_default());
     let mut encoded = Vec::new();
     json::string(&mut encoded, &text);
     body.metadata("xray", "trimmed", &encoded);
-    tail.clear();
-    write(tail, body);
+    members.clear();
+    write(members, body);
     text
 }
 

@@ -180,15 +180,21 @@ const USUAL: [bool; 256] = {
     usual
 };
 
-/// Returns the key as X-Ray accepts it: characters outside `[A-Za-z0-9_]` become `_`, and 500 are kept.
+/// The number of characters that a key keeps.
+const MAX_KEY: usize = 500;
+
+/// Returns the key as X-Ray accepts it: characters outside `[A-Za-z0-9_]` become `_`.
+#[inline]
 pub(crate) fn clean_key(key: &str) -> Cow<'_, str> {
-    const LIMIT: usize = 500;
     // One pass, without a branch for each byte.
-    if (1..=LIMIT).contains(&key.len()) && key.bytes().fold(true, |all, byte| all & USUAL[usize::from(byte)]) {
-        return Cow::Borrowed(key);
-    }
+    let is_clean = key.bytes().fold(true, |all, byte| all & USUAL[usize::from(byte)]);
+    if is_clean && (1..=MAX_KEY).contains(&key.len()) { Cow::Borrowed(key) } else { cleaned_key(key) }
+}
+
+#[cold]
+fn cleaned_key(key: &str) -> Cow<'_, str> {
     let allowed = |c: char| c == '_' || c.is_ascii_alphanumeric();
-    let cleaned: String = key.chars().map(|c| if allowed(c) { c } else { '_' }).take(LIMIT).collect();
+    let cleaned: String = key.chars().map(|c| if allowed(c) { c } else { '_' }).take(MAX_KEY).collect();
     Cow::Owned(if cleaned.is_empty() { "_".to_owned() } else { cleaned })
 }
 

@@ -1,9 +1,9 @@
-//! Assembles documents from held fragments.
+//! Assembles documents from held entities.
 
 use crate::buffer;
 use crate::document::{Content, Document, HEADER, json};
 
-use super::{Ledger, NONE, Slot};
+use super::{End, Ledger, NONE, Slot};
 
 /// The size of the members that only a separate document of a subsegment has, in bytes.
 pub(crate) const STANDALONE_MEMBERS: usize =
@@ -17,7 +17,6 @@ impl Ledger {
         let mut out = buffer::sized(HEADER.len() + STANDALONE_MEMBERS + slots[top].embedded_size());
         out.extend_from_slice(HEADER);
         self.open(&mut out, &slots[top], !is_segment);
-        out.extend_from_slice(self.arena.get(slots[top].tail));
         let (mut at, mut entities) = (top, 1);
         loop {
             if slots[at].first_child != NONE {
@@ -37,16 +36,15 @@ impl Ledger {
             }
             entities += 1;
             self.open(&mut out, &slots[at], false);
-            out.extend_from_slice(self.arena.get(slots[at].tail));
         }
     }
 
-    /// Returns a document of one entity alone, with this tail instead of its own.
-    pub(super) fn assemble_alone(&self, slot: &Slot, tail: &[u8], is_segment: bool) -> Document {
-        let mut out = buffer::sized(HEADER.len() + STANDALONE_MEMBERS + slot.head.len() + tail.len() + 2);
+    /// Returns a document of one open entity alone, with these members.
+    pub(super) fn assemble_alone(&self, slot: &Slot, members: &[u8], is_segment: bool) -> Document {
+        let mut out = buffer::sized(HEADER.len() + STANDALONE_MEMBERS + slot.own_bytes() + members.len());
         out.extend_from_slice(HEADER);
         self.open(&mut out, slot, !is_segment);
-        out.extend_from_slice(tail);
+        out.extend_from_slice(members);
         out.push(b'}');
         Document::new(out, self.content(slot, is_segment, 1))
     }
@@ -55,10 +53,15 @@ impl Ledger {
         Content { trace_id: self.trace_id, id: top.id, is_segment, entities, bytes: 0 }
     }
 
-    /// Writes the opening brace and the head of an entity. A separate document also names its trace and its parent.
+    /// Writes an entity up to its children. A separate document also names its trace and its parent.
     fn open(&self, out: &mut Vec<u8>, slot: &Slot, standalone: bool) {
-        out.push(b'{');
-        out.extend_from_slice(self.arena.get(slot.head));
+        json::raw(out, "{\"name\":\"");
+        // A clean name has nothing to escape.
+        out.extend_from_slice(self.arena.get(slot.name));
+        let mut rest = *b"\",\"id\":\"................\",\"start_time\":";
+        rest[8..24].copy_from_slice(&slot.id.to_ascii());
+        out.extend_from_slice(&rest);
+        json::time(out, slot.start);
         if standalone {
             json::raw(out, ",\"type\":\"subsegment\",\"trace_id\":\"");
             out.extend_from_slice(&self.trace_id.to_ascii());
@@ -66,6 +69,14 @@ impl Ledger {
             out.extend_from_slice(&slot.parent_id.to_ascii());
             out.push(b'"');
         }
+        match slot.end {
+            End::At(end) => {
+                json::raw(out, ",\"end_time\":");
+                json::time(out, end);
+            }
+            End::Open | End::Stub => json::raw(out, ",\"in_progress\":true"),
+        }
+        out.extend_from_slice(self.arena.get(slot.members));
     }
 
     /// Whether the slot is that of the segment, which is its own parent here.

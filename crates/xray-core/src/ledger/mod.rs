@@ -1,10 +1,8 @@
 //! The ledger of a trace: it holds subsegments, knows the size of their documents, and decides when to send them.
 //!
-//! Each recorded trace has one ledger, behind one lock. It has a slot for each entity that has begun and was not sent yet,
-//! and the bytes of their fragments. A fragment is the JSON members of one entity without braces and without its
-//! `subsegments`. It has two parts: the head (`name`, `id`, `start_time`), known at the start, and the tail (all other
-//! members), known at the close. The values of members are encoded before the lock is taken. Under the lock there is only
-//! bookkeeping and copying of bytes, most of which are in their final form.
+//! Each recorded trace has one ledger, behind one lock. It has a slot for each entity that has begun and was not sent yet.
+//! The slot has what most entities consist of: name, ID, start and end. They are formatted when the entity is sent. All
+//! other members are encoded before the entity closes, and the ledger keeps their bytes.
 //!
 //! - *Held* subsegments have begun and were not sent. While more than the threshold are held, or while the closed ones
 //!   have more than [`HELD_BYTES`], every maximal complete subtree is sent as a document of its own.
@@ -30,12 +28,13 @@ mod stream;
 use crate::arena::{Arena, Span};
 use crate::document::Document;
 use crate::id::{EntityId, TraceId};
+use crate::time::Timestamp;
 
 pub(crate) use assemble::STANDALONE_MEMBERS;
 pub(crate) use slots::SlotRef;
-use slots::{NONE, Slot, Slots};
+use slots::{End, NONE, Slot, Slots};
 
-/// The size of closed fragments, in bytes, above which complete subtrees are sent even below the threshold, so that
+/// The size of closed entities, in bytes, above which complete subtrees are sent even below the threshold, so that
 /// documents stay well below the limit of a datagram.
 const HELD_BYTES: usize = 48 * 1024;
 
@@ -68,8 +67,13 @@ impl IntoIterator for Outbox {
     }
 }
 
-/// The tail of an entity that is still open.
-pub(crate) const IN_PROGRESS: &[u8] = b",\"in_progress\":true";
+/// What is known of an entity when it begins.
+pub(crate) struct Head<'a> {
+    pub(crate) id: EntityId,
+    /// Valid, as [`clean_name`](crate::clean_name) returns it.
+    pub(crate) name: &'a str,
+    pub(crate) start: Timestamp,
+}
 
 /// The ledger of a trace: see the module's documentation.
 #[derive(Debug)]
@@ -87,31 +91,20 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Creates the ledger of a trace whose segment begins with `head`. With the threshold 0, each subsegment is sent at its
-    /// close, so that nothing is left when a Lambda function is frozen.
-    pub(crate) fn new(
-        trace_id: TraceId,
-        threshold: usize,
-        root: EntityId,
-        head: impl FnOnce(&mut Vec<u8>),
-    ) -> (Ledger, SlotRef) {
+    /// Creates the ledger of a trace with this segment. With the threshold 0, each subsegment is sent at its close, so that
+    /// nothing is left when a Lambda function is frozen.
+    pub(crate) fn new(trace_id: TraceId, threshold: usize, segment: Head<'_>) -> (Ledger, SlotRef) {
         let mut ledger =
             Ledger { trace_id, threshold, slots: Slots::new(), arena: Arena::EMPTY, held: 0, held_bytes: 0, ready: 0 };
-        let head = ledger.arena.push_with(head);
-        let root = ledger.slots.take(Slot::open(root, root, head));
+        let name = ledger.arena.push(segment.name.as_bytes());
+        let root = ledger.slots.take(Slot::open(segment.id, segment.id, name, segment.start));
         (ledger, root)
     }
 
     /// Begins a subsegment below the entity `parent_id`, whose slot is or was `parent`.
-    pub(crate) fn begin(
-        &mut self,
-        parent: SlotRef,
-        parent_id: EntityId,
-        id: EntityId,
-        head: impl FnOnce(&mut Vec<u8>),
-        out: &mut Outbox,
-    ) -> SlotRef {
-        let mut slot = Slot::open(id, parent_id, self.arena.push_with(head));
+    pub(crate) fn begin(&mut self, parent: SlotRef, parent_id: EntityId, head: Head<'_>, out: &mut Outbox) -> SlotRef {
+        let name = self.arena.push(head.name.as_bytes());
+        let mut slot = Slot::open(head.id, parent_id, name, head.start);
         let parent =
             self.slots.get(parent).filter(|parent| !parent.detached && !parent.is_closed()).map(|_| parent.index);
         slot.detached = parent.is_none();
@@ -126,13 +119,20 @@ impl Ledger {
         taken
     }
 
-    /// Closes a subsegment with `tail`.
-    pub(crate) fn close(&mut self, slot: SlotRef, tail: impl FnOnce(&mut Vec<u8>), out: &mut Outbox) {
+    /// Closes a subsegment at `end`. `members` writes its other members, each after a comma.
+    pub(crate) fn close(
+        &mut self,
+        slot: SlotRef,
+        end: Timestamp,
+        members: impl FnOnce(&mut Vec<u8>),
+        out: &mut Outbox,
+    ) {
         if self.slots.get(slot).is_none_or(Slot::is_closed) {
             return;
         }
         let index = slot.index;
-        self.slots[index].tail = self.arena.push_with(tail);
+        let members = self.arena.push_with(members);
+        self.slots[index].close(end, members);
         if self.slots[index].detached || self.threshold == 0 {
             self.separate(index);
             return self.send(index, out);
@@ -171,13 +171,21 @@ impl Ledger {
         self.held > self.threshold || self.held_bytes > HELD_BYTES
     }
 
-    /// Closes the segment with `tail`, and sends everything that is closed. Open subsegments are included as stubs and are
-    /// sent again at their own close. Complete subsegments below a stub are sent separately, because X-Ray discards stubs.
-    pub(crate) fn close_root(&mut self, root: SlotRef, tail: impl FnOnce(&mut Vec<u8>), out: &mut Outbox) {
+    /// As [`close`](Ledger::close), for the segment: everything that is closed is sent. Open subsegments are included as
+    /// stubs and are sent again at their own close. Complete subsegments below a stub are sent separately, because X-Ray
+    /// discards stubs.
+    pub(crate) fn close_root(
+        &mut self,
+        root: SlotRef,
+        end: Timestamp,
+        members: impl FnOnce(&mut Vec<u8>),
+        out: &mut Outbox,
+    ) {
         if self.slots.get(root).is_none() {
             return;
         }
-        self.slots[root.index].tail = self.arena.push_with(tail);
+        let members = self.arena.push_with(members);
+        self.slots[root.index].close(end, members);
         let tops = match self.slots[root.index].open_children {
             0 => vec![],
             _ => self.stub_open(root.index),
@@ -189,16 +197,16 @@ impl Ledger {
         (self.held, self.held_bytes, self.ready) = (0, 0, 0);
     }
 
-    /// Returns an open entity in its current state, with `tail`, as a document of its own.
-    pub(crate) fn snapshot(&self, slot: SlotRef, tail: &[u8], is_segment: bool) -> Option<Document> {
+    /// Returns an open entity in its current state, with these members, as a document of its own.
+    pub(crate) fn snapshot(&self, slot: SlotRef, members: &[u8], is_segment: bool) -> Option<Document> {
         let open = self.slots.get(slot)?;
-        Some(self.assemble_alone(open, tail, is_segment))
+        Some(self.assemble_alone(open, members, is_segment))
     }
 
     /// Sends each open subsegment as a document of its own that only says that it is in progress.
     pub(crate) fn announce_open(&self, out: &mut Outbox) {
         for slot in self.slots.open().into_iter().filter(|slot| !self.is_segment(slot)) {
-            out.push(self.assemble_alone(slot, IN_PROGRESS, false));
+            out.push(self.assemble_alone(slot, &[], false));
         }
     }
 

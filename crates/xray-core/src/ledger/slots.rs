@@ -3,6 +3,7 @@
 use std::ops::{Index, IndexMut};
 
 use crate::id::EntityId;
+use crate::time::Timestamp;
 
 use super::Span;
 
@@ -26,6 +27,10 @@ impl SlotRef {
 /// The index of no slot.
 pub(super) const NONE: u32 = u32::MAX;
 
+/// The length of `{"name":"","id":"","start_time":,"end_time":}` with an ID and two times, whose seconds have ten digits.
+/// Longer times, after the year 2286, fit into the room that the limits leave.
+const FRAME: usize = 93;
+
 /// The length of `,"subsegments":[` and `]`.
 const SUBSEGMENTS: usize = 17;
 
@@ -47,18 +52,27 @@ pub(super) struct Slot {
     pub(super) open_children: u32,
     /// The size of the complete children in a document, each with a comma.
     pub(super) below: usize,
-    pub(super) head: Span,
-    /// Empty while the entity is open.
-    pub(super) tail: Span,
+    pub(super) name: Span,
+    pub(super) start: Timestamp,
+    pub(super) end: End,
+    /// All other members, each after a comma.
+    pub(super) members: Span,
     /// Whether its parent is not held open here.
     pub(super) detached: bool,
-    /// Whether it is open, but treated as closed while the segment is sent.
-    pub(super) stub: bool,
+}
+
+/// How a held entity ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Open,
+    /// It is open, but treated as closed while the segment is sent.
+    Stub,
+    At(Timestamp),
 }
 
 impl Slot {
     /// Creates the slot of an entity that has just begun.
-    pub(super) fn open(id: EntityId, parent_id: EntityId, head: Span) -> Slot {
+    pub(super) fn open(id: EntityId, parent_id: EntityId, name: Span, start: Timestamp) -> Slot {
         Slot {
             id,
             parent_id,
@@ -72,15 +86,24 @@ impl Slot {
             children: 0,
             open_children: 0,
             below: 0,
-            head,
-            tail: Span::EMPTY,
+            name,
+            start,
+            end: End::Open,
+            members: Span::EMPTY,
             detached: false,
-            stub: false,
         }
     }
 
+    pub(super) fn close(&mut self, end: Timestamp, members: Span) {
+        (self.end, self.members) = (End::At(end), members);
+    }
+
     pub(super) fn is_closed(&self) -> bool {
-        !self.tail.is_empty()
+        self.end != End::Open
+    }
+
+    pub(super) fn is_stub(&self) -> bool {
+        self.end == End::Stub
     }
 
     /// Whether the entity and all entities below it are closed.
@@ -88,14 +111,15 @@ impl Slot {
         self.is_closed() && self.open_children == 0
     }
 
+    /// The size of the entity without its children, in bytes.
     pub(super) fn own_bytes(&self) -> usize {
-        self.head.len() + self.tail.len()
+        FRAME + self.name.len() + self.members.len()
     }
 
     /// The size of the entity and its complete children inside another document, in bytes.
     pub(super) fn embedded_size(&self) -> usize {
         let below = if self.below == 0 { 0 } else { SUBSEGMENTS + self.below - 1 };
-        "{}".len() + self.own_bytes() + below
+        self.own_bytes() + below
     }
 }
 
@@ -162,7 +186,7 @@ impl Slots {
     pub(super) fn release(&mut self, index: u32) {
         self.used -= 1;
         let slot = &mut self.slots[index as usize];
-        (slot.head, slot.tail) = (Span::EMPTY, Span::EMPTY);
+        (slot.name, slot.members) = (Span::EMPTY, Span::EMPTY);
         slot.generation = slot.generation.wrapping_add(1);
         slot.next = self.free;
         self.free = index;
@@ -177,7 +201,7 @@ impl Slots {
 
     /// Whether this many closed entities are all that is held.
     pub(super) fn are_closed(&self, entities: usize) -> bool {
-        self.used == entities && self.slots.iter().all(|slot| !slot.stub)
+        self.used == entities && self.slots.iter().all(|slot| !slot.is_stub())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -219,15 +243,17 @@ impl Slots {
 
     /// Returns the slots of all open entities, in the order of their start.
     pub(super) fn open(&self) -> Vec<&Slot> {
-        // Only free slots have an empty head.
-        let mut open: Vec<_> = self.slots.iter().filter(|slot| !slot.head.is_empty() && !slot.is_closed()).collect();
+        // Only free slots have no name.
+        let mut open: Vec<_> = self.slots.iter().filter(|slot| !slot.name.is_empty() && !slot.is_closed()).collect();
         open.sort_unstable_by_key(|slot| slot.begun);
         open
     }
 
     /// Returns the spans of all held entities.
     pub(super) fn spans(&mut self) -> impl Iterator<Item = &mut Span> {
-        self.slots.iter_mut().flat_map(|slot| [&mut slot.head, &mut slot.tail]).filter(|span| !span.is_empty())
+        // Only free slots have no name.
+        let held = self.slots.iter_mut().filter(|slot| !slot.name.is_empty());
+        held.flat_map(|slot| [&mut slot.name, &mut slot.members])
     }
 
     /// Returns the entity after `at` in the order of a document of `top`. Skips the entities below `at` unless `descend`.

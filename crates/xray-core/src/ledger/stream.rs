@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{IN_PROGRESS, Ledger, NONE, Outbox, STANDALONE_MEMBERS, Slot};
+use super::{End, Ledger, NONE, Outbox, STANDALONE_MEMBERS, Slot};
 
 /// The size above which a document with several entities is split, in bytes. One entity alone may be larger.
 const SPLIT_ABOVE: usize = 60 * 1024;
@@ -101,7 +101,7 @@ impl Ledger {
             }
             self.slots.unlink(child);
             self.slots[top].below -= size + 1;
-            if self.slots[child].stub {
+            if self.slots[child].is_stub() {
                 // A stub has no content yet, and is sent at its own close.
                 self.release(child);
             } else {
@@ -132,10 +132,9 @@ impl Ledger {
     /// Frees one slot. The slot of a stub becomes that of a detached open subsegment.
     fn release_one(&mut self, index: u32) {
         let slot = &self.slots[index];
-        let (head, tail, own) = (slot.head, slot.tail, slot.own_bytes());
-        self.arena.release(tail);
-        if slot.stub {
-            let mut alone = Slot::open(slot.id, slot.parent_id, head);
+        let (name, members, own) = (slot.name, slot.members, slot.own_bytes());
+        if slot.is_stub() {
+            let mut alone = Slot::open(slot.id, slot.parent_id, name, slot.start);
             alone.detached = true;
             return self.slots.replace(index, alone);
         }
@@ -143,7 +142,8 @@ impl Ledger {
             self.held = self.held.saturating_sub(1);
             self.held_bytes = self.held_bytes.saturating_sub(own);
         }
-        self.arena.release(head);
+        self.arena.release(name);
+        self.arena.release(members);
         self.slots.release(index);
     }
 
@@ -160,9 +160,8 @@ impl Ledger {
         for &index in &order {
             let parent = self.slots[index].parent;
             if !self.slots[index].is_closed() {
-                self.slots[index].tail = self.arena.push(IN_PROGRESS);
-                self.slots[index].stub = true;
-            } else if self.slots[parent].stub {
+                self.slots[index].end = End::Stub;
+            } else if self.slots[parent].is_stub() {
                 self.slots.unlink(index);
                 tops.push(index);
             }

@@ -12,12 +12,14 @@ fn id(number: u64) -> EntityId {
     EntityId::from_u64(number).unwrap()
 }
 
-fn head(number: u64) -> String {
-    format!("\"name\":\"n{number}\",\"id\":\"{}\",\"start_time\":1.0", id(number))
-}
+const START: Timestamp = Timestamp::from_micros(1_500_000_000_000_000);
+const END: Timestamp = Timestamp::from_micros(1_500_000_001_000_000);
 
-fn tail(bytes: usize) -> String {
-    format!(",\"end_time\":2.0,\"metadata\":{{\"default\":{{\"x\":\"{}\"}}}}", "x".repeat(bytes))
+fn members(out: &mut Vec<u8>, bytes: usize) {
+    if bytes == 0 {
+        return;
+    }
+    out.extend_from_slice(format!(",\"metadata\":{{\"default\":{{\"x\":\"{}\"}}}}", "x".repeat(bytes)).as_bytes());
 }
 
 /// A ledger and the documents that it has sent.
@@ -33,8 +35,8 @@ const ROOT: usize = 0;
 
 impl Run {
     fn new(threshold: usize) -> Run {
-        let (ledger, root) =
-            Ledger::new(TraceId::from_u128(1), threshold, id(1), |out| out.extend_from_slice(head(1).as_bytes()));
+        let segment = Head { id: id(1), name: "n1", start: START };
+        let (ledger, root) = Ledger::new(TraceId::from_u128(1), threshold, segment);
         Run { ledger, refs: vec![root], parents: vec![0], open: [ROOT].into(), documents: vec![] }
     }
 
@@ -42,8 +44,8 @@ impl Run {
         let number = self.refs.len() as u64 + 1;
         let mut out = Outbox::default();
         let parent_id = id(parent as u64 + 1);
-        let head = |out: &mut Vec<u8>| out.extend_from_slice(head(number).as_bytes());
-        let slot = self.ledger.begin(self.refs[parent], parent_id, id(number), head, &mut out);
+        let head = Head { id: id(number), name: &format!("n{number}"), start: START };
+        let slot = self.ledger.begin(self.refs[parent], parent_id, head, &mut out);
         self.refs.push(slot);
         self.parents.push(parent);
         self.open.insert(self.refs.len() - 1);
@@ -57,10 +59,10 @@ impl Run {
             return;
         }
         let mut out = Outbox::default();
-        let tail = |out: &mut Vec<u8>| out.extend_from_slice(tail(bytes).as_bytes());
+        let members = |out: &mut Vec<u8>| members(out, bytes);
         match entity {
-            ROOT => self.ledger.close_root(self.refs[ROOT], tail, &mut out),
-            _ => self.ledger.close(self.refs[entity], tail, &mut out),
+            ROOT => self.ledger.close_root(self.refs[ROOT], END, members, &mut out),
+            _ => self.ledger.close(self.refs[entity], END, members, &mut out),
         }
         self.documents.extend(out);
         self.check_held();
@@ -284,14 +286,9 @@ fn a_segment_that_stays_open_keeps_no_memory_of_sent_children() {
     let mut run = Run::new(100);
     for _ in 0..200_000 {
         let mut out = Outbox::default();
-        let slot = run.ledger.begin(
-            run.refs[ROOT],
-            id(1),
-            id(2),
-            |out: &mut Vec<u8>| out.extend_from_slice(head(2).as_bytes()),
-            &mut out,
-        );
-        run.ledger.close(slot, |out| out.extend_from_slice(tail(0).as_bytes()), &mut out);
+        let head = Head { id: id(2), name: "n2", start: START };
+        let slot = run.ledger.begin(run.refs[ROOT], id(1), head, &mut out);
+        run.ledger.close(slot, END, |out| members(out, 0), &mut out);
     }
     let (slots, bytes) = run.ledger.footprint();
     assert!(slots <= 102 && bytes < 128 * 1024, "{slots} slots, {bytes} bytes");
@@ -307,5 +304,23 @@ fn a_reused_slot_is_not_confused_with_its_former_entity() {
     let late = run.begin(sent);
     run.close(tenant, 0);
     run.close(late, 0);
+    run.check_union();
+}
+
+#[test]
+fn an_entity_without_members_is_sent_after_others_were_compacted() {
+    let mut run = Run::new(100);
+    let long = run.begin(ROOT);
+    for _ in 0..10 {
+        let large = run.begin(ROOT);
+        run.close(large, 9_000);
+    }
+    let bare = run.begin(long);
+    run.close(bare, 0);
+    for _ in 0..10 {
+        let large = run.begin(ROOT);
+        run.close(large, 9_000);
+    }
+    run.close(long, 0);
     run.check_union();
 }

@@ -210,14 +210,21 @@ impl Recorder {
         let cleaned = repair_name(request.service, &self.pipeline().counters, self.diagnostics());
         let service_type = request.service_type.or_else(|| self.pipeline().service_info.origin());
         let request = SamplingRequest { service: &cleaned, service_type, ..*request };
-        let (mut decision, explanation) = match header.sampled() {
-            Some(SamplingFlag::Sampled) => (Decision::sampled(), None),
-            Some(SamplingFlag::NotSampled) => (Decision::not_sampled(), None),
-            Some(SamplingFlag::Requested) | None => self.decide(&request),
+        let shows_decisions = self.diagnostics().enabled(Level::Debug);
+        let mut explanation = None;
+        let mut decision = match header.sampled() {
+            Some(SamplingFlag::Sampled) => Decision::sampled(),
+            Some(SamplingFlag::NotSampled) => Decision::not_sampled(),
+            Some(SamplingFlag::Requested) | None => {
+                // Before the decision, which counts the request. In a box, as it is large and mostly absent.
+                explanation = shows_decisions.then(|| Box::new(self.explanation(&request)));
+                self.decide(&request)
+            }
         };
         let tracker = decision.take_tracker();
         let segment = Segment::begun(self.begin_decided(Kind::Segment, &cleaned, header, &decision));
-        if self.diagnostics().enabled(Level::Debug) {
+        if shows_decisions {
+            let explanation = explanation.map(|explanation| explanation.decided(&decision));
             self.report_decision(segment.trace_id(), &request, &decision, explanation);
         }
         (segment, tracker)
@@ -331,17 +338,13 @@ impl Recorder {
         Handle::Recorded(Node::begin(self.pipeline(), start))
     }
 
-    /// Calls the sampler. Also returns an explanation, if the log shows decisions.
-    fn decide(&self, request: &SamplingRequest<'_>) -> (Decision, Option<Explanation>) {
-        // Before the decision, which counts the request.
-        let explanation = self.diagnostics().enabled(Level::Debug).then(|| self.explanation(request));
-        let decision = user_code::call(|| self.0.sampler.decide(request)).unwrap_or_else(|| {
+    /// Calls the sampler.
+    fn decide(&self, request: &SamplingRequest<'_>) -> Decision {
+        user_code::call(|| self.0.sampler.decide(request)).unwrap_or_else(|| {
             self.diagnostics()
                 .error(Cause::SamplerPanicked, format_args!("the sampler panicked: the request is not sampled"));
             Decision::not_sampled()
-        });
-        let explanation = explanation.map(|explanation| explanation.decided(&decision));
-        (decision, explanation)
+        })
     }
 
     /// Logs a decision. Without an explanation, the caller made it.

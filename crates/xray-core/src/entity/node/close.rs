@@ -7,7 +7,7 @@ use crate::cause::unwinding_exception;
 use crate::diagnostics::Cause;
 use crate::entity::body::Body;
 use crate::entity::lazy_body::LazyBody;
-use crate::entity::trim::{MAX_TAIL, trim};
+use crate::entity::trim::{MAX_MEMBERS, trim};
 use crate::flag::Flag;
 use crate::ledger::Outbox;
 use crate::time::Timestamp;
@@ -27,27 +27,30 @@ impl Node {
 
     /// Closes the entity, unless it is closed. If several threads try, one of them closes it and decides on the trace.
     pub(in crate::entity) fn close(&self, end: Option<Timestamp>) {
-        if !self.is_open() {
+        let (core, trace) = (self.core(), self.trace());
+        if !core.open.load(Ordering::Relaxed) {
             return;
         }
-        let Some(mut body) = lock(&self.core().body).take() else { return };
-        self.core().open.store(false, Ordering::Release);
-        let trace = self.trace();
-        let end = end.unwrap_or_else(|| trace.now()).max(self.core().start);
-        if self.kind() == Kind::Segment {
-            trace.decide(end);
+        // What is sent elsewhere has no body.
+        let Some(mut body) = lock(&core.body).take() else { return };
+        core.open.store(false, Ordering::Release);
+        let end = end.unwrap_or_else(|| trace.now()).max(core.start);
+        if let Node::Segment(segment) = self {
+            segment.decide(end);
         }
         if self.is_discarded() {
             return;
         }
         let (mut out, mut trimmed) = (Outbox::default(), None);
-        let tail = |out: &mut Vec<u8>| trimmed = self.write_tail(out, &mut body, Some(end));
-        {
-            let mut ledger = lock(&trace.ledger);
-            match self.kind() {
-                Kind::Subsegment => ledger.close(self.core().slot, tail, &mut out),
-                Kind::Segment | Kind::Facade | Kind::External => ledger.close_root(self.core().slot, tail, &mut out),
+        let members = |out: &mut Vec<u8>| {
+            // Many subsegments have none.
+            if body.get().is_some() || matches!(self, Node::Segment(_)) {
+                trimmed = self.write_trimmed(out, &mut body);
             }
+        };
+        match self {
+            Node::Segment(_) => lock(&trace.ledger).close_root(core.slot, end, members, &mut out),
+            Node::Subsegment(_) => lock(&trace.ledger).close(core.slot, end, members, &mut out),
         }
         self.report(trimmed);
         trace.emit(out);
@@ -58,10 +61,10 @@ impl Node {
         if self.is_discarded() || self.trace().is_undecided() {
             return;
         }
-        let snapshot = buffer::with(|tail| {
-            let trimmed = self.with_body(|body| self.write_tail(tail, body, None))?;
+        let snapshot = buffer::with(|members| {
+            let trimmed = self.with_body(|body| self.write_trimmed(members, body))?;
             self.report(trimmed);
-            lock(&self.trace().ledger).snapshot(self.core().slot, tail, self.kind() == Kind::Segment)
+            lock(&self.trace().ledger).snapshot(self.core().slot, members, self.kind() == Kind::Segment)
         });
         if let Some(document) = snapshot {
             self.pipeline().emit(document);
@@ -76,27 +79,31 @@ impl Node {
         self.trace().emit(out);
     }
 
-    /// Appends everything after the head. Returns a description of what was removed to make it fit into a datagram.
-    fn write_tail(&self, out: &mut Vec<u8>, body: &mut LazyBody, end: Option<Timestamp>) -> Option<String> {
+    /// Appends the members. Returns a description of what was removed to make them fit into a datagram.
+    fn write_trimmed(&self, out: &mut Vec<u8>, body: &mut LazyBody) -> Option<String> {
         let before = out.len();
-        self.write_members(out, body.get(), end);
-        if out.len() - before <= MAX_TAIL {
+        self.write_members(out, body.get());
+        if out.len() - before <= MAX_MEMBERS {
             return None;
         }
         out.truncate(before);
-        buffer::with(|tail| {
-            let removed = trim(tail, body.get_mut(), |tail, body| self.write_members(tail, body, end));
-            out.extend_from_slice(tail);
+        buffer::with(|members| {
+            let removed = trim(members, body.get_mut(), |members, body| self.write_members(members, Some(body)));
+            out.extend_from_slice(members);
             Some(removed)
         })
     }
 
-    fn write_members(&self, out: &mut Vec<u8>, body: &Body, end: Option<Timestamp>) {
-        let (trace, service) = (self.trace(), &self.pipeline().service_info);
-        match self.kind() {
-            Kind::Subsegment => body.write_subsegment(out, end, service),
-            Kind::Segment | Kind::Facade | Kind::External => {
-                body.write_segment(out, end, trace.id, self.core().parent, trace.rule.as_deref(), service);
+    /// Appends the members that the ledger does not know, each after a comma.
+    fn write_members(&self, out: &mut Vec<u8>, body: Option<&Body>) {
+        let service = &self.pipeline().service_info;
+        match (self, body) {
+            (Node::Subsegment(_), Some(body)) => body.write_subsegment(out, service),
+            (Node::Subsegment(_), None) => {}
+            (Node::Segment(trace), body) => {
+                static EMPTY: Body = Body::EMPTY;
+                let body = body.unwrap_or(&EMPTY);
+                body.write_segment(out, trace.id, trace.core.parent, trace.rule.as_deref(), service);
             }
         }
     }

@@ -10,10 +10,9 @@ mod trace;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::document::json;
 use crate::header::{Passthrough, Received, SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
-use crate::ledger::{Ledger, Outbox, SlotRef};
+use crate::ledger::{Head, Ledger, Outbox, SlotRef};
 use crate::naming::repair_name;
 use crate::pipeline::Pipeline;
 use crate::sampling::Decision;
@@ -147,7 +146,7 @@ impl Node {
             _ => pipeline.ids.entity_id(),
         };
         let threshold = if kind.is_sent_elsewhere() { 0 } else { pipeline.streaming_threshold };
-        let (ledger, slot) = Ledger::new(trace_id, threshold, id, |out| write_head(out, name, id, anchor.start()));
+        let (ledger, slot) = Ledger::new(trace_id, threshold, Head { id, name, start: anchor.start() });
         let begun_unwinding = std::thread::panicking();
         let body = (!kind.is_sent_elsewhere()).then(LazyBody::default);
         Node::Segment(Arc::new(SegmentNode {
@@ -254,14 +253,12 @@ impl Node {
 
     fn begin_subsegment(&self, name: &str, start: Timestamp, received: Option<Box<Received>>) -> Node {
         let (trace, parent) = (self.trace(), self.core());
-        let ids = &trace.pipeline.ids;
-        // Again, although the segment did so: the work may have moved to another thread.
-        ids.reseed(start.as_micros());
-        let id = ids.entity_id();
+        // Reseeded, as for the segment: the work may have moved to another thread.
+        let id = trace.pipeline.ids.reseeded_entity_id(start.as_micros());
         let mut out = Outbox::default();
         let name = self.clean(name);
-        let head = |out: &mut Vec<u8>| write_head(out, &name, id, start);
-        let slot = lock(&trace.ledger).begin(parent.slot, parent.id, id, head, &mut out);
+        let head = Head { id, name: &name, start };
+        let slot = lock(&trace.ledger).begin(parent.slot, parent.id, head, &mut out);
         trace.emit(out);
         let (begun_unwinding, trace) = (std::thread::panicking(), trace.clone());
         let core = Shared::new(id, Some(parent.id), start, slot, begun_unwinding, Some(LazyBody::default()));
@@ -333,15 +330,4 @@ impl Node {
         let request = self.request().and_then(|node| node.received.as_deref());
         *request.unwrap_or(&self.trace().received)
     }
-}
-
-/// Writes the members of an entity that are known when it begins.
-fn write_head(out: &mut Vec<u8>, name: &str, id: EntityId, start: Timestamp) {
-    // A clean name has nothing to escape.
-    json::raw(out, "\"name\":\"");
-    json::raw(out, name);
-    let mut rest = *b"\",\"id\":\"................\",\"start_time\":";
-    rest[8..24].copy_from_slice(&id.to_ascii());
-    out.extend_from_slice(&rest);
-    json::time(out, start);
 }

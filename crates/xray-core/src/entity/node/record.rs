@@ -123,7 +123,7 @@ impl Node {
 
     /// Returns whether the entity is closed, or describes a failure or refers to one.
     pub(in crate::entity) fn is_described(&self) -> bool {
-        lock(&self.core().body).as_ref().is_none_or(|body| body.get().is_described())
+        lock(&self.core().body).as_ref().is_none_or(|body| body.get().is_some_and(Body::is_described))
     }
 
     /// Like [`record`](Node::record). `exception` runs the application's code, whose panic must not fail the request.
