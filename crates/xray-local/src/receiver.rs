@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::filter::{Filter, FilterError, TraceView};
+use crate::filter::{Filter, FilterError, TraceView, select};
 use crate::ingest::{Forward, Ingest, spawn, widen};
 use crate::store::{Limits, Store};
 use crate::trace::Trace;
@@ -106,8 +106,9 @@ impl Receiver {
         let filter = Filter::parse(filter, self.store.groups())?;
         let matches =
             |trace: &crate::store::Summarized| filter.matches(&TraceView::new(trace.id, &trace.summary, &self.store));
-        let found = self.store.summaries(0).into_iter().filter(matches);
-        Ok(found.filter_map(|trace| self.store.get(trace.id)).collect())
+        let mut found = self.store.summaries(0);
+        select(&mut found, matches);
+        Ok(found.into_iter().filter_map(|trace| self.store.get(trace.id)).collect())
     }
 
     /// Returns the address of the page that shows the traces, such as `http://127.0.0.1:2000`.

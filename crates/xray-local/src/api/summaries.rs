@@ -9,11 +9,9 @@ use serde_json::{Map, Value, json};
 use super::input::{SECOND, range, seconds, text};
 use super::{ApiError, Arguments};
 use crate::TraceId;
-use crate::filter::{Filter, TraceView};
+use crate::filter::{Filter, TraceView, select};
 use crate::store::{Store, Summarized};
-use crate::trace::{
-    AnnotationValue, Cause, CauseService, Detailed, LabelKind, Service, SummaryAnnotation, causes, hash,
-};
+use crate::trace::{AnnotationValue, Cause, CauseService, Detailed, Flags, LabelKind, Service, Summary, causes, hash};
 use crate::web::App;
 
 /// Summaries on one page.
@@ -32,9 +30,9 @@ pub(super) fn trace_summaries(app: &App, call: &Arguments) -> Result<Value, ApiE
         ),
     };
     let mut found = app.store.summaries(0);
-    found.retain(|trace| by.contains(&app.store, trace, &range));
+    select(&mut found, |trace| by.contains(&app.store, trace, &range));
     let processed = found.len();
-    found.retain(|trace| {
+    select(&mut found, |trace| {
         is_chosen(trace.id, share) && filter.matches(&TraceView::new(trace.id, &trace.summary, &app.store))
     });
     found.sort_by_key(|trace| Reverse((trace.summary.start, trace.id)));
@@ -128,8 +126,10 @@ fn is_chosen(id: TraceId, share: f64) -> bool {
 /// Returns a node of the service graph as it is referred to.
 fn service_id(service: &Service) -> Value {
     let mut id = json!({ "Name": service.name, "Names": [service.name] });
-    if !service.kind.is_empty() {
-        id["Type"] = json!(service.kind);
+    for (member, value) in [("Type", &service.kind), ("AccountId", &service.account)] {
+        if !value.is_empty() {
+            id[member] = json!(value);
+        }
     }
     id
 }
@@ -165,7 +165,7 @@ fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
     let mut nodes: Vec<Value> = Vec::new();
     for passed in &summary.services {
         if passed.is_root() {
-            let client = Service { name: passed.service.name.clone(), kind: Service::CLIENT.into() };
+            let client = passed.service.client();
             nodes.push(service_id(&client));
         }
         nodes.push(service_id(&passed.service));
@@ -177,19 +177,19 @@ fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
         "StartTime": seconds(summary.start),
         "Duration": seconds(summary.duration),
         "ResponseTime": seconds(summary.response_time),
-        "HasFault": summary.root.fault,
-        "HasError": summary.root.error,
-        "HasThrottle": summary.services.iter().any(|passed| passed.flags.throttle),
+        "HasFault": summary.root.fault(),
+        "HasError": summary.root.error(),
+        "HasThrottle": summary.services.iter().any(|passed| passed.flags.throttle()),
         "IsPartial": summary.in_progress,
         "Http": request,
-        "Annotations": annotations(&summary.annotations, of),
+        "Annotations": annotations(summary, of),
         "Users": users,
         "ServiceIds": nodes,
         "ResourceARNs": names(LabelKind::ResourceArn, "ARN"),
         "InstanceIds": names(LabelKind::InstanceId, "Id"),
         "AvailabilityZones": names(LabelKind::AvailabilityZone, "Name"),
-        "FaultRootCauses": causes(trace, |flags| flags.fault).iter().map(root_cause).collect::<Vec<_>>(),
-        "ErrorRootCauses": causes(trace, |flags| flags.error).iter().map(root_cause).collect::<Vec<_>>(),
+        "FaultRootCauses": causes(trace, Flags::fault).iter().map(root_cause).collect::<Vec<_>>(),
+        "ErrorRootCauses": causes(trace, Flags::error).iter().map(root_cause).collect::<Vec<_>>(),
         "ResponseTimeRootCauses": [],
         "Revision": summary.revision,
     });
@@ -202,11 +202,11 @@ fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
     value
 }
 
-fn annotations<'a>(all: &'a [SummaryAnnotation], of: impl Fn(u16) -> Option<&'a Service>) -> Map<String, Value> {
+fn annotations<'a>(summary: &'a Summary, of: impl Fn(u16) -> Option<&'a Service>) -> Map<String, Value> {
     let mut keys: BTreeMap<&str, Vec<(Value, Vec<Value>)>> = BTreeMap::new();
-    for annotation in all {
-        let value = match annotation.value {
-            AnnotationValue::Text => json!({ "StringValue": annotation.text }),
+    for annotation in &summary.annotations {
+        let value = match summary.value(annotation) {
+            AnnotationValue::Text(text) => json!({ "StringValue": text }),
             AnnotationValue::Number(number) => json!({ "NumberValue": number }),
             AnnotationValue::Bool(value) => json!({ "BooleanValue": value }),
         };

@@ -7,6 +7,7 @@
 mod groups;
 mod parse;
 mod scan;
+mod select;
 mod syntax;
 mod test;
 
@@ -16,6 +17,7 @@ use std::fmt;
 
 pub(crate) use groups::{Group, Groups};
 use parse::{Parsed, parse};
+pub(crate) use select::select;
 use syntax::{Expression, Operator, Text};
 
 use crate::id::TraceId;

@@ -14,7 +14,7 @@
 use super::Selected;
 use super::syntax::{CauseKind, CausePart, Expression, Flag, Number, Operator, Pattern, Text, Value};
 use crate::trace::{
-    AnnotationValue, Cause, Detailed, Entity, Flags, Label, LabelKind, Passed, Service, Summary, causes,
+    AnnotationValue, Call, Cause, Detailed, Entity, Flags, Label, LabelKind, Passed, Service, Summary, causes,
 };
 
 /// Tests an expression on a trace.
@@ -84,11 +84,11 @@ fn status(status: u16) -> Option<f64> {
     (status != 0).then_some(f64::from(status))
 }
 
-fn annotation(test: &Option<(Operator, Value)>, value: AnnotationValue, written: &str) -> bool {
+fn annotation(test: &Option<(Operator, Value)>, value: AnnotationValue<'_>) -> bool {
     match (test, value) {
         (None, AnnotationValue::Bool(value)) => value,
         (None, _) => true,
-        (Some((operator, Value::Text(wanted))), AnnotationValue::Text) => operator.texts(written, wanted),
+        (Some((operator, Value::Text(wanted))), AnnotationValue::Text(value)) => operator.texts(value, wanted),
         (Some((operator, Value::Number(wanted))), AnnotationValue::Number(value)) => operator.numbers(value, *wanted),
         (Some((Operator::Equal, Value::Bool(wanted))), AnnotationValue::Bool(value)) => value == *wanted,
         (Some((Operator::Unequal, Value::Bool(wanted))), AnnotationValue::Bool(value)) => value != *wanted,
@@ -128,7 +128,7 @@ impl<'a> Subject<'a> {
             Expression::Text(field, test) => self.text(*field, test),
             Expression::Annotation(key, test) => {
                 let mut annotations = self.summary.annotations.iter();
-                annotations.any(|found| *found.key == **key && annotation(test, found.value, &found.text))
+                annotations.any(|found| *found.key == **key && annotation(test, self.summary.value(found)))
             }
             Expression::Service(pattern, block) => {
                 (block.is_none() && self.client().is_some_and(|client| is_client(pattern, client)))
@@ -146,9 +146,9 @@ impl<'a> Subject<'a> {
         let Summary { root, status, in_progress, .. } = self.summary;
         match flag {
             Flag::Ok => is_ok(*root, *status),
-            Flag::Error => root.error,
-            Flag::Throttle => root.throttle,
-            Flag::Fault => root.fault,
+            Flag::Error => root.error(),
+            Flag::Throttle => root.throttle(),
+            Flag::Fault => root.fault(),
             Flag::Partial => *in_progress,
             Flag::Inferred | Flag::First | Flag::Last | Flag::Remote | Flag::Root => false,
         }
@@ -163,7 +163,7 @@ impl<'a> Subject<'a> {
         text(
             test,
             match field {
-                Text::Url => self.summary.url.as_deref(),
+                Text::Url => self.summary.url(),
                 Text::Method => self.summary.method.as_deref(),
                 Text::UserAgent => http().and_then(|http| http.user_agent.as_deref()),
                 Text::ClientIp => http().and_then(|http| http.client_ip.as_deref()),
@@ -182,8 +182,9 @@ impl<'a> Subject<'a> {
         let entity = || Some(self.detailed?.entity(node));
         is(pattern, &passed.service.name, &passed.service.kind)
             && block.as_ref().is_none_or(|block| {
-                let side = Side { flags: passed.flags, duration: passed.duration, status: passed.status };
-                combine(block, &mut |term| self.of_node(term, node, passed, &side, entity(), false))
+                let &Passed { flags, duration, status, .. } = passed;
+                let own = Call { flags, duration, status, service: node as u16 };
+                combine(block, &mut |term| self.of_node(term, node, passed, &own, entity(), false))
             })
     }
 
@@ -200,9 +201,8 @@ impl<'a> Subject<'a> {
         let entity = || Some(self.detailed?.call(node));
         called
             && block.as_ref().is_none_or(|block| {
-                let side =
-                    Side { flags: passed.call_flags, duration: passed.call_duration, status: passed.call_status };
-                combine(block, &mut |term| self.of_node(term, node, passed, &side, entity(), true))
+                let call = self.summary.call(node);
+                combine(block, &mut |term| self.of_node(term, node, passed, &call, entity(), true))
             })
     }
 
@@ -212,7 +212,7 @@ impl<'a> Subject<'a> {
         term: &Expression,
         node: usize,
         passed: &Passed,
-        side: &Side,
+        side: &Call,
         entity: Option<&Entity>,
         is_edge: bool,
     ) -> bool {
@@ -220,9 +220,9 @@ impl<'a> Subject<'a> {
             Expression::Flag(flag, wanted) => {
                 let value = match flag {
                     Flag::Ok => is_ok(side.flags, side.status),
-                    Flag::Error => side.flags.error,
-                    Flag::Throttle => side.flags.throttle,
-                    Flag::Fault => side.flags.fault,
+                    Flag::Error => side.flags.error(),
+                    Flag::Throttle => side.flags.throttle(),
+                    Flag::Fault => side.flags.fault(),
                     Flag::Partial => passed.in_progress,
                     Flag::Inferred => passed.inferred,
                     Flag::Root => passed.is_root(),
@@ -234,11 +234,11 @@ impl<'a> Subject<'a> {
             Expression::Number(_, test) => number(test, Some(seconds(side.duration))),
             Expression::Annotation(key, test) if is_edge => entity.is_some_and(|entity| {
                 let mut annotations = entity.typed_annotations().iter();
-                annotations.any(|found| *found.key == **key && annotation(test, found.value, &found.text))
+                annotations.any(|found| *found.key == **key && annotation(test, found.value()))
             }),
             Expression::Annotation(key, test) => {
                 let mut own = self.summary.annotations.iter().filter(|found| usize::from(found.service) == node);
-                own.any(|found| *found.key == **key && annotation(test, found.value, &found.text))
+                own.any(|found| *found.key == **key && annotation(test, self.summary.value(found)))
             }
             Expression::Text(field, test) => {
                 let http = || entity?.http();
@@ -267,8 +267,8 @@ impl<'a> Subject<'a> {
     fn cause(&self, kind: CauseKind, part: CausePart, block: Option<&Expression>) -> bool {
         let Some(detailed) = self.detailed else { return false };
         let causes = match kind {
-            CauseKind::Fault => causes(&detailed.trace, |flags| flags.fault),
-            CauseKind::Error => causes(&detailed.trace, |flags| flags.error),
+            CauseKind::Fault => causes(&detailed.trace, Flags::fault),
+            CauseKind::Error => causes(&detailed.trace, Flags::error),
             CauseKind::ResponseTime => return false,
         };
         causes.iter().any(|cause| {
@@ -280,13 +280,6 @@ impl<'a> Subject<'a> {
             })
         })
     }
-}
-
-/// The flags, time and status of a segment, or of a call.
-struct Side {
-    flags: Flags,
-    duration: u64,
-    status: u16,
 }
 
 fn is(pattern: &Pattern, name: &str, kind: &str) -> bool {

@@ -8,6 +8,8 @@ pub(crate) struct Service {
     pub(crate) name: Box<str>,
     /// The type, such as `AWS::ECS::Container`; empty if unknown.
     pub(crate) kind: Box<str>,
+    /// The AWS account that its documents state; empty if unknown.
+    pub(crate) account: Box<str>,
 }
 
 impl Service {
@@ -20,7 +22,17 @@ impl Service {
         let kind = segment.origin().unwrap_or(if segment.is_inferred() { "remote" } else { "" });
         // Read back from the service, an inferred segment has the name of the call.
         let resource = Service::resource(segment).filter(|(_, of)| segment.is_inferred() && *of == kind);
-        Service { name: resource.map_or(segment.name(), |(name, _)| name).into(), kind: kind.into() }
+        Service::new(resource.map_or(segment.name(), |(name, _)| name), kind, segment)
+    }
+
+    /// Returns the client of a service that nothing in its trace calls.
+    pub(crate) fn client(&self) -> Service {
+        Service { name: self.name.clone(), kind: Service::CLIENT.into(), account: "".into() }
+    }
+
+    fn new(name: &str, kind: &str, entity: &Entity) -> Service {
+        let account = entity.aws().account_id.as_deref().unwrap_or_default();
+        Service { name: name.into(), kind: kind.into(), account: account.into() }
     }
 
     /// Whether a subsegment is a call to another service, which has a node of its own even if it sends no segment.
@@ -42,12 +54,12 @@ impl Service {
         let name = call.name();
         if call.namespace() != Some("aws") {
             let kind = if call.sql().is_some() { "Database::SQL" } else { "remote" };
-            return Service { name: name.into(), kind: kind.into() };
+            return Service::new(name, kind, call);
         }
         if let Some((resource, kind)) = Service::resource(call) {
-            return Service { name: resource.into(), kind: kind.into() };
+            return Service::new(resource, kind, call);
         }
-        Service { name: name.into(), kind: format!("AWS::{name}").into() }
+        Service::new(name, &format!("AWS::{name}"), call)
     }
 
     /// Returns the name and the type of the resource that an AWS call names.
