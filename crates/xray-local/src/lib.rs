@@ -67,6 +67,7 @@
 //! |---|---|---|
 //! | `web` (default) | the TCP side: the page, sampling rules, operations of the X-Ray service | 1.88 |
 //! | `store` (default) | traces in a file, and compression in memory | 1.90 |
+//! | `otlp` (default) | forwarding to a receiver of OpenTelemetry's protocol | 1.88 |
 //!
 //! # Untrusted input
 //!

@@ -30,7 +30,8 @@ Options:
       --max-store <SIZE>     Size of the store file [default: 1G]
       --max-age <TIME>       Age of traces to keep in the store file, such as 12h or 7d
                              [default: no limit]
-      --forward <TARGET>     Also send all documents to a daemon: udp:HOST:PORT
+      --forward <TARGET>     Also send documents to a daemon (udp:HOST:PORT) or, as spans, to an
+                             OTLP receiver (http://HOST:4318); may be given once for each
       --allow-host <NAME>    Accept requests for this host name besides localhost; may be repeated
       --ready-json           Print {\"address\":…,\"pid\":…} to standard output when ready
       --no-color             Disable colour [default if NO_COLOR is set or the output is not a
@@ -70,7 +71,7 @@ pub(crate) struct Options {
     pub(crate) max_traces: Option<usize>,
     pub(crate) max_store: Option<u64>,
     pub(crate) max_age: Option<Duration>,
-    pub(crate) forward: Option<String>,
+    pub(crate) forward: Vec<String>,
     pub(crate) hosts: Vec<String>,
     pub(crate) ready_json: bool,
     pub(crate) no_color: bool,
@@ -124,7 +125,7 @@ impl Default for Options {
             max_traces: None,
             max_store: None,
             max_age: None,
-            forward: None,
+            forward: Vec::new(),
             hosts: Vec::new(),
             ready_json: false,
             no_color: false,
@@ -225,7 +226,7 @@ impl Command {
                 "--max-traces" => options.max_traces = Some(number(&args.value()?, "traces")?),
                 "--max-store" => options.max_store = Some(size(&args.value()?)? as u64),
                 "--max-age" => options.max_age = Some(Duration::from_secs(seconds(&args.value()?)?)),
-                "--forward" => options.forward = Some(args.value()?),
+                "--forward" => options.forward.push(args.value()?),
                 "--allow-host" => options.hosts.push(args.value()?),
                 _ => return Err(args.unknown()),
             }

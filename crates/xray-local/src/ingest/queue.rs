@@ -62,7 +62,7 @@ impl Queue {
             state.chunks.push_back(chunk);
         }
         if let Some(Chunk(bytes)) = state.chunks.back_mut() {
-            // Lossless: a datagram has less than 64 KiB.
+            // Lossless: a datagram has less than 64 KiB, and a call less than 16 MiB.
             bytes.extend_from_slice(&(datagram.len() as u32).to_le_bytes());
             bytes.extend_from_slice(&port.to_le_bytes());
             bytes.extend_from_slice(datagram);
@@ -100,7 +100,8 @@ impl Queue {
     pub(crate) fn recycle(&self, chunks: VecDeque<Chunk>) {
         let mut state = self.lock();
         for mut chunk in chunks {
-            if state.spare.len() < MAX_SPARE {
+            // A document of a call may be much larger than a datagram.
+            if state.spare.len() < MAX_SPARE && chunk.0.capacity() <= CHUNK {
                 chunk.0.clear();
                 state.spare.push(chunk);
             }

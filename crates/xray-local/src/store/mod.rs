@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::filter::Groups;
 use crate::id::TraceId;
-use crate::ingest::{Refusal, datagram};
+use crate::ingest::{Forward, Refusal, datagram};
 use crate::trace::{Detailed, Names, Summary, Trace};
 
 pub(crate) use file::File;
@@ -153,10 +153,20 @@ impl Store {
         result
     }
 
-    /// Adds the document of a call to the X-Ray API, which has no header line. Returns the id of its trace.
-    pub(crate) fn accept_document(&self, text: &str) -> Result<TraceId, Refusal> {
+    /// Adds a document without a header line, such as that of a call to the X-Ray API.
+    pub(crate) fn accept_document(&self, text: &str) -> Result<(), Refusal> {
+        self.accept_and_forward(text, &Forward::default())
+    }
+
+    /// Adds a document without a header line, and passes it to other receivers if it is valid.
+    pub(crate) fn accept_and_forward(&self, text: &str, forward: &Forward) -> Result<(), Refusal> {
         let arrival = Arrival::new(text, epoch_millis(), 0, &self.shared.names).ok_or(Refusal::InvalidDocument);
-        let result = arrival.as_ref().map(|arrival| arrival.trace_id).map_err(|&refusal| refusal);
+        let result = arrival.as_ref().map(|_| ()).map_err(|&refusal| refusal);
+        if let Ok(arrival) = &arrival
+            && forward.targets().next().is_some()
+        {
+            forward.push(&[datagram::HEADER, text.as_bytes()].concat(), Some(arrival));
+        }
         self.put([arrival]);
         result
     }
@@ -328,10 +338,14 @@ impl Store {
     }
 
     /// Sets the counters of datagrams that were lost before they were parsed.
-    pub(crate) fn set_losses(&self, queue_full: u64, kernel_drops: u64, not_forwarded: u64) {
+    pub(crate) fn set_losses(&self, queue_full: u64, kernel_drops: u64) {
         let mut state = self.lock();
-        let stats = &mut state.stats;
-        (stats.queue_full, stats.kernel_drops, stats.not_forwarded) = (queue_full, kernel_drops, not_forwarded);
+        (state.stats.queue_full, state.stats.kernel_drops) = (queue_full, kernel_drops);
+    }
+
+    /// Sets the counter of documents that could not be forwarded.
+    pub(crate) fn set_not_forwarded(&self, documents: u64) {
+        self.lock().stats.not_forwarded = documents;
     }
 
     /// Returns the counters.

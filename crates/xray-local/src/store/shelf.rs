@@ -125,6 +125,15 @@ impl Arrival {
     }
 }
 
+impl Arrival {
+    /// Returns the ids of the trace and of the segment or subsegment at the top, unless that is in progress.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn finished(&self) -> Option<(TraceId, EntityId)> {
+        let (id, _) = self.marks.first().filter(|(_, mark)| !mark.is_in_progress())?;
+        Some((self.trace_id, *id))
+    }
+}
+
 impl Parts {
     pub(crate) fn join(&self) -> Trace {
         let documents = self.documents.iter().filter_map(Packed::parse);

@@ -42,7 +42,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::api::Settings;
-use crate::ingest::spawn;
+use crate::ingest::{Forward, spawn};
 use crate::sampling::{Listener, Sampling, Session};
 use crate::store::Store;
 
@@ -64,6 +64,7 @@ const END_TIME: Duration = Duration::from_millis(200);
 /// What all requests share.
 pub(crate) struct App {
     pub(crate) store: Store,
+    pub(crate) forward: Arc<Forward>,
     pub(crate) sampling: Sampling,
     pub(crate) settings: Settings,
     pub(crate) on_sampling: Listener,

@@ -38,6 +38,10 @@ fn complete(entity: &mut Value, number: u64) {
             entity[name] = json!((START + number) as f64 + time);
         }
     }
+    let exceptions = entity.pointer_mut("/cause/exceptions").and_then(Value::as_array_mut);
+    for exception in exceptions.into_iter().flatten() {
+        exception["id"] = json!(format!("{:016x}", number << 8 | exception["id"].as_u64().unwrap()));
+    }
     if let Some(object) = entity.as_object_mut() {
         object.retain(|_, value| !value.is_null());
     }

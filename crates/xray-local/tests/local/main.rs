@@ -15,5 +15,6 @@ mod http;
 mod order;
 mod picture;
 mod sampling;
+mod transfer;
 mod tree;
 mod web;
