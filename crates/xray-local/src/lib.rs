@@ -86,6 +86,7 @@
 //! | `api` | operations of the X-Ray service |
 //! | `sampling` | the service's side of sampling: rules, reservoirs, events |
 //! | `waterfall`, `style`, `canvas` | the waterfall: [`render`], [`printer`], [`Style`] |
+//! | `html` | a trace as a file: [`render_html`] |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -96,6 +97,7 @@
 mod api;
 mod canvas;
 mod filter;
+mod html;
 mod id;
 mod ingest;
 mod receiver;
@@ -111,6 +113,7 @@ mod waterfall;
 mod web;
 
 pub use filter::FilterError;
+pub use html::render_html;
 pub use id::{EntityId, ParseIdError, TraceId};
 pub use ingest::Refusal;
 pub use receiver::{Receiver, ReceiverBuilder};

@@ -10,7 +10,7 @@ and serves the X-Ray API.
 
 Usage: xray-local [OPTIONS]
        xray-local list [--filter EXPRESSION] [--since 15m] [--limit N] [--json]
-       xray-local show ID [--json | --raw]
+       xray-local show ID [--json | --raw | --html FILE]
        xray-local export [--filter EXPRESSION] > traces.jsonl
        xray-local import FILE
 
@@ -101,11 +101,12 @@ pub(crate) enum Action {
     Import(PathBuf),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
     Text,
     Json,
     Raw,
+    Html(PathBuf),
 }
 
 pub(crate) const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2000);
@@ -251,6 +252,7 @@ impl Command {
                 "--limit" if list => query.limit = number(&args.value()?, "rows")?,
                 "--json" if list || show => query.form = args.flag().map(|_| Form::Json)?,
                 "--raw" if show => query.form = args.flag().map(|_| Form::Raw)?,
+                "--html" if show => query.form = Form::Html(args.value()?.into()),
                 "--no-color" => query.no_color = args.flag()?,
                 "--width" => query.width = Some(number(&args.value()?, "columns")?),
                 _ => return Err(args.unknown()),
@@ -338,6 +340,9 @@ mod tests {
                 })),
             ),
             ("show 1-2 --raw", Ok(Command::Query(Query { form: Form::Raw, ..query(Action::Show("1-2".into())) }))),
+            ("show 1-2 --html a.html", {
+                Ok(Command::Query(Query { form: Form::Html("a.html".into()), ..query(Action::Show("1-2".into())) }))
+            }),
             ("import f --store s", {
                 Ok(Command::Query(Query { store: Some("s".into()), ..query(Action::Import("f".into())) }))
             }),
@@ -365,6 +370,8 @@ mod tests {
             ("show", "show needs the id of a trace"),
             ("export --json", "unknown argument '--json'"),
             ("list --raw", "unknown argument '--raw'"),
+            ("list --html a", "unknown argument '--html'"),
+            ("show 1 --html", "--html needs a value"),
         ] {
             assert_eq!(parse(args), Err(want.to_owned()), "{args}");
         }

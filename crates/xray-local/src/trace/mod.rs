@@ -1,6 +1,7 @@
 //! A trace: entities joined into one tree by their ids.
 
 mod cause;
+mod critical_path;
 mod cut;
 mod detailed;
 mod document;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use crate::id::{EntityId, TraceId};
 
 pub(crate) use cause::{Cause, CauseService, causes};
+pub(crate) use critical_path::critical_path;
 pub(crate) use detailed::{Detailed, hash};
 pub(crate) use document::Document;
 pub(crate) use entity::{AnnotationValue, Flags, Mark};
