@@ -11,7 +11,9 @@ use super::{ApiError, Arguments};
 use crate::TraceId;
 use crate::filter::{Filter, TraceView, select};
 use crate::store::{Store, Summarized};
-use crate::trace::{AnnotationValue, Cause, CauseService, Detailed, Flags, LabelKind, Service, Summary, causes, hash};
+use crate::trace::{
+    AnnotationValue, Cause, Detailed, Flags, LabelKind, Service, Summary, causes, hash, response_time_cause,
+};
 use crate::web::App;
 
 /// Summaries on one page.
@@ -123,17 +125,6 @@ fn is_chosen(id: TraceId, share: f64) -> bool {
     share >= 1.0 || (hash(&id) as f64) < share * u64::MAX as f64
 }
 
-/// Returns a node of the service graph as it is referred to.
-fn service_id(service: &Service) -> Value {
-    let mut id = json!({ "Name": service.name, "Names": [service.name] });
-    for (member, value) in [("Type", &service.kind), ("AccountId", &service.account)] {
-        if !value.is_empty() {
-            id[member] = json!(value);
-        }
-    }
-    id
-}
-
 fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
     let Detailed { trace, summary, .. } = detailed;
     let root = trace.nodes().next();
@@ -153,7 +144,7 @@ fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
     let labels = |kind: LabelKind| {
         let mut values: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         for label in summary.labels.iter().filter(|label| label.kind == kind) {
-            values.entry(&label.text).or_default().extend(of(label.service).map(service_id));
+            values.entry(&label.text).or_default().extend(of(label.service).map(Service::json));
         }
         values
     };
@@ -166,9 +157,9 @@ fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
     for passed in &summary.services {
         if passed.is_root() {
             let client = passed.service.client();
-            nodes.push(service_id(&client));
+            nodes.push(client.json());
         }
-        nodes.push(service_id(&passed.service));
+        nodes.push(passed.service.json());
     }
     let mut seen = std::collections::HashSet::new();
     nodes.retain(|node| seen.insert(node.to_string()));
@@ -188,13 +179,13 @@ fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
         "ResourceARNs": names(LabelKind::ResourceArn, "ARN"),
         "InstanceIds": names(LabelKind::InstanceId, "Id"),
         "AvailabilityZones": names(LabelKind::AvailabilityZone, "Name"),
-        "FaultRootCauses": causes(trace, Flags::fault).iter().map(root_cause).collect::<Vec<_>>(),
-        "ErrorRootCauses": causes(trace, Flags::error).iter().map(root_cause).collect::<Vec<_>>(),
-        "ResponseTimeRootCauses": [],
+        "FaultRootCauses": causes(trace, Flags::fault).iter().map(Cause::json).collect::<Vec<_>>(),
+        "ErrorRootCauses": causes(trace, Flags::error).iter().map(Cause::json).collect::<Vec<_>>(),
+        "ResponseTimeRootCauses": response_time_cause(trace).iter().map(Cause::json).collect::<Vec<_>>(),
         "Revision": summary.revision,
     });
     if let Some(entry) = summary.services.iter().find(|passed| passed.is_root()) {
-        value["EntryPoint"] = service_id(&entry.service);
+        value["EntryPoint"] = entry.service.json();
     }
     if let Some(start) = matched {
         value["MatchedEventTime"] = json!(seconds(summary.start.max(start)));
@@ -216,27 +207,8 @@ fn annotations<'a>(summary: &'a Summary, of: impl Fn(u16) -> Option<&'a Service>
             values.len() - 1
         });
         let services = &mut values[index].1;
-        services.extend(of(annotation.service).map(service_id).filter(|service| !services.contains(service)));
+        services.extend(of(annotation.service).map(Service::json).filter(|service| !services.contains(service)));
     }
     let value = |(value, services)| json!({ "AnnotationValue": value, "ServiceIds": services });
     keys.into_iter().map(|(key, values)| (key.to_owned(), values.into_iter().map(value).collect())).collect()
-}
-
-fn root_cause(cause: &Cause) -> Value {
-    let service = |CauseService { service, inferred, entities }: &CauseService| {
-        let mut value = service_id(service);
-        let entities = entities.iter().map(|entity| {
-            let exceptions = entity.exceptions.iter();
-            let exceptions =
-                exceptions.map(|exception| json!({ "Name": exception.kind, "Message": exception.message }));
-            json!({ "Name": entity.name, "Exceptions": exceptions.collect::<Vec<_>>(), "Remote": entity.remote })
-        });
-        value["EntityPath"] = entities.collect();
-        value["Inferred"] = json!(inferred);
-        value
-    };
-    json!({
-        "Services": cause.services.iter().map(service).collect::<Vec<_>>(),
-        "ClientImpacting": cause.client_impacting,
-    })
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::parse::parse;
 use super::syntax::{CauseKind, CausePart, Expression, Flag, Number, Operator, Pattern, Text, Value};
-use super::{Filter, Groups, TraceView, select};
+use super::{Filter, Group, Groups, TraceView, select};
 use crate::store::{Store, Summarized};
 
 #[test]
@@ -14,6 +14,23 @@ fn expressions_of_the_guide_and_of_public_code_are_parsed() {
     for expression in expressions {
         let parsed = parse(expression).unwrap_or_else(|error| panic!("{expression}: {error}")).expression;
         assert_eq!(parse(&parsed.to_string()).unwrap().expression, parsed, "{expression}");
+    }
+}
+
+#[test]
+fn each_of_these_expressions_can_be_tested() {
+    let groups = Groups::default();
+    let slow = Filter::parse("responsetime > 5", &groups).unwrap();
+    groups.put(Group::new("high_response_time".to_owned(), String::new(), slow), 10);
+    let store = Store::new();
+    store.accept_document(include_str!("../../tests/data/reference.json").trim()).unwrap();
+    let trace = &store.summaries(0)[0];
+    for expression in include_str!("../../tests/data/expressions.txt").lines() {
+        let filter = Filter::parse(expression, &groups).unwrap_or_else(|error| panic!("{expression}: {error}"));
+        let matches = filter.matches(&TraceView::new(trace.id, &trace.summary, &store));
+        let opposite = Filter::parse(&format!("!({expression})"), &groups).unwrap();
+        let is_opposite = opposite.matches(&TraceView::new(trace.id, &trace.summary, &store));
+        assert_ne!(matches, is_opposite, "{expression}");
     }
 }
 

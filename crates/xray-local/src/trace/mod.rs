@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::id::{EntityId, TraceId};
 
-pub(crate) use cause::{Cause, CauseService, causes};
+pub(crate) use cause::{Cause, causes, response_time_cause};
 pub(crate) use critical_path::critical_path;
 pub(crate) use detailed::{Detailed, hash};
 pub(crate) use document::Document;

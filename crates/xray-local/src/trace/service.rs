@@ -1,5 +1,7 @@
 //! The services of a trace, as the nodes of a service graph have them: a name and a type.
 
+use serde_json::{Value, json};
+
 use super::entity::Entity;
 
 /// A node of the service graph: a service that sends segments, or one that is inferred from calls to it.
@@ -23,6 +25,17 @@ impl Service {
         // Read back from the service, an inferred segment has the name of the call.
         let resource = Service::resource(segment).filter(|(_, of)| segment.is_inferred() && *of == kind);
         Service::new(resource.map_or(segment.name(), |(name, _)| name), kind, segment)
+    }
+
+    /// Returns how the X-Ray API refers to it.
+    pub(crate) fn json(&self) -> Value {
+        let mut id = json!({ "Name": self.name, "Names": [self.name] });
+        for (member, value) in [("Type", &self.kind), ("AccountId", &self.account)] {
+            if !value.is_empty() {
+                id[member] = json!(value);
+            }
+        }
+        id
     }
 
     /// Returns the client of a service that nothing in its trace calls.

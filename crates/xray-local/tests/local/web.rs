@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use xray_local::{Receiver, Store};
+use xray_local::{Receiver, SamplingRules, Store};
 
 use crate::http::{call, connect, exchange, post};
 use crate::tree::{TRACE, datagram, document};
@@ -326,6 +326,33 @@ fn events_bring_changes_and_counters() {
         settled = changed["rows"][0]["flags"].as_u64().unwrap() & 32 != 0;
     }
     assert_eq!(next("stats")["traces"], 1);
+}
+
+#[test]
+fn events_report_changed_sampling_rules() {
+    let file = std::env::temp_dir().join(format!("xray-local-events-{}.json", std::process::id()));
+    std::fs::write(&file, r#"{"SamplingRuleRecords":[]}"#).unwrap();
+    let receiver = Receiver::builder().rules(SamplingRules::from_file(&file).unwrap()).bind("127.0.0.1:0").unwrap();
+    let mut stream = connect(receiver.address());
+    stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    let mut next = |event: &str| -> Value {
+        lines.by_ref().find(|line| line.strip_prefix("event: ") == Some(event)).unwrap();
+        let data = lines.by_ref().find_map(|line| Some(line.strip_prefix("data: ")?.to_owned())).unwrap();
+        serde_json::from_str(&data).unwrap()
+    };
+    next("stats");
+    let rule = json!({ "RuleName": "checkout", "Priority": 1, "FixedRate": 0.5, "ReservoirSize": 1 });
+    call(receiver.address(), "/CreateSamplingRule", &json!({ "SamplingRule": rule }));
+    let first = next("rules");
+    assert_eq!(first["rules"], json!(["Default", "checkout"]));
+    let edited = json!({ "SamplingRuleRecords": [{ "SamplingRule": rule }, { "SamplingRule": {
+        "RuleName": "health", "Priority": 2, "FixedRate": 0, "ReservoirSize": 0 } }] });
+    std::fs::write(&file, edited.to_string()).unwrap();
+    let second = next("rules");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(second["rules"].as_array().unwrap().len(), 3);
+    assert!(second["modified"].as_u64() > first["modified"].as_u64());
 }
 
 #[test]
