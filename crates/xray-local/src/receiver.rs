@@ -327,10 +327,11 @@ impl ReceiverBuilder {
         #[cfg(feature = "web")]
         {
             let Web { rules, on_sampling, hosts, ui, strict } = self.web;
+            let saved_rules = receiver.store.saved(crate::api::RULES);
             let app = App {
                 store: receiver.store.clone(),
                 forward,
-                sampling: Sampling::new(rules),
+                sampling: Sampling::new(rules.restored(saved_rules)),
                 settings: Settings { strict, ..Settings::default() },
                 on_sampling: on_sampling.unwrap_or_else(|| Box::new(print_refused_rules)),
                 address,
@@ -339,6 +340,7 @@ impl ReceiverBuilder {
                 started: std::time::Instant::now(),
                 buffer,
             };
+            crate::api::restore(&app);
             receiver.server = Some(Server::start(listener, app)?);
         }
         Ok(receiver)

@@ -95,6 +95,11 @@ impl Session<'_> {
         }
     }
 
+    /// Returns the rules for a store file.
+    pub(crate) fn state(&self) -> Value {
+        self.state.rules.state()
+    }
+
     /// Returns when the rules came into use, since the epoch.
     pub(crate) fn modified(&self) -> Duration {
         self.state.rules.modified()

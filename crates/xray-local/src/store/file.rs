@@ -7,7 +7,7 @@
 //! ```text
 //! documents: trace id (16 bytes, big-endian) ‖ arrival number (8 bytes) → a packed document
 //! traces:    trace id → its last arrival, its size, its summary (made again if the encoding has changed)
-//! state:     "format" → the name of this format
+//! state:     "format" → the name of this format; "groups", "tags", "rules" → JSON
 //! ```
 
 use std::collections::{HashMap, HashSet};
@@ -147,6 +147,14 @@ impl File {
             Ok(documents)
         };
         read().unwrap_or_default()
+    }
+
+    /// Reads a value that is not part of a trace.
+    #[cfg(feature = "web")]
+    pub(super) fn saved(&self, key: &str) -> Option<String> {
+        let database = self.lock().database.clone()?;
+        let table = database.begin_read().ok()?.open_table(STATE).ok()?;
+        Some(table.get(key).ok()??.value().to_owned())
     }
 
     /// Adds changes to be written.
@@ -324,6 +332,8 @@ impl File {
         {
             let mut document_table = transaction.open_table(DOCUMENTS)?;
             let mut trace_table = transaction.open_table(TRACES)?;
+            #[cfg(feature = "web")]
+            let mut state_table = transaction.open_table(STATE)?;
             for change in changes {
                 match change {
                     Change::Document(id, packed, summary) => {
@@ -356,6 +366,8 @@ impl File {
                         let known = self.lock().sizes.get(id).copied().unwrap_or_default() as i64;
                         sizes.insert(*id, -known);
                     }
+                    #[cfg(feature = "web")]
+                    Change::State(key, value) => _ = state_table.insert(*key, value.as_str())?,
                     Change::Clear => {
                         rows.clear();
                         document_table.retain(|_, _| false)?;

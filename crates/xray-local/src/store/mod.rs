@@ -311,6 +311,20 @@ impl Store {
         self.shared.file.as_ref().map_or(Ok(()), File::persist)
     }
 
+    /// Writes a value that is not part of a trace to the store file, if there is one.
+    #[cfg(feature = "web")]
+    pub(crate) fn save(&self, key: &'static str, value: String) {
+        if let Some(file) = &self.shared.file {
+            file.push([Change::State(key, value)]);
+        }
+    }
+
+    /// Reads what [`save`](Store::save) has written.
+    #[cfg(feature = "web")]
+    pub(crate) fn saved(&self, key: &str) -> Option<String> {
+        self.shared.file.as_ref()?.saved(key)
+    }
+
     /// Returns the limits.
     pub(crate) fn limits(&self) -> Limits {
         self.lock().shelf.limits().clone()
@@ -433,6 +447,9 @@ pub(crate) enum Change {
     Summary(TraceId, u64, Arc<Summary>),
     Forget(TraceId),
     Clear,
+    /// A value that is not part of a trace.
+    #[cfg(feature = "web")]
+    State(&'static str, String),
 }
 
 impl Change {
@@ -445,6 +462,8 @@ impl Change {
                 }
                 Change::Summary(_, _, summary) => summary.weight(),
                 Change::Forget(_) | Change::Clear => 0,
+                #[cfg(feature = "web")]
+                Change::State(_, value) => value.len(),
             }
     }
 }

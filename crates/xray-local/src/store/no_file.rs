@@ -18,6 +18,11 @@ impl File {
         match self.0 {}
     }
 
+    #[cfg(feature = "web")]
+    pub(super) fn saved(&self, _: &str) -> Option<String> {
+        match self.0 {}
+    }
+
     pub(super) fn push(&self, _: impl IntoIterator<Item = Change>) {
         match self.0 {}
     }
