@@ -142,8 +142,8 @@ impl ReceiverBuilder {
 
     /// Limits the memory for traces, in bytes (default: 64 MiB). The limit is approximate.
     ///
-    /// When it is exceeded, the receiver drops the traces that have been idle for the longest time. Calling this again
-    /// replaces the limit.
+    /// When it is exceeded, the service with the largest share loses the traces that have been idle for the longest time, so
+    /// a busy service does not displace the others. Calling this again replaces the limit.
     pub fn memory(mut self, bytes: usize) -> Self {
         self.limits.memory = bytes;
         self

@@ -3,9 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::trace::{
-    Call, Flags, Label, LabelKind, Names, Passed, Service, Slice, Summary, SummaryAnnotation, SummaryValue,
-};
+use crate::trace::{Call, Flags, Label, LabelKind, Names, Passed, Slice, Summary, SummaryAnnotation, SummaryValue};
 
 /// Changes with each change of the encoding. Summaries of other versions are made again from the documents.
 pub(super) const VERSION: u8 = 2;
@@ -115,15 +113,15 @@ impl Writer {
     }
 }
 
-impl Reader<'_> {
-    fn text(&mut self) -> Option<&str> {
+impl<'a> Reader<'a> {
+    fn text(&mut self) -> Option<&'a str> {
         let length = self.u32()? as usize;
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         std::str::from_utf8(text).ok()
     }
 
-    fn optional(&mut self) -> Option<Option<&str>> {
+    fn optional(&mut self) -> Option<Option<&'a str>> {
         if self.u8()? == 0 { Some(None) } else { self.text().map(Some) }
     }
 
@@ -145,10 +143,9 @@ impl Reader<'_> {
         let url = NonZeroU32::new(self.u32()?);
         let texts = self.text()?.into();
         let services = self.list(|reader| {
-            let (name, kind, account) = (reader.text()?.into(), reader.text()?.into(), reader.text()?.into());
+            let service = names.service_of((reader.text()?, reader.text()?, reader.text()?));
             let (duration, status, caller) = (reader.u64()?, reader.u16()?, reader.u16()?);
             let (flags, bits) = (reader.flags()?, reader.u8()?);
-            let service = names.service(Service { name, kind, account });
             let (inferred, in_progress) = (bits & 1 != 0, bits & 2 != 0);
             Some(Passed { service, duration, status, caller, flags, inferred, in_progress })
         })?;
@@ -212,13 +209,6 @@ pub(super) fn row(arrived: u64, bytes: u64, summary: Option<&Summary>) -> Vec<u8
     writer.0
 }
 
-/// Returns only the size from a trace row.
-pub(super) fn row_bytes(bytes: &[u8]) -> Option<u64> {
-    let mut reader = Reader(bytes);
-    let (_, _) = (reader.u8()?, reader.u64()?);
-    reader.u64()
-}
-
 /// Decodes a trace row. The summary is `None` if it must be made again.
 pub(super) fn parse_row(bytes: &[u8], names: &Names) -> Option<(u64, u64, Option<Arc<Summary>>)> {
     let mut reader = Reader(bytes);
@@ -253,7 +243,6 @@ mod tests {
             assert_eq!(parse_row(&bytes[..length], &names), Some((7, 8, None)), "{length}");
         }
         assert_eq!(parse_row(&row(7, 8, None), &names), Some((7, 8, None)));
-        assert_eq!(row_bytes(&bytes), Some(8));
     }
 
     proptest! {

@@ -13,11 +13,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
+};
 
 use super::packed::Packed;
 use super::{Change, Names, Restored, codec};
@@ -122,14 +125,20 @@ impl File {
     }
 
     /// Reads all trace rows, the one with the earliest last arrival first.
-    pub(super) fn restore(&self, names: &Names) -> Vec<Restored> {
+    pub(super) fn restore(&self) -> Vec<Restored> {
         let Some(database) = self.lock().database.clone() else { return Vec::new() };
-        let mut restored = read_rows(&database, names).unwrap_or_default();
+        let mut restored = read_rows(&database).unwrap_or_default();
+        drop(database);
         restored.sort_by_key(|trace| (trace.arrived, trace.id));
         let mut shared = self.lock();
+        shared.sizes.reserve(restored.len());
         for trace in &restored {
             shared.sizes.insert(trace.id, trace.bytes);
             shared.bytes += trace.bytes;
+        }
+        let used = shared.bytes;
+        if let Some(database) = shared.database.as_mut().and_then(Arc::get_mut) {
+            shrink(database, &self.path, used);
         }
         restored
     }
@@ -411,7 +420,7 @@ fn open(path: &Path) -> io::Result<Database> {
     let exists = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE);
-    let mut database = if exists { builder.open(path) } else { builder.create(path) }.map_err(|error| match error {
+    let database = if exists { builder.open(path) } else { builder.create(path) }.map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => {
             io::Error::new(io::ErrorKind::ResourceBusy, "another program has opened it")
         }
@@ -427,7 +436,6 @@ fn open(path: &Path) -> io::Result<Database> {
             Ok(Some(other)) => return Err(refuse(format!("its format is `{other}`, but must be `{FORMAT}`"))),
             _ => return Err(foreign()),
         }
-        shrink(&mut database, path);
     } else {
         create(&database).map_err(|error| io::Error::other(error.to_string()))?;
     }
@@ -448,38 +456,56 @@ fn format(database: &Database) -> Result<Option<String>, redb::Error> {
     Ok(table.get("format")?.map(|format| format.value().to_owned()))
 }
 
-/// Returns space to the file system if most of the file is unused: the file never shrinks by itself.
-fn shrink(database: &mut Database, path: &Path) {
+/// Returns space to the file system if most of the file is unused: the file never shrinks by itself. `used` are the bytes of
+/// all documents.
+fn shrink(database: &mut Database, path: &Path, used: u64) {
     /// A file of less than this many bytes is not worth it.
     const MIN: u64 = 64 << 20;
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    if size >= MIN && used(database).is_ok_and(|used| used.saturating_mul(2 * FILE_FACTOR) / 10 < size) {
+    if size >= MIN && used.saturating_mul(2 * FILE_FACTOR) / 10 < size {
         // A failure leaves the file as it was.
         _ = database.compact();
     }
 }
 
-/// Returns the bytes of all documents, by their trace rows.
-fn used(database: &Database) -> Result<u64, redb::Error> {
+/// A trace row as it is in the file.
+type Row = (TraceId, Vec<u8>);
+
+/// Reads all trace rows. This thread reads them, and others decode them.
+fn read_rows(database: &Database) -> Result<Vec<Restored>, redb::Error> {
+    /// Fewer rows are not worth a thread.
+    const MIN_PART: u64 = 4_096;
     let table = database.begin_read()?.open_table(TRACES)?;
-    let mut used = 0;
-    for row in table.iter()? {
-        used += codec::row_bytes(row?.1.value()).unwrap_or_default();
-    }
-    Ok(used)
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64;
+    let part = (table.len()? / (2 * processors)).max(MIN_PART) as usize;
+    std::thread::scope(|scope| {
+        let mut decoding = Vec::new();
+        let mut rows: Vec<Row> = Vec::with_capacity(part);
+        for row in table.iter()? {
+            let (key, value) = row?;
+            rows.push((TraceId::from_bytes(key.value()), value.value().to_vec()));
+            if rows.len() == part {
+                let full = std::mem::replace(&mut rows, Vec::with_capacity(part));
+                decoding.push(scope.spawn(move || decode(full)));
+            }
+        }
+        let last = decode(rows);
+        // The panic hook has already reported a panic.
+        let mut restored: Vec<Restored> =
+            decoding.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect();
+        restored.extend(last);
+        Ok(restored)
+    })
 }
 
-fn read_rows(database: &Database, names: &Names) -> Result<Vec<Restored>, redb::Error> {
-    let table = database.begin_read()?.open_table(TRACES)?;
-    let mut restored = Vec::new();
-    for row in table.iter()? {
-        let (key, value) = row?;
-        let id = TraceId::from_bytes(key.value());
-        if let Some((arrived, bytes, summary)) = codec::parse_row(value.value(), names) {
-            restored.push(Restored { id, arrived, bytes, summary });
-        }
-    }
-    Ok(restored)
+fn decode(rows: Vec<Row>) -> Vec<Restored> {
+    // Each thread shares names among its own traces, so that none waits for another.
+    let names = Names::default();
+    let decode = |(id, row): Row| {
+        let (arrived, bytes, summary) = codec::parse_row(&row, &names)?;
+        Some(Restored { id, arrived, bytes, summary })
+    };
+    rows.into_iter().filter_map(decode).collect()
 }
 
 fn key(id: TraceId, arrival: u64) -> Key {

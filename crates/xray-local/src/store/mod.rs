@@ -5,6 +5,7 @@ mod codec;
 #[cfg_attr(not(feature = "store"), path = "no_file.rs")]
 mod file;
 mod packed;
+mod shares;
 mod shelf;
 
 use std::fmt;
@@ -104,10 +105,9 @@ impl Store {
     /// Creates a store that continues with the traces of a file.
     pub(crate) fn with_file(limits: Limits, file: Option<File>) -> Store {
         let mut state = State { shelf: Shelf::new(limits), ..State::default() };
-        let names = Names::default();
         if let Some(file) = &file {
             state.shelf.keep_in_file();
-            for restored in file.restore(&names) {
+            for restored in file.restore() {
                 state.shelf.restore(restored, Instant::now());
             }
             file.push(state.shelf.take_forgotten().into_iter().map(Change::Forget));
@@ -115,7 +115,7 @@ impl Store {
         Store {
             shared: Arc::new(Shared {
                 state: Mutex::new(state),
-                names,
+                names: Names::default(),
                 groups: Groups::default(),
                 file,
                 changed: Condvar::new(),
@@ -229,7 +229,7 @@ impl Store {
             state.shelf.forget_before(epoch_millis().saturating_sub(age));
         }
         if file.excess() {
-            state.shelf.forget_oldest(1_000);
+            state.shelf.forget_some(1_000);
         }
         file.push(state.shelf.take_forgotten().into_iter().map(Change::Forget));
     }

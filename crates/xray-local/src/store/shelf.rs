@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Restored;
 use super::packed::Packed;
+use super::shares::{By, Place, Shares};
 use crate::id::{EntityId, TraceId};
 use crate::trace::{Document, Entity, Mark, Names, Summary, Trace};
 
@@ -41,13 +42,15 @@ pub(crate) struct Arrival {
     summary: Arc<Summary>,
 }
 
-/// The traces in memory. When memory runs short, the trace that has been idle for the longest time is evicted first.
+/// The traces in memory. When memory runs short, the service with the largest share of it loses the trace that has been idle
+/// for the longest time.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     limits: Limits,
     traces: HashMap<TraceId, Held>,
     /// Traces by the sequence number of their last document.
     recency: BTreeMap<u64, TraceId>,
+    shares: Shares,
     /// When to check whether a trace is finished.
     due: BTreeSet<(Instant, TraceId)>,
     sequence: u64,
@@ -76,6 +79,7 @@ struct Held {
     skeleton: Option<Box<Skeleton>>,
     summary: Option<Arc<Summary>>,
     bytes: usize,
+    place: Place,
     sequence: u64,
     last: Instant,
     due: Option<Instant>,
@@ -151,7 +155,7 @@ fn join(id: TraceId, entities: impl IntoIterator<Item = Entity>, update: bool) -
 
 impl Shelf {
     /// Overhead of a trace in addition to its documents and its summary, mainly map entries.
-    const TRACE_WEIGHT: usize = 264;
+    const TRACE_WEIGHT: usize = 304;
     /// Overhead of an entity while its trace is unsettled.
     const MARK_WEIGHT: usize = 96;
 
@@ -167,7 +171,8 @@ impl Shelf {
     /// Adds a trace of the store file.
     pub(crate) fn restore(&mut self, restored: Restored, now: Instant) {
         let Restored { id, arrived, summary, bytes: _ } = restored;
-        let mut held = Held::new(Self::TRACE_WEIGHT, now);
+        let place = summary.as_ref().map(|summary| self.shares.place(&summary.name)).unwrap_or_default();
+        let mut held = Held::new(place, now);
         (held.unloaded, held.arrived, held.reported, held.skeleton) = (true, arrived, true, None);
         match summary {
             Some(summary) => {
@@ -184,6 +189,8 @@ impl Shelf {
         self.sequence += 1;
         held.sequence = self.sequence;
         self.recency.insert(self.sequence, id);
+        self.shares.moved(place, id, 0, self.sequence);
+        self.shares.resized(place, 0, held.bytes);
         self.traces.insert(id, held);
         self.evict();
     }
@@ -193,11 +200,12 @@ impl Shelf {
     pub(crate) fn put(&mut self, arrival: Arrival, now: Instant) -> Option<(Packed, Option<Arc<Summary>>)> {
         let Arrival { trace_id: id, marks, packed, summary } = arrival;
         let added = self.in_file.then(|| packed.clone());
+        let (mut before, shares) = (None, &mut self.shares);
         let held = self.traces.entry(id).or_insert_with(|| {
-            self.bytes += Self::TRACE_WEIGHT;
-            Held::new(Self::TRACE_WEIGHT, now)
+            before = Some(0);
+            Held::new(shares.place(&summary.name), now)
         });
-        let (before, revision) = (held.bytes, held.revision);
+        let (before, revision) = (before.unwrap_or(held.bytes), held.revision);
         // A document that was received before, such as a retry, does not cause the trace to be shown again.
         if held.put(marks, packed) {
             held.last = now;
@@ -216,8 +224,10 @@ impl Shelf {
         let added = added.filter(|_| held.revision > revision).map(|packed| (packed, first.then_some(summary)));
         held.unwritten += u32::from(added.is_some());
         self.bytes = self.bytes + held.bytes - before;
+        shares.resized(held.place, before, held.bytes);
         self.sequence += 1;
         self.recency.remove(&held.sequence);
+        shares.moved(held.place, id, held.sequence, self.sequence);
         held.sequence = self.sequence;
         self.recency.insert(self.sequence, id);
         self.evict();
@@ -226,10 +236,11 @@ impl Shelf {
 
     fn evict(&mut self) {
         while self.traces.len() > self.limits.traces || self.bytes > self.limits.memory {
-            if self.traces.len() <= self.limits.traces && self.in_file && self.unload() {
+            let by = if self.traces.len() > self.limits.traces { By::Traces } else { By::Bytes };
+            if by == By::Bytes && self.in_file && self.unload() {
                 continue;
             }
-            if !self.forget_first() {
+            if !self.forget_first(by) {
                 break;
             }
         }
@@ -254,15 +265,25 @@ impl Shelf {
         let documents = std::mem::take(&mut held.documents);
         let weight: usize = documents.iter().map(Packed::weight).sum();
         held.unloaded = true;
+        self.shares.resized(held.place, weight, 0);
         held.bytes -= weight;
         self.bytes -= weight;
         true
     }
 
-    /// Forgets the trace that has been idle for the longest time. Returns false if there is none.
-    fn forget_first(&mut self) -> bool {
-        let Some((_, id)) = self.recency.pop_first() else { return false };
-        let Some(held) = self.traces.remove(&id) else { return true };
+    /// Forgets the trace that has been idle for the longest time, of the service with the largest share. Returns false if
+    /// there is none.
+    fn forget_first(&mut self, by: By) -> bool {
+        let Some(sequence) = self.shares.first(by) else { return false };
+        self.forget(sequence);
+        true
+    }
+
+    /// Forgets the trace whose last document has this number.
+    fn forget(&mut self, sequence: u64) {
+        let Some(id) = self.recency.remove(&sequence) else { return };
+        let Some(held) = self.traces.remove(&id) else { return };
+        self.shares.remove(held.place, sequence, held.bytes);
         if let Some(due) = held.due {
             self.due.remove(&(due, id));
         }
@@ -271,22 +292,21 @@ impl Shelf {
         if self.in_file {
             self.forgotten.push(id);
         }
-        true
     }
 
-    /// Forgets the traces that have been idle for the longest time, at most as many as given.
-    pub(crate) fn forget_oldest(&mut self, traces: usize) {
+    /// Forgets traces as if a limit was reached, at most as many as given.
+    pub(crate) fn forget_some(&mut self, traces: usize) {
         for _ in 0..traces {
-            self.forget_first();
+            self.forget_first(By::Traces);
         }
     }
 
     /// Forgets the traces whose last document arrived before this time.
     pub(crate) fn forget_before(&mut self, arrived: u64) {
-        while let Some((_, id)) = self.recency.first_key_value()
+        while let Some((&sequence, id)) = self.recency.first_key_value()
             && self.traces.get(id).is_some_and(|held| held.arrived < arrived)
         {
-            self.forget_first();
+            self.forget(sequence);
         }
     }
 
@@ -307,6 +327,7 @@ impl Shelf {
         held.revision = u32::try_from(documents.len()).unwrap_or(u32::MAX);
         held.documents = documents;
         held.unloaded = false;
+        self.shares.resized(held.place, 0, weight);
         held.bytes += weight;
         self.bytes += weight;
     }
@@ -324,7 +345,7 @@ impl Shelf {
     /// Forgets all traces. Returns how many there were.
     pub(crate) fn clear(&mut self) -> usize {
         let traces = self.traces.len();
-        (self.traces, self.recency, self.due, self.bytes) = Default::default();
+        (self.traces, self.recency, self.shares, self.due, self.bytes) = Default::default();
         traces
     }
 
@@ -347,6 +368,7 @@ impl Shelf {
                 let before = held.bytes;
                 ready.push(held.report(id));
                 self.bytes = self.bytes + held.bytes - before;
+                self.shares.resized(held.place, before, held.bytes);
             }
         }
         ready
@@ -360,6 +382,7 @@ impl Shelf {
             let before = held.bytes;
             ready.push(held.report(id));
             self.bytes = self.bytes + held.bytes - before;
+            self.shares.resized(held.place, before, held.bytes);
         }
         ready
     }
@@ -391,6 +414,7 @@ impl Shelf {
         held.bytes += summary.weight();
         held.summary = Some(summary);
         self.bytes = self.bytes + held.bytes - before;
+        self.shares.resized(held.place, before, held.bytes);
         self.evict();
         true
     }
@@ -418,7 +442,7 @@ impl Shelf {
 }
 
 impl Held {
-    fn new(bytes: usize, now: Instant) -> Held {
+    fn new(place: Place, now: Instant) -> Held {
         Held {
             documents: Vec::new(),
             unwritten: 0,
@@ -427,7 +451,8 @@ impl Held {
             arrived: 0,
             skeleton: Some(Box::default()),
             summary: None,
-            bytes,
+            bytes: Shelf::TRACE_WEIGHT,
+            place,
             sequence: 0,
             last: now,
             due: None,
@@ -590,6 +615,54 @@ mod tests {
         let kept: Vec<_> = shelf.entries(0).iter().map(|entry| entry.id.to_string()[2..10].to_owned()).collect();
         assert_eq!(kept, ["00000003", "00000001", "00000004"]);
         assert_eq!((shelf.len(), shelf.evicted(), shelf.take_unreported().len()), (3, 1, 3));
+    }
+
+    /// Returns how many traces of each service are left after these were put on a shelf, with their numbers of bytes.
+    fn left(limits: Limits, traces: &[(&str, usize)]) -> Vec<(String, usize)> {
+        let mut shelf = Shelf::new(limits);
+        let names = Names::default();
+        for (number, (service, bytes)) in traces.iter().enumerate() {
+            let noise: String =
+                (0..*bytes).map(|i| char::from(b'a' + ((i * i * 7_919 + i * 31 + number) % 26) as u8)).collect();
+            let text = format!(
+                r#"{{"trace_id":"1-{number:08x}-000000000000000000000000","id":"00000000000000aa","name":"{service}",
+                "start_time":1,"end_time":2,"user":"{noise}"}}"#
+            );
+            shelf.put(Arrival::new(&text, 0, 0, &names).unwrap(), Instant::now());
+        }
+        let mut counts = BTreeMap::new();
+        for held in shelf.traces.values() {
+            *counts.entry(held.summary.as_ref().unwrap().name.to_string()).or_insert(0) += 1;
+        }
+        let held: usize = shelf.traces.values().map(|held| held.bytes).sum();
+        assert_eq!((held, shelf.recency.len()), (shelf.bytes(), shelf.len()));
+        counts.into_iter().collect()
+    }
+
+    #[test]
+    fn a_busy_service_does_not_displace_the_others() {
+        let counts = |counts: &[(&str, usize)]| -> Vec<(String, usize)> {
+            counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+        };
+        let quiet = [("a", 0), ("a", 0), ("b", 0)];
+        let busy = std::iter::repeat_n(("busy", 0), 100);
+        let few = Limits { traces: 10, ..Limits::default() };
+        let traces: Vec<_> = quiet.into_iter().chain(busy).collect();
+        assert_eq!(left(few.clone(), &traces), counts(&[("a", 2), ("b", 1), ("busy", 7)]));
+        // Shares become equal if all are busy.
+        let traces: Vec<_> = (0..99).map(|number| (["a", "a", "b"][number % 3], 0)).collect();
+        assert_eq!(left(few.clone(), &traces), counts(&[("a", 5), ("b", 5)]));
+        // Many services share one place, and names that do not occur any more lose theirs.
+        let names: Vec<String> = (0..500).map(|number| format!("s{number}")).collect();
+        let traces: Vec<_> = names.iter().map(|name| (&**name, 0)).collect();
+        let kept = left(Limits { traces: 100, ..Limits::default() }, &traces);
+        assert!(kept.len() == 100 && kept.contains(&("s499".to_owned(), 1)));
+        // Few large traces against many small ones.
+        let memory = Limits { memory: 100_000, ..Limits::default() };
+        let traces: Vec<_> =
+            std::iter::repeat_n(("small", 0), 20).chain(std::iter::repeat_n(("large", 15_000), 50)).collect();
+        let kept = left(memory, &traces);
+        assert!(kept.contains(&("small".to_owned(), 20)) && kept[0].1 > 2, "{kept:?}");
     }
 
     #[test]

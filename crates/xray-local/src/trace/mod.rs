@@ -25,7 +25,7 @@ pub(crate) use detailed::{Detailed, hash};
 pub(crate) use document::Document;
 pub(crate) use entity::{AnnotationValue, Flags, Mark};
 pub use entity::{Entity, Exception, Http, Outcome, Sql};
-pub(crate) use names::Names;
+pub(crate) use names::{Name, Names};
 pub(crate) use service::Service;
 pub(crate) use summary::{Call, Label, LabelKind, Passed, Slice, Summary, SummaryAnnotation, SummaryValue, signature};
 

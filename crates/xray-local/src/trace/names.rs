@@ -7,6 +7,8 @@ use std::hash::Hash;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(feature = "store")]
+use super::service::Parts;
 use super::service::Service;
 
 /// A shared text, as large as a pointer.
@@ -66,6 +68,14 @@ impl Names {
         let service = Arc::new(service);
         self.services.get(&*service, || Arc::clone(&service), |service| Arc::strong_count(service) > 1)
     }
+
+    /// Returns the service with this name, type and account.
+    #[cfg(feature = "store")]
+    pub(crate) fn service_of(&self, parts: (&str, &str, &str)) -> Arc<Service> {
+        let (name, kind, account) = parts;
+        let make = || Arc::new(Service { name: name.into(), kind: kind.into(), account: account.into() });
+        self.services.get(&parts as &dyn Parts, make, |service| Arc::strong_count(service) > 1)
+    }
 }
 
 impl Deref for Name {
@@ -100,6 +110,10 @@ mod tests {
         for i in 0..3 * MIN_SWEEP {
             names.text(&i.to_string());
         }
+        let service = || Service { name: "shop".into(), kind: "remote".into(), account: "".into() };
+        #[cfg(feature = "store")]
+        assert!(Arc::ptr_eq(&names.service(service()), &names.service_of(("shop", "remote", ""))));
+        assert!(Arc::ptr_eq(&names.service(service()), &names.service(service())));
         assert!(names.texts.0.lock().unwrap().values.len() <= MIN_SWEEP + 1);
         assert!(Arc::ptr_eq(&first.0, &names.text("shop").0));
     }

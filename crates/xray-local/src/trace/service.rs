@@ -87,3 +87,51 @@ impl Service {
         resources.into_iter().find_map(|(resource, kind)| Some((resource.as_deref()?, kind)))
     }
 }
+
+/// The parts of a service: its name, type and account. A set of services is searched by them, without a copy.
+#[cfg(feature = "store")]
+pub(super) trait Parts {
+    fn parts(&self) -> (&str, &str, &str);
+}
+
+#[cfg(feature = "store")]
+mod parts {
+    use std::borrow::Borrow;
+    use std::hash::{Hash, Hasher};
+    use std::sync::Arc;
+
+    use super::{Parts, Service};
+
+    impl Parts for (&str, &str, &str) {
+        fn parts(&self) -> (&str, &str, &str) {
+            *self
+        }
+    }
+
+    impl Parts for Service {
+        fn parts(&self) -> (&str, &str, &str) {
+            (&self.name, &self.kind, &self.account)
+        }
+    }
+
+    impl<'a> Borrow<dyn Parts + 'a> for Arc<Service> {
+        fn borrow(&self) -> &(dyn Parts + 'a) {
+            &**self
+        }
+    }
+
+    impl PartialEq for dyn Parts + '_ {
+        fn eq(&self, other: &Self) -> bool {
+            self.parts() == other.parts()
+        }
+    }
+
+    impl Eq for dyn Parts + '_ {}
+
+    impl Hash for dyn Parts + '_ {
+        /// The same as that of a service, whose fields have this order.
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.parts().hash(state);
+        }
+    }
+}
