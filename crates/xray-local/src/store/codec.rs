@@ -63,7 +63,7 @@ impl Writer {
         self.u16(summary.repeats);
         self.flags(summary.root);
         self.flags(summary.any);
-        let bits = [summary.in_progress, summary.orphans, summary.truncated];
+        let bits = [summary.in_progress, summary.orphans, summary.truncated, summary.awaits_segment];
         self.u8(bits.into_iter().enumerate().map(|(bit, set)| u8::from(set) << bit).sum());
         self.text(&summary.name);
         self.optional(summary.method.as_deref());
@@ -185,6 +185,7 @@ impl<'a> Reader<'a> {
             in_progress: bits & 1 != 0,
             orphans: bits & 2 != 0,
             truncated: bits & 4 != 0,
+            awaits_segment: bits & 8 != 0,
             name,
             method,
             url,
@@ -209,12 +210,13 @@ pub(super) fn row(arrived: u64, bytes: u64, summary: Option<&Summary>) -> Vec<u8
     writer.0
 }
 
-/// Decodes a trace row. The summary is `None` if it must be made again.
+/// Decodes a trace row. The summary is `None` if it must be made again: nothing is awaited any more.
 pub(super) fn parse_row(bytes: &[u8], names: &Names) -> Option<(u64, u64, Option<Arc<Summary>>)> {
     let mut reader = Reader(bytes);
     let version = reader.u8()?;
     let (arrived, bytes) = (reader.u64()?, reader.u64()?);
-    let summary = if version == VERSION { reader.summary(names).map(Arc::new) } else { None };
+    let summary = if version == VERSION { reader.summary(names) } else { None };
+    let summary = summary.filter(|summary| !summary.awaits_segment).map(Arc::new);
     Some((arrived, bytes, summary))
 }
 

@@ -390,14 +390,16 @@ impl Store {
 
     /// Keeps the summary of a settled trace, also in the store file. Returns the trace if it is wanted for viewers.
     pub(crate) fn settle(&self, parts: Parts, wanted: bool) -> Option<Trace> {
-        let known = parts.summary.clone();
+        // What the summary waited for does not count as on its way any more.
+        let known = parts.summary.clone().filter(|summary| !summary.awaits_segment);
         let trace = if wanted || known.is_none() { Some(self.complete(parts.clone()).join()) } else { None };
         let made = || Some(Arc::new(Summary::new(trace.as_ref()?, parts.revision, &self.shared.names)));
+        let is_known = known.is_some();
         if let Some(summary) = known.or_else(made) {
             let mut state = self.lock();
             // The lock ensures that the file gets the summary before later documents.
             if state.shelf.set_summary(parts.id, Arc::clone(&summary))
-                && !parts.is_summary_in_file
+                && !(parts.is_summary_in_file && is_known)
                 && let Some(file) = &self.shared.file
             {
                 let forgotten = state.shelf.take_forgotten().into_iter().map(Change::Forget);

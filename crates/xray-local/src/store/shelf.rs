@@ -98,6 +98,8 @@ pub(crate) struct Parts {
     pub(crate) revision: u32,
     /// Whether the trace has been reported before.
     pub(crate) update: bool,
+    /// Whether it is finished, or has waited long enough for what is missing.
+    pub(crate) settled: bool,
     /// Whether the documents are only in the store file.
     pub(crate) unloaded: bool,
     /// When the last document arrived, in milliseconds since the epoch.
@@ -124,7 +126,7 @@ impl Arrival {
     pub(crate) fn new(text: &str, arrived: u64, port: u16, names: &Names) -> Option<Arrival> {
         let Document { trace_id, entities } = Document::parse(text)?;
         let marks = entities.iter().map(|entity| (entity.id(), entity.mark())).collect();
-        let summary = Summary::new(&join(trace_id, entities, false), 1, names);
+        let summary = Summary::new(&join(trace_id, entities, false, false), 1, names);
         Some(Arrival { trace_id, marks, packed: Packed::new(text, arrived, port), summary: Arc::new(summary) })
     }
 }
@@ -141,16 +143,16 @@ impl Arrival {
 impl Parts {
     pub(crate) fn join(&self) -> Trace {
         let documents = self.documents.iter().filter_map(Packed::parse);
-        join(self.id, documents.flat_map(|document| document.entities), self.update)
+        join(self.id, documents.flat_map(|document| document.entities), self.update, self.settled)
     }
 }
 
 /// Joins the best version of each entity.
-fn join(id: TraceId, entities: impl IntoIterator<Item = Entity>, update: bool) -> Trace {
+fn join(id: TraceId, entities: impl IntoIterator<Item = Entity>, update: bool, settled: bool) -> Trace {
     let mut entities: Vec<Arc<Entity>> = entities.into_iter().map(Arc::new).collect();
     entities.sort_by(|a, b| a.id().cmp(&b.id()).then_with(|| b.replaces(a).cmp(&a.replaces(b))));
     entities.dedup_by_key(|entity| entity.id());
-    Trace::new(id, entities, update)
+    Trace::new(id, entities, update, settled)
 }
 
 impl Shelf {
@@ -485,16 +487,25 @@ impl Held {
         changed
     }
 
-    /// Whether nothing is in progress and no parent is missing.
+    /// Whether nothing is in progress, no parent is missing, and no called service still has to send its segment.
     fn is_complete(&self) -> bool {
         let Some(skeleton) = &self.skeleton else { return true };
         let known = |id: Option<EntityId>| id.is_none_or(|id| skeleton.contains_key(&id));
-        skeleton.values().all(|mark| !mark.is_in_progress() && known(mark.parent_id))
+        if !skeleton.values().all(|mark| !mark.is_in_progress() && known(mark.parent_id)) {
+            return false;
+        }
+        let mut traced = skeleton.iter().filter(|(_, mark)| mark.is_traced).map(|(id, _)| id).peekable();
+        if traced.peek().is_none() {
+            return true;
+        }
+        let segments = skeleton.values().filter(|mark| mark.is_segment);
+        let answered: BTreeSet<EntityId> = segments.filter_map(|mark| mark.parent_id).collect();
+        traced.all(|call| answered.contains(call))
     }
 
     fn report(&mut self, id: TraceId) -> Parts {
-        let parts = self.parts(id);
         self.due = None;
+        let parts = self.parts(id);
         self.reported = true;
         self.bytes -= self.skeleton.take().map_or(0, |skeleton| skeleton.len() * Shelf::MARK_WEIGHT);
         self.documents.shrink_to_fit();
@@ -507,6 +518,7 @@ impl Held {
             documents: self.documents.clone(),
             revision: self.revision,
             update: self.reported,
+            settled: self.due.is_none(),
             unloaded: self.unloaded,
             arrived: self.arrived,
             summary: self.summary.clone(),
@@ -586,6 +598,30 @@ mod tests {
             assert_eq!(shelf.next_due(), Some(start + IDLE_TIMEOUT));
             assert_eq!(due(&mut shelf, start + IDLE_TIMEOUT), [(1, false)], "{members}");
         }
+    }
+
+    #[test]
+    fn a_trace_waits_for_the_segment_of_a_called_service() {
+        let call = r#","end_time":3,"subsegments":[{"id":"00000000000000cc","name":"b","namespace":"remote","start_time":1,
+            "end_time":2,"http":{"request":{"traced":true}}}]"#;
+        let of = |parts: &Parts| {
+            let summary = Summary::new(&parts.join(), 1, &Names::default());
+            (summary.in_progress, summary.services.len())
+        };
+        let (mut shelf, start) = (Shelf::default(), Instant::now());
+        shelf.put(document(1, 1, call), start);
+        let id = shelf.entries(0)[0].id;
+        assert_eq!(of(&shelf.get(id).unwrap()), (true, 1));
+        assert!(shelf.entries(0)[0].summary.as_ref().unwrap().awaits_segment);
+        assert_eq!(due(&mut shelf, start + SETTLE_TIME), []);
+        // It does not arrive, so the called service is inferred.
+        let parts = shelf.take_due(start + IDLE_TIMEOUT);
+        assert_eq!((parts.len(), of(&parts[0])), (1, (false, 2)));
+
+        shelf.put(document(2, 1, call), start);
+        shelf.put(document(2, 2, r#","end_time":2,"parent_id":"00000000000000cc""#), start);
+        let parts = shelf.take_due(start + SETTLE_TIME);
+        assert_eq!((parts.len(), of(&parts[0])), (1, (false, 2)));
     }
 
     #[test]

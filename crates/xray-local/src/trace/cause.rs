@@ -110,7 +110,7 @@ fn services(path: &[Node<'_>], coverage: Option<&dyn Fn(&Node<'_>) -> f64>) -> V
             }),
         }
     }
-    let inferred = path.last().and_then(|node| Some((node, Service::inferred(node.entity())?)));
+    let inferred = path.last().and_then(|node| Some((node, Service::inferred(node.entity(), node.trace.settled)?)));
     if let Some((node, service)) = inferred {
         services.push(CauseService { service, inferred: true, entities: vec![entity(node, true)] });
     }

@@ -313,7 +313,14 @@ impl Entity {
             length: self.json.len(),
             position: Reverse(self.position),
             hash: hash(self.json.as_bytes()),
+            is_segment: self.segment,
+            is_traced: self.is_traced_call(),
         }
+    }
+
+    /// Whether it is a call to a service that says that it sends a segment.
+    pub(crate) fn is_traced_call(&self) -> bool {
+        !self.segment && self.http.as_ref().is_some_and(|http| http.traced)
     }
 }
 
@@ -326,6 +333,9 @@ pub(crate) struct Mark {
     length: usize,
     position: Reverse<u32>,
     hash: u64,
+    pub(crate) is_segment: bool,
+    /// Whether the called service says that it sends a segment.
+    pub(crate) is_traced: bool,
 }
 
 impl Mark {

@@ -54,12 +54,9 @@ impl Service {
     }
 
     /// Returns the service to infer from a call that no segment names as its parent; `None` if the entity is no call, or
-    /// if the called service says that it sends a segment.
-    pub(crate) fn inferred(call: &Entity) -> Option<Service> {
-        if !Service::is_call(call) || call.http().is_some_and(|http| http.traced) {
-            return None;
-        }
-        Some(Service::called(call))
+    /// if the called service says that it sends a segment, and that may still arrive.
+    pub(crate) fn inferred(call: &Entity, is_settled: bool) -> Option<Service> {
+        (Service::is_call(call) && (is_settled || !call.is_traced_call())).then(|| Service::called(call))
     }
 
     /// Returns the called service, by what the call says of its resource.

@@ -38,8 +38,10 @@ pub(crate) struct Summary {
     pub(crate) root: Flags,
     /// Each flag that any entity has.
     pub(crate) any: Flags,
-    /// Whether something is in progress.
+    /// Whether something is in progress, or the segment of a called service may still arrive.
     pub(crate) in_progress: bool,
+    /// Whether the segment of a called service may still arrive.
+    pub(crate) awaits_segment: bool,
     /// Whether a parent is missing.
     pub(crate) orphans: bool,
     pub(crate) truncated: bool,
@@ -162,7 +164,7 @@ impl Summary {
         builder.texts.push_str(url);
         // For each depth, the index of the segment that encloses it.
         let mut above: Vec<u16> = Vec::new();
-        let (mut any, mut in_progress, mut orphans) = (Flags::default(), false, false);
+        let (mut any, mut in_progress, mut orphans, mut awaits_segment) = (Flags::default(), false, false, false);
         let mut start = Duration::MAX;
         let mut parents: Vec<Node<'_>> = Vec::new();
         for node in trace.nodes() {
@@ -175,6 +177,7 @@ impl Summary {
             let flags = node.flags();
             any = any.or(flags);
             in_progress |= node.is_in_progress();
+            awaits_segment |= node.awaits_segment();
             orphans |= node.is_orphan();
             start = start.min(node.start());
         }
@@ -188,7 +191,8 @@ impl Summary {
             repeats: longest_repeat(trace),
             root: root.as_ref().map(|root| root.flags()).unwrap_or_default(),
             any,
-            in_progress,
+            in_progress: in_progress || awaits_segment,
+            awaits_segment,
             orphans,
             truncated: builder.truncated,
             name: names.text(root.as_ref().map_or("", |root| root.entity().name())),
@@ -277,7 +281,7 @@ impl Builder<'_> {
             self.pass(Service::of_segment(entity), node, call, outer, entity.is_inferred())
         } else {
             if !node.children().any(|child| child.is_segment())
-                && let Some(service) = Service::inferred(entity)
+                && let Some(service) = Service::inferred(entity, node.trace.settled)
             {
                 self.pass(service, node, node, outer, true);
             }
