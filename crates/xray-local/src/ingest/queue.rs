@@ -5,8 +5,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Bytes that may wait. At 20,000 documents of 2 KB per second this is more than a second of parsing.
-const MAX_BYTES: usize = 64 << 20;
+/// Bytes that may wait, for a store of this many bytes: a quarter, so that a backlog does not multiply the memory of the
+/// program. With the default of 64 MiB this is 0.4 s of 20,000 documents of 2 KB per second.
+pub(crate) fn capacity(store: usize) -> usize {
+    (store / 4).clamp(4 << 20, 64 << 20)
+}
 
 /// Bytes of one chunk: small enough to be handed over often, large enough to share the cost of a lock.
 const CHUNK: usize = 64 << 10;
@@ -22,8 +25,8 @@ const MAX_TAKEN: usize = 16;
 const MAX_SPARE: usize = 64;
 
 /// Datagrams in chunks. The receiving thread only ever copies into the last chunk.
-#[derive(Default)]
 pub(crate) struct Queue {
+    max_bytes: usize,
     state: Mutex<State>,
     filled: Condvar,
 }
@@ -45,6 +48,11 @@ pub(crate) struct Chunk(Vec<u8>);
 const HEAD: usize = 6;
 
 impl Queue {
+    /// Creates a queue for this many bytes.
+    pub(crate) fn new(max_bytes: usize) -> Queue {
+        Queue { max_bytes, state: Mutex::default(), filled: Condvar::new() }
+    }
+
     /// Adds a datagram, or counts it as dropped if the queue is full. Empty datagrams are ignored, as the daemon does.
     pub(crate) fn push(&self, datagram: &[u8], port: u16) {
         if datagram.is_empty() {
@@ -52,7 +60,7 @@ impl Queue {
         }
         let mut state = self.lock();
         let needed = HEAD + datagram.len();
-        if state.bytes + needed > MAX_BYTES {
+        if state.bytes + needed > self.max_bytes {
             state.dropped += 1;
             return;
         }
@@ -153,7 +161,7 @@ mod tests {
 
     #[test]
     fn datagrams_leave_in_order_with_their_ports() {
-        let queue = Queue::default();
+        let queue = Queue::new(16 << 20);
         let sent: Vec<(Vec<u8>, u16)> = (1..200_u16).map(|i| (vec![i as u8; usize::from(i) * 13], i)).collect();
         for (datagram, port) in &sent {
             queue.push(datagram, *port);
@@ -167,9 +175,9 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_and_counts_the_newest() {
-        let queue = Queue::default();
+        let queue = Queue::new(16 << 20);
         let datagram = vec![1; 64_000];
-        let fit = MAX_BYTES / (datagram.len() + HEAD);
+        let fit = (16 << 20) / (datagram.len() + HEAD);
         for _ in 0..fit + 3 {
             queue.push(&datagram, 1);
         }
@@ -188,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_closed_queue_is_emptied_first() {
-        let queue = Queue::default();
+        let queue = Queue::new(16 << 20);
         queue.push(b"x", 1);
         drop(queue.closing());
         assert_eq!(queue.take(Duration::from_secs(60)).unwrap().len(), 1);

@@ -131,7 +131,12 @@ impl<'a> Reader<'a> {
 
     fn list<T>(&mut self, mut element: impl FnMut(&mut Self) -> Option<T>) -> Option<Box<[T]>> {
         let length = self.u16()?;
-        (0..length).map(|_| element(self)).collect()
+        // Collecting would allocate several times. A damaged length is at most a few megabytes.
+        let mut list = Vec::with_capacity(length.into());
+        for _ in 0..length {
+            list.push(element(self)?);
+        }
+        Some(list.into())
     }
 
     pub(super) fn summary(&mut self, names: &Names) -> Option<Summary> {

@@ -468,8 +468,12 @@ fn shrink(database: &mut Database, path: &Path, used: u64) {
     }
 }
 
-/// A trace row as it is in the file.
-type Row = (TraceId, Vec<u8>);
+/// Trace rows as they are in the file, one after the other, and where each of them ends.
+#[derive(Default)]
+struct Rows {
+    bytes: Vec<u8>,
+    ends: Vec<(TraceId, usize)>,
+}
 
 /// Reads all trace rows. This thread reads them, and others decode them.
 fn read_rows(database: &Database) -> Result<Vec<Restored>, redb::Error> {
@@ -480,16 +484,17 @@ fn read_rows(database: &Database) -> Result<Vec<Restored>, redb::Error> {
     let part = (table.len()? / (2 * processors)).max(MIN_PART) as usize;
     std::thread::scope(|scope| {
         let mut decoding = Vec::new();
-        let mut rows: Vec<Row> = Vec::with_capacity(part);
+        let mut rows = Rows::default();
         for row in table.iter()? {
             let (key, value) = row?;
-            rows.push((TraceId::from_bytes(key.value()), value.value().to_vec()));
-            if rows.len() == part {
-                let full = std::mem::replace(&mut rows, Vec::with_capacity(part));
-                decoding.push(scope.spawn(move || decode(full)));
+            rows.bytes.extend_from_slice(value.value());
+            rows.ends.push((TraceId::from_bytes(key.value()), rows.bytes.len()));
+            if rows.ends.len() == part {
+                let full = std::mem::take(&mut rows);
+                decoding.push(scope.spawn(move || decode(&full)));
             }
         }
-        let last = decode(rows);
+        let last = decode(&rows);
         // The panic hook has already reported a panic.
         let mut restored: Vec<Restored> =
             decoding.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect();
@@ -498,14 +503,16 @@ fn read_rows(database: &Database) -> Result<Vec<Restored>, redb::Error> {
     })
 }
 
-fn decode(rows: Vec<Row>) -> Vec<Restored> {
+fn decode(rows: &Rows) -> Vec<Restored> {
     // Each thread shares names among its own traces, so that none waits for another.
     let names = Names::default();
-    let decode = |(id, row): Row| {
-        let (arrived, bytes, summary) = codec::parse_row(&row, &names)?;
-        Some(Restored { id, arrived, bytes, summary })
-    };
-    rows.into_iter().filter_map(decode).collect()
+    let mut from = 0;
+    let mut restored = Vec::with_capacity(rows.ends.len());
+    for &(id, end) in &rows.ends {
+        let row = codec::parse_row(&rows.bytes[std::mem::replace(&mut from, end)..end], &names);
+        restored.extend(row.map(|(arrived, bytes, summary)| Restored { id, arrived, bytes, summary }));
+    }
+    restored
 }
 
 fn key(id: TraceId, arrival: u64) -> Key {
@@ -517,4 +524,35 @@ fn key(id: TraceId, arrival: u64) -> Key {
 
 fn trace_key(id: TraceId) -> [u8; 16] {
     id.to_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prints how long it takes to open the file that `XRAY_LOCAL_FILE` names: `cargo test --release -p xray-local --lib
+    /// store::file::tests::speed -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "measures"]
+    fn speed() {
+        let path = std::env::var("XRAY_LOCAL_FILE").unwrap();
+        for _ in 0..3 {
+            let begin = Instant::now();
+            let file = File::open(Path::new(&path), Retention::default()).unwrap();
+            let opened = begin.elapsed();
+            let restored = file.restore();
+            let read = begin.elapsed();
+            let traces = restored.len();
+            let mut shelf = crate::store::shelf::Shelf::new(crate::store::Limits::default());
+            shelf.keep_in_file(traces);
+            for trace in restored {
+                shelf.restore(trace, begin);
+            }
+            println!(
+                "{traces} traces: open {opened:.1?}, rows {:.1?}, shelf {:.1?}",
+                read - opened,
+                begin.elapsed() - read
+            );
+        }
+    }
 }

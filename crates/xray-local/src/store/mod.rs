@@ -106,8 +106,9 @@ impl Store {
     pub(crate) fn with_file(limits: Limits, file: Option<File>) -> Store {
         let mut state = State { shelf: Shelf::new(limits), ..State::default() };
         if let Some(file) = &file {
-            state.shelf.keep_in_file();
-            for restored in file.restore() {
+            let traces = file.restore();
+            state.shelf.keep_in_file(traces.len());
+            for restored in traces {
                 state.shelf.restore(restored, Instant::now());
             }
             file.push(state.shelf.take_forgotten().into_iter().map(Change::Forget));

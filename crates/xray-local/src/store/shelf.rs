@@ -47,7 +47,7 @@ pub(crate) struct Arrival {
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     limits: Limits,
-    traces: HashMap<TraceId, Held>,
+    traces: HashMap<TraceId, Box<Held>>,
     /// Traces by the sequence number of their last document.
     recency: BTreeMap<u64, TraceId>,
     shares: Shares,
@@ -165,9 +165,11 @@ impl Shelf {
         Shelf { limits, ..Shelf::default() }
     }
 
-    /// Makes the shelf the index of a store file: documents leave the memory first, and evicted traces are listed.
-    pub(crate) fn keep_in_file(&mut self) {
+    /// Makes the shelf the index of a store file that has this many traces: documents leave the memory first, and evicted
+    /// traces are listed.
+    pub(crate) fn keep_in_file(&mut self, traces: usize) {
         self.in_file = true;
+        self.traces.reserve(traces.min(self.limits.traces));
     }
 
     /// Adds a trace of the store file.
@@ -193,7 +195,7 @@ impl Shelf {
         self.recency.insert(self.sequence, id);
         self.shares.moved(place, id, 0, self.sequence);
         self.shares.resized(place, 0, held.bytes);
-        self.traces.insert(id, held);
+        self.traces.insert(id, Box::new(held));
         self.evict();
     }
 
@@ -205,7 +207,7 @@ impl Shelf {
         let (mut before, shares) = (None, &mut self.shares);
         let held = self.traces.entry(id).or_insert_with(|| {
             before = Some(0);
-            Held::new(shares.place(&summary.name), now)
+            Box::new(Held::new(shares.place(&summary.name), now))
         });
         let (before, revision) = (before.unwrap_or(held.bytes), held.revision);
         // A document that was received before, such as a retry, does not cause the trace to be shown again.
@@ -481,6 +483,10 @@ impl Held {
         }
         self.bytes += (skeleton.len() - before) * Shelf::MARK_WEIGHT + packed.weight();
         self.arrived = packed.arrived;
+        if self.documents.is_empty() {
+            // Most traces have one document.
+            self.documents.reserve_exact(1);
+        }
         self.documents.push(packed);
         self.revision = self.revision.saturating_add(1);
         self.bytes -= self.summary.take().map_or(0, |summary| summary.weight());

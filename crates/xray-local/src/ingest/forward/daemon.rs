@@ -35,9 +35,9 @@ struct Counts {
 }
 
 impl Daemon {
-    pub(crate) fn start(target: SocketAddr) -> io::Result<Daemon> {
+    pub(crate) fn start(target: SocketAddr, max_bytes: usize) -> io::Result<Daemon> {
         let socket = UdpSocket::bind(if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
-        let (queue, counts) = (Arc::new(Queue::default()), Arc::new(Counts::default()));
+        let (queue, counts) = (Arc::new(Queue::new(max_bytes)), Arc::new(Counts::default()));
         let (source, counters) = (Arc::clone(&queue), Arc::clone(&counts));
         let thread = spawn("xray-local-forward", move || send(&socket, target, &source, &counters))?;
         Ok(Daemon { name: format!("udp:{target}"), queue, counts, thread: Mutex::new(Some(thread)) })
@@ -92,7 +92,7 @@ mod tests {
     fn datagrams_arrive_unchanged_and_in_order() {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
         target.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let daemon = Daemon::start(target.local_addr().unwrap()).unwrap();
+        let daemon = Daemon::start(target.local_addr().unwrap(), 1 << 20).unwrap();
         let sent: Vec<Vec<u8>> = (1..50_u8).map(|i| vec![i; usize::from(i)]).collect();
         for datagram in &sent {
             daemon.push(datagram, None);

@@ -10,6 +10,7 @@ mod recent;
 use std::io;
 use std::net::SocketAddr;
 
+use super::queue::capacity;
 use crate::store::Arrival;
 use daemon::Daemon;
 #[cfg(feature = "otlp")]
@@ -43,14 +44,16 @@ pub(crate) struct ForwardTo {
 }
 
 impl ForwardTo {
-    pub(crate) fn start(self) -> io::Result<Forward> {
+    /// Starts the threads, for a store of this many bytes.
+    pub(crate) fn start(self, memory: usize) -> io::Result<Forward> {
+        let max_bytes = capacity(memory);
         let mut targets: Vec<Box<dyn Target>> = Vec::new();
         if let Some(daemon) = self.daemon {
-            targets.push(Box::new(Daemon::start(daemon)?));
+            targets.push(Box::new(Daemon::start(daemon, max_bytes)?));
         }
         #[cfg(feature = "otlp")]
         if let Some(endpoint) = self.otlp {
-            targets.push(Box::new(Otlp::start(endpoint)?));
+            targets.push(Box::new(Otlp::start(endpoint, max_bytes)?));
         }
         Ok(Forward(targets))
     }

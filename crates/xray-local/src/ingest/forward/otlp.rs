@@ -39,14 +39,14 @@ pub(crate) struct Otlp {
 }
 
 impl Otlp {
-    pub(crate) fn start(endpoint: String) -> io::Result<Otlp> {
+    pub(crate) fn start(endpoint: String, max_bytes: usize) -> io::Result<Otlp> {
         let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidInput, error);
         // What the user has asked for counts, and not a variable that is meant for other programs.
         let emitter = xray_otlp::Otlp::builder().endpoint(&endpoint).environment(|_| None).build();
         let emitter = Arc::new(emitter.map_err(|error| invalid(error.to_string()))?);
         let recorder = Recorder::builder().environment(|_| None).sampling(Never).emitter(Arc::clone(&emitter)).build();
         let recorder = recorder.map_err(|error| invalid(error.to_string()))?;
-        let (queue, unreadable) = (Arc::new(Queue::default()), Arc::new(AtomicU64::new(0)));
+        let (queue, unreadable) = (Arc::new(Queue::new(max_bytes)), Arc::new(AtomicU64::new(0)));
         let (source, failures) = (Arc::clone(&queue), Arc::clone(&unreadable));
         let thread = spawn("xray-local-otlp", move || send(&*emitter, &source, &failures))?;
         Ok(Otlp { endpoint, queue, unreadable, recent: Mutex::default(), recorder, thread: Mutex::new(Some(thread)) })
