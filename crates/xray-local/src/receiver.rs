@@ -304,7 +304,7 @@ impl ReceiverBuilder {
         };
         #[cfg(not(feature = "store"))]
         let store = Store::with_limits(self.limits);
-        let forward = Arc::new(self.forward.start(store.limits().memory)?);
+        let forward = Arc::new(self.forward.start(&store)?);
         // Complete from the start, so that dropping it on an early return stops the threads that already run.
         let mut receiver = Receiver {
             address,

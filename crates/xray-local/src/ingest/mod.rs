@@ -41,7 +41,7 @@ impl Ingest {
         let stopping = Arc::new(AtomicBool::new(false));
         // Complete from the start, so that dropping it on an early return stops the threads that already run.
         let mut ingest = Ingest { stopping: Arc::clone(&stopping), address: socket.local_addr()?, threads: Vec::new() };
-        let (queue, store) = (Arc::new(Queue::new(queue::capacity(store.limits().memory))), store.clone());
+        let (queue, store) = (Arc::new(Queue::new(queue::capacity(store))), store.clone());
         let (filled, address) = (Arc::clone(&queue), ingest.address);
         ingest.threads.push(spawn("xray-local-receive", move || receive(&socket, &filled, &stopping))?);
         ingest.threads.push(spawn("xray-local-parse", move || parse(&queue, &store, address, &forward))?);

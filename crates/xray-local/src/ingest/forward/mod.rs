@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::queue::capacity;
-use crate::store::Arrival;
+use crate::store::{Arrival, Store};
 use daemon::Daemon;
 #[cfg(feature = "otlp")]
 use otlp::Otlp;
@@ -44,9 +44,9 @@ pub(crate) struct ForwardTo {
 }
 
 impl ForwardTo {
-    /// Starts the threads, for a store of this many bytes.
-    pub(crate) fn start(self, memory: usize) -> io::Result<Forward> {
-        let max_bytes = capacity(memory);
+    /// Starts the threads, next to a store.
+    pub(crate) fn start(self, store: &Store) -> io::Result<Forward> {
+        let max_bytes = capacity(store);
         let mut targets: Vec<Box<dyn Target>> = Vec::new();
         if let Some(daemon) = self.daemon {
             targets.push(Box::new(Daemon::start(daemon, max_bytes)?));
