@@ -67,6 +67,7 @@
 //! |---|---|---|
 //! | `web` (default) | the TCP side: the page, sampling rules, operations of the X-Ray service | 1.88 |
 //! | `store` (default) | traces in a file, and compression in memory | 1.90 |
+//! | `otlp` (default) | forwarding to a receiver of OpenTelemetry's protocol | 1.88 |
 //!
 //! # Untrusted input
 //!
@@ -85,6 +86,7 @@
 //! | `api` | operations of the X-Ray service |
 //! | `sampling` | the service's side of sampling: rules, reservoirs, events |
 //! | `waterfall`, `style`, `canvas` | the waterfall: [`render`], [`printer`], [`Style`] |
+//! | `html` | a trace as a file: [`render_html`] |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -95,6 +97,7 @@
 mod api;
 mod canvas;
 mod filter;
+mod html;
 mod id;
 mod ingest;
 mod receiver;
@@ -110,6 +113,7 @@ mod waterfall;
 mod web;
 
 pub use filter::FilterError;
+pub use html::render_html;
 pub use id::{EntityId, ParseIdError, TraceId};
 pub use ingest::Refusal;
 pub use receiver::{Receiver, ReceiverBuilder};

@@ -4,11 +4,12 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::filter::{Filter, FilterError, TraceView};
-use crate::ingest::{Forward, Ingest, spawn, widen};
+use crate::filter::{Filter, FilterError, TraceView, select};
+use crate::ingest::{Forward, ForwardTo, Ingest, spawn, widen};
 use crate::store::{Limits, Store};
 use crate::trace::Trace;
 
@@ -30,6 +31,7 @@ pub struct Receiver {
     address: SocketAddr,
     buffer: usize,
     store: Store,
+    forward: Arc<Forward>,
     ingest: Option<Ingest>,
     #[cfg(feature = "web")]
     server: Option<Server>,
@@ -43,7 +45,7 @@ pub struct Receiver {
 pub struct ReceiverBuilder {
     limits: Limits,
     viewers: Vec<Viewer>,
-    forward: Option<SocketAddr>,
+    forward: ForwardTo,
     #[cfg(feature = "store")]
     file: Option<std::path::PathBuf>,
     #[cfg(feature = "store")]
@@ -106,8 +108,9 @@ impl Receiver {
         let filter = Filter::parse(filter, self.store.groups())?;
         let matches =
             |trace: &crate::store::Summarized| filter.matches(&TraceView::new(trace.id, &trace.summary, &self.store));
-        let found = self.store.summaries(0).into_iter().filter(matches);
-        Ok(found.filter_map(|trace| self.store.get(trace.id)).collect())
+        let mut found = self.store.summaries(0);
+        select(&mut found, matches);
+        Ok(found.into_iter().filter_map(|trace| self.store.get(trace.id)).collect())
     }
 
     /// Returns the address of the page that shows the traces, such as `http://127.0.0.1:2000`.
@@ -139,8 +142,8 @@ impl ReceiverBuilder {
 
     /// Limits the memory for traces, in bytes (default: 64 MiB). The limit is approximate.
     ///
-    /// When it is exceeded, the receiver drops the traces that have been idle for the longest time. Calling this again
-    /// replaces the limit.
+    /// When it is exceeded, the service with the largest share loses the traces that have been idle for the longest time, so
+    /// a busy service does not displace the others. Calling this again replaces the limit.
     pub fn memory(mut self, bytes: usize) -> Self {
         self.limits.memory = bytes;
         self
@@ -170,12 +173,26 @@ impl ReceiverBuilder {
         self
     }
 
-    /// Also sends each datagram to a daemon, as it arrived. Calling this again replaces the daemon.
+    /// Also sends each datagram to a daemon, as it arrived, and documents of `PutTraceSegments`. Calling this again replaces the daemon.
     ///
     /// A slow daemon does not delay the receiver: what it cannot take is counted in
     /// [`Stats::not_forwarded`](crate::Stats::not_forwarded).
     pub fn forward(mut self, daemon: SocketAddr) -> Self {
-        self.forward = Some(daemon);
+        self.forward.daemon = Some(daemon);
+        self
+    }
+
+    /// Also sends documents to a receiver of OpenTelemetry's protocol, as spans: `docs/otlp.md` in the repository
+    /// describes the mapping. `/v1/traces` is appended to a URL without a path. Calling this again replaces the receiver.
+    ///
+    /// A segment is sent when it is finished, and once, because OTLP cannot replace a span: documents in progress and
+    /// copies are left out. Documents are sent in batches and retried for a minute; what cannot be sent is counted in
+    /// [`Stats::not_forwarded`](crate::Stats::not_forwarded). [`bind`](ReceiverBuilder::bind) returns an error if the URL
+    /// is invalid or not `http`.
+    #[cfg(feature = "otlp")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "otlp")))]
+    pub fn forward_otlp(mut self, endpoint: impl Into<String>) -> Self {
+        self.forward.otlp = Some(endpoint.into());
         self
     }
 
@@ -287,11 +304,13 @@ impl ReceiverBuilder {
         };
         #[cfg(not(feature = "store"))]
         let store = Store::with_limits(self.limits);
+        let forward = Arc::new(self.forward.start(&store)?);
         // Complete from the start, so that dropping it on an early return stops the threads that already run.
         let mut receiver = Receiver {
             address,
             buffer,
             store,
+            forward: Arc::clone(&forward),
             ingest: None,
             #[cfg(feature = "web")]
             server: None,
@@ -304,13 +323,15 @@ impl ReceiverBuilder {
         }
         let (store, viewers) = (receiver.store.clone(), self.viewers);
         receiver.showing = Some(spawn("xray-local-show", move || show(&store, viewers))?);
-        receiver.ingest = Some(Ingest::start(socket, &receiver.store, self.forward.map(Forward::start).transpose()?)?);
+        receiver.ingest = Some(Ingest::start(socket, &receiver.store, Arc::clone(&forward))?);
         #[cfg(feature = "web")]
         {
             let Web { rules, on_sampling, hosts, ui, strict } = self.web;
+            let saved_rules = receiver.store.saved(crate::api::RULES);
             let app = App {
                 store: receiver.store.clone(),
-                sampling: Sampling::new(rules),
+                forward,
+                sampling: Sampling::new(rules.restored(saved_rules)),
                 settings: Settings { strict, ..Settings::default() },
                 on_sampling: on_sampling.unwrap_or_else(|| Box::new(print_refused_rules)),
                 address,
@@ -319,6 +340,7 @@ impl ReceiverBuilder {
                 started: std::time::Instant::now(),
                 buffer,
             };
+            crate::api::restore(&app);
             receiver.server = Some(Server::start(listener, app)?);
         }
         Ok(receiver)
@@ -372,6 +394,8 @@ impl Drop for Receiver {
         self.ingest.take();
         #[cfg(feature = "web")]
         self.server.take();
+        self.forward.finish();
+        self.store.set_not_forwarded(self.forward.lost());
         self.store.stop();
         if let Some(showing) = self.showing.take() {
             _ = showing.join();

@@ -175,6 +175,7 @@ pub struct OtlpBuilder {
     service_name: String,
     batching: Batching,
     signer: Option<NewSigner>,
+    environment: Option<Result<Environment, ConfigError>>,
 }
 
 impl OtlpBuilder {
@@ -188,6 +189,7 @@ impl OtlpBuilder {
             service_name: UNKNOWN_SERVICE.to_owned(),
             batching: Batching::default(),
             signer: None,
+            environment: None,
         }
     }
 
@@ -251,6 +253,26 @@ impl OtlpBuilder {
         self
     }
 
+    /// Reads the variables of the [environment](Otlp#environment) with `lookup` (default: from the process).
+    ///
+    /// For programs that have options of their own, and for tests. `lookup` is called now. Calling this again replaces
+    /// all variables.
+    ///
+    /// ```
+    /// use xray_otlp::Otlp;
+    ///
+    /// // What the user has typed, whatever OTEL_EXPORTER_OTLP_ENDPOINT is.
+    /// let otlp = Otlp::builder().endpoint("http://collector:4318").environment(|_| None).build()?;
+    /// let invalid = |name: &str| (name == "OTEL_EXPORTER_OTLP_TIMEOUT").then(|| "soon".to_owned());
+    /// assert!(Otlp::builder().environment(invalid).build().is_err());
+    /// # let _ = otlp;
+    /// # Ok::<(), xray_otlp::ConfigError>(())
+    /// ```
+    pub fn environment(mut self, lookup: impl Fn(&str) -> Option<String>) -> OtlpBuilder {
+        self.environment = Some(Environment::read(lookup));
+        self
+    }
+
     /// Signs each request with the credentials of `config`, and sends to X-Ray in its region (default: requests are not
     /// signed). See [`Otlp::aws`]. A request then has at most 768 KiB of documents.
     ///
@@ -273,11 +295,11 @@ impl OtlpBuilder {
     /// # Errors
     ///
     /// Returns an error if the endpoint or a variable is invalid.
-    pub fn build(self) -> Result<Otlp, ConfigError> {
-        self.build_in(Environment::read(|name| std::env::var(name).ok())?)
-    }
-
-    fn build_in(mut self, environment: Environment) -> Result<Otlp, ConfigError> {
+    pub fn build(mut self) -> Result<Otlp, ConfigError> {
+        let environment = match self.environment.take() {
+            Some(environment) => environment?,
+            None => Environment::read(|name| std::env::var(name).ok())?,
+        };
         let url = match environment.endpoint {
             Some(url) => url,
             None => endpoint("endpoint", &self.endpoint)?,

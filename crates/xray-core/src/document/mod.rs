@@ -1,9 +1,11 @@
 //! Documents: the JSON that is sent to the daemon, one per datagram.
 
+mod from_json;
 pub(crate) mod json;
 
 use std::fmt;
 
+pub use self::from_json::InvalidDocument;
 use crate::diagnostics::{Cause, Diagnostics};
 use crate::id::{EntityId, TraceId};
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::input::{group, no_token, range, seconds, trace_ids};
 use super::{ApiError, Arguments};
 use crate::filter::TraceView;
-use crate::trace::{Detailed, Flags, Passed, Service, Summary};
+use crate::trace::{Detailed, Flags, Outcome, Passed, Service, Summary};
 use crate::web::App;
 
 /// The service draws at most this many traces.
@@ -120,11 +120,11 @@ impl Span {
 
 impl Tally {
     pub(super) fn count(&mut self, flags: Flags, micros: u64) {
-        *match flags {
-            Flags { fault: true, .. } => &mut self.fault,
-            Flags { throttle: true, .. } => &mut self.throttle,
-            Flags { error: true, .. } => &mut self.error,
-            _ => &mut self.ok,
+        *match flags.outcome() {
+            Outcome::Fault => &mut self.fault,
+            Outcome::Throttle => &mut self.throttle,
+            Outcome::Error => &mut self.error,
+            Outcome::Ok => &mut self.ok,
         } += 1;
         self.time = self.time.saturating_add(micros);
         *self.histogram.entry((micros + 500) / 1_000).or_default() += 1;
@@ -191,14 +191,14 @@ impl Graph {
             let edge = self.nodes[caller].edges.entry(node).or_default();
             edge.span.extend(called);
             if !passed.in_progress {
-                edge.tally.count(passed.call_flags, passed.call_duration);
+                let call = summary.call(position);
+                edge.tally.count(call.flags, call.duration);
             }
         }
     }
 
     fn client(&mut self, root: &Passed, span: Span) -> usize {
-        let client = Service { name: root.service.name.clone(), kind: Service::CLIENT.into() };
-        let node = self.node(&Arc::new(client));
+        let node = self.node(&Arc::new(root.service.client()));
         self.nodes[node].span.extend(span);
         node
     }
@@ -255,8 +255,10 @@ impl Node {
             "ResponseTimeHistogram": [],
             "DurationHistogram": [],
         });
-        if !self.service.kind.is_empty() {
-            value["Type"] = json!(self.service.kind);
+        for (member, text) in [("Type", &self.service.kind), ("AccountId", &self.service.account)] {
+            if !text.is_empty() {
+                value[member] = json!(text);
+            }
         }
         if self.root {
             value["Root"] = json!(true);

@@ -97,7 +97,18 @@ fn put(app: &App, group: Group) -> Result<Value, ApiError> {
     }
 }
 
-fn record(group: &Group) -> Value {
+/// Reads what [`record`] has returned.
+pub(super) fn from_record(record: &Value) -> Option<Group> {
+    let (name, text) = (record["GroupName"].as_str()?, record["FilterExpression"].as_str()?);
+    let filter = Filter::parse(text, &Groups::default()).ok()?;
+    let configuration = &record["InsightsConfiguration"];
+    let is_set = |name: &str| configuration[name].as_bool().unwrap_or_default();
+    let mut group = Group::new(name.to_owned(), text.to_owned(), filter);
+    (group.insights, group.notifications) = (is_set("InsightsEnabled"), is_set("NotificationsEnabled"));
+    Some(group)
+}
+
+pub(super) fn record(group: &Group) -> Value {
     json!({
         "GroupName": group.name,
         "GroupARN": group.arn,

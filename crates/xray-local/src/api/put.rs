@@ -15,8 +15,8 @@ pub(crate) fn trace_segments(app: &App, call: &Arguments) -> Result<Value, ApiEr
             return Err(ApiError::invalid("an element of `TraceSegmentDocuments` is not a string"));
         };
         for document in documents(text) {
-            match app.store.accept_document(document) {
-                Ok(_) => processed.push(document),
+            match app.store.accept_and_forward(document, &app.forward) {
+                Ok(()) => processed.push(document),
                 Err(_) => unprocessed.push(refusal(document)),
             }
         }

@@ -53,10 +53,11 @@ pub(super) fn statistics(app: &App, call: &Arguments) -> Result<Value, ApiError>
             if passed.in_progress {
                 continue;
             }
+            let call = summary.call(index);
             let (services, edges) = periods.entry(start - start % period).or_default();
             match what {
                 Selected::Service => services.get_or_insert_default().count(passed.flags, passed.duration),
-                Selected::Edge => edges.get_or_insert_default().count(passed.call_flags, passed.call_duration),
+                Selected::Edge => edges.get_or_insert_default().count(call.flags, call.duration),
             }
         }
     }

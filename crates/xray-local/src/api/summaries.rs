@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use super::input::{SECOND, range, seconds, text};
 use super::{ApiError, Arguments};
 use crate::TraceId;
-use crate::filter::{Filter, TraceView};
+use crate::filter::{Filter, TraceView, select};
 use crate::store::{Store, Summarized};
 use crate::trace::{
-    AnnotationValue, Cause, CauseService, Detailed, LabelKind, Service, SummaryAnnotation, causes, hash,
+    AnnotationValue, Cause, Detailed, Flags, LabelKind, Service, Summary, causes, hash, response_time_cause,
 };
 use crate::web::App;
 
@@ -32,9 +32,9 @@ pub(super) fn trace_summaries(app: &App, call: &Arguments) -> Result<Value, ApiE
         ),
     };
     let mut found = app.store.summaries(0);
-    found.retain(|trace| by.contains(&app.store, trace, &range));
+    select(&mut found, |trace| by.contains(&app.store, trace, &range));
     let processed = found.len();
-    found.retain(|trace| {
+    select(&mut found, |trace| {
         is_chosen(trace.id, share) && filter.matches(&TraceView::new(trace.id, &trace.summary, &app.store))
     });
     found.sort_by_key(|trace| Reverse((trace.summary.start, trace.id)));
@@ -125,15 +125,6 @@ fn is_chosen(id: TraceId, share: f64) -> bool {
     share >= 1.0 || (hash(&id) as f64) < share * u64::MAX as f64
 }
 
-/// Returns a node of the service graph as it is referred to.
-fn service_id(service: &Service) -> Value {
-    let mut id = json!({ "Name": service.name, "Names": [service.name] });
-    if !service.kind.is_empty() {
-        id["Type"] = json!(service.kind);
-    }
-    id
-}
-
 fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
     let Detailed { trace, summary, .. } = detailed;
     let root = trace.nodes().next();
@@ -153,7 +144,7 @@ fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
     let labels = |kind: LabelKind| {
         let mut values: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         for label in summary.labels.iter().filter(|label| label.kind == kind) {
-            values.entry(&label.text).or_default().extend(of(label.service).map(service_id));
+            values.entry(&label.text).or_default().extend(of(label.service).map(Service::json));
         }
         values
     };
@@ -165,10 +156,10 @@ fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
     let mut nodes: Vec<Value> = Vec::new();
     for passed in &summary.services {
         if passed.is_root() {
-            let client = Service { name: passed.service.name.clone(), kind: Service::CLIENT.into() };
-            nodes.push(service_id(&client));
+            let client = passed.service.client();
+            nodes.push(client.json());
         }
-        nodes.push(service_id(&passed.service));
+        nodes.push(passed.service.json());
     }
     let mut seen = std::collections::HashSet::new();
     nodes.retain(|node| seen.insert(node.to_string()));
@@ -177,24 +168,24 @@ fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
         "StartTime": seconds(summary.start),
         "Duration": seconds(summary.duration),
         "ResponseTime": seconds(summary.response_time),
-        "HasFault": summary.root.fault,
-        "HasError": summary.root.error,
-        "HasThrottle": summary.services.iter().any(|passed| passed.flags.throttle),
+        "HasFault": summary.root.fault(),
+        "HasError": summary.root.error(),
+        "HasThrottle": summary.services.iter().any(|passed| passed.flags.throttle()),
         "IsPartial": summary.in_progress,
         "Http": request,
-        "Annotations": annotations(&summary.annotations, of),
+        "Annotations": annotations(summary, of),
         "Users": users,
         "ServiceIds": nodes,
         "ResourceARNs": names(LabelKind::ResourceArn, "ARN"),
         "InstanceIds": names(LabelKind::InstanceId, "Id"),
         "AvailabilityZones": names(LabelKind::AvailabilityZone, "Name"),
-        "FaultRootCauses": causes(trace, |flags| flags.fault).iter().map(root_cause).collect::<Vec<_>>(),
-        "ErrorRootCauses": causes(trace, |flags| flags.error).iter().map(root_cause).collect::<Vec<_>>(),
-        "ResponseTimeRootCauses": [],
+        "FaultRootCauses": causes(trace, Flags::fault).iter().map(Cause::json).collect::<Vec<_>>(),
+        "ErrorRootCauses": causes(trace, Flags::error).iter().map(Cause::json).collect::<Vec<_>>(),
+        "ResponseTimeRootCauses": response_time_cause(trace).iter().map(Cause::json).collect::<Vec<_>>(),
         "Revision": summary.revision,
     });
     if let Some(entry) = summary.services.iter().find(|passed| passed.is_root()) {
-        value["EntryPoint"] = service_id(&entry.service);
+        value["EntryPoint"] = entry.service.json();
     }
     if let Some(start) = matched {
         value["MatchedEventTime"] = json!(seconds(summary.start.max(start)));
@@ -202,11 +193,11 @@ fn summary(id: TraceId, detailed: &Detailed, matched: Option<u64>) -> Value {
     value
 }
 
-fn annotations<'a>(all: &'a [SummaryAnnotation], of: impl Fn(u16) -> Option<&'a Service>) -> Map<String, Value> {
+fn annotations<'a>(summary: &'a Summary, of: impl Fn(u16) -> Option<&'a Service>) -> Map<String, Value> {
     let mut keys: BTreeMap<&str, Vec<(Value, Vec<Value>)>> = BTreeMap::new();
-    for annotation in all {
-        let value = match annotation.value {
-            AnnotationValue::Text => json!({ "StringValue": annotation.text }),
+    for annotation in &summary.annotations {
+        let value = match summary.value(annotation) {
+            AnnotationValue::Text(text) => json!({ "StringValue": text }),
             AnnotationValue::Number(number) => json!({ "NumberValue": number }),
             AnnotationValue::Bool(value) => json!({ "BooleanValue": value }),
         };
@@ -216,27 +207,8 @@ fn annotations<'a>(all: &'a [SummaryAnnotation], of: impl Fn(u16) -> Option<&'a 
             values.len() - 1
         });
         let services = &mut values[index].1;
-        services.extend(of(annotation.service).map(service_id).filter(|service| !services.contains(service)));
+        services.extend(of(annotation.service).map(Service::json).filter(|service| !services.contains(service)));
     }
     let value = |(value, services)| json!({ "AnnotationValue": value, "ServiceIds": services });
     keys.into_iter().map(|(key, values)| (key.to_owned(), values.into_iter().map(value).collect())).collect()
-}
-
-fn root_cause(cause: &Cause) -> Value {
-    let service = |CauseService { service, inferred, entities }: &CauseService| {
-        let mut value = service_id(service);
-        let entities = entities.iter().map(|entity| {
-            let exceptions = entity.exceptions.iter();
-            let exceptions =
-                exceptions.map(|exception| json!({ "Name": exception.kind, "Message": exception.message }));
-            json!({ "Name": entity.name, "Exceptions": exceptions.collect::<Vec<_>>(), "Remote": entity.remote })
-        });
-        value["EntityPath"] = entities.collect();
-        value["Inferred"] = json!(inferred);
-        value
-    };
-    json!({
-        "Services": cause.services.iter().map(service).collect::<Vec<_>>(),
-        "ClientImpacting": cause.client_impacting,
-    })
 }

@@ -36,6 +36,17 @@ impl Tags {
         Ok(())
     }
 
+    pub(super) fn json(&self) -> Value {
+        json!(*self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads what [`Tags::json`] has returned.
+    pub(super) fn restore(&self, saved: &Value) {
+        if let Ok(saved) = serde_json::from_value(saved.clone()) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = saved;
+        }
+    }
+
     pub(super) fn forget(&self, arn: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(arn);
     }

@@ -10,7 +10,7 @@ and serves the X-Ray API.
 
 Usage: xray-local [OPTIONS]
        xray-local list [--filter EXPRESSION] [--since 15m] [--limit N] [--json]
-       xray-local show ID [--json | --raw]
+       xray-local show ID [--json | --raw | --html FILE]
        xray-local export [--filter EXPRESSION] > traces.jsonl
        xray-local import FILE
 
@@ -30,7 +30,8 @@ Options:
       --max-store <SIZE>     Size of the store file [default: 1G]
       --max-age <TIME>       Age of traces to keep in the store file, such as 12h or 7d
                              [default: no limit]
-      --forward <TARGET>     Also send all documents to a daemon: udp:HOST:PORT
+      --forward <TARGET>     Also send documents to a daemon (udp:HOST:PORT) or, as spans, to an
+                             OTLP receiver (http://HOST:4318); may be given once for each
       --allow-host <NAME>    Accept requests for this host name besides localhost; may be repeated
       --ready-json           Print {\"address\":…,\"pid\":…} to standard output when ready
       --no-color             Disable colour [default if NO_COLOR is set or the output is not a
@@ -70,7 +71,7 @@ pub(crate) struct Options {
     pub(crate) max_traces: Option<usize>,
     pub(crate) max_store: Option<u64>,
     pub(crate) max_age: Option<Duration>,
-    pub(crate) forward: Option<String>,
+    pub(crate) forward: Vec<String>,
     pub(crate) hosts: Vec<String>,
     pub(crate) ready_json: bool,
     pub(crate) no_color: bool,
@@ -100,11 +101,12 @@ pub(crate) enum Action {
     Import(PathBuf),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
     Text,
     Json,
     Raw,
+    Html(PathBuf),
 }
 
 pub(crate) const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2000);
@@ -124,7 +126,7 @@ impl Default for Options {
             max_traces: None,
             max_store: None,
             max_age: None,
-            forward: None,
+            forward: Vec::new(),
             hosts: Vec::new(),
             ready_json: false,
             no_color: false,
@@ -225,7 +227,7 @@ impl Command {
                 "--max-traces" => options.max_traces = Some(number(&args.value()?, "traces")?),
                 "--max-store" => options.max_store = Some(size(&args.value()?)? as u64),
                 "--max-age" => options.max_age = Some(Duration::from_secs(seconds(&args.value()?)?)),
-                "--forward" => options.forward = Some(args.value()?),
+                "--forward" => options.forward.push(args.value()?),
                 "--allow-host" => options.hosts.push(args.value()?),
                 _ => return Err(args.unknown()),
             }
@@ -250,6 +252,7 @@ impl Command {
                 "--limit" if list => query.limit = number(&args.value()?, "rows")?,
                 "--json" if list || show => query.form = args.flag().map(|_| Form::Json)?,
                 "--raw" if show => query.form = args.flag().map(|_| Form::Raw)?,
+                "--html" if show => query.form = Form::Html(args.value()?.into()),
                 "--no-color" => query.no_color = args.flag()?,
                 "--width" => query.width = Some(number(&args.value()?, "columns")?),
                 _ => return Err(args.unknown()),
@@ -337,6 +340,9 @@ mod tests {
                 })),
             ),
             ("show 1-2 --raw", Ok(Command::Query(Query { form: Form::Raw, ..query(Action::Show("1-2".into())) }))),
+            ("show 1-2 --html a.html", {
+                Ok(Command::Query(Query { form: Form::Html("a.html".into()), ..query(Action::Show("1-2".into())) }))
+            }),
             ("import f --store s", {
                 Ok(Command::Query(Query { store: Some("s".into()), ..query(Action::Import("f".into())) }))
             }),
@@ -364,6 +370,8 @@ mod tests {
             ("show", "show needs the id of a trace"),
             ("export --json", "unknown argument '--json'"),
             ("list --raw", "unknown argument '--raw'"),
+            ("list --html a", "unknown argument '--html'"),
+            ("show 1 --html", "--html needs a value"),
         ] {
             assert_eq!(parse(args), Err(want.to_owned()), "{args}");
         }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use xray_local::{Store, render};
+use xray_local::{Store, render, render_html};
 
 use super::args::{Action, Form, Query};
 use super::client::{Client, Failure};
@@ -99,7 +99,7 @@ fn show(client: &Client, id: &str, query: &Query) -> Result<bool, Failure> {
         eprintln!("xray-local: there is no trace {id}");
         return Ok(false);
     }
-    match query.form {
+    match &query.form {
         Form::Raw => documents.iter().for_each(|document| print(format!("{document}\n"))),
         Form::Json => {
             let documents: Vec<Value> =
@@ -107,16 +107,26 @@ fn show(client: &Client, id: &str, query: &Query) -> Result<bool, Failure> {
             print(format!("{}\n", serde_json::json!({ "trace_id": id, "documents": documents })));
         }
         Form::Text => {
-            let store = Store::new();
-            for document in &documents {
-                // Each was accepted before.
-                _ = store.accept(format!("{{\"format\":\"json\",\"version\":1}}\n{document}").as_bytes());
-            }
             let style = style(query.no_color, query.width);
-            store.traces().iter().for_each(|trace| print(render(trace, &style)));
+            join(&documents).traces().iter().for_each(|trace| print(render(trace, &style)));
+        }
+        Form::Html(file) => {
+            let page: String = join(&documents).traces().iter().map(render_html).collect();
+            let failed = |error| Failure::Refused(format!("cannot write {}: {error}", file.display()));
+            fs::write(file, page).map_err(failed)?;
         }
     }
     Ok(true)
+}
+
+/// Returns a store with the documents of a trace.
+fn join(documents: &[String]) -> Store {
+    let store = Store::new();
+    for document in documents {
+        // Each was accepted before.
+        _ = store.accept(format!("{{\"format\":\"json\",\"version\":1}}\n{document}").as_bytes());
+    }
+    store
 }
 
 /// Prints traces as JSON lines. Returns whether there are any.

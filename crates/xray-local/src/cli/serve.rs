@@ -93,8 +93,11 @@ fn builder(options: &Options) -> Result<ReceiverBuilder, Box<dyn std::error::Err
     if let Some(folder) = &options.ui {
         builder = builder.ui(folder);
     }
-    if let Some(target) = &options.forward {
-        builder = builder.forward(daemon(target)?);
+    for target in &options.forward {
+        builder = match target.contains("://") {
+            true => builder.forward_otlp(target),
+            false => builder.forward(daemon(target)?),
+        };
     }
     for host in &options.hosts {
         builder = builder.allow_host(host);
@@ -107,7 +110,7 @@ fn daemon(target: &str) -> Result<SocketAddr, String> {
     let address = target.strip_prefix("udp:").unwrap_or(target);
     let resolved = address.to_socket_addrs().map_err(|error| error.to_string());
     let first = resolved.and_then(|mut addresses| addresses.next().ok_or("it has no address".to_owned()));
-    first.map_err(|error| format!("cannot forward to '{target}': {error}; expected something like udp:127.0.0.1:2001"))
+    first.map_err(|error| format!("cannot forward to '{target}': {error}; expected udp:HOST:PORT or http://HOST:PORT"))
 }
 
 /// Returns the style of waterfalls on standard output.

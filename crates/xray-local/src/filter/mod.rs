@@ -7,6 +7,7 @@
 mod groups;
 mod parse;
 mod scan;
+mod select;
 mod syntax;
 mod test;
 
@@ -16,6 +17,7 @@ use std::fmt;
 
 pub(crate) use groups::{Group, Groups};
 use parse::{Parsed, parse};
+pub(crate) use select::select;
 use syntax::{Expression, Operator, Text};
 
 use crate::id::TraceId;
@@ -75,10 +77,7 @@ impl Filter {
     /// Parses a filter expression. The empty expression matches everything. `group.name` and `group.arn` refer to the
     /// given groups.
     pub(crate) fn parse(text: &str, groups: &Groups) -> Result<Filter, FilterError> {
-        let Parsed { expression, untestable, groups: places } = parse(text)?;
-        if let Some(error) = untestable {
-            return Err(error);
-        }
+        let Parsed { expression, groups: places } = parse(text)?;
         let mut filter = Filter { expression, beyond_summary: false, lists: false };
         let mut expression = std::mem::replace(&mut filter.expression, Expression::Everything);
         filter.prepare(&mut expression, Place::Trace, groups, &mut places.into_iter())?;
@@ -156,7 +155,7 @@ impl Filter {
                 self.lists = true;
                 self.prepare(block, Place::Edge, groups, places)?;
             }
-            Expression::Cause(..) => self.beyond_summary = true,
+            Expression::Cause(..) | Expression::CauseJson(_) => self.beyond_summary = true,
             Expression::Annotation(..)
             | Expression::Text(Text::User | Text::InstanceId | Text::AvailabilityZone | Text::ResourceArn, _) => {
                 self.lists = true;

@@ -25,8 +25,6 @@ use super::syntax::{CauseKind, CausePart, Expression, Flag, Number, Operator, Pa
 /// Maximum depth of parentheses, blocks and `!`.
 const MAX_DEPTH: usize = 64;
 
-const ACCOUNT: &str = "account ids are not kept here: leave out `account.id`";
-
 /// What the words of an expression refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
@@ -41,8 +39,6 @@ enum Scope {
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) expression: Expression,
-    /// The first part that belongs to the language, but cannot be tested here.
-    pub(super) untestable: Option<FilterError>,
     /// Where `group.name` and `group.arn` are, in the order of the text.
     pub(super) groups: Vec<usize>,
 }
@@ -50,11 +46,10 @@ pub(super) struct Parsed {
 /// Parses an expression.
 pub(super) fn parse(text: &str) -> Result<Parsed, FilterError> {
     let (current, at, next) = token(text, 0)?;
-    let mut parser =
-        Parser { text, current, at, next, scope: Scope::Trace, depth: 0, untestable: None, groups: Vec::new() };
+    let mut parser = Parser { text, current, at, next, scope: Scope::Trace, depth: 0, groups: Vec::new() };
     let expression = if parser.current == Token::End { Expression::Everything } else { parser.any()? };
     match parser.current {
-        Token::End => Ok(Parsed { expression, untestable: parser.untestable, groups: parser.groups }),
+        Token::End => Ok(Parsed { expression, groups: parser.groups }),
         _ => Err(parser.unexpected("AND, OR or the end")),
     }
 }
@@ -68,7 +63,6 @@ struct Parser<'a> {
     next: usize,
     scope: Scope,
     depth: usize,
-    untestable: Option<FilterError>,
     groups: Vec<usize>,
 }
 
@@ -101,11 +95,6 @@ impl<'a> Parser<'a> {
 
     fn error<T>(&self, message: impl Into<String>) -> Result<T> {
         Err(FilterError::new(self.at, message))
-    }
-
-    fn untestable(&mut self, message: &str) {
-        let at = self.at;
-        self.untestable.get_or_insert_with(|| FilterError::new(at, message));
     }
 
     fn unexpected(&self, expected: &str) -> FilterError {
@@ -199,10 +188,8 @@ impl<'a> Parser<'a> {
         }
         if let Some(text) = Text::find(word) {
             self.admit(at, word, Text::scopes(text))?;
-            match text {
-                Text::AccountId => self.untestable(ACCOUNT),
-                Text::GroupName | Text::GroupArn => self.groups.push(at),
-                _ => {}
+            if matches!(text, Text::GroupName | Text::GroupArn) {
+                self.groups.push(at);
             }
             self.advance()?;
             return self.text(text);
@@ -274,9 +261,6 @@ impl<'a> Parser<'a> {
         self.expect("(")?;
         let mut pattern = Pattern::default();
         loop {
-            if self.is_word("account.id") {
-                self.untestable(ACCOUNT);
-            }
             let member = match self.current {
                 Token::Word(word) if word.eq_ignore_ascii_case("name") => &mut pattern.name,
                 Token::Word(word) if word.eq_ignore_ascii_case("type") => &mut pattern.kind,
@@ -312,21 +296,18 @@ impl<'a> Parser<'a> {
                  `.exception`",
             );
         };
-        if kind == CauseKind::ResponseTime {
-            self.untestable("causes of response times are not determined here: use `service(…) { responsetime > 1 }`");
-        }
         self.advance()?;
         Ok(Expression::Cause(kind, part, self.block(Scope::Cause)?))
     }
 
     fn cause_json(&mut self) -> Result<Expression> {
-        self.untestable("`rootcause.json` cannot be tested here: use `rootcause.fault.service { … }`");
         self.advance()?;
         self.expect("=")?;
         match self.current {
             Token::Json(json) => {
+                let Ok(wanted) = serde_json::from_str(json) else { return self.error("this JSON is too deep") };
                 self.advance()?;
-                Ok(Expression::CauseJson(json.to_owned()))
+                Ok(Expression::CauseJson(wanted))
             }
             _ => Err(self.unexpected("`#` and JSON")),
         }

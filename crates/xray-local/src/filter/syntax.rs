@@ -15,8 +15,8 @@ pub(super) enum Expression {
     Service(Pattern, Option<Box<Expression>>),
     Edge(Pattern, Pattern, Option<Box<Expression>>),
     Cause(CauseKind, CausePart, Option<Box<Expression>>),
-    /// `rootcause.json`, with the JSON as it was written.
-    CauseJson(String),
+    /// `rootcause.json`: what causes must contain.
+    CauseJson(serde_json::Value),
     Annotation(String, Option<(Operator, Value)>),
     /// A flag, and whether it must be set.
     Flag(Flag, bool),

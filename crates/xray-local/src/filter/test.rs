@@ -7,14 +7,18 @@
 //! | terms in the block of `service` | one segment of the service, or one call to an inferred service |
 //! | terms in the block of `edge` | one call, as its caller measured it |
 //! | terms in the block of `rootcause` | one element of a cause |
+//! | `rootcause.json` | all causes: each element of the list must be part of one, with lists of the same length |
 //!
 //! A term without an operator is true if its value is set; for an annotation that is true or false, if it is true. A
 //! comparison is false if nothing is set, also with `!=`. Values of different types are never equal.
 
+use serde_json::Value as Json;
+
 use super::Selected;
 use super::syntax::{CauseKind, CausePart, Expression, Flag, Number, Operator, Pattern, Text, Value};
 use crate::trace::{
-    AnnotationValue, Cause, Detailed, Entity, Flags, Label, LabelKind, Passed, Service, Summary, causes,
+    AnnotationValue, Call, Cause, Detailed, Entity, Flags, Label, LabelKind, Passed, Service, Summary, Trace, causes,
+    response_time_cause,
 };
 
 /// Tests an expression on a trace.
@@ -84,11 +88,11 @@ fn status(status: u16) -> Option<f64> {
     (status != 0).then_some(f64::from(status))
 }
 
-fn annotation(test: &Option<(Operator, Value)>, value: AnnotationValue, written: &str) -> bool {
+fn annotation(test: &Option<(Operator, Value)>, value: AnnotationValue<'_>) -> bool {
     match (test, value) {
         (None, AnnotationValue::Bool(value)) => value,
         (None, _) => true,
-        (Some((operator, Value::Text(wanted))), AnnotationValue::Text) => operator.texts(written, wanted),
+        (Some((operator, Value::Text(wanted))), AnnotationValue::Text(value)) => operator.texts(value, wanted),
         (Some((operator, Value::Number(wanted))), AnnotationValue::Number(value)) => operator.numbers(value, *wanted),
         (Some((Operator::Equal, Value::Bool(wanted))), AnnotationValue::Bool(value)) => value == *wanted,
         (Some((Operator::Unequal, Value::Bool(wanted))), AnnotationValue::Bool(value)) => value != *wanted,
@@ -128,7 +132,7 @@ impl<'a> Subject<'a> {
             Expression::Text(field, test) => self.text(*field, test),
             Expression::Annotation(key, test) => {
                 let mut annotations = self.summary.annotations.iter();
-                annotations.any(|found| *found.key == **key && annotation(test, found.value, &found.text))
+                annotations.any(|found| *found.key == **key && annotation(test, self.summary.value(found)))
             }
             Expression::Service(pattern, block) => {
                 (block.is_none() && self.client().is_some_and(|client| is_client(pattern, client)))
@@ -138,7 +142,7 @@ impl<'a> Subject<'a> {
                 (0..self.summary.services.len()).any(|node| self.is_edge(from, to, block, node))
             }
             Expression::Cause(kind, part, block) => self.cause(*kind, *part, block.as_deref()),
-            Expression::CauseJson(_) => false,
+            Expression::CauseJson(wanted) => self.cause_json(wanted),
         }
     }
 
@@ -146,9 +150,9 @@ impl<'a> Subject<'a> {
         let Summary { root, status, in_progress, .. } = self.summary;
         match flag {
             Flag::Ok => is_ok(*root, *status),
-            Flag::Error => root.error,
-            Flag::Throttle => root.throttle,
-            Flag::Fault => root.fault,
+            Flag::Error => root.error(),
+            Flag::Throttle => root.throttle(),
+            Flag::Fault => root.fault(),
             Flag::Partial => *in_progress,
             Flag::Inferred | Flag::First | Flag::Last | Flag::Remote | Flag::Root => false,
         }
@@ -163,7 +167,7 @@ impl<'a> Subject<'a> {
         text(
             test,
             match field {
-                Text::Url => self.summary.url.as_deref(),
+                Text::Url => self.summary.url(),
                 Text::Method => self.summary.method.as_deref(),
                 Text::UserAgent => http().and_then(|http| http.user_agent.as_deref()),
                 Text::ClientIp => http().and_then(|http| http.client_ip.as_deref()),
@@ -180,29 +184,29 @@ impl<'a> Subject<'a> {
     fn is_service(&self, pattern: &Pattern, block: &Option<Box<Expression>>, node: usize) -> bool {
         let Some(passed) = self.summary.services.get(node) else { return false };
         let entity = || Some(self.detailed?.entity(node));
-        is(pattern, &passed.service.name, &passed.service.kind)
+        is(pattern, &passed.service)
             && block.as_ref().is_none_or(|block| {
-                let side = Side { flags: passed.flags, duration: passed.duration, status: passed.status };
-                combine(block, &mut |term| self.of_node(term, node, passed, &side, entity(), false))
+                let &Passed { flags, duration, status, .. } = passed;
+                let own = Call { flags, duration, status, service: node as u16 };
+                combine(block, &mut |term| self.of_node(term, node, passed, &own, entity(), false))
             })
     }
 
     fn is_edge(&self, from: &Pattern, to: &Pattern, block: &Option<Box<Expression>>, node: usize) -> bool {
         let Some(passed) = self.summary.services.get(node) else { return false };
-        if !is(to, &passed.service.name, &passed.service.kind) {
+        if !is(to, &passed.service) {
             return false;
         }
         let caller = self.summary.services.get(usize::from(passed.caller)).map(|caller| &caller.service);
         let called = match caller {
-            Some(caller) => is(from, &caller.name, &caller.kind),
+            Some(caller) => is(from, caller),
             None => passed.is_root() && is_client(from, &passed.service.name),
         };
         let entity = || Some(self.detailed?.call(node));
         called
             && block.as_ref().is_none_or(|block| {
-                let side =
-                    Side { flags: passed.call_flags, duration: passed.call_duration, status: passed.call_status };
-                combine(block, &mut |term| self.of_node(term, node, passed, &side, entity(), true))
+                let call = self.summary.call(node);
+                combine(block, &mut |term| self.of_node(term, node, passed, &call, entity(), true))
             })
     }
 
@@ -212,7 +216,7 @@ impl<'a> Subject<'a> {
         term: &Expression,
         node: usize,
         passed: &Passed,
-        side: &Side,
+        side: &Call,
         entity: Option<&Entity>,
         is_edge: bool,
     ) -> bool {
@@ -220,9 +224,9 @@ impl<'a> Subject<'a> {
             Expression::Flag(flag, wanted) => {
                 let value = match flag {
                     Flag::Ok => is_ok(side.flags, side.status),
-                    Flag::Error => side.flags.error,
-                    Flag::Throttle => side.flags.throttle,
-                    Flag::Fault => side.flags.fault,
+                    Flag::Error => side.flags.error(),
+                    Flag::Throttle => side.flags.throttle(),
+                    Flag::Fault => side.flags.fault(),
                     Flag::Partial => passed.in_progress,
                     Flag::Inferred => passed.inferred,
                     Flag::Root => passed.is_root(),
@@ -234,17 +238,18 @@ impl<'a> Subject<'a> {
             Expression::Number(_, test) => number(test, Some(seconds(side.duration))),
             Expression::Annotation(key, test) if is_edge => entity.is_some_and(|entity| {
                 let mut annotations = entity.typed_annotations().iter();
-                annotations.any(|found| *found.key == **key && annotation(test, found.value, &found.text))
+                annotations.any(|found| *found.key == **key && annotation(test, found.value()))
             }),
             Expression::Annotation(key, test) => {
                 let mut own = self.summary.annotations.iter().filter(|found| usize::from(found.service) == node);
-                own.any(|found| *found.key == **key && annotation(test, found.value, &found.text))
+                own.any(|found| *found.key == **key && annotation(test, self.summary.value(found)))
             }
             Expression::Text(field, test) => {
                 let http = || entity?.http();
                 match field {
                     Text::Name => text(test, Some(&passed.service.name)),
-                    Text::Type => text(test, Some(&*passed.service.kind).filter(|kind| !kind.is_empty())),
+                    Text::Type => text(test, known(&passed.service.kind)),
+                    Text::AccountId => text(test, known(&passed.service.account)),
                     Text::Url => text(test, http().and_then(|http| http.url.as_deref())),
                     Text::Method => text(test, http().and_then(|http| http.method.as_deref())),
                     Text::UserAgent => text(test, http().and_then(|http| http.user_agent.as_deref())),
@@ -266,12 +271,7 @@ impl<'a> Subject<'a> {
 
     fn cause(&self, kind: CauseKind, part: CausePart, block: Option<&Expression>) -> bool {
         let Some(detailed) = self.detailed else { return false };
-        let causes = match kind {
-            CauseKind::Fault => causes(&detailed.trace, |flags| flags.fault),
-            CauseKind::Error => causes(&detailed.trace, |flags| flags.error),
-            CauseKind::ResponseTime => return false,
-        };
-        causes.iter().any(|cause| {
+        causes_of(kind, &detailed.trace).iter().any(|cause| {
             let elements = elements(cause, part);
             let count = elements.len();
             let mut elements = elements.into_iter().enumerate();
@@ -280,26 +280,58 @@ impl<'a> Subject<'a> {
             })
         })
     }
+
+    fn cause_json(&self, wanted: &Json) -> bool {
+        let Some(detailed) = self.detailed else { return false };
+        let kinds = [CauseKind::Fault, CauseKind::Error, CauseKind::ResponseTime];
+        let found: Vec<Json> =
+            kinds.iter().flat_map(|kind| causes_of(*kind, &detailed.trace)).map(|cause| cause.json()).collect();
+        let list = wanted.as_array().map_or(std::slice::from_ref(wanted), Vec::as_slice);
+        list.iter().all(|wanted| found.iter().any(|found| contains(found, wanted)))
+    }
 }
 
-/// The flags, time and status of a segment, or of a call.
-struct Side {
-    flags: Flags,
-    duration: u64,
-    status: u16,
+fn causes_of(kind: CauseKind, trace: &Trace) -> Vec<Cause> {
+    match kind {
+        CauseKind::Fault => causes(trace, Flags::fault),
+        CauseKind::Error => causes(trace, Flags::error),
+        CauseKind::ResponseTime => response_time_cause(trace).into_iter().collect(),
+    }
 }
 
-fn is(pattern: &Pattern, name: &str, kind: &str) -> bool {
-    pattern.name.as_deref().is_none_or(|wanted| wanted == name)
-        && pattern.kind.as_deref().is_none_or(|wanted| wanted == kind)
+/// Whether JSON has all that is wanted: objects may have further members.
+fn contains(found: &Json, wanted: &Json) -> bool {
+    match (found, wanted) {
+        (Json::Object(found), Json::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| found.get(key).is_some_and(|found| contains(found, wanted)))
+        }
+        (Json::Array(found), Json::Array(wanted)) => {
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(found, wanted)| contains(found, wanted))
+        }
+        _ => found == wanted,
+    }
+}
+
+fn is(pattern: &Pattern, service: &Service) -> bool {
+    let Pattern { name, kind, account } = pattern;
+    [(name, &service.name), (kind, &service.kind), (account, &service.account)]
+        .into_iter()
+        .all(|(wanted, found)| wanted.as_ref().is_none_or(|wanted| **wanted == **found))
+}
+
+/// A text that may be unknown.
+fn known(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// A client has the name of the service it calls, so a name alone means the service.
 fn is_client(pattern: &Pattern, name: &str) -> bool {
-    match (&pattern.name, &pattern.kind) {
-        (None, None) => true,
-        (_, None) => false,
-        _ => is(pattern, name, Service::CLIENT),
+    match pattern {
+        Pattern { name: None, kind: None, account: None } => true,
+        Pattern { kind: Some(kind), account: None, .. } if kind == Service::CLIENT => {
+            pattern.name.as_ref().is_none_or(|wanted| wanted == name)
+        }
+        _ => false,
     }
 }
 
@@ -308,7 +340,9 @@ fn is_client(pattern: &Pattern, name: &str) -> bool {
 struct Element<'a> {
     name: &'a str,
     kind: &'a str,
+    account: &'a str,
     message: Option<&'a str>,
+    coverage: Option<f64>,
     remote: bool,
     inferred: bool,
 }
@@ -321,13 +355,20 @@ fn elements(cause: &Cause, part: CausePart) -> Vec<Element<'_>> {
             let element = services.map(|cause| Element {
                 name: &cause.service.name,
                 kind: &cause.service.kind,
+                account: &cause.service.account,
+                coverage: cause.entities.first().and_then(|entity| entity.coverage),
                 inferred: cause.inferred,
                 ..Element::default()
             });
             element.collect()
         }
         CausePart::Entity => entities()
-            .map(|entity| Element { name: &entity.name, remote: entity.remote, ..Element::default() })
+            .map(|entity| Element {
+                name: &entity.name,
+                remote: entity.remote,
+                coverage: entity.coverage,
+                ..Element::default()
+            })
             .collect(),
         CausePart::Exception => {
             let exceptions = entities().flat_map(|entity| &entity.exceptions);
@@ -357,7 +398,9 @@ impl Element<'_> {
             }
             Expression::Number(Number::Index, test) => number(test, Some(index as f64)),
             Expression::Text(Text::Name, test) => text(test, Some(self.name)),
-            Expression::Text(Text::Type, test) => text(test, Some(self.kind).filter(|kind| !kind.is_empty())),
+            Expression::Number(Number::Coverage, test) => number(test, self.coverage),
+            Expression::Text(Text::Type, test) => text(test, known(self.kind)),
+            Expression::Text(Text::AccountId, test) => text(test, known(self.account)),
             Expression::Text(Text::Message, test) => text(test, self.message),
             _ => false,
         }

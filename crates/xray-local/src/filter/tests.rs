@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::parse::parse;
 use super::syntax::{CauseKind, CausePart, Expression, Flag, Number, Operator, Pattern, Text, Value};
-use super::{Filter, Groups, TraceView};
-use crate::store::Store;
+use super::{Filter, Group, Groups, TraceView, select};
+use crate::store::{Store, Summarized};
 
 #[test]
 fn expressions_of_the_guide_and_of_public_code_are_parsed() {
@@ -14,6 +14,23 @@ fn expressions_of_the_guide_and_of_public_code_are_parsed() {
     for expression in expressions {
         let parsed = parse(expression).unwrap_or_else(|error| panic!("{expression}: {error}")).expression;
         assert_eq!(parse(&parsed.to_string()).unwrap().expression, parsed, "{expression}");
+    }
+}
+
+#[test]
+fn each_of_these_expressions_can_be_tested() {
+    let groups = Groups::default();
+    let slow = Filter::parse("responsetime > 5", &groups).unwrap();
+    groups.put(Group::new("high_response_time".to_owned(), String::new(), slow), 10);
+    let store = Store::new();
+    store.accept_document(include_str!("../../tests/data/reference.json").trim()).unwrap();
+    let trace = &store.summaries(0)[0];
+    for expression in include_str!("../../tests/data/expressions.txt").lines() {
+        let filter = Filter::parse(expression, &groups).unwrap_or_else(|error| panic!("{expression}: {error}"));
+        let matches = filter.matches(&TraceView::new(trace.id, &trace.summary, &store));
+        let opposite = Filter::parse(&format!("!({expression})"), &groups).unwrap();
+        let is_opposite = opposite.matches(&TraceView::new(trace.id, &trace.summary, &store));
+        assert_ne!(matches, is_opposite, "{expression}");
     }
 }
 
@@ -184,6 +201,25 @@ fn check(text: &str) {
     }
 }
 
+#[test]
+fn many_traces_are_tested_in_parts() {
+    let store = Store::new();
+    for number in 0..5_000_u64 {
+        let document = format!(
+            r#"{{"trace_id":"1-684ee180-{number:024x}","id":"{number:016x}","name":"a","start_time":{number}}}"#
+        );
+        store.accept_document(&document).unwrap();
+    }
+    for (number, divisor) in [(0, 1), (1, 1), (2_047, 3), (2_048, 3), (5_000, 7)] {
+        let all: Vec<_> = store.summaries(0).into_iter().take(number).collect();
+        let is_wanted = |trace: &Summarized| (trace.summary.start / 1_000_000).is_multiple_of(divisor);
+        let want: Vec<_> = all.iter().filter(|trace| is_wanted(trace)).map(|trace| trace.id).collect();
+        let mut found = all;
+        select(&mut found, is_wanted);
+        assert_eq!(found.iter().map(|trace| trace.id).collect::<Vec<_>>(), want, "{number}");
+    }
+}
+
 /// Prints how long it takes to filter 100,000 traces: `cargo test --release -p xray-local --lib filter::tests::speed --
 /// --ignored --nocapture`.
 #[test]
@@ -219,8 +255,9 @@ fn speed() {
     ] {
         let filter = Filter::parse(expression, &Groups::default()).unwrap();
         let begin = std::time::Instant::now();
-        let found =
-            all.iter().filter(|trace| filter.matches(&TraceView::new(trace.id, &trace.summary, &store))).count();
-        println!("{:>9.1?} to find {found:>5} by {expression}", begin.elapsed());
+        let mut found = all.clone();
+        let cloned = begin.elapsed();
+        select(&mut found, |trace| filter.matches(&TraceView::new(trace.id, &trace.summary, &store)));
+        println!("{:>9.1?} to find {:>5} by {expression}", begin.elapsed() - cloned, found.len());
     }
 }

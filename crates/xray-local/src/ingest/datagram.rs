@@ -18,6 +18,9 @@ pub enum Refusal {
     InvalidDocument,
 }
 
+/// The header line that SDKs send.
+pub(crate) const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";
+
 /// Returns the document of a datagram, unparsed.
 ///
 /// The header is checked exactly as the daemon does it. The case of its keys and of the format does not matter, and

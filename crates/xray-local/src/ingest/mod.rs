@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use datagram::Refusal;
-pub(crate) use forward::Forward;
+pub(crate) use forward::{Forward, ForwardTo};
 pub(crate) use kernel::{WANTED, widen};
 use queue::Queue;
 
@@ -36,15 +36,15 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    pub(crate) fn start(socket: UdpSocket, store: &Store, forward: Option<Forward>) -> io::Result<Ingest> {
+    pub(crate) fn start(socket: UdpSocket, store: &Store, forward: Arc<Forward>) -> io::Result<Ingest> {
         socket.set_read_timeout(Some(CHECK))?;
         let stopping = Arc::new(AtomicBool::new(false));
         // Complete from the start, so that dropping it on an early return stops the threads that already run.
         let mut ingest = Ingest { stopping: Arc::clone(&stopping), address: socket.local_addr()?, threads: Vec::new() };
-        let (queue, store) = (Arc::new(Queue::default()), store.clone());
+        let (queue, store) = (Arc::new(Queue::new(queue::capacity(store))), store.clone());
         let (filled, address) = (Arc::clone(&queue), ingest.address);
         ingest.threads.push(spawn("xray-local-receive", move || receive(&socket, &filled, &stopping))?);
-        ingest.threads.push(spawn("xray-local-parse", move || parse(&queue, &store, address, forward))?);
+        ingest.threads.push(spawn("xray-local-parse", move || parse(&queue, &store, address, &forward))?);
         Ok(ingest)
     }
 }
@@ -88,21 +88,24 @@ fn receive(socket: &UdpSocket, queue: &Queue, stopping: &AtomicBool) {
     }
 }
 
-fn parse(queue: &Queue, store: &Store, address: SocketAddr, forward: Option<Forward>) {
+fn parse(queue: &Queue, store: &Store, address: SocketAddr, forward: &Forward) {
     let mut drops = kernel::Drops::of(address);
     while let Some(chunks) = queue.take(CHECK) {
         for chunk in &chunks {
             let now = epoch_millis();
-            if let Some(forward) = &forward {
-                chunk.datagrams().for_each(|(datagram, _)| forward.push(datagram));
-            }
-            let arrivals: Vec<_> =
-                chunk.datagrams().map(|(datagram, port)| store.arrival(datagram, port, now)).collect();
+            let arrivals = chunk.datagrams().map(|(datagram, port)| {
+                let arrival = store.arrival(datagram, port, now);
+                forward.push(datagram, arrival.as_ref().ok());
+                arrival
+            });
+            // Before the store is locked.
+            let arrivals: Vec<_> = arrivals.collect();
             store.put(arrivals);
         }
         queue.recycle(chunks);
         if let Some(dropped) = drops.read() {
-            store.set_losses(queue.dropped(), dropped, forward.as_ref().map_or(0, Forward::lost));
+            store.set_losses(queue.dropped(), dropped);
+            store.set_not_forwarded(forward.lost());
             store.retain();
         }
     }

@@ -5,8 +5,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Bytes that may wait. At 20,000 documents of 2 KB per second this is more than a second of parsing.
-const MAX_BYTES: usize = 64 << 20;
+use crate::store::Store;
+
+/// Returns how many bytes may wait for a store, so that a backlog does not multiply the memory of the program: half of what
+/// the store may hold, or a quarter if it has a file, which needs memory, too. With the default of 64 MiB, half is 0.8 s of
+/// 20,000 documents of 2 KB per second.
+pub(crate) fn capacity(store: &Store) -> usize {
+    let part = if store.file().is_some() { 4 } else { 2 };
+    (store.limits().memory / part).clamp(4 << 20, 64 << 20)
+}
 
 /// Bytes of one chunk: small enough to be handed over often, large enough to share the cost of a lock.
 const CHUNK: usize = 64 << 10;
@@ -22,8 +29,8 @@ const MAX_TAKEN: usize = 16;
 const MAX_SPARE: usize = 64;
 
 /// Datagrams in chunks. The receiving thread only ever copies into the last chunk.
-#[derive(Default)]
 pub(crate) struct Queue {
+    max_bytes: usize,
     state: Mutex<State>,
     filled: Condvar,
 }
@@ -45,6 +52,11 @@ pub(crate) struct Chunk(Vec<u8>);
 const HEAD: usize = 6;
 
 impl Queue {
+    /// Creates a queue for this many bytes.
+    pub(crate) fn new(max_bytes: usize) -> Queue {
+        Queue { max_bytes, state: Mutex::default(), filled: Condvar::new() }
+    }
+
     /// Adds a datagram, or counts it as dropped if the queue is full. Empty datagrams are ignored, as the daemon does.
     pub(crate) fn push(&self, datagram: &[u8], port: u16) {
         if datagram.is_empty() {
@@ -52,7 +64,7 @@ impl Queue {
         }
         let mut state = self.lock();
         let needed = HEAD + datagram.len();
-        if state.bytes + needed > MAX_BYTES {
+        if state.bytes + needed > self.max_bytes {
             state.dropped += 1;
             return;
         }
@@ -62,7 +74,7 @@ impl Queue {
             state.chunks.push_back(chunk);
         }
         if let Some(Chunk(bytes)) = state.chunks.back_mut() {
-            // Lossless: a datagram has less than 64 KiB.
+            // Lossless: a datagram has less than 64 KiB, and a call less than 16 MiB.
             bytes.extend_from_slice(&(datagram.len() as u32).to_le_bytes());
             bytes.extend_from_slice(&port.to_le_bytes());
             bytes.extend_from_slice(datagram);
@@ -100,7 +112,8 @@ impl Queue {
     pub(crate) fn recycle(&self, chunks: VecDeque<Chunk>) {
         let mut state = self.lock();
         for mut chunk in chunks {
-            if state.spare.len() < MAX_SPARE {
+            // A document of a call may be much larger than a datagram.
+            if state.spare.len() < MAX_SPARE && chunk.0.capacity() <= CHUNK {
                 chunk.0.clear();
                 state.spare.push(chunk);
             }
@@ -152,7 +165,7 @@ mod tests {
 
     #[test]
     fn datagrams_leave_in_order_with_their_ports() {
-        let queue = Queue::default();
+        let queue = Queue::new(16 << 20);
         let sent: Vec<(Vec<u8>, u16)> = (1..200_u16).map(|i| (vec![i as u8; usize::from(i) * 13], i)).collect();
         for (datagram, port) in &sent {
             queue.push(datagram, *port);
@@ -166,9 +179,9 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_and_counts_the_newest() {
-        let queue = Queue::default();
+        let queue = Queue::new(16 << 20);
         let datagram = vec![1; 64_000];
-        let fit = MAX_BYTES / (datagram.len() + HEAD);
+        let fit = (16 << 20) / (datagram.len() + HEAD);
         for _ in 0..fit + 3 {
             queue.push(&datagram, 1);
         }
@@ -187,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_closed_queue_is_emptied_first() {
-        let queue = Queue::default();
+        let queue = Queue::new(16 << 20);
         queue.push(b"x", 1);
         drop(queue.closing());
         assert_eq!(queue.take(Duration::from_secs(60)).unwrap().len(), 1);

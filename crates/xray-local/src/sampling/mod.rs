@@ -95,6 +95,21 @@ impl Session<'_> {
         }
     }
 
+    /// Returns the rules for a store file.
+    pub(crate) fn state(&self) -> Value {
+        self.state.rules.state()
+    }
+
+    /// Returns when the rules came into use, since the epoch.
+    pub(crate) fn modified(&self) -> Duration {
+        self.state.rules.modified()
+    }
+
+    /// Returns the names of the rules.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.state.rules.names().map(str::to_owned).collect()
+    }
+
     /// `GetSamplingRules`: returns all rules on one page.
     pub(crate) fn rules(&self) -> Value {
         let records: Vec<_> = self.state.rules.records().collect();

@@ -102,6 +102,28 @@ impl SamplingRules {
         self
     }
 
+    /// Returns the rules for a store file, with what their own file contained.
+    pub(super) fn state(&self) -> Value {
+        let records: Vec<&Value> = self.records().collect();
+        json!({ "file": self.file(), "SamplingRuleRecords": records })
+    }
+
+    /// Replaces the rules with those that [`state`](SamplingRules::state) has returned, unless their file has changed since
+    /// then.
+    pub(crate) fn restored(mut self, saved: Option<String>) -> SamplingRules {
+        let same_file =
+            |text: &String| serde_json::from_str::<Value>(text).is_ok_and(|saved| saved["file"] == json!(self.file()));
+        if let Some(rules) = saved.filter(same_file).and_then(|text| parse(&text, self.modified).ok()) {
+            self.rules = rules;
+        }
+        self
+    }
+
+    /// Returns a hash of the content of the file, if there is one.
+    fn file(&self) -> Option<String> {
+        self.watched.as_ref().map(|watched| format!("{:016x}", crate::trace::hash(&watched.seen.as_deref().ok())))
+    }
+
     /// Returns the names of the rules, in the order of the document.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|rule| &*rule.name)

@@ -1,11 +1,12 @@
 //! The encoding of documents and summaries in a store file.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::trace::{AnnotationValue, Flags, Label, LabelKind, Names, Passed, Service, Summary, SummaryAnnotation};
+use crate::trace::{Call, Flags, Label, LabelKind, Names, Passed, Slice, Summary, SummaryAnnotation, SummaryValue};
 
 /// Changes with each change of the encoding. Summaries of other versions are made again from the documents.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 
 /// Writes values one after the other.
 #[derive(Default)]
@@ -49,7 +50,7 @@ impl Writer {
     }
 
     fn flags(&mut self, flags: Flags) {
-        self.u8(u8::from(flags.error) | u8::from(flags.throttle) << 1 | u8::from(flags.fault) << 2);
+        self.u8(flags.bits());
     }
 
     pub(super) fn summary(&mut self, summary: &Summary) {
@@ -62,33 +63,42 @@ impl Writer {
         self.u16(summary.repeats);
         self.flags(summary.root);
         self.flags(summary.any);
-        let bits = [summary.in_progress, summary.orphans, summary.truncated];
+        let bits = [summary.in_progress, summary.orphans, summary.truncated, summary.awaits_segment];
         self.u8(bits.into_iter().enumerate().map(|(bit, set)| u8::from(set) << bit).sum());
         self.text(&summary.name);
         self.optional(summary.method.as_deref());
-        self.optional(summary.url.as_deref());
+        self.u32(summary.url.map_or(0, NonZeroU32::get));
+        self.text(&summary.texts);
         self.u16(summary.services.len() as u16);
         for passed in &summary.services {
             self.text(&passed.service.name);
             self.text(&passed.service.kind);
+            self.text(&passed.service.account);
             self.u64(passed.duration);
-            self.u64(passed.call_duration);
             self.u16(passed.status);
-            self.u16(passed.call_status);
             self.u16(passed.caller);
             self.flags(passed.flags);
-            self.flags(passed.call_flags);
             self.u8(u8::from(passed.inferred) | u8::from(passed.in_progress) << 1);
+        }
+        self.u16(summary.calls.len() as u16);
+        for call in &summary.calls {
+            self.u64(call.duration);
+            self.u16(call.status);
+            self.u16(call.service);
+            self.flags(call.flags);
         }
         self.u16(summary.annotations.len() as u16);
         for annotation in &summary.annotations {
             self.text(&annotation.key);
-            self.text(&annotation.text);
             self.u16(annotation.service);
             match annotation.value {
-                AnnotationValue::Text => self.u8(0),
-                AnnotationValue::Bool(value) => self.u8(1 + u8::from(value)),
-                AnnotationValue::Number(value) => {
+                SummaryValue::Text(Slice { at, length }) => {
+                    self.u8(0);
+                    self.u32(at);
+                    self.u32(length);
+                }
+                SummaryValue::Bool(value) => self.u8(1 + u8::from(value)),
+                SummaryValue::Number(value) => {
                     self.u8(3);
                     self.f64(value);
                 }
@@ -103,26 +113,30 @@ impl Writer {
     }
 }
 
-impl Reader<'_> {
-    fn text(&mut self) -> Option<&str> {
+impl<'a> Reader<'a> {
+    fn text(&mut self) -> Option<&'a str> {
         let length = self.u32()? as usize;
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         std::str::from_utf8(text).ok()
     }
 
-    fn optional(&mut self) -> Option<Option<&str>> {
+    fn optional(&mut self) -> Option<Option<&'a str>> {
         if self.u8()? == 0 { Some(None) } else { self.text().map(Some) }
     }
 
     fn flags(&mut self) -> Option<Flags> {
-        let bits = self.u8()?;
-        Some(Flags { error: bits & 1 != 0, throttle: bits & 2 != 0, fault: bits & 4 != 0 })
+        self.u8().map(Flags::from_bits)
     }
 
     fn list<T>(&mut self, mut element: impl FnMut(&mut Self) -> Option<T>) -> Option<Box<[T]>> {
         let length = self.u16()?;
-        (0..length).map(|_| element(self)).collect()
+        // Collecting would allocate several times. A damaged length is at most a few megabytes.
+        let mut list = Vec::with_capacity(length.into());
+        for _ in 0..length {
+            list.push(element(self)?);
+        }
+        Some(list.into())
     }
 
     pub(super) fn summary(&mut self, names: &Names) -> Option<Summary> {
@@ -131,37 +145,28 @@ impl Reader<'_> {
         let (root, any, bits) = (self.flags()?, self.flags()?, self.u8()?);
         let name = names.text(self.text()?);
         let method = self.optional()?.map(|text| names.text(text));
-        let url = self.optional()?.map(Into::into);
+        let url = NonZeroU32::new(self.u32()?);
+        let texts = self.text()?.into();
         let services = self.list(|reader| {
-            let (name, kind) = (reader.text()?.into(), reader.text()?.into());
-            let (duration, call_duration) = (reader.u64()?, reader.u64()?);
-            let (status, call_status, caller) = (reader.u16()?, reader.u16()?, reader.u16()?);
-            let (flags, call_flags, bits) = (reader.flags()?, reader.flags()?, reader.u8()?);
-            let service = names.service(Service { name, kind });
+            let service = names.service_of((reader.text()?, reader.text()?, reader.text()?));
+            let (duration, status, caller) = (reader.u64()?, reader.u16()?, reader.u16()?);
+            let (flags, bits) = (reader.flags()?, reader.u8()?);
             let (inferred, in_progress) = (bits & 1 != 0, bits & 2 != 0);
-            Some(Passed {
-                service,
-                duration,
-                call_duration,
-                status,
-                call_status,
-                caller,
-                flags,
-                call_flags,
-                inferred,
-                in_progress,
-            })
+            Some(Passed { service, duration, status, caller, flags, inferred, in_progress })
+        })?;
+        let calls = self.list(|reader| {
+            let (duration, status, service) = (reader.u64()?, reader.u16()?, reader.u16()?);
+            Some(Call { duration, status, service, flags: reader.flags()? })
         })?;
         let annotations = self.list(|reader| {
             let key = names.text(reader.text()?);
-            let text = reader.text()?.into();
             let service = reader.u16()?;
             let value = match reader.u8()? {
-                0 => AnnotationValue::Text,
-                3 => AnnotationValue::Number(reader.f64()?),
-                value => AnnotationValue::Bool(value == 2),
+                0 => SummaryValue::Text(Slice { at: reader.u32()?, length: reader.u32()? }),
+                3 => SummaryValue::Number(reader.f64()?),
+                value => SummaryValue::Bool(value == 2),
             };
-            Some(SummaryAnnotation { key, text, value, service })
+            Some(SummaryAnnotation { key, value, service })
         })?;
         let labels = self.list(|reader| {
             let kind = match reader.u8()? {
@@ -185,10 +190,13 @@ impl Reader<'_> {
             in_progress: bits & 1 != 0,
             orphans: bits & 2 != 0,
             truncated: bits & 4 != 0,
+            awaits_segment: bits & 8 != 0,
             name,
             method,
             url,
+            texts,
             services,
+            calls,
             annotations,
             labels,
         })
@@ -207,19 +215,13 @@ pub(super) fn row(arrived: u64, bytes: u64, summary: Option<&Summary>) -> Vec<u8
     writer.0
 }
 
-/// Returns only the size from a trace row.
-pub(super) fn row_bytes(bytes: &[u8]) -> Option<u64> {
-    let mut reader = Reader(bytes);
-    let (_, _) = (reader.u8()?, reader.u64()?);
-    reader.u64()
-}
-
-/// Decodes a trace row. The summary is `None` if it must be made again.
+/// Decodes a trace row. The summary is `None` if it must be made again: nothing is awaited any more.
 pub(super) fn parse_row(bytes: &[u8], names: &Names) -> Option<(u64, u64, Option<Arc<Summary>>)> {
     let mut reader = Reader(bytes);
     let version = reader.u8()?;
     let (arrived, bytes) = (reader.u64()?, reader.u64()?);
-    let summary = if version == VERSION { reader.summary(names).map(Arc::new) } else { None };
+    let summary = if version == VERSION { reader.summary(names) } else { None };
+    let summary = summary.filter(|summary| !summary.awaits_segment).map(Arc::new);
     Some((arrived, bytes, summary))
 }
 
@@ -248,7 +250,6 @@ mod tests {
             assert_eq!(parse_row(&bytes[..length], &names), Some((7, 8, None)), "{length}");
         }
         assert_eq!(parse_row(&row(7, 8, None), &names), Some((7, 8, None)));
-        assert_eq!(row_bytes(&bytes), Some(8));
     }
 
     proptest! {

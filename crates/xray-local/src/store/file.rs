@@ -7,17 +7,20 @@
 //! ```text
 //! documents: trace id (16 bytes, big-endian) ‖ arrival number (8 bytes) → a packed document
 //! traces:    trace id → its last arrival, its size, its summary (made again if the encoding has changed)
-//! state:     "format" → the name of this format
+//! state:     "format" → the name of this format; "groups", "tags", "rules" → JSON
 //! ```
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
+};
 
 use super::packed::Packed;
 use super::{Change, Names, Restored, codec};
@@ -122,14 +125,20 @@ impl File {
     }
 
     /// Reads all trace rows, the one with the earliest last arrival first.
-    pub(super) fn restore(&self, names: &Names) -> Vec<Restored> {
+    pub(super) fn restore(&self) -> Vec<Restored> {
         let Some(database) = self.lock().database.clone() else { return Vec::new() };
-        let mut restored = read_rows(&database, names).unwrap_or_default();
+        let mut restored = read_rows(&database).unwrap_or_default();
+        drop(database);
         restored.sort_by_key(|trace| (trace.arrived, trace.id));
         let mut shared = self.lock();
+        shared.sizes.reserve(restored.len());
         for trace in &restored {
             shared.sizes.insert(trace.id, trace.bytes);
             shared.bytes += trace.bytes;
+        }
+        let used = shared.bytes;
+        if let Some(database) = shared.database.as_mut().and_then(Arc::get_mut) {
+            shrink(database, &self.path, used);
         }
         restored
     }
@@ -147,6 +156,14 @@ impl File {
             Ok(documents)
         };
         read().unwrap_or_default()
+    }
+
+    /// Reads a value that is not part of a trace.
+    #[cfg(feature = "web")]
+    pub(super) fn saved(&self, key: &str) -> Option<String> {
+        let database = self.lock().database.clone()?;
+        let table = database.begin_read().ok()?.open_table(STATE).ok()?;
+        Some(table.get(key).ok()??.value().to_owned())
     }
 
     /// Adds changes to be written.
@@ -324,6 +341,8 @@ impl File {
         {
             let mut document_table = transaction.open_table(DOCUMENTS)?;
             let mut trace_table = transaction.open_table(TRACES)?;
+            #[cfg(feature = "web")]
+            let mut state_table = transaction.open_table(STATE)?;
             for change in changes {
                 match change {
                     Change::Document(id, packed, summary) => {
@@ -356,6 +375,8 @@ impl File {
                         let known = self.lock().sizes.get(id).copied().unwrap_or_default() as i64;
                         sizes.insert(*id, -known);
                     }
+                    #[cfg(feature = "web")]
+                    Change::State(key, value) => _ = state_table.insert(*key, value.as_str())?,
                     Change::Clear => {
                         rows.clear();
                         document_table.retain(|_, _| false)?;
@@ -399,7 +420,7 @@ fn open(path: &Path) -> io::Result<Database> {
     let exists = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE);
-    let mut database = if exists { builder.open(path) } else { builder.create(path) }.map_err(|error| match error {
+    let database = if exists { builder.open(path) } else { builder.create(path) }.map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => {
             io::Error::new(io::ErrorKind::ResourceBusy, "another program has opened it")
         }
@@ -415,7 +436,6 @@ fn open(path: &Path) -> io::Result<Database> {
             Ok(Some(other)) => return Err(refuse(format!("its format is `{other}`, but must be `{FORMAT}`"))),
             _ => return Err(foreign()),
         }
-        shrink(&mut database, path);
     } else {
         create(&database).map_err(|error| io::Error::other(error.to_string()))?;
     }
@@ -436,38 +456,63 @@ fn format(database: &Database) -> Result<Option<String>, redb::Error> {
     Ok(table.get("format")?.map(|format| format.value().to_owned()))
 }
 
-/// Returns space to the file system if most of the file is unused: the file never shrinks by itself.
-fn shrink(database: &mut Database, path: &Path) {
+/// Returns space to the file system if most of the file is unused: the file never shrinks by itself. `used` are the bytes of
+/// all documents.
+fn shrink(database: &mut Database, path: &Path, used: u64) {
     /// A file of less than this many bytes is not worth it.
     const MIN: u64 = 64 << 20;
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    if size >= MIN && used(database).is_ok_and(|used| used.saturating_mul(2 * FILE_FACTOR) / 10 < size) {
+    if size >= MIN && used.saturating_mul(2 * FILE_FACTOR) / 10 < size {
         // A failure leaves the file as it was.
         _ = database.compact();
     }
 }
 
-/// Returns the bytes of all documents, by their trace rows.
-fn used(database: &Database) -> Result<u64, redb::Error> {
-    let table = database.begin_read()?.open_table(TRACES)?;
-    let mut used = 0;
-    for row in table.iter()? {
-        used += codec::row_bytes(row?.1.value()).unwrap_or_default();
-    }
-    Ok(used)
+/// Trace rows as they are in the file, one after the other, and where each of them ends.
+#[derive(Default)]
+struct Rows {
+    bytes: Vec<u8>,
+    ends: Vec<(TraceId, usize)>,
 }
 
-fn read_rows(database: &Database, names: &Names) -> Result<Vec<Restored>, redb::Error> {
+/// Reads all trace rows. This thread reads them, and others decode them.
+fn read_rows(database: &Database) -> Result<Vec<Restored>, redb::Error> {
+    /// Fewer rows are not worth a thread.
+    const MIN_PART: u64 = 4_096;
     let table = database.begin_read()?.open_table(TRACES)?;
-    let mut restored = Vec::new();
-    for row in table.iter()? {
-        let (key, value) = row?;
-        let id = TraceId::from_bytes(key.value());
-        if let Some((arrived, bytes, summary)) = codec::parse_row(value.value(), names) {
-            restored.push(Restored { id, arrived, bytes, summary });
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64;
+    let part = (table.len()? / (2 * processors)).max(MIN_PART) as usize;
+    std::thread::scope(|scope| {
+        let mut decoding = Vec::new();
+        let mut rows = Rows::default();
+        for row in table.iter()? {
+            let (key, value) = row?;
+            rows.bytes.extend_from_slice(value.value());
+            rows.ends.push((TraceId::from_bytes(key.value()), rows.bytes.len()));
+            if rows.ends.len() == part {
+                let full = std::mem::take(&mut rows);
+                decoding.push(scope.spawn(move || decode(&full)));
+            }
         }
+        let last = decode(&rows);
+        // The panic hook has already reported a panic.
+        let mut restored: Vec<Restored> =
+            decoding.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect();
+        restored.extend(last);
+        Ok(restored)
+    })
+}
+
+fn decode(rows: &Rows) -> Vec<Restored> {
+    // Each thread shares names among its own traces, so that none waits for another.
+    let names = Names::default();
+    let mut from = 0;
+    let mut restored = Vec::with_capacity(rows.ends.len());
+    for &(id, end) in &rows.ends {
+        let row = codec::parse_row(&rows.bytes[std::mem::replace(&mut from, end)..end], &names);
+        restored.extend(row.map(|(arrived, bytes, summary)| Restored { id, arrived, bytes, summary }));
     }
-    Ok(restored)
+    restored
 }
 
 fn key(id: TraceId, arrival: u64) -> Key {
@@ -479,4 +524,35 @@ fn key(id: TraceId, arrival: u64) -> Key {
 
 fn trace_key(id: TraceId) -> [u8; 16] {
     id.to_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prints how long it takes to open the file that `XRAY_LOCAL_FILE` names: `cargo test --release -p xray-local --lib
+    /// store::file::tests::speed -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "measures"]
+    fn speed() {
+        let path = std::env::var("XRAY_LOCAL_FILE").unwrap();
+        for _ in 0..3 {
+            let begin = Instant::now();
+            let file = File::open(Path::new(&path), Retention::default()).unwrap();
+            let opened = begin.elapsed();
+            let restored = file.restore();
+            let read = begin.elapsed();
+            let traces = restored.len();
+            let mut shelf = crate::store::shelf::Shelf::new(crate::store::Limits::default());
+            shelf.keep_in_file(traces);
+            for trace in restored {
+                shelf.restore(trace, begin);
+            }
+            println!(
+                "{traces} traces: open {opened:.1?}, rows {:.1?}, shelf {:.1?}",
+                read - opened,
+                begin.elapsed() - read
+            );
+        }
+    }
 }

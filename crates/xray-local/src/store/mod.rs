@@ -5,6 +5,7 @@ mod codec;
 #[cfg_attr(not(feature = "store"), path = "no_file.rs")]
 mod file;
 mod packed;
+mod shares;
 mod shelf;
 
 use std::fmt;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::filter::Groups;
 use crate::id::TraceId;
-use crate::ingest::{Refusal, datagram};
+use crate::ingest::{Forward, Refusal, datagram};
 use crate::trace::{Detailed, Names, Summary, Trace};
 
 pub(crate) use file::File;
@@ -104,10 +105,10 @@ impl Store {
     /// Creates a store that continues with the traces of a file.
     pub(crate) fn with_file(limits: Limits, file: Option<File>) -> Store {
         let mut state = State { shelf: Shelf::new(limits), ..State::default() };
-        let names = Names::default();
         if let Some(file) = &file {
-            state.shelf.keep_in_file();
-            for restored in file.restore(&names) {
+            let traces = file.restore();
+            state.shelf.keep_in_file(traces.len());
+            for restored in traces {
                 state.shelf.restore(restored, Instant::now());
             }
             file.push(state.shelf.take_forgotten().into_iter().map(Change::Forget));
@@ -115,7 +116,7 @@ impl Store {
         Store {
             shared: Arc::new(Shared {
                 state: Mutex::new(state),
-                names,
+                names: Names::default(),
                 groups: Groups::default(),
                 file,
                 changed: Condvar::new(),
@@ -153,10 +154,20 @@ impl Store {
         result
     }
 
-    /// Adds the document of a call to the X-Ray API, which has no header line. Returns the id of its trace.
-    pub(crate) fn accept_document(&self, text: &str) -> Result<TraceId, Refusal> {
+    /// Adds a document without a header line, such as that of a call to the X-Ray API.
+    pub(crate) fn accept_document(&self, text: &str) -> Result<(), Refusal> {
+        self.accept_and_forward(text, &Forward::default())
+    }
+
+    /// Adds a document without a header line, and passes it to other receivers if it is valid.
+    pub(crate) fn accept_and_forward(&self, text: &str, forward: &Forward) -> Result<(), Refusal> {
         let arrival = Arrival::new(text, epoch_millis(), 0, &self.shared.names).ok_or(Refusal::InvalidDocument);
-        let result = arrival.as_ref().map(|arrival| arrival.trace_id).map_err(|&refusal| refusal);
+        let result = arrival.as_ref().map(|_| ()).map_err(|&refusal| refusal);
+        if let Ok(arrival) = &arrival
+            && forward.targets().next().is_some()
+        {
+            forward.push(&[datagram::HEADER, text.as_bytes()].concat(), Some(arrival));
+        }
         self.put([arrival]);
         result
     }
@@ -219,7 +230,7 @@ impl Store {
             state.shelf.forget_before(epoch_millis().saturating_sub(age));
         }
         if file.excess() {
-            state.shelf.forget_oldest(1_000);
+            state.shelf.forget_some(1_000);
         }
         file.push(state.shelf.take_forgotten().into_iter().map(Change::Forget));
     }
@@ -301,6 +312,20 @@ impl Store {
         self.shared.file.as_ref().map_or(Ok(()), File::persist)
     }
 
+    /// Writes a value that is not part of a trace to the store file, if there is one.
+    #[cfg(feature = "web")]
+    pub(crate) fn save(&self, key: &'static str, value: String) {
+        if let Some(file) = &self.shared.file {
+            file.push([Change::State(key, value)]);
+        }
+    }
+
+    /// Reads what [`save`](Store::save) has written.
+    #[cfg(feature = "web")]
+    pub(crate) fn saved(&self, key: &str) -> Option<String> {
+        self.shared.file.as_ref()?.saved(key)
+    }
+
     /// Returns the limits.
     pub(crate) fn limits(&self) -> Limits {
         self.lock().shelf.limits().clone()
@@ -328,10 +353,14 @@ impl Store {
     }
 
     /// Sets the counters of datagrams that were lost before they were parsed.
-    pub(crate) fn set_losses(&self, queue_full: u64, kernel_drops: u64, not_forwarded: u64) {
+    pub(crate) fn set_losses(&self, queue_full: u64, kernel_drops: u64) {
         let mut state = self.lock();
-        let stats = &mut state.stats;
-        (stats.queue_full, stats.kernel_drops, stats.not_forwarded) = (queue_full, kernel_drops, not_forwarded);
+        (state.stats.queue_full, state.stats.kernel_drops) = (queue_full, kernel_drops);
+    }
+
+    /// Sets the counter of documents that could not be forwarded.
+    pub(crate) fn set_not_forwarded(&self, documents: u64) {
+        self.lock().stats.not_forwarded = documents;
     }
 
     /// Returns the counters.
@@ -362,14 +391,16 @@ impl Store {
 
     /// Keeps the summary of a settled trace, also in the store file. Returns the trace if it is wanted for viewers.
     pub(crate) fn settle(&self, parts: Parts, wanted: bool) -> Option<Trace> {
-        let known = parts.summary.clone();
+        // What the summary waited for does not count as on its way any more.
+        let known = parts.summary.clone().filter(|summary| !summary.awaits_segment);
         let trace = if wanted || known.is_none() { Some(self.complete(parts.clone()).join()) } else { None };
         let made = || Some(Arc::new(Summary::new(trace.as_ref()?, parts.revision, &self.shared.names)));
+        let is_known = known.is_some();
         if let Some(summary) = known.or_else(made) {
             let mut state = self.lock();
             // The lock ensures that the file gets the summary before later documents.
             if state.shelf.set_summary(parts.id, Arc::clone(&summary))
-                && !parts.is_summary_in_file
+                && !(parts.is_summary_in_file && is_known)
                 && let Some(file) = &self.shared.file
             {
                 let forgotten = state.shelf.take_forgotten().into_iter().map(Change::Forget);
@@ -419,6 +450,9 @@ pub(crate) enum Change {
     Summary(TraceId, u64, Arc<Summary>),
     Forget(TraceId),
     Clear,
+    /// A value that is not part of a trace.
+    #[cfg(feature = "web")]
+    State(&'static str, String),
 }
 
 impl Change {
@@ -431,6 +465,8 @@ impl Change {
                 }
                 Change::Summary(_, _, summary) => summary.weight(),
                 Change::Forget(_) | Change::Clear => 0,
+                #[cfg(feature = "web")]
+                Change::State(_, value) => value.len(),
             }
     }
 }

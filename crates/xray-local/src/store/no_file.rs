@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::packed::Packed;
-use super::{Change, Names, Restored};
+use super::{Change, Restored};
 use crate::id::TraceId;
 
 #[derive(Debug)]
@@ -14,7 +14,12 @@ impl File {
         match self.0 {}
     }
 
-    pub(super) fn restore(&self, _: &Names) -> Vec<Restored> {
+    pub(super) fn restore(&self) -> Vec<Restored> {
+        match self.0 {}
+    }
+
+    #[cfg(feature = "web")]
+    pub(super) fn saved(&self, _: &str) -> Option<String> {
         match self.0 {}
     }
 

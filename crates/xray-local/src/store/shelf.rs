@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Restored;
 use super::packed::Packed;
+use super::shares::{By, Place, Shares};
 use crate::id::{EntityId, TraceId};
 use crate::trace::{Document, Entity, Mark, Names, Summary, Trace};
 
@@ -41,13 +42,15 @@ pub(crate) struct Arrival {
     summary: Arc<Summary>,
 }
 
-/// The traces in memory. When memory runs short, the trace that has been idle for the longest time is evicted first.
+/// The traces in memory. When memory runs short, the service with the largest share of it loses the trace that has been idle
+/// for the longest time.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     limits: Limits,
-    traces: HashMap<TraceId, Held>,
+    traces: HashMap<TraceId, Box<Held>>,
     /// Traces by the sequence number of their last document.
     recency: BTreeMap<u64, TraceId>,
+    shares: Shares,
     /// When to check whether a trace is finished.
     due: BTreeSet<(Instant, TraceId)>,
     sequence: u64,
@@ -76,6 +79,7 @@ struct Held {
     skeleton: Option<Box<Skeleton>>,
     summary: Option<Arc<Summary>>,
     bytes: usize,
+    place: Place,
     sequence: u64,
     last: Instant,
     due: Option<Instant>,
@@ -94,6 +98,8 @@ pub(crate) struct Parts {
     pub(crate) revision: u32,
     /// Whether the trace has been reported before.
     pub(crate) update: bool,
+    /// Whether it is finished, or has waited long enough for what is missing.
+    pub(crate) settled: bool,
     /// Whether the documents are only in the store file.
     pub(crate) unloaded: bool,
     /// When the last document arrived, in milliseconds since the epoch.
@@ -120,29 +126,38 @@ impl Arrival {
     pub(crate) fn new(text: &str, arrived: u64, port: u16, names: &Names) -> Option<Arrival> {
         let Document { trace_id, entities } = Document::parse(text)?;
         let marks = entities.iter().map(|entity| (entity.id(), entity.mark())).collect();
-        let summary = Summary::new(&join(trace_id, entities, false), 1, names);
+        let summary = Summary::new(&join(trace_id, entities, false, false), 1, names);
         Some(Arrival { trace_id, marks, packed: Packed::new(text, arrived, port), summary: Arc::new(summary) })
+    }
+}
+
+impl Arrival {
+    /// Returns the ids of the trace and of the segment or subsegment at the top, unless that is in progress.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn finished(&self) -> Option<(TraceId, EntityId)> {
+        let (id, _) = self.marks.first().filter(|(_, mark)| !mark.is_in_progress())?;
+        Some((self.trace_id, *id))
     }
 }
 
 impl Parts {
     pub(crate) fn join(&self) -> Trace {
         let documents = self.documents.iter().filter_map(Packed::parse);
-        join(self.id, documents.flat_map(|document| document.entities), self.update)
+        join(self.id, documents.flat_map(|document| document.entities), self.update, self.settled)
     }
 }
 
 /// Joins the best version of each entity.
-fn join(id: TraceId, entities: impl IntoIterator<Item = Entity>, update: bool) -> Trace {
+fn join(id: TraceId, entities: impl IntoIterator<Item = Entity>, update: bool, settled: bool) -> Trace {
     let mut entities: Vec<Arc<Entity>> = entities.into_iter().map(Arc::new).collect();
     entities.sort_by(|a, b| a.id().cmp(&b.id()).then_with(|| b.replaces(a).cmp(&a.replaces(b))));
     entities.dedup_by_key(|entity| entity.id());
-    Trace::new(id, entities, update)
+    Trace::new(id, entities, update, settled)
 }
 
 impl Shelf {
     /// Overhead of a trace in addition to its documents and its summary, mainly map entries.
-    const TRACE_WEIGHT: usize = 264;
+    const TRACE_WEIGHT: usize = 304;
     /// Overhead of an entity while its trace is unsettled.
     const MARK_WEIGHT: usize = 96;
 
@@ -150,15 +165,18 @@ impl Shelf {
         Shelf { limits, ..Shelf::default() }
     }
 
-    /// Makes the shelf the index of a store file: documents leave the memory first, and evicted traces are listed.
-    pub(crate) fn keep_in_file(&mut self) {
+    /// Makes the shelf the index of a store file that has this many traces: documents leave the memory first, and evicted
+    /// traces are listed.
+    pub(crate) fn keep_in_file(&mut self, traces: usize) {
         self.in_file = true;
+        self.traces.reserve(traces.min(self.limits.traces));
     }
 
     /// Adds a trace of the store file.
     pub(crate) fn restore(&mut self, restored: Restored, now: Instant) {
         let Restored { id, arrived, summary, bytes: _ } = restored;
-        let mut held = Held::new(Self::TRACE_WEIGHT, now);
+        let place = summary.as_ref().map(|summary| self.shares.place(&summary.name)).unwrap_or_default();
+        let mut held = Held::new(place, now);
         (held.unloaded, held.arrived, held.reported, held.skeleton) = (true, arrived, true, None);
         match summary {
             Some(summary) => {
@@ -175,7 +193,9 @@ impl Shelf {
         self.sequence += 1;
         held.sequence = self.sequence;
         self.recency.insert(self.sequence, id);
-        self.traces.insert(id, held);
+        self.shares.moved(place, id, 0, self.sequence);
+        self.shares.resized(place, 0, held.bytes);
+        self.traces.insert(id, Box::new(held));
         self.evict();
     }
 
@@ -184,11 +204,12 @@ impl Shelf {
     pub(crate) fn put(&mut self, arrival: Arrival, now: Instant) -> Option<(Packed, Option<Arc<Summary>>)> {
         let Arrival { trace_id: id, marks, packed, summary } = arrival;
         let added = self.in_file.then(|| packed.clone());
+        let (mut before, shares) = (None, &mut self.shares);
         let held = self.traces.entry(id).or_insert_with(|| {
-            self.bytes += Self::TRACE_WEIGHT;
-            Held::new(Self::TRACE_WEIGHT, now)
+            before = Some(0);
+            Box::new(Held::new(shares.place(&summary.name), now))
         });
-        let (before, revision) = (held.bytes, held.revision);
+        let (before, revision) = (before.unwrap_or(held.bytes), held.revision);
         // A document that was received before, such as a retry, does not cause the trace to be shown again.
         if held.put(marks, packed) {
             held.last = now;
@@ -207,8 +228,10 @@ impl Shelf {
         let added = added.filter(|_| held.revision > revision).map(|packed| (packed, first.then_some(summary)));
         held.unwritten += u32::from(added.is_some());
         self.bytes = self.bytes + held.bytes - before;
+        shares.resized(held.place, before, held.bytes);
         self.sequence += 1;
         self.recency.remove(&held.sequence);
+        shares.moved(held.place, id, held.sequence, self.sequence);
         held.sequence = self.sequence;
         self.recency.insert(self.sequence, id);
         self.evict();
@@ -217,10 +240,11 @@ impl Shelf {
 
     fn evict(&mut self) {
         while self.traces.len() > self.limits.traces || self.bytes > self.limits.memory {
-            if self.traces.len() <= self.limits.traces && self.in_file && self.unload() {
+            let by = if self.traces.len() > self.limits.traces { By::Traces } else { By::Bytes };
+            if by == By::Bytes && self.in_file && self.unload() {
                 continue;
             }
-            if !self.forget_first() {
+            if !self.forget_first(by) {
                 break;
             }
         }
@@ -245,15 +269,25 @@ impl Shelf {
         let documents = std::mem::take(&mut held.documents);
         let weight: usize = documents.iter().map(Packed::weight).sum();
         held.unloaded = true;
+        self.shares.resized(held.place, weight, 0);
         held.bytes -= weight;
         self.bytes -= weight;
         true
     }
 
-    /// Forgets the trace that has been idle for the longest time. Returns false if there is none.
-    fn forget_first(&mut self) -> bool {
-        let Some((_, id)) = self.recency.pop_first() else { return false };
-        let Some(held) = self.traces.remove(&id) else { return true };
+    /// Forgets the trace that has been idle for the longest time, of the service with the largest share. Returns false if
+    /// there is none.
+    fn forget_first(&mut self, by: By) -> bool {
+        let Some(sequence) = self.shares.first(by) else { return false };
+        self.forget(sequence);
+        true
+    }
+
+    /// Forgets the trace whose last document has this number.
+    fn forget(&mut self, sequence: u64) {
+        let Some(id) = self.recency.remove(&sequence) else { return };
+        let Some(held) = self.traces.remove(&id) else { return };
+        self.shares.remove(held.place, sequence, held.bytes);
         if let Some(due) = held.due {
             self.due.remove(&(due, id));
         }
@@ -262,22 +296,21 @@ impl Shelf {
         if self.in_file {
             self.forgotten.push(id);
         }
-        true
     }
 
-    /// Forgets the traces that have been idle for the longest time, at most as many as given.
-    pub(crate) fn forget_oldest(&mut self, traces: usize) {
+    /// Forgets traces as if a limit was reached, at most as many as given.
+    pub(crate) fn forget_some(&mut self, traces: usize) {
         for _ in 0..traces {
-            self.forget_first();
+            self.forget_first(By::Traces);
         }
     }
 
     /// Forgets the traces whose last document arrived before this time.
     pub(crate) fn forget_before(&mut self, arrived: u64) {
-        while let Some((_, id)) = self.recency.first_key_value()
+        while let Some((&sequence, id)) = self.recency.first_key_value()
             && self.traces.get(id).is_some_and(|held| held.arrived < arrived)
         {
-            self.forget_first();
+            self.forget(sequence);
         }
     }
 
@@ -298,6 +331,7 @@ impl Shelf {
         held.revision = u32::try_from(documents.len()).unwrap_or(u32::MAX);
         held.documents = documents;
         held.unloaded = false;
+        self.shares.resized(held.place, 0, weight);
         held.bytes += weight;
         self.bytes += weight;
     }
@@ -315,7 +349,7 @@ impl Shelf {
     /// Forgets all traces. Returns how many there were.
     pub(crate) fn clear(&mut self) -> usize {
         let traces = self.traces.len();
-        (self.traces, self.recency, self.due, self.bytes) = Default::default();
+        (self.traces, self.recency, self.shares, self.due, self.bytes) = Default::default();
         traces
     }
 
@@ -338,6 +372,7 @@ impl Shelf {
                 let before = held.bytes;
                 ready.push(held.report(id));
                 self.bytes = self.bytes + held.bytes - before;
+                self.shares.resized(held.place, before, held.bytes);
             }
         }
         ready
@@ -351,6 +386,7 @@ impl Shelf {
             let before = held.bytes;
             ready.push(held.report(id));
             self.bytes = self.bytes + held.bytes - before;
+            self.shares.resized(held.place, before, held.bytes);
         }
         ready
     }
@@ -382,6 +418,7 @@ impl Shelf {
         held.bytes += summary.weight();
         held.summary = Some(summary);
         self.bytes = self.bytes + held.bytes - before;
+        self.shares.resized(held.place, before, held.bytes);
         self.evict();
         true
     }
@@ -409,7 +446,7 @@ impl Shelf {
 }
 
 impl Held {
-    fn new(bytes: usize, now: Instant) -> Held {
+    fn new(place: Place, now: Instant) -> Held {
         Held {
             documents: Vec::new(),
             unwritten: 0,
@@ -418,7 +455,8 @@ impl Held {
             arrived: 0,
             skeleton: Some(Box::default()),
             summary: None,
-            bytes,
+            bytes: Shelf::TRACE_WEIGHT,
+            place,
             sequence: 0,
             last: now,
             due: None,
@@ -445,22 +483,35 @@ impl Held {
         }
         self.bytes += (skeleton.len() - before) * Shelf::MARK_WEIGHT + packed.weight();
         self.arrived = packed.arrived;
+        if self.documents.is_empty() {
+            // Most traces have one document.
+            self.documents.reserve_exact(1);
+        }
         self.documents.push(packed);
         self.revision = self.revision.saturating_add(1);
         self.bytes -= self.summary.take().map_or(0, |summary| summary.weight());
         changed
     }
 
-    /// Whether nothing is in progress and no parent is missing.
+    /// Whether nothing is in progress, no parent is missing, and no called service still has to send its segment.
     fn is_complete(&self) -> bool {
         let Some(skeleton) = &self.skeleton else { return true };
         let known = |id: Option<EntityId>| id.is_none_or(|id| skeleton.contains_key(&id));
-        skeleton.values().all(|mark| !mark.is_in_progress() && known(mark.parent_id))
+        if !skeleton.values().all(|mark| !mark.is_in_progress() && known(mark.parent_id)) {
+            return false;
+        }
+        let mut traced = skeleton.iter().filter(|(_, mark)| mark.is_traced).map(|(id, _)| id).peekable();
+        if traced.peek().is_none() {
+            return true;
+        }
+        let segments = skeleton.values().filter(|mark| mark.is_segment);
+        let answered: BTreeSet<EntityId> = segments.filter_map(|mark| mark.parent_id).collect();
+        traced.all(|call| answered.contains(call))
     }
 
     fn report(&mut self, id: TraceId) -> Parts {
-        let parts = self.parts(id);
         self.due = None;
+        let parts = self.parts(id);
         self.reported = true;
         self.bytes -= self.skeleton.take().map_or(0, |skeleton| skeleton.len() * Shelf::MARK_WEIGHT);
         self.documents.shrink_to_fit();
@@ -473,6 +524,7 @@ impl Held {
             documents: self.documents.clone(),
             revision: self.revision,
             update: self.reported,
+            settled: self.due.is_none(),
             unloaded: self.unloaded,
             arrived: self.arrived,
             summary: self.summary.clone(),
@@ -555,6 +607,30 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_waits_for_the_segment_of_a_called_service() {
+        let call = r#","end_time":3,"subsegments":[{"id":"00000000000000cc","name":"b","namespace":"remote","start_time":1,
+            "end_time":2,"http":{"request":{"traced":true}}}]"#;
+        let of = |parts: &Parts| {
+            let summary = Summary::new(&parts.join(), 1, &Names::default());
+            (summary.in_progress, summary.services.len())
+        };
+        let (mut shelf, start) = (Shelf::default(), Instant::now());
+        shelf.put(document(1, 1, call), start);
+        let id = shelf.entries(0)[0].id;
+        assert_eq!(of(&shelf.get(id).unwrap()), (true, 1));
+        assert!(shelf.entries(0)[0].summary.as_ref().unwrap().awaits_segment);
+        assert_eq!(due(&mut shelf, start + SETTLE_TIME), []);
+        // It does not arrive, so the called service is inferred.
+        let parts = shelf.take_due(start + IDLE_TIMEOUT);
+        assert_eq!((parts.len(), of(&parts[0])), (1, (false, 2)));
+
+        shelf.put(document(2, 1, call), start);
+        shelf.put(document(2, 2, r#","end_time":2,"parent_id":"00000000000000cc""#), start);
+        let parts = shelf.take_due(start + SETTLE_TIME);
+        assert_eq!((parts.len(), of(&parts[0])), (1, (false, 2)));
+    }
+
+    #[test]
     fn a_late_document_shows_the_trace_again_unless_it_is_known() {
         let (mut shelf, start) = (Shelf::default(), Instant::now());
         shelf.put(document(1, 1, ",\"end_time\":2"), start);
@@ -581,6 +657,54 @@ mod tests {
         let kept: Vec<_> = shelf.entries(0).iter().map(|entry| entry.id.to_string()[2..10].to_owned()).collect();
         assert_eq!(kept, ["00000003", "00000001", "00000004"]);
         assert_eq!((shelf.len(), shelf.evicted(), shelf.take_unreported().len()), (3, 1, 3));
+    }
+
+    /// Returns how many traces of each service are left after these were put on a shelf, with their numbers of bytes.
+    fn left(limits: Limits, traces: &[(&str, usize)]) -> Vec<(String, usize)> {
+        let mut shelf = Shelf::new(limits);
+        let names = Names::default();
+        for (number, (service, bytes)) in traces.iter().enumerate() {
+            let noise: String =
+                (0..*bytes).map(|i| char::from(b'a' + ((i * i * 7_919 + i * 31 + number) % 26) as u8)).collect();
+            let text = format!(
+                r#"{{"trace_id":"1-{number:08x}-000000000000000000000000","id":"00000000000000aa","name":"{service}",
+                "start_time":1,"end_time":2,"user":"{noise}"}}"#
+            );
+            shelf.put(Arrival::new(&text, 0, 0, &names).unwrap(), Instant::now());
+        }
+        let mut counts = BTreeMap::new();
+        for held in shelf.traces.values() {
+            *counts.entry(held.summary.as_ref().unwrap().name.to_string()).or_insert(0) += 1;
+        }
+        let held: usize = shelf.traces.values().map(|held| held.bytes).sum();
+        assert_eq!((held, shelf.recency.len()), (shelf.bytes(), shelf.len()));
+        counts.into_iter().collect()
+    }
+
+    #[test]
+    fn a_busy_service_does_not_displace_the_others() {
+        let counts = |counts: &[(&str, usize)]| -> Vec<(String, usize)> {
+            counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+        };
+        let quiet = [("a", 0), ("a", 0), ("b", 0)];
+        let busy = std::iter::repeat_n(("busy", 0), 100);
+        let few = Limits { traces: 10, ..Limits::default() };
+        let traces: Vec<_> = quiet.into_iter().chain(busy).collect();
+        assert_eq!(left(few.clone(), &traces), counts(&[("a", 2), ("b", 1), ("busy", 7)]));
+        // Shares become equal if all are busy.
+        let traces: Vec<_> = (0..99).map(|number| (["a", "a", "b"][number % 3], 0)).collect();
+        assert_eq!(left(few.clone(), &traces), counts(&[("a", 5), ("b", 5)]));
+        // Many services share one place, and names that do not occur any more lose theirs.
+        let names: Vec<String> = (0..500).map(|number| format!("s{number}")).collect();
+        let traces: Vec<_> = names.iter().map(|name| (&**name, 0)).collect();
+        let kept = left(Limits { traces: 100, ..Limits::default() }, &traces);
+        assert!(kept.len() == 100 && kept.contains(&("s499".to_owned(), 1)));
+        // Few large traces against many small ones.
+        let memory = Limits { memory: 100_000, ..Limits::default() };
+        let traces: Vec<_> =
+            std::iter::repeat_n(("small", 0), 20).chain(std::iter::repeat_n(("large", 15_000), 50)).collect();
+        let kept = left(memory, &traces);
+        assert!(kept.contains(&("small".to_owned(), 20)) && kept[0].1 > 2, "{kept:?}");
     }
 
     #[test]

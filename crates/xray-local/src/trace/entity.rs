@@ -37,13 +37,9 @@ pub struct Entity {
     json: Box<str>,
 }
 
-/// The flags of an entity, independent of each other.
+/// The flags of an entity, independent of each other: a set of bits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Flags {
-    pub(crate) error: bool,
-    pub(crate) throttle: bool,
-    pub(crate) fault: bool,
-}
+pub(crate) struct Flags(u8);
 
 /// The members of an entity's `aws` object that identify a resource or a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,16 +60,33 @@ pub(crate) struct Aws {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Annotation {
     pub(crate) key: Box<str>,
-    pub(crate) text: Box<str>,
-    pub(crate) value: AnnotationValue,
+    text: Box<str>,
+    kind: AnnotationKind,
 }
 
-/// The typed value of an annotation. The text of a text annotation is [`Annotation::text`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum AnnotationValue {
+enum AnnotationKind {
     Text,
     Number(f64),
     Bool(bool),
+}
+
+/// The typed value of an annotation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum AnnotationValue<'a> {
+    Text(&'a str),
+    Number(f64),
+    Bool(bool),
+}
+
+impl Annotation {
+    pub(crate) fn value(&self) -> AnnotationValue<'_> {
+        match self.kind {
+            AnnotationKind::Text => AnnotationValue::Text(&self.text),
+            AnnotationKind::Number(number) => AnnotationValue::Number(number),
+            AnnotationKind::Bool(value) => AnnotationValue::Bool(value),
+        }
+    }
 }
 
 /// The outcome of an entity: the most severe of its flags.
@@ -150,11 +163,7 @@ impl Entity {
             start,
             // An end before the start means that the clock was set back. The real duration is unknown, so use zero.
             end: end.map(|end| end.max(start)),
-            flags: Flags {
-                error: read.error.is_true(),
-                throttle: read.throttle.is_true(),
-                fault: read.fault.is_true(),
-            },
+            flags: Flags::new(read.error.is_true(), read.throttle.is_true(), read.fault.is_true()),
             http: read.http.map(HttpMembers::http),
             sql: read.sql.map(|sql| Sql { query: sql.query.boxed(), url: sql.url.boxed() }),
             aws: read.aws,
@@ -304,7 +313,14 @@ impl Entity {
             length: self.json.len(),
             position: Reverse(self.position),
             hash: hash(self.json.as_bytes()),
+            is_segment: self.segment,
+            is_traced: self.is_traced_call(),
         }
+    }
+
+    /// Whether it is a call to a service that says that it sends a segment.
+    pub(crate) fn is_traced_call(&self) -> bool {
+        !self.segment && self.http.as_ref().is_some_and(|http| http.traced)
     }
 }
 
@@ -317,6 +333,9 @@ pub(crate) struct Mark {
     length: usize,
     position: Reverse<u32>,
     hash: u64,
+    pub(crate) is_segment: bool,
+    /// Whether the called service says that it sends a segment.
+    pub(crate) is_traced: bool,
 }
 
 impl Mark {
@@ -340,11 +359,41 @@ fn hash(bytes: &[u8]) -> u64 {
 }
 
 impl Flags {
+    pub(crate) fn new(error: bool, throttle: bool, fault: bool) -> Flags {
+        Flags(u8::from(error) | u8::from(throttle) << 1 | u8::from(fault) << 2)
+    }
+
+    /// Returns the flags that [`Flags::bits`] has returned.
+    pub(crate) fn from_bits(bits: u8) -> Flags {
+        Flags(bits & 7)
+    }
+
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) fn error(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    pub(crate) fn throttle(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    pub(crate) fn fault(self) -> bool {
+        self.0 & 4 != 0
+    }
+
+    /// Returns each flag that is set here or there.
+    pub(crate) fn or(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
     pub(crate) fn outcome(self) -> Outcome {
         match self {
-            Flags { fault: true, .. } => Outcome::Fault,
-            Flags { throttle: true, .. } => Outcome::Throttle,
-            Flags { error: true, .. } => Outcome::Error,
+            _ if self.fault() => Outcome::Fault,
+            _ if self.throttle() => Outcome::Throttle,
+            _ if self.error() => Outcome::Error,
             _ => Outcome::Ok,
         }
     }
@@ -563,13 +612,13 @@ struct Annotations(Vec<Annotation>);
 
 impl<'de> Object<'de> for Annotations {
     fn member<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        let (text, value): (Box<str>, _) = match map.next_value::<Scalar<'de>>()? {
-            Scalar::Text(text) => (text.into(), AnnotationValue::Text),
-            Scalar::Bool(value) => (value.to_string().into(), AnnotationValue::Bool(value)),
-            Scalar::Number(number) => (number.to_string().into(), AnnotationValue::Number(float(&number))),
+        let (text, kind): (Box<str>, _) = match map.next_value::<Scalar<'de>>()? {
+            Scalar::Text(text) => (text.into(), AnnotationKind::Text),
+            Scalar::Bool(value) => (value.to_string().into(), AnnotationKind::Bool(value)),
+            Scalar::Number(number) => (number.to_string().into(), AnnotationKind::Number(float(&number))),
             Scalar::Missing => return Ok(()),
         };
-        self.0.push(Annotation { key: key.into(), text, value });
+        self.0.push(Annotation { key: key.into(), text, kind });
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! A trace: entities joined into one tree by their ids.
 
 mod cause;
+mod critical_path;
 mod cut;
 mod detailed;
 mod document;
@@ -18,14 +19,15 @@ use std::time::Duration;
 
 use crate::id::{EntityId, TraceId};
 
-pub(crate) use cause::{Cause, CauseService, causes};
+pub(crate) use cause::{Cause, causes, response_time_cause};
+pub(crate) use critical_path::critical_path;
 pub(crate) use detailed::{Detailed, hash};
 pub(crate) use document::Document;
 pub(crate) use entity::{AnnotationValue, Flags, Mark};
 pub use entity::{Entity, Exception, Http, Outcome, Sql};
-pub(crate) use names::Names;
+pub(crate) use names::{Name, Names};
 pub(crate) use service::Service;
-pub(crate) use summary::{Label, LabelKind, Passed, Summary, SummaryAnnotation, signature};
+pub(crate) use summary::{Call, Label, LabelKind, Passed, Slice, Summary, SummaryAnnotation, SummaryValue, signature};
 
 /// A snapshot of everything known about one trace, as a tree.
 ///
@@ -51,6 +53,8 @@ pub struct Trace {
     places: Vec<Place>,
     duration: Duration,
     update: bool,
+    /// Whether what is missing does not count as on its way any more.
+    settled: bool,
 }
 
 /// An entity and its position in the tree.
@@ -73,7 +77,7 @@ pub struct Node<'a> {
 
 impl Trace {
     /// Joins entities into a tree, which does not depend on their order.
-    pub(crate) fn new(id: TraceId, mut entities: Vec<Arc<Entity>>, update: bool) -> Trace {
+    pub(crate) fn new(id: TraceId, mut entities: Vec<Arc<Entity>>, update: bool, settled: bool) -> Trace {
         entities.sort_by_cached_key(|entity| entity.begin_order());
         let family = Family::of(&entities);
         let mut places: Vec<Place> = Vec::with_capacity(entities.len());
@@ -104,7 +108,7 @@ impl Trace {
             place.offset = offset;
             duration = duration.max(offset.saturating_add(place.entity.duration().unwrap_or_default()));
         }
-        Trace { id, places, duration, update }
+        Trace { id, places, duration, update, settled }
     }
 
     /// Returns the trace id.
@@ -161,7 +165,7 @@ impl Trace {
 
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Trace { id, places, duration, update } = self;
+        let Trace { id, places, duration, update, settled: _ } = self;
         let mut out = f.debug_struct("Trace");
         out.field("id", id)
             .field("entities", &places.len())
@@ -205,6 +209,11 @@ impl<'a> Node<'a> {
     /// Returns how far this segment and everything below it was moved, if by its own clock it began before its caller.
     pub fn clock_skew(self) -> Option<Duration> {
         self.place().skew
+    }
+
+    /// Whether it is a call to a service whose segment may still arrive.
+    pub(crate) fn awaits_segment(self) -> bool {
+        !self.trace.settled && self.is_traced_call() && !self.children().any(|child| child.is_segment())
     }
 
     /// Returns it and everything below it, in the order of [`Trace::nodes`].

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::entity::{AnnotationValue, Entity, Flags};
-use super::names::Names;
+use super::names::{Name, Names};
 use super::service::Service;
 use super::{Node, Trace};
 
@@ -15,6 +16,8 @@ use super::{Node, Trace};
 ///
 /// It holds at most [`Summary::MAX`] services, annotations and labels each. If [`Summary::truncated`] is set there are
 /// more, and only the trace itself can show that something does *not* occur.
+///
+/// A store has as many of them as fit into its memory, so texts are shared or together in one allocation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Summary {
     /// The first start, in microseconds since the epoch.
@@ -35,17 +38,24 @@ pub(crate) struct Summary {
     pub(crate) root: Flags,
     /// Each flag that any entity has.
     pub(crate) any: Flags,
-    /// Whether something is in progress.
+    /// Whether something is in progress, or the segment of a called service may still arrive.
     pub(crate) in_progress: bool,
+    /// Whether the segment of a called service may still arrive.
+    pub(crate) awaits_segment: bool,
     /// Whether a parent is missing.
     pub(crate) orphans: bool,
     pub(crate) truncated: bool,
+    /// The length of the URL of the first root, with which [`Summary::texts`] begins; `None` if it has none.
+    pub(crate) url: Option<NonZeroU32>,
     /// The name of the first root.
-    pub(crate) name: Arc<str>,
-    pub(crate) method: Option<Arc<str>>,
-    pub(crate) url: Option<Box<str>>,
+    pub(crate) name: Name,
+    pub(crate) method: Option<Name>,
+    /// Texts that traces rarely share, one after the other.
+    pub(crate) texts: Box<str>,
     /// Segments and inferred services, each after its caller.
     pub(crate) services: Box<[Passed]>,
+    /// The calls that their caller measured, in the order of the called services.
+    pub(crate) calls: Box<[Call]>,
     pub(crate) annotations: Box<[SummaryAnnotation]>,
     pub(crate) labels: Box<[Label]>,
 }
@@ -56,34 +66,56 @@ pub(crate) struct Passed {
     pub(crate) service: Arc<Service>,
     /// Microseconds; 0 while it is in progress.
     pub(crate) duration: u64,
-    /// Microseconds of the caller's subsegment; of the segment itself if nothing in the trace calls it.
-    pub(crate) call_duration: u64,
     /// The HTTP status; 0 if there is none.
     pub(crate) status: u16,
-    pub(crate) call_status: u16,
     /// The index of the calling segment in [`Summary::services`], or [`Passed::NO_CALLER`].
     pub(crate) caller: u16,
     pub(crate) flags: Flags,
-    pub(crate) call_flags: Flags,
     pub(crate) inferred: bool,
     pub(crate) in_progress: bool,
+}
+
+/// The call to a service, as the calling subsegment measured it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// Microseconds; 0 while it is in progress.
+    pub(crate) duration: u64,
+    /// The HTTP status; 0 if there is none.
+    pub(crate) status: u16,
+    /// The index of the called service in [`Summary::services`].
+    pub(crate) service: u16,
+    pub(crate) flags: Flags,
 }
 
 /// An annotation of any entity.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SummaryAnnotation {
-    pub(crate) key: Arc<str>,
-    pub(crate) text: Box<str>,
-    pub(crate) value: AnnotationValue,
+    pub(crate) key: Name,
+    pub(crate) value: SummaryValue,
     /// The index in [`Summary::services`] of the segment it belongs to.
     pub(crate) service: u16,
+}
+
+/// The value of an annotation: see [`Summary::value`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum SummaryValue {
+    Text(Slice),
+    Number(f64),
+    Bool(bool),
+}
+
+/// A part of [`Summary::texts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slice {
+    pub(crate) at: u32,
+    pub(crate) length: u32,
 }
 
 /// A value with few distinct values, which any segment or subsegment may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Label {
     pub(crate) kind: LabelKind,
-    pub(crate) text: Arc<str>,
+    pub(crate) text: Name,
     /// The index in [`Summary::services`] of the segment it belongs to.
     pub(crate) service: u16,
 }
@@ -119,14 +151,20 @@ impl Summary {
             names,
             max,
             truncated: false,
+            texts: String::new(),
             services: Vec::new(),
+            calls: Vec::new(),
             behind: Vec::new(),
             annotations: Vec::new(),
             labels: Vec::new(),
         };
+        let root = trace.nodes().next();
+        let http = root.as_ref().and_then(|root| root.entity().http());
+        let url = http.and_then(|http| http.url.as_deref()).unwrap_or_default();
+        builder.texts.push_str(url);
         // For each depth, the index of the segment that encloses it.
         let mut above: Vec<u16> = Vec::new();
-        let (mut any, mut in_progress, mut orphans) = (Flags::default(), false, false);
+        let (mut any, mut in_progress, mut orphans, mut awaits_segment) = (Flags::default(), false, false, false);
         let mut start = Duration::MAX;
         let mut parents: Vec<Node<'_>> = Vec::new();
         for node in trace.nodes() {
@@ -137,15 +175,12 @@ impl Summary {
             above.push(own);
             parents.push(node);
             let flags = node.flags();
-            any.error |= flags.error;
-            any.throttle |= flags.throttle;
-            any.fault |= flags.fault;
+            any = any.or(flags);
             in_progress |= node.is_in_progress();
+            awaits_segment |= node.awaits_segment();
             orphans |= node.is_orphan();
             start = start.min(node.start());
         }
-        let root = trace.nodes().next();
-        let http = root.as_ref().and_then(|root| root.entity().http());
         let summary = Summary {
             start: if root.is_some() { micros(start) } else { 0 },
             duration: micros(trace.duration()),
@@ -156,27 +191,64 @@ impl Summary {
             repeats: longest_repeat(trace),
             root: root.as_ref().map(|root| root.flags()).unwrap_or_default(),
             any,
-            in_progress,
+            in_progress: in_progress || awaits_segment,
+            awaits_segment,
             orphans,
             truncated: builder.truncated,
             name: names.text(root.as_ref().map_or("", |root| root.entity().name())),
             method: http.and_then(|http| http.method.as_deref()).map(|method| names.text(method)),
-            url: http.and_then(|http| http.url.clone()),
-            services: builder.services.into(),
-            annotations: builder.annotations.into(),
-            labels: builder.labels.into(),
+            url: u32::try_from(url.len()).ok().and_then(NonZeroU32::new),
+            // Copied instead of shrunk, one after the other: filters read them fastest if they are close together.
+            texts: builder.texts.as_str().into(),
+            services: builder.services.as_slice().into(),
+            calls: builder.calls.as_slice().into(),
+            annotations: builder.annotations.as_slice().into(),
+            labels: builder.labels.as_slice().into(),
         };
         (summary, builder.behind)
     }
 
     /// Returns its approximate size in bytes, without shared names.
     pub(crate) fn weight(&self) -> usize {
-        let annotations = self.annotations.iter().map(|annotation| size_of_val(annotation) + annotation.text.len());
         size_of::<Summary>()
+            + self.texts.len()
             + size_of_val(&*self.services)
-            + annotations.sum::<usize>()
+            + size_of_val(&*self.calls)
+            + size_of_val(&*self.annotations)
             + size_of_val(&*self.labels)
-            + self.url.as_ref().map_or(0, |url| url.len())
+    }
+
+    /// Returns the URL of the first root.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.url.map(|length| self.slice(Slice { at: 0, length: length.get() }))
+    }
+
+    /// Returns the value of one of its annotations.
+    pub(crate) fn value(&self, annotation: &SummaryAnnotation) -> AnnotationValue<'_> {
+        match annotation.value {
+            SummaryValue::Text(slice) => AnnotationValue::Text(self.slice(slice)),
+            SummaryValue::Number(number) => AnnotationValue::Number(number),
+            SummaryValue::Bool(value) => AnnotationValue::Bool(value),
+        }
+    }
+
+    /// Returns the call to one of its services: as its caller measured it, or the segment itself if nothing in the trace
+    /// calls it.
+    pub(crate) fn call(&self, service: usize) -> Call {
+        let found = self.calls.binary_search_by_key(&service, |call| usize::from(call.service));
+        match found {
+            Ok(index) => self.calls[index],
+            Err(_) => {
+                let Passed { duration, status, flags, .. } = self.services[service];
+                Call { duration, status, service: service as u16, flags }
+            }
+        }
+    }
+
+    /// Returns a text; an empty one if the summary comes from a damaged file.
+    fn slice(&self, Slice { at, length }: Slice) -> &str {
+        let at = at as usize;
+        self.texts.get(at..at.saturating_add(length as usize)).unwrap_or_default()
     }
 }
 
@@ -191,7 +263,9 @@ struct Builder<'n> {
     names: &'n Names,
     max: usize,
     truncated: bool,
+    texts: String,
     services: Vec<Passed>,
+    calls: Vec<Call>,
     behind: Vec<Behind>,
     annotations: Vec<SummaryAnnotation>,
     labels: Vec<Label>,
@@ -207,7 +281,7 @@ impl Builder<'_> {
             self.pass(Service::of_segment(entity), node, call, outer, entity.is_inferred())
         } else {
             if !node.children().any(|child| child.is_segment())
-                && let Some(service) = Service::inferred(entity)
+                && let Some(service) = Service::inferred(entity, node.trace.settled)
             {
                 self.pass(service, node, node, outer, true);
             }
@@ -218,12 +292,12 @@ impl Builder<'_> {
                 self.truncated = true;
                 break;
             }
-            self.annotations.push(SummaryAnnotation {
-                key: self.names.text(&annotation.key),
-                text: annotation.text.clone(),
-                value: annotation.value,
-                service: own,
-            });
+            let value = match annotation.value() {
+                AnnotationValue::Text(text) => SummaryValue::Text(self.text(text)),
+                AnnotationValue::Number(number) => SummaryValue::Number(number),
+                AnnotationValue::Bool(value) => SummaryValue::Bool(value),
+            };
+            self.annotations.push(SummaryAnnotation { key: self.names.text(&annotation.key), value, service: own });
         }
         let aws = entity.aws();
         for (kind, text) in [
@@ -247,20 +321,33 @@ impl Builder<'_> {
         self.behind.push(Behind { entity: node.index(), call: caller_node.index() });
         let (entity, call) = (node.entity(), caller_node.entity());
         let status = |entity: &Entity| entity.http().and_then(|http| http.status).unwrap_or_default();
+        // Lossless: there are at most `max`, which is below `NO_CALLER`.
+        let own = self.services.len() as u16;
         self.services.push(Passed {
             service: self.names.service(service),
             duration: entity.duration().map_or(0, micros),
-            call_duration: call.duration().map_or(0, micros),
             status: status(entity),
-            call_status: status(call),
             caller,
             flags: entity.flags(),
-            call_flags: call.flags(),
             inferred,
             in_progress: entity.is_in_progress(),
         });
-        // Lossless: there are at most `max`, which is below `NO_CALLER`.
-        (self.services.len() - 1) as u16
+        if caller_node.index() != node.index() {
+            self.calls.push(Call {
+                duration: call.duration().map_or(0, micros),
+                status: status(call),
+                service: own,
+                flags: call.flags(),
+            });
+        }
+        own
+    }
+
+    fn text(&mut self, text: &str) -> Slice {
+        // Lossless: the documents of a trace are smaller than 4 GiB.
+        let slice = Slice { at: self.texts.len() as u32, length: text.len() as u32 };
+        self.texts.push_str(text);
+        slice
     }
 
     fn label(&mut self, kind: LabelKind, text: &str, service: u16) {
@@ -337,4 +424,39 @@ fn is_variable(part: &str) -> bool {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn the_summary_of_nine_entities_has_at_most_400_bytes() {
+        let store = Store::new();
+        store.accept_document(include_str!("../../tests/data/reference.json").trim()).unwrap();
+        let Summary { entities, services, annotations, .. } = &*store.summaries(0)[0].summary;
+        assert_eq!((*entities, services.len(), annotations.len()), (9, 4, 3));
+        let weight = store.summaries(0)[0].summary.weight();
+        assert!(weight <= 400, "{weight}");
+        println!("{weight} bytes");
+    }
+
+    #[test]
+    fn a_call_is_what_its_caller_measured() {
+        let store = Store::new();
+        let head = r#""trace_id":"1-5759e988-bd862e3fe1be46a994272793""#;
+        let call =
+            r#"{"id":"00000000000000bb","name":"b","namespace":"remote","start_time":1,"end_time":4,"error":true}"#;
+        let document = format!(
+            r#"{{{head},"id":"00000000000000aa","name":"a","start_time":1,"end_time":5,"subsegments":[{call}]}}"#
+        );
+        store.accept_document(&document).unwrap();
+        let called = r#""id":"00000000000000cc","parent_id":"00000000000000bb","name":"b","start_time":2,"end_time":3"#;
+        store.accept_document(&format!(r#"{{{head},{called},"http":{{"response":{{"status":200}}}}}}"#)).unwrap();
+        let summary = &store.summaries(0)[0].summary;
+        let calls = [0, 1].map(|service| summary.call(service));
+        assert_eq!(calls.map(|call| (call.duration, call.flags.error())), [(4_000_000, false), (3_000_000, true)]);
+        assert_eq!((summary.services[1].duration, summary.services[1].status), (1_000_000, 200));
+    }
 }

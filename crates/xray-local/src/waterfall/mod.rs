@@ -6,7 +6,8 @@ mod rows;
 use std::io::Write;
 use std::time::Duration;
 
-use bar::{Bar, Scale, duration_text};
+pub(crate) use bar::duration_text;
+use bar::{Bar, Scale};
 use rows::{Alike, Content, Row, rows};
 
 use crate::canvas::{Canvas, Ink, cells, fit};

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `traces` | `{"rows": […], "names": […], "more": 0, "sequence": 4711}`: changed traces that match the filter, rows as in `GET /api/traces`; `more` counts changed traces beyond the 100 of one event |
 //! | `stats` | the response of `GET /api/status`, each second |
+//! | `rules` | `{"modified": 1480615200010000, "rules": ["Default", "checkout"]}`: the sampling rules were edited, by a call or in their file, which is read again each second while a page listens |
 //!
 //! `after` is the `sequence` after which changes count; by default, those after the request. A trace is sent again with
 //! each change, and once more when it is settled.
@@ -43,6 +44,8 @@ struct Listener {
     /// Changed traces that were not settled when they were sent.
     unsettled: Vec<crate::TraceId>,
     ticks: u32,
+    /// When the sampling rules that the page knows came into use.
+    rules: Duration,
     waiting: Vec<Event>,
 }
 
@@ -55,7 +58,8 @@ pub(super) async fn stream(
         Err(invalid) => return refuse(&invalid),
     };
     let after = parameters.get("after").and_then(|text| text.parse().ok()).unwrap_or_else(|| app.store.sequence());
-    let listener = Listener { app, query, after, unsettled: Vec::new(), ticks: 0, waiting: Vec::new() };
+    let rules = app.sampling(|sampling| sampling.modified());
+    let listener = Listener { app, query, after, unsettled: Vec::new(), ticks: 0, rules, waiting: Vec::new() };
     let events = stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await;
         Some((Ok::<_, Infallible>(event), listener))
@@ -74,12 +78,22 @@ impl Listener {
             }
             if self.ticks.is_multiple_of(STATS) {
                 self.waiting.push(event("stats", &status(&self.app)));
+                let rules = self.rules();
+                self.waiting.extend(rules.map(|rules| event("rules", &rules)));
             }
             self.ticks = self.ticks.wrapping_add(1).max(1);
             if let Some(changes) = self.changes().await {
                 self.waiting.push(event("traces", &changes));
             }
         }
+    }
+
+    /// Returns the sampling rules, if they have changed since the last call.
+    fn rules(&mut self) -> Option<Value> {
+        let known = self.rules;
+        let (modified, names) = self.app.sampling(|sampling| (sampling.modified(), sampling.names()));
+        self.rules = modified;
+        (modified != known).then(|| json!({ "modified": modified.as_micros() as u64, "rules": names }))
     }
 
     /// Returns the changes since the last call, if there are any.

@@ -145,7 +145,7 @@ fn start(trace: &Trace) -> i64 {
 fn flags(node: Node<'_>) -> u32 {
     let flags = node.flags();
     let exceptions = !node.exceptions().is_empty();
-    let bits = [flags.fault, flags.error, flags.throttle, node.is_in_progress(), node.is_orphan(), exceptions];
+    let bits = [flags.fault(), flags.error(), flags.throttle(), node.is_in_progress(), node.is_orphan(), exceptions];
     bits.into_iter().enumerate().map(|(bit, set)| u32::from(set) << bit).sum()
 }
 

@@ -55,9 +55,9 @@ use serde_json::{Map, Value, json};
 use super::query::{Invalid, Query};
 use super::respond::{self, error, filter_error};
 use super::{App, blocking};
-use crate::filter::TraceView;
+use crate::filter::{TraceView, select};
 use crate::store::{Store, Summarized};
-use crate::trace::{AnnotationValue, LabelKind, Summary, SummaryAnnotation};
+use crate::trace::{AnnotationValue, LabelKind, Summary};
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 10_000;
@@ -123,7 +123,7 @@ fn page(store: &Store, parameters: &HashMap<String, String>) -> Result<Value, In
 pub(super) fn matching(store: &Store, query: &Query) -> (usize, Vec<Summarized>) {
     let mut all = store.summaries(0);
     let scanned = all.len();
-    all.retain(|trace| {
+    select(&mut all, |trace| {
         query.range.contains(&trace.summary.start)
             && query.filter.matches(&TraceView::new(trace.id, &trace.summary, store))
     });
@@ -215,7 +215,7 @@ pub(super) fn row(trace: &Summarized, names: &mut NameList) -> Value {
         "status": summary.status,
         "flags": flags(trace),
         "method": summary.method.as_deref(),
-        "url": summary.url,
+        "url": summary.url(),
         "name": names.get(&summary.name),
         "services": services,
         "entities": summary.entities,
@@ -226,14 +226,14 @@ pub(super) fn row(trace: &Summarized, names: &mut NameList) -> Value {
 fn flags(trace: &Summarized) -> u32 {
     let summary = &*trace.summary;
     [
-        summary.root.fault,
-        summary.root.error,
-        summary.root.throttle,
+        summary.root.fault(),
+        summary.root.error(),
+        summary.root.throttle(),
         summary.in_progress,
         summary.orphans,
         trace.settled,
-        summary.any.fault,
-        summary.any.error || summary.any.throttle,
+        summary.any.fault(),
+        summary.any.error() || summary.any.throttle(),
     ]
     .into_iter()
     .enumerate()
@@ -246,29 +246,29 @@ fn facets(traces: &[Summarized]) -> Value {
     let mut minutes: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     let mut status: HashMap<&str, u64> = HashMap::new();
     let (mut services, mut users, mut urls) = (HashMap::new(), HashMap::new(), HashMap::new());
-    let mut annotations: HashMap<&str, HashMap<(bool, &str), u64>> = HashMap::new();
+    let mut annotations: HashMap<&str, HashMap<FacetValue<'_>, u64>> = HashMap::new();
     let mut outcomes: HashMap<&str, u64> = HashMap::new();
     let mut seen: Vec<&str> = Vec::new();
     for Summarized { summary, .. } in traces {
         *latency.entry(bucket(summary.response_time)).or_default() += 1;
         let minute = minutes.entry(summary.start - summary.start % 60_000_000).or_default();
         minute.0 += 1;
-        minute.1 += u64::from(summary.root.fault);
+        minute.1 += u64::from(summary.root.fault());
         *status.entry(status_class(summary.status)).or_default() += 1;
         count(&mut services, &mut seen, summary.services.iter().map(|passed| &*passed.service.name));
-        for SummaryAnnotation { key, text, value, .. } in &summary.annotations {
-            let is_text = matches!(value, AnnotationValue::Text);
-            *annotations.entry(key).or_default().entry((is_text, text)).or_default() += 1;
+        for annotation in &summary.annotations {
+            let value = FacetValue::of(summary.value(annotation));
+            *annotations.entry(&annotation.key).or_default().entry(value).or_default() += 1;
         }
         let root = summary.root;
-        let flags = [(root.fault, "fault"), (root.throttle, "throttle"), (root.error, "error")];
+        let flags = [(root.fault(), "fault"), (root.throttle(), "throttle"), (root.error(), "error")];
         let worst = flags.into_iter().find(|(set, _)| *set);
         for (_, outcome) in worst.into_iter().chain(Some((true, "partial")).filter(|_| summary.in_progress)) {
             *outcomes.entry(outcome).or_default() += 1;
         }
         let labels = summary.labels.iter().filter(|label| label.kind == LabelKind::User);
         count(&mut users, &mut seen, labels.map(|label| &*label.text));
-        count(&mut urls, &mut seen, summary.url.as_deref().into_iter());
+        count(&mut urls, &mut seen, summary.url().into_iter());
     }
     json!({
         "latency": latency.into_iter().map(|(from, count)| json!([from, count])).collect::<Vec<_>>(),
@@ -280,6 +280,33 @@ fn facets(traces: &[Summarized]) -> Value {
         "outcome": outcomes,
         "minute": minutes.into_iter().map(|(at, (all, faults))| json!([at, all, faults])).collect::<Vec<_>>(),
     })
+}
+
+/// A value of an annotation that can be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum FacetValue<'a> {
+    Bool(bool),
+    /// The bits of the number.
+    Number(u64),
+    Text(&'a str),
+}
+
+impl<'a> FacetValue<'a> {
+    fn of(value: AnnotationValue<'a>) -> FacetValue<'a> {
+        match value {
+            AnnotationValue::Text(text) => FacetValue::Text(text),
+            AnnotationValue::Number(number) => FacetValue::Number(number.to_bits()),
+            AnnotationValue::Bool(value) => FacetValue::Bool(value),
+        }
+    }
+
+    fn json(self) -> String {
+        match self {
+            FacetValue::Text(text) => Value::from(text).to_string(),
+            FacetValue::Number(bits) => f64::from_bits(bits).to_string(),
+            FacetValue::Bool(value) => value.to_string(),
+        }
+    }
 }
 
 /// Counts each distinct value of a trace once.
@@ -301,8 +328,8 @@ fn most_frequent(counts: HashMap<&str, u64>) -> Map<String, Value> {
 }
 
 /// Returns the annotations that occur most often, each with its most frequent values as JSON.
-fn frequent_annotations(annotations: HashMap<&str, HashMap<(bool, &str), u64>>) -> Map<String, Value> {
-    let total = |values: &HashMap<(bool, &str), u64>| values.values().sum::<u64>();
+fn frequent_annotations(annotations: HashMap<&str, HashMap<FacetValue<'_>, u64>>) -> Map<String, Value> {
+    let total = |values: &HashMap<FacetValue<'_>, u64>| values.values().sum::<u64>();
     let mut keys: Vec<_> = annotations.into_iter().collect();
     keys.sort_unstable_by(|a, b| total(&b.1).cmp(&total(&a.1)).then(a.0.cmp(b.0)));
     keys.truncate(MAX_FACETS);
@@ -310,8 +337,7 @@ fn frequent_annotations(annotations: HashMap<&str, HashMap<(bool, &str), u64>>) 
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         values.truncate(MAX_FACETS);
-        let json = |is_text, text: &str| if is_text { Value::from(text).to_string() } else { text.to_owned() };
-        let values = values.into_iter().map(|((is_text, text), count)| (json(is_text, text), count.into()));
+        let values = values.into_iter().map(|(value, count)| (value.json(), count.into()));
         (key.to_owned(), Value::Object(values.collect()))
     });
     values.collect()

@@ -34,7 +34,7 @@ for expression, want in json.load(open(sys.argv[1])):
 assert not wrong, "\n".join(wrong)
 for expression in [
     "fautl", "ok AND", "NOT ok", "(ok", "user = \"a", "annotation.a IS NULL", "duration > fast", "service(", "edge(\"a\")",
-    "metadata.a = 1", "rootcause.responsetime.entity", "service(\"a\") { service(\"b\") }",
+    "metadata.a = 1", "rootcause.json = 1", "service(\"a\") { service(\"b\") }",
 ]:
     message = fails("InvalidRequestException", xray.get_trace_summaries, FilterExpression=expression, **everything)
     assert "at byte" in message, message

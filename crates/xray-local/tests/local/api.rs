@@ -79,7 +79,14 @@ fn a_summary_has_every_member() {
                 })),
             ],
         }],
-        "ErrorRootCauses": [], "ResponseTimeRootCauses": [], "Revision": 2,
+        "ErrorRootCauses": [],
+        "ResponseTimeRootCauses": [{
+            "ClientImpacting": true,
+            "Services": [with(shop.clone(), &json!({
+                "Inferred": false, "EntityPath": [{ "Name": "shop", "Remote": false, "Coverage": 1.0 }],
+            }))],
+        }],
+        "Revision": 2,
     });
     assert_eq!(found["TraceSummaries"], json!([want]));
     assert_eq!((&found["TracesProcessedCount"], &found["NextToken"]), (&json!(200), &Value::Null));

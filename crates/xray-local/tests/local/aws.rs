@@ -7,7 +7,12 @@ use std::process::{Command, Output};
 
 use xray_local::{Receiver, SamplingRules};
 
-use crate::corpus::{self, path};
+use crate::corpus;
+
+/// Returns the path of a script.
+fn path(name: &str) -> String {
+    format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
+}
 
 /// Returns the value of a variable that names a client.
 pub(crate) fn client(variable: &str, what: &str) -> Option<String> {

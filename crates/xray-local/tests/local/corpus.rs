@@ -1,7 +1,6 @@
 //! The traces of `tests/data/corpus.json`, 190 further ones that differ little, and what filters find of them.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use serde_json::{Value, json};
 use xray_local::Receiver;
@@ -14,12 +13,8 @@ pub(crate) const START: u64 = 1_750_000_000;
 
 const BULK: std::ops::RangeInclusive<u64> = 11..=200;
 
-pub(crate) fn path(name: &str) -> String {
-    format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(name: &str) -> Value {
-    serde_json::from_str(&fs::read_to_string(path(name)).unwrap()).unwrap()
+fn read(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
 }
 
 pub(crate) fn trace_id(number: u64) -> String {
@@ -38,6 +33,10 @@ fn complete(entity: &mut Value, number: u64) {
             entity[name] = json!((START + number) as f64 + time);
         }
     }
+    let exceptions = entity.pointer_mut("/cause/exceptions").and_then(Value::as_array_mut);
+    for exception in exceptions.into_iter().flatten() {
+        exception["id"] = json!(format!("{:016x}", number << 8 | exception["id"].as_u64().unwrap()));
+    }
     if let Some(object) = entity.as_object_mut() {
         object.retain(|_, value| !value.is_null());
     }
@@ -54,7 +53,7 @@ pub(crate) fn documents() -> Vec<String> {
         let document = json!({ "id": 1, "name": "bulk", "start_time": 0, "end_time": 0.02, "http": http });
         json!({ "number": number, "documents": [document] })
     });
-    let traces = read("corpus.json").as_array().unwrap().clone();
+    let traces = read(include_str!("../data/corpus.json")).as_array().unwrap().clone();
     let documents = traces.into_iter().chain(bulk).flat_map(|trace| {
         let number = trace["number"].as_u64().unwrap();
         trace["documents"].as_array().unwrap().clone().into_iter().map(move |mut document| {
@@ -90,7 +89,7 @@ pub(crate) fn expectations() -> Vec<(String, BTreeSet<String>)> {
             _ => panic!("{value}"),
         }
     };
-    let rows = read("filters.json");
+    let rows = read(include_str!("../data/filters.json"));
     let rows = rows.as_array().unwrap().iter().map(|row| {
         let found = row[1].as_array().unwrap().iter().flat_map(numbers).map(trace_id).collect();
         (row[0].as_str().unwrap().to_owned(), found)

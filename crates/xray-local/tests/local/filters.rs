@@ -87,8 +87,8 @@ const WRONG: [(&str, usize, &str); 30] = [
     ("user = \"a", 7, "has no end"),
     ("ok AND", 6, "the expression ends here"),
     ("ok §", 3, "put text in quotes"),
-    ("ok OR service(id(account.id: \"1\"))", 17, "account ids are not kept here"),
-    ("rootcause.responsetime.entity { last }", 0, "not determined here"),
+    ("rootcause.json = {}", 17, "expected `#` and JSON"),
+    ("rootcause.json = #[", 17, "no valid JSON"),
     ("fault AND group.name = \"none\"", 10, "there is no group \"none\""),
 ];
 

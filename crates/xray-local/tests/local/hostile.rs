@@ -176,6 +176,50 @@ fn dropping_the_receiver_shows_unfinished_traces() {
 }
 
 #[test]
+fn hostile_documents_lose_no_others() {
+    let receiver = Receiver::bind("127.0.0.1:0").unwrap();
+    let members = r#","start_time":1,"end_time":2"#;
+    let depth = 700;
+    let level = |id: usize| format!(r#"{{"id":"{id:016x}","name":"n","start_time":1,"end_time":2,"subsegments":["#);
+    let inner: String = (10..10 + depth).map(level).collect();
+    let deep = format!(r#"{members},"subsegments":[{inner}{}"#, "]}".repeat(depth) + "]");
+    let annotations: Vec<String> = (0..4_000).map(|i| format!(r#""k{i}":{i}"#)).collect();
+    let hostile = [
+        document(1, &"n".repeat(60_000), members),
+        document(2, "many", &format!(r#"{members},"annotations":{{{}}}"#, annotations.join(","))),
+        document(3, "deep", &deep),
+        datagram(&"[".repeat(60_000)),
+        datagram(&"{\"subsegments\":[".repeat(4_000)),
+        vec![0xff; 60_000],
+        b"{\"format\":\"json\",\"version\":1}\n".to_vec(),
+    ];
+    let good = |number: u64| {
+        datagram(&format!(
+            r#"{{"trace_id":"1-00000001-{number:024x}","id":"{number:016x}","name":"good","start_time":1,"end_time":2}}"#
+        ))
+    };
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut sent = 0;
+    for number in 1..=100 {
+        for datagram in [&hostile[number as usize % hostile.len()], &good(number)] {
+            socket.send_to(datagram, receiver.address()).unwrap();
+            sent += 1;
+            // No buffer overflows, so what is missing was lost by the receiver.
+            let begin = std::time::Instant::now();
+            while receiver.store().stats().datagrams < sent {
+                assert!(begin.elapsed() < Duration::from_secs(20));
+                std::thread::yield_now();
+            }
+        }
+    }
+    assert_eq!(receiver.traces("service(\"good\")").unwrap().len(), 100);
+    let whole = receiver.store().get(TRACE.parse().unwrap()).unwrap();
+    assert_eq!(whole.len(), 3 + depth);
+    let stats = receiver.store().stats();
+    assert_eq!(stats.missing_header + stats.invalid_header + stats.invalid_document, 4 * 14);
+}
+
+#[test]
 fn refusals_have_a_reason() {
     let store = Store::new();
     assert_eq!(store.accept(b"{}"), Err(Refusal::MissingHeader));

@@ -17,5 +17,6 @@ mod order;
 mod picture;
 mod sampling;
 mod sdks;
+mod transfer;
 mod tree;
 mod web;

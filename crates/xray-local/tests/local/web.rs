@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use xray_local::{Receiver, Store};
+use xray_local::{Receiver, SamplingRules, Store};
 
 use crate::http::{call, connect, exchange, post};
 use crate::tree::{TRACE, datagram, document};
@@ -212,6 +212,72 @@ fn pages_of_other_sites_get_nothing() {
 }
 
 #[test]
+fn pages_of_other_sites_change_nothing() {
+    let receiver = receiver();
+    let (address, port) = (receiver.address(), receiver.address().port());
+    add(receiver.store(), 1, "");
+    let state = || {
+        let calls = ["/GetSamplingRules", "/Groups", "/SamplingStatisticSummaries"];
+        let mut state: Vec<Value> = calls.iter().map(|path| call(address, path, &json!({}))).collect();
+        state.push(ok(address, "/api/export"));
+        state.push(json!(receiver.store().stats().datagrams));
+        state
+    };
+    let before = state();
+    let rule = json!({ "RuleName": "evil", "Priority": 1, "FixedRate": 1, "ReservoirSize": 1 });
+    let segment = format!(r#"{{"trace_id":"{TRACE}","id":"00000000000000aa","name":"a","start_time":1,"end_time":2}}"#);
+    let report = json!({
+        "RuleName": "Default", "ClientID": "0".repeat(24), "Timestamp": 1, "RequestCount": 9, "SampledCount": 9, "BorrowCount": 0,
+    });
+    let requests = [
+        ("DELETE", "/api/traces", String::new()),
+        ("POST", "/api/import", segment.clone()),
+        ("POST", "/TraceSegments", json!({ "TraceSegmentDocuments": [segment] }).to_string()),
+        ("POST", "/CreateSamplingRule", json!({ "SamplingRule": rule }).to_string()),
+        (
+            "POST",
+            "/UpdateSamplingRule",
+            json!({ "SamplingRuleUpdate": { "RuleName": "Default", "FixedRate": 1 } }).to_string(),
+        ),
+        ("POST", "/CreateGroup", json!({ "GroupName": "evil" }).to_string()),
+        ("POST", "/SamplingTargets", json!({ "SamplingStatisticsDocuments": [report] }).to_string()),
+    ];
+    // As a page of another site sends it, which needs no permission for a body that it calls text.
+    let foreign = [
+        (format!("Host: 127.0.0.1:{port}\r\nOrigin: http://evil.example\r\nContent-Type: text/plain"), 403),
+        (format!("Host: 127.0.0.1:{port}\r\nOrigin: null"), 403),
+        (format!("Host: localhost:{port}\r\nOrigin: http://localhost:{}", port ^ 1), 403),
+        (format!("Host: 127.0.0.1:{port}\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors"), 403),
+        (format!("Host: 127.0.0.1:{port}\r\nSec-Fetch-Site: same-site"), 403),
+        // A name of the other site that its server has rebound to this machine.
+        (
+            format!("Host: evil.example:{port}\r\nOrigin: http://evil.example:{port}\r\nSec-Fetch-Site: same-origin"),
+            421,
+        ),
+    ];
+    for (method, path, body) in &requests {
+        for (headers, want) in &foreign {
+            let length = body.len();
+            let bytes = format!(
+                "{method} {path} HTTP/1.1\r\n{headers}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            assert_eq!(exchange(address, bytes).0, *want, "{method} {path} {headers}");
+            assert_eq!(state(), before, "{method} {path} {headers}");
+        }
+    }
+    // Each of them does something if it comes from the page itself.
+    for (method, path, body) in requests.iter().rev() {
+        let before = state();
+        let length = body.len();
+        let own = format!("Host: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\nSec-Fetch-Site: same-origin");
+        let bytes =
+            format!("{method} {path} HTTP/1.1\r\n{own}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+        assert_eq!(exchange(address, bytes).0, 200, "{method} {path}");
+        assert_ne!(state(), before, "{method} {path}");
+    }
+}
+
+#[test]
 fn put_trace_segments_keeps_the_good_documents() {
     let receiver = receiver();
     let segment = |id: &str| format!(r#"{{"trace_id":"{TRACE}","id":"{id}","name":"a","start_time":1,"end_time":2}}"#);
@@ -326,6 +392,33 @@ fn events_bring_changes_and_counters() {
         settled = changed["rows"][0]["flags"].as_u64().unwrap() & 32 != 0;
     }
     assert_eq!(next("stats")["traces"], 1);
+}
+
+#[test]
+fn events_report_changed_sampling_rules() {
+    let file = std::env::temp_dir().join(format!("xray-local-events-{}.json", std::process::id()));
+    std::fs::write(&file, r#"{"SamplingRuleRecords":[]}"#).unwrap();
+    let receiver = Receiver::builder().rules(SamplingRules::from_file(&file).unwrap()).bind("127.0.0.1:0").unwrap();
+    let mut stream = connect(receiver.address());
+    stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    let mut next = |event: &str| -> Value {
+        lines.by_ref().find(|line| line.strip_prefix("event: ") == Some(event)).unwrap();
+        let data = lines.by_ref().find_map(|line| Some(line.strip_prefix("data: ")?.to_owned())).unwrap();
+        serde_json::from_str(&data).unwrap()
+    };
+    next("stats");
+    let rule = json!({ "RuleName": "checkout", "Priority": 1, "FixedRate": 0.5, "ReservoirSize": 1 });
+    call(receiver.address(), "/CreateSamplingRule", &json!({ "SamplingRule": rule }));
+    let first = next("rules");
+    assert_eq!(first["rules"], json!(["Default", "checkout"]));
+    let edited = json!({ "SamplingRuleRecords": [{ "SamplingRule": rule }, { "SamplingRule": {
+        "RuleName": "health", "Priority": 2, "FixedRate": 0, "ReservoirSize": 0 } }] });
+    std::fs::write(&file, edited.to_string()).unwrap();
+    let second = next("rules");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(second["rules"].as_array().unwrap().len(), 3);
+    assert!(second["modified"].as_u64() > first["modified"].as_u64());
 }
 
 #[test]

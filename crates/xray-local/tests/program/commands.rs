@@ -36,6 +36,11 @@ fn traces_are_listed_shown_exported_and_imported() {
     assert_eq!(stdout(&daemon.run(&["show", &id, "--raw"])), format!("{document}\n"));
     let json: Value = serde_json::from_str(&stdout(&daemon.run(&["show", &id, "--json"]))).unwrap();
     assert_eq!(json["documents"][0]["name"], "shop");
+    let page = TempFile::new();
+    assert_eq!(code(&daemon.run(&["show", &id, "--html", page.text()])), Some(0));
+    let html = fs::read_to_string(page.path()).unwrap();
+    assert!(html.starts_with("<!doctype html>") && html.contains(&id), "{html}");
+    assert_eq!(code(&daemon.run(&["show", &id, "--html", "/missing/folder/page.html"])), Some(1));
     assert_eq!(code(&daemon.run(&["show", "1-2"])), Some(1));
 
     let (file, other) = (TempFile::new(), Daemon::start(&[]));

@@ -56,6 +56,11 @@ impl Daemon {
         Some(answer["UnprocessedTraceSegments"] == json!([]))
     }
 
+    /// Calls an operation of the X-Ray API.
+    pub(crate) fn call(&self, path: &str, body: &Value) -> Value {
+        self.exchange("POST", path, &body.to_string()).unwrap()
+    }
+
     pub(crate) fn get(&self, target: &str) -> Value {
         self.exchange("GET", target, "").unwrap()
     }

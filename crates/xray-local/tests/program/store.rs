@@ -46,6 +46,57 @@ fn traces_are_there_after_a_restart() {
     assert_eq!(open().store().get(id.parse().unwrap()).unwrap().len(), 2);
 }
 
+#[test]
+fn groups_tags_and_edited_rules_survive_kill_9() {
+    let (file, rules) = (TempFile::new(), TempFile::new());
+    fs::write(rules.path(), r#"{"SamplingRuleRecords":[]}"#).unwrap();
+    let start = || Daemon::start(&["--store", file.text(), "--rules", rules.text()]);
+    let daemon = start();
+    let rule =
+        |name: &str, rate: f64| json!({ "RuleName": name, "Priority": 1, "FixedRate": rate, "ReservoirSize": 1 });
+    let group =
+        json!({ "GroupName": "slow", "FilterExpression": "duration > 0.5", "Tags": [{ "Key": "a", "Value": "b" }] });
+    let arn = daemon.call("/CreateGroup", &group)["Group"]["GroupARN"].clone();
+    daemon.call("/CreateGroup", &json!({ "GroupName": "gone", "FilterExpression": "fault" }));
+    daemon.call("/DeleteGroup", &json!({ "GroupName": "gone" }));
+    daemon.call("/CreateSamplingRule", &json!({ "SamplingRule": rule("checkout", 0.5) }));
+    daemon.call("/UpdateSamplingRule", &json!({ "SamplingRuleUpdate": { "RuleName": "checkout", "FixedRate": 0.25 } }));
+    daemon.call("/TagResource", &json!({ "ResourceARN": arn, "Tags": [{ "Key": "c", "Value": "d" }] }));
+    let questions = || {
+        [
+            ("/Groups", json!({})),
+            ("/ListTagsForResource", json!({ "ResourceARN": arn })),
+            ("/GetSamplingRules", json!({})),
+        ]
+    };
+    let before = questions().map(|(path, body)| daemon.call(path, &body));
+    assert_eq!(before[1]["Tags"].as_array().unwrap().len(), 2);
+    // Sends SIGKILL.
+    drop(daemon);
+
+    let daemon = start();
+    let mut after = questions().map(|(path, body)| daemon.call(path, &body));
+    // Times are floating-point numbers, which may be rounded.
+    let mut before = before;
+    for answers in [&mut before, &mut after] {
+        let records = answers[2]["SamplingRuleRecords"].as_array_mut().unwrap();
+        assert_eq!(records.len(), 2);
+        records.iter_mut().for_each(|record| *record = record["SamplingRule"].take());
+    }
+    assert_eq!(after, before);
+    drop(daemon);
+
+    // A file of rules that was edited meanwhile replaces what was edited by calls.
+    fs::write(rules.path(), json!({ "SamplingRuleRecords": [{ "SamplingRule": rule("file", 1.0) }] }).to_string())
+        .unwrap();
+    let daemon = start();
+    let names = daemon.call("/GetSamplingRules", &json!({}))["SamplingRuleRecords"].clone();
+    let names: Vec<_> =
+        names.as_array().unwrap().iter().map(|record| record["SamplingRule"]["RuleName"].clone()).collect();
+    assert_eq!(names, ["file", "Default"]);
+    assert_eq!(daemon.call("/Groups", &json!({}))["Groups"].as_array().unwrap().len(), 2);
+}
+
 fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
     values.sort();
     values

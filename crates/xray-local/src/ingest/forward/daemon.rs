@@ -2,13 +2,15 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::queue::{Chunk, Queue};
-use super::spawn;
+use super::Target;
+use crate::ingest::queue::{Chunk, Queue};
+use crate::ingest::spawn;
+use crate::store::Arrival;
 
 /// Bytes between two pauses: a daemon's socket buffer holds about six times as much.
 const BURST: usize = 32 << 10;
@@ -18,43 +20,54 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How often the thread checks whether it should end.
 const CHECK: Duration = Duration::from_millis(500);
 
-/// A thread that sends datagrams on. It has a queue of its own, so a slow target never holds back the receiver.
-pub(crate) struct Forward {
+/// A thread that sends datagrams on.
+pub(crate) struct Daemon {
+    name: String,
     queue: Arc<Queue>,
-    failed: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
+    counts: Arc<Counts>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Forward {
-    pub(crate) fn start(target: SocketAddr) -> io::Result<Forward> {
-        let socket = UdpSocket::bind(if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
-        let (queue, failed) = (Arc::new(Queue::default()), Arc::new(AtomicU64::new(0)));
-        let (source, failures) = (Arc::clone(&queue), Arc::clone(&failed));
-        let thread = spawn("xray-local-forward", move || send(&socket, target, &source, &failures))?;
-        Ok(Forward { queue, failed, thread: Some(thread) })
-    }
+#[derive(Default)]
+struct Counts {
+    sent: AtomicU64,
+    failed: AtomicU64,
+}
 
-    pub(crate) fn push(&self, datagram: &[u8]) {
+impl Daemon {
+    pub(crate) fn start(target: SocketAddr, max_bytes: usize) -> io::Result<Daemon> {
+        let socket = UdpSocket::bind(if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
+        let (queue, counts) = (Arc::new(Queue::new(max_bytes)), Arc::new(Counts::default()));
+        let (source, counters) = (Arc::clone(&queue), Arc::clone(&counts));
+        let thread = spawn("xray-local-forward", move || send(&socket, target, &source, &counters))?;
+        Ok(Daemon { name: format!("udp:{target}"), queue, counts, thread: Mutex::new(Some(thread)) })
+    }
+}
+
+impl Target for Daemon {
+    /// Also sends what is invalid: the daemon decides.
+    fn push(&self, datagram: &[u8], _: Option<&Arrival>) {
         self.queue.push(datagram, 0);
     }
 
-    /// Returns how many datagrams were not sent.
-    pub(crate) fn lost(&self) -> u64 {
-        self.queue.dropped() + self.failed.load(Ordering::Relaxed)
+    fn counts(&self) -> (u64, u64) {
+        let Counts { sent, failed } = &*self.counts;
+        (sent.load(Ordering::Relaxed), self.queue.dropped() + failed.load(Ordering::Relaxed))
     }
-}
 
-impl Drop for Forward {
-    /// Sends what still waits.
-    fn drop(&mut self) {
+    fn finish(&self) {
         drop(self.queue.closing());
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             _ = thread.join();
         }
     }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
-fn send(socket: &UdpSocket, target: SocketAddr, queue: &Queue, failed: &AtomicU64) {
+fn send(socket: &UdpSocket, target: SocketAddr, queue: &Queue, counts: &Counts) {
     let mut since_pause = 0;
     while let Some(chunks) = queue.take(CHECK) {
         for (datagram, _) in chunks.iter().flat_map(Chunk::datagrams) {
@@ -64,9 +77,8 @@ fn send(socket: &UdpSocket, target: SocketAddr, queue: &Queue, failed: &AtomicU6
             }
             since_pause += datagram.len();
             // A local target that is not there refuses the datagram after the one it has refused first.
-            if socket.send_to(datagram, target).is_err() {
-                failed.fetch_add(1, Ordering::Relaxed);
-            }
+            let sent = socket.send_to(datagram, target).is_ok();
+            if sent { &counts.sent } else { &counts.failed }.fetch_add(1, Ordering::Relaxed);
         }
         queue.recycle(chunks);
     }
@@ -80,13 +92,13 @@ mod tests {
     fn datagrams_arrive_unchanged_and_in_order() {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
         target.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let forward = Forward::start(target.local_addr().unwrap()).unwrap();
+        let daemon = Daemon::start(target.local_addr().unwrap(), 1 << 20).unwrap();
         let sent: Vec<Vec<u8>> = (1..50_u8).map(|i| vec![i; usize::from(i)]).collect();
         for datagram in &sent {
-            forward.push(datagram);
+            daemon.push(datagram, None);
         }
-        assert_eq!(forward.lost(), 0);
-        drop(forward);
+        daemon.finish();
+        assert_eq!(daemon.counts(), (49, 0));
         let mut buffer = vec![0; 64 * 1024];
         for datagram in &sent {
             let length = target.recv(&mut buffer).unwrap();
