@@ -31,13 +31,14 @@ export class VirtualRows {
     this.observer.observe(viewport);
   }
 
-  /** Sets the number of rows and draws all visible ones again. */
+  /** Sets the number of rows and draws all visible ones again, at once. */
   setCount(count) {
     if (count !== this.count) {
       this.count = count;
       this.body.style.setProperty("height", `${count * this.source.rowHeight}px`);
     }
-    this.refresh();
+    this.stale = true;
+    this.draw();
   }
 
   /** Draws the visible rows again with the next frame. */
@@ -47,14 +48,13 @@ export class VirtualRows {
   }
 
   schedule() {
-    this.frame ||= requestAnimationFrame(() => {
-      this.frame = 0;
-      this.draw();
-    });
+    this.frame ||= requestAnimationFrame(() => this.draw());
   }
 
   /** Draws at once. */
   draw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
     const [first, last] = this.range();
     for (const [index, row] of this.shown) {
       if (index < first || index >= last) {

@@ -132,8 +132,6 @@ export function traceList({ onOpen, onSort, onChoose, onScroll }) {
       });
       set(element, { "aria-rowcount": String(total + 1), "aria-activedescendant": active >= 0 ? `trace-row-${active}` : null });
       virtual.setCount(total);
-      if (active >= 0) virtual.draw();
-      else element.removeAttribute("aria-activedescendant");
     },
     /** Marks rows that have just arrived. */
     flash(ids) {

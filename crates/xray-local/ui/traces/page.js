@@ -21,6 +21,8 @@ import { TraceRows } from "./rows.js";
 
 const FACETS_EVERY = 2000;
 const UNDO_TIME = 10;
+/** Usually the rows are there sooner. */
+const SKELETON_AFTER = 150;
 
 /** Where the reader was when the list was left, and in which list. */
 let left = { query: "", position: { top: 0, id: "" } };
@@ -37,6 +39,7 @@ export function open() {
   let missed = 0;
   let failure = "";
   let hiddenUntil = 0;
+  let skeleton = 0;
 
   const box = filterBox({ onRun: setFilter, vocabulary });
   const range = timeRangeButton((timeRange) => setParams({ timeRange }, { replace: false }));
@@ -108,6 +111,11 @@ export function open() {
     { keys: ["Delete"], title: "Clear all traces", run: clear },
   ]);
 
+  function showSkeleton() {
+    column.show(null, query.filter);
+    list.show({ rows: [], total: 20, sort: query.sort, chosen });
+  }
+
   /** Loads the first page, and replaces what is shown. */
   async function load() {
     request.abort();
@@ -116,6 +124,7 @@ export function open() {
     loadingMore = false;
     try {
       const page = await listTraces(query, signal);
+      clearTimeout(skeleton);
       state.reset();
       missed = 0;
       state.addPage(page);
@@ -130,6 +139,7 @@ export function open() {
       announce(`${format.plural(state.matched, "trace")} of ${format.count(state.scanned)} match`);
     } catch (error) {
       if (error.name === "AbortError") return;
+      clearTimeout(skeleton);
       fail(error);
     }
   }
@@ -335,16 +345,15 @@ export function open() {
       query = next;
       box.show(next.filter);
       range.show(next.timeRange);
-      if (!state.loaded) {
-        column.show(null, next.filter);
-        list.show({ rows: [], total: 20, sort: next.sort, chosen });
-      }
+      clearTimeout(skeleton);
+      if (!state.loaded) skeleton = setTimeout(showSkeleton, SKELETON_AFTER);
       if (document.activeElement === document.body || box.element.contains(document.activeElement)) list.element.focus({ preventScroll: true });
       void load();
     },
     close() {
       left = { query: JSON.stringify(query), position: list.position() };
       request.abort();
+      clearTimeout(skeleton);
       clearInterval(refresh);
       stops.forEach((stop) => stop());
       bindKeys("Traces", []);
