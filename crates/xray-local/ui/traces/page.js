@@ -11,7 +11,8 @@ import { isPaused, onLive, setLiveFilter } from "../live.js";
 import { announce, toast } from "../popup.js";
 import { navigate, setParams } from "../router.js";
 import { traceAddress } from "../routes.js";
-import { rangeBetween, timeRangeButton } from "../time_range.js";
+import { timeRangeButton } from "../time_range.js";
+import { rangeBetween } from "../time_range_text.js";
 import { latencyBuckets, timeBuckets, timeLabel } from "./buckets.js";
 import { firstStart } from "./first_start.js";
 import { facetColumn } from "./facets.js";
@@ -21,6 +22,8 @@ import { TraceRows } from "./rows.js";
 
 const FACETS_EVERY = 2000;
 const UNDO_TIME = 10;
+/** More often, no eye follows: new rows are shown at most four times a second. */
+const SHOW_EVERY = 250;
 /** Usually the rows are there sooner. */
 const SKELETON_AFTER = 150;
 
@@ -177,8 +180,20 @@ export function open() {
     if (Date.now() < hiddenUntil) return;
     facetsStale = true;
     missed += event.more;
-    const rows = readRows(event);
-    state.arrive(rows);
+    state.arrive(readRows(event));
+    // The first of several events is shown at once.
+    if (showing) arrivedMore = true;
+    else showArrived();
+  }
+
+  let showing = 0;
+  let arrivedMore = false;
+  function showArrived() {
+    arrivedMore = false;
+    showing = setTimeout(() => {
+      showing = 0;
+      if (arrivedMore) showArrived();
+    }, SHOW_EVERY);
     if (release()) return;
     draw({ only: "rows" });
     if (!pill.hidden) announce(`${pill.textContent} traces`);
@@ -354,6 +369,7 @@ export function open() {
       left = { query: JSON.stringify(query), position: list.position() };
       request.abort();
       clearTimeout(skeleton);
+      clearTimeout(showing);
       clearInterval(refresh);
       stops.forEach((stop) => stop());
       bindKeys("Traces", []);
