@@ -7,9 +7,9 @@ import { serviceColor } from "../service_color.js";
 import { foldLarge, quantile } from "./graph.js";
 import { layoutGraph } from "./layout.js";
 
-const SIZE = /** @type {[number, number]} */ ([208, 76]);
+const SIZE = /** @type {[number, number]} */ ([228, 78]);
 const RING = 18;
-const MAX_LABEL = 20;
+const MAX_LABEL = 22;
 /** From this share of failed calls on, an edge has their colour. */
 const BAD_SHARE = 0.01;
 
@@ -101,7 +101,8 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     const client = node.type === "client";
     const { statistics } = node;
     const label = cut(client ? "Clients" : node.name);
-    const lines = client ? [`of ${cut(node.name)}`] : [[cut(node.type || "service"), statistics && rate(statistics.count)].filter(Boolean).join(" · "), statistics?.histogram.length ? `${quantileText(statistics.histogram, 0.5)} · p95 ${quantileText(statistics.histogram, 0.95)}` : ""];
+    const times = statistics?.histogram.length ? [quantileText(statistics.histogram, 0.5), `p95 ${quantileText(statistics.histogram, 0.95)}`] : [];
+    const lines = client ? [`of ${cut(node.name)}`] : [cut(node.type || "service"), [statistics && rate(statistics.count), ...times].filter(Boolean).join(" · ")];
     return svg(
       "g",
       {
@@ -129,6 +130,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
   function rate(count) {
     if (graph.minutes === null) return format.plural(count, "call");
     const perMinute = count / graph.minutes;
+    if (perMinute > 0 && perMinute < 0.1) return "< 0.1/min";
     return `${perMinute < 10 ? Number(perMinute.toFixed(1)) : format.compact(Math.round(perMinute))}/min`;
   }
 
