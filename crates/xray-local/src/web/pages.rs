@@ -143,7 +143,7 @@ pub(super) async fn page_or_operation(State(app): State<Arc<App>>, request: Requ
         Method::GET | Method::HEAD if PAGES.contains(&first) => {
             let page = if app.ui.is_some() { FILES[0].1 } else { PAGE.as_bytes() };
             send(&app, FILES[0].0, page, request.headers())
-        },
+        }
         Method::GET | Method::HEAD if path != path.to_ascii_lowercase() => not_allowed("POST"),
         Method::GET | Method::HEAD => error(StatusCode::NOT_FOUND, "there is no such page"),
         _ => not_allowed("GET, POST"),

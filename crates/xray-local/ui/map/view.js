@@ -7,7 +7,7 @@ import { serviceColor } from "../service_color.js";
 import { foldLarge, quantile } from "./graph.js";
 import { layoutGraph } from "./layout.js";
 
-const SIZE = /** @type {[number, number]} */ ([228, 78]);
+const SIZE = /** @type {[number, number]} */ ([244, 78]);
 const RING = 18;
 const MAX_LABEL = 22;
 /** From this share of failed calls on, an edge has their colour. */
