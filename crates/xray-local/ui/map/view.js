@@ -9,7 +9,10 @@ import { layoutGraph } from "./layout.js";
 
 const SIZE = /** @type {[number, number]} */ ([244, 78]);
 const RING = 18;
+const MARGIN = 24;
 const MAX_LABEL = 22;
+/** Below this scale texts cannot be read: a large map begins with its first services, and "Fit" shows all. */
+const READABLE = 0.72;
 /** From this share of failed calls on, an edge has their colour. */
 const BAD_SHARE = 0.01;
 
@@ -75,7 +78,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
       try {
         placed = await layoutGraph(graph, SIZE, work.signal);
         shape = nextShape;
-        fit();
+        begin();
       } catch (error) {
         if (error.name === "AbortError") return;
         note.hidden = false;
@@ -113,6 +116,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
         "data-key": node.id,
         "aria-pressed": String(node.id === selected),
         onclick: () => select(node.id),
+        onfocus: (event) => event.currentTarget.matches(":focus-visible") && uncover(node.id),
         onkeydown: (event) => {
           if (event.key !== "Enter" && event.key !== " ") return;
           event.preventDefault();
@@ -181,16 +185,17 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     onSelect(selected);
     if (placed) draw();
     drawPanel();
-    uncover();
+    uncover(selected);
   }
 
-  /** Moves the map if the drawer covers the selected node. */
-  function uncover() {
-    const place = placed?.nodes.get(selected ?? "");
-    if (!place || panel.hidden) return;
-    const covered = view.x + (place[0] + SIZE[0] / 2) * view.scale - (canvas.clientWidth - panel.offsetWidth - 24);
-    if (covered <= 0) return;
-    view.x -= covered;
+  /** Moves the map if a node is outside of the window, or below the drawer. */
+  function uncover(id) {
+    const place = placed?.nodes.get(id ?? "");
+    if (!place) return;
+    const right = canvas.clientWidth - (panel.hidden ? 0 : panel.offsetWidth) - MARGIN;
+    const into = (from, size, low, high) => (from < low ? low - from : Math.min(0, high - from - size));
+    view.x += into(view.x + (place[0] - SIZE[0] / 2) * view.scale, SIZE[0] * view.scale, MARGIN, right);
+    view.y += into(view.y + (place[1] - SIZE[1] / 2) * view.scale, SIZE[1] * view.scale, MARGIN, canvas.clientHeight - MARGIN);
     move();
   }
 
@@ -263,6 +268,13 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     move();
   }
 
+  function begin() {
+    fit();
+    if (!placed || view.scale >= READABLE) return;
+    view = { scale: READABLE, x: 0, y: Math.max(0, (canvas.clientHeight - placed.height * READABLE) / 2) };
+    move();
+  }
+
   function zoomAt(factor, x = canvas.clientWidth / 2, y = canvas.clientHeight / 2) {
     const scale = Math.max(0.05, Math.min(3, view.scale * factor));
     const by = scale / view.scale;
@@ -295,7 +307,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     },
     { passive: false },
   );
-  const observer = new ResizeObserver(fit);
+  const observer = new ResizeObserver(begin);
   observer.observe(canvas);
 
   return {
