@@ -104,7 +104,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     const client = node.type === "client";
     const { statistics } = node;
     const label = cut(client ? "Clients" : node.name);
-    const times = statistics?.histogram.length ? [quantileText(statistics.histogram, 0.5), `p95 ${quantileText(statistics.histogram, 0.95)}`] : [];
+    const times = statistics?.histogram.length ? [quantileText(statistics.histogram, 0.5), statistics.count > 1 && `p95 ${quantileText(statistics.histogram, 0.95)}`] : [];
     const lines = client ? [`of ${cut(node.name)}`] : [cut(node.type || "service"), [statistics && rate(statistics.count), ...times].filter(Boolean).join(" · ")];
     return svg(
       "g",

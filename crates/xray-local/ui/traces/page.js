@@ -136,7 +136,9 @@ export function open() {
       box.fail(null);
       // Not before: a filter with an error would end the stream.
       setLiveFilter(query.filter);
-      draw();
+      // The rows are what one waits for; the charts and facets follow in the next frame.
+      draw({ only: "rows" });
+      requestAnimationFrame(() => setTimeout(() => draw({ only: "facets" })));
       if (left.query === JSON.stringify(query)) list.restore(left.position);
       left.query = "";
       announce(`${format.plural(state.matched, "trace")} of ${format.count(state.scanned)} match`);
