@@ -292,7 +292,7 @@ test("the page", { skip, timeout: 240_000 }, async (suite) => {
       await check("keys");
       await page.keyboard.press("Escape");
       await page.getByRole("button", { name: "All time" }).click();
-      await page.locator(".popup").waitFor();
+      await page.getByRole("menu").waitFor();
       await check("time-menu");
       await page.getByRole("menuitemradio", { name: "From … to …" }).click();
       await page.locator("dialog[open]").waitFor();
