@@ -4,6 +4,7 @@
  * @typedef {object} TraceRow one trace in the list
  * @property {string} id
  * @property {number} start µs since the epoch
+ * @property {number} [changes] how often it changed since it was loaded
  * @property {number} duration µs
  * @property {number | null} response µs of the root; null while it is in progress
  * @property {number | null} status HTTP status of the root

@@ -5,6 +5,8 @@ import * as format from "./format.js";
 import { icon, mark } from "./icons.js";
 import { bindKeys, showKeys } from "./keys.js";
 import { isPaused, liveState, onLive, setPaused, startLive } from "./live.js";
+import { Losses } from "./losses.js";
+import { openMenu } from "./popup.js";
 import { navigate, startRouter } from "./router.js";
 import { currentTheme, nextTheme } from "./theme.js";
 
@@ -102,13 +104,23 @@ function header() {
 function meters() {
   const held = h("b", {}, "–");
   const lost = h("b", {}, "0");
-  const lostMeter = h("a", { class: "muted", href: "/status", title: "Datagrams and documents that were lost; details on the status page" }, lost, " lost");
+  const losses = new Losses();
+  const lostMeter = h("button", { class: "meter muted", title: "What was lost on the way", "aria-haspopup": "menu", "aria-expanded": "false", onclick: showLosses }, lost, " lost");
   onLive("stats", (stats) => {
-    const losses = stats.lost.queueFull + stats.lost.kernel;
+    losses.update(stats);
     held.textContent = format.count(stats.traces);
-    lost.textContent = format.count(losses);
-    lostMeter.className = losses > 0 ? "lost" : "muted";
+    lost.textContent = format.count(losses.total);
+    lostMeter.classList.toggle("lost", losses.total > 0);
   });
+  function showLosses() {
+    const lines = losses.lines();
+    openMenu(lostMeter, [
+      { label: lines.length ? "Lost on the way" : "Nothing was lost on the way" },
+      ...lines.slice(0, 8).map(({ when, text }) => ({ title: text, hint: when, run: () => navigate("/status") })),
+      "separator",
+      { title: "All counters", run: () => navigate("/status") },
+    ]);
+  }
   return h("div", { class: "meters" }, h("span", { class: "held", title: "Traces in memory" }, held, " held"), lostMeter);
 }
 

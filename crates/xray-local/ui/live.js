@@ -1,9 +1,12 @@
-//! What the program sends by itself: traces that changed, and its counters. Closed while the tab is hidden, since a browser
-//! opens only six connections to one host.
+//! What the program sends by itself: traces that changed, its counters, and that sampling rules changed. Closed while the tab is
+//! hidden, since a browser opens only six connections to one host.
 
-/** @typedef {"traces" | "stats" | "state" | "resumed"} LiveEvent `resumed`: connected again, and events were missed */
+/**
+ * @typedef {"traces" | "stats" | "rules" | "state" | "resumed"} LiveEvent
+ * `rules`: sampling rules changed; `resumed`: connected again, and events were missed
+ */
 
-const KINDS = ["traces", "stats"];
+const KINDS = ["traces", "stats", "rules"];
 
 const target = new EventTarget();
 let paused = false;
@@ -64,7 +67,7 @@ function connect() {
   };
   for (const kind of KINDS) {
     source.addEventListener(kind, (event) => {
-      emit(kind, JSON.parse(event.data));
+      emit(kind, event.data ? JSON.parse(event.data) : null);
     });
   }
 }

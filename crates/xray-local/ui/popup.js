@@ -62,7 +62,8 @@ export function openMenu(button, items) {
     event.preventDefault();
     event.stopPropagation();
   });
-  document.body.append(menu);
+  // In the landmark of its button, where readers of the page expect it.
+  (button.closest("main, header") ?? document.body).append(menu);
   place(menu, button);
   button.setAttribute("aria-expanded", "true");
   document.addEventListener("pointerdown", outside, true);

@@ -5,6 +5,7 @@
  * @property {number} rowHeight pixels
  * @property {() => HTMLElement} create makes an empty row
  * @property {(row: HTMLElement, index: number) => void} render fills a row
+ * @property {(index: number) => unknown} [key] identifies what a row shows, so that it keeps its element when it moves
  */
 
 const OVERSCAN = 8;
@@ -20,7 +21,7 @@ export class VirtualRows {
     this.body = body;
     this.source = source;
     this.count = 0;
-    /** @type {Map<number, HTMLElement>} */
+    /** @type {Map<unknown, { element: HTMLElement, index: number }>} by key */
     this.shown = new Map();
     /** @type {HTMLElement[]} */
     this.spare = [];
@@ -31,13 +32,14 @@ export class VirtualRows {
     this.observer.observe(viewport);
   }
 
-  /** Sets the number of rows and draws all visible ones again. */
+  /** Sets the number of rows and draws all visible ones again, at once. */
   setCount(count) {
     if (count !== this.count) {
       this.count = count;
       this.body.style.setProperty("height", `${count * this.source.rowHeight}px`);
     }
-    this.refresh();
+    this.stale = true;
+    this.draw();
   }
 
   /** Draws the visible rows again with the next frame. */
@@ -47,31 +49,31 @@ export class VirtualRows {
   }
 
   schedule() {
-    this.frame ||= requestAnimationFrame(() => {
-      this.frame = 0;
-      this.draw();
-    });
+    this.frame ||= requestAnimationFrame(() => this.draw());
   }
 
   /** Draws at once. */
   draw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
     const [first, last] = this.range();
-    for (const [index, row] of this.shown) {
-      if (index < first || index >= last) {
-        this.shown.delete(index);
-        this.spare.push(row);
-      }
-    }
+    const before = this.shown;
+    this.shown = new Map();
     for (let index = first; index < last; index += 1) {
-      let row = this.shown.get(index);
-      const fresh = !row;
-      if (!row) {
-        row = this.spare.pop() ?? this.source.create();
-        this.shown.set(index, row);
-        row.style.setProperty("transform", `translateY(${index * this.source.rowHeight}px)`);
-      }
-      if (fresh || this.stale) this.source.render(row, index);
-      if (!row.isConnected) this.body.append(row);
+      const key = this.source.key?.(index) ?? index;
+      this.shown.set(key, before.get(key) ?? { element: null, index: -1 });
+      before.delete(key);
+    }
+    for (const { element } of before.values()) this.spare.push(element);
+    let index = first;
+    for (const row of this.shown.values()) {
+      const moved = row.index !== index;
+      row.element ??= this.spare.pop() ?? this.source.create();
+      if (moved) row.element.style.setProperty("transform", `translateY(${index * this.source.rowHeight}px)`);
+      row.index = index;
+      if (moved || this.stale) this.source.render(row.element, index);
+      if (!row.element.isConnected) this.body.append(row.element);
+      index += 1;
     }
     // Rows that are not needed leave the document, so that nothing but what is seen can be found in it.
     for (const row of this.spare) row.remove();

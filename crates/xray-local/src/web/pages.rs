@@ -1,7 +1,7 @@
 //! The page's files, and what other requests get.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::sync::Arc;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::sync::{Arc, LazyLock};
 
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{Path, Request, State};
@@ -41,14 +41,17 @@ const FILES: &[File] = files! {
     "json_view.js"
     "keys.js"
     "live.js"
+    "losses.js"
     "map/graph.js"
     "map/layout.js"
     "map/layout_worker.js"
     "map/page.js"
     "map/view.js"
     "popup.js"
+    "range_dialog.js"
     "router.js"
     "routes.js"
+    "sampling/attributes.js"
     "sampling/decide.js"
     "sampling/edit.js"
     "sampling/page.js"
@@ -62,6 +65,7 @@ const FILES: &[File] = files! {
     "styles/traces.css"
     "theme.js"
     "time_range.js"
+    "time_range_text.js"
     "trace/action.js"
     "trace/copy.js"
     "trace/critical_path.js"
@@ -97,12 +101,28 @@ const FILES: &[File] = files! {
 /// The first parts of the page's addresses.
 const PAGES: [&str; 8] = ["", "traces", "compare", "service-map", "sampling", "status", "xray", "cloudwatch"];
 
-/// `GET /ui/FILE`
+/// The hash of all files. The page asks for its files below it, so that the browser need not ask again whether they are
+/// the same: forty such questions take longer than showing a list.
+static VERSION: LazyLock<String> = LazyLock::new(|| format!("{:016x}", hash(FILES)));
+
+/// The page, with the version in the addresses of its files.
+static PAGE: LazyLock<String> = LazyLock::new(|| {
+    let page = String::from_utf8_lossy(FILES[0].1);
+    page.replace("\"/ui/", &format!("\"/ui/{}/", *VERSION))
+});
+
+/// `GET /ui/FILE` and `GET /ui/VERSION/FILE`
 pub(super) async fn file(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    match FILES.iter().find(|(known, _)| *known == name) {
-        Some(file) => send(&app, file, &headers),
-        None => error(StatusCode::NOT_FOUND, "there is no such file"),
+    let lasting = name.strip_prefix(VERSION.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    let name = lasting.unwrap_or(&name);
+    let Some(&(name, embedded)) = FILES.iter().find(|(known, _)| *known == name) else {
+        return error(StatusCode::NOT_FOUND, "there is no such file");
+    };
+    let mut response = send(&app, name, embedded, &headers);
+    if lasting.is_some() && response.status().is_success() {
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=31536000, immutable"));
     }
+    response
 }
 
 /// Everything that has no route: addresses of the page, and operations of the X-Ray service.
@@ -120,7 +140,10 @@ pub(super) async fn page_or_operation(State(app): State<Arc<App>>, request: Requ
         };
     }
     match *request.method() {
-        Method::GET | Method::HEAD if PAGES.contains(&first) => send(&app, &FILES[0], request.headers()),
+        Method::GET | Method::HEAD if PAGES.contains(&first) => {
+            let page = if app.ui.is_some() { FILES[0].1 } else { PAGE.as_bytes() };
+            send(&app, FILES[0].0, page, request.headers())
+        }
         Method::GET | Method::HEAD if path != path.to_ascii_lowercase() => not_allowed("POST"),
         Method::GET | Method::HEAD => error(StatusCode::NOT_FOUND, "there is no such page"),
         _ => not_allowed("GET, POST"),
@@ -144,15 +167,14 @@ fn kind(name: &str) -> &'static str {
     }
 }
 
-fn send(app: &App, &(name, embedded): &File, headers: &HeaderMap) -> Response {
+fn send(app: &App, name: &str, embedded: &'static [u8], headers: &HeaderMap) -> Response {
     let kind = kind(name);
     let content = match app.ui.as_ref().map(|folder| std::fs::read(folder.join(name))) {
         None => Bytes::from_static(embedded),
         Some(Ok(content)) => content.into(),
         Some(Err(failure)) => return error(StatusCode::NOT_FOUND, &format!("cannot read ui file {name}: {failure}")),
     };
-    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&content);
-    let tag = format!("\"{hash:016x}\"");
+    let tag = format!("\"{:016x}\"", hash(&content));
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let mut response =
         if known { text(StatusCode::NOT_MODIFIED, kind, "") } else { text(StatusCode::OK, kind, content) };
@@ -162,6 +184,10 @@ fn send(app: &App, &(name, embedded): &File, headers: &HeaderMap) -> Response {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+fn hash(content: &(impl Hash + ?Sized)) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(content)
 }
 
 #[cfg(test)]

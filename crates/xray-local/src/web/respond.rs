@@ -4,14 +4,18 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::response::Response;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::ApiError;
 use crate::filter::FilterError;
 
 /// Responds with JSON that must not be cached, because the next trace changes it.
-pub(super) fn json(body: &Value) -> Response {
-    text(StatusCode::OK, "application/json", body.to_string())
+pub(super) fn json(body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(body) => text(StatusCode::OK, "application/json", body),
+        Err(failure) => error(StatusCode::INTERNAL_SERVER_ERROR, &format!("the response cannot be written: {failure}")),
+    }
 }
 
 /// Responds with `{"message": …}`.

@@ -50,6 +50,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::respond::{self, error, text};
@@ -92,7 +93,7 @@ fn not_found() -> Response {
     error(StatusCode::NOT_FOUND, "this trace is not here: it never arrived, or was forgotten to make room")
 }
 
-fn skeleton(parts: &Parts) -> Value {
+fn skeleton(parts: &Parts) -> Skeleton {
     let trace = parts.join();
     let mut names = NameList::default();
     let mut signatures: HashMap<u64, usize> = HashMap::new();
@@ -106,9 +107,9 @@ fn skeleton(parts: &Parts) -> Value {
         segments.push(segment);
         let next = signatures.len();
         if let Some(skew) = node.clock_skew() {
-            skews.push(json!([node.index(), micros(skew)]));
+            skews.push((node.index(), micros(skew)));
         }
-        rows.push(json!([
+        rows.push((
             node.id().to_string(),
             node.depth(),
             node.index() + node.descendants() + 1,
@@ -121,19 +122,50 @@ fn skeleton(parts: &Parts) -> Value {
             node.http().and_then(|http| http.status).unwrap_or_default(),
             action(node).map_or(-1, |action| names.get(&action) as i64),
             segment.map_or(-1, |segment| segment as i64),
-        ]));
+        ));
     }
-    json!({
-        "id": parts.id.to_string(),
-        "start": start(&trace),
-        "duration": micros(trace.duration()),
-        "revision": parts.revision,
-        "documents": parts.documents.len(),
-        "names": names.list,
-        "rows": rows,
-        "skews": skews,
-    })
+    Skeleton {
+        id: parts.id.to_string(),
+        start: start(&trace),
+        duration: micros(trace.duration()),
+        revision: parts.revision,
+        documents: parts.documents.len(),
+        names: names.list,
+        rows,
+        skews,
+    }
 }
+
+/// A trace without the details of its entities. It is not a [`Value`], because a hundred thousand rows of values take longer to
+/// build and to free than to read from the store.
+struct Skeleton {
+    id: String,
+    start: i64,
+    duration: i64,
+    revision: u32,
+    documents: usize,
+    names: Vec<String>,
+    rows: Vec<Row>,
+    skews: Vec<(usize, i64)>,
+}
+
+impl Serialize for Skeleton {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(Some(8))?;
+        members.serialize_entry("id", &self.id)?;
+        members.serialize_entry("start", &self.start)?;
+        members.serialize_entry("duration", &self.duration)?;
+        members.serialize_entry("revision", &self.revision)?;
+        members.serialize_entry("documents", &self.documents)?;
+        members.serialize_entry("names", &self.names)?;
+        members.serialize_entry("rows", &self.rows)?;
+        members.serialize_entry("skews", &self.skews)?;
+        members.end()
+    }
+}
+
+/// The members of a row, in the order of the table above.
+type Row = (String, usize, usize, i64, i64, u32, u8, usize, usize, u16, i64, i64);
 
 /// Returns the first start in microseconds since the epoch.
 fn start(trace: &Trace) -> i64 {

@@ -182,6 +182,29 @@ fn a_known_page_is_not_sent_again() {
 }
 
 #[test]
+fn the_files_of_a_version_are_kept() {
+    let receiver = receiver();
+    let (_, page) = get(receiver.address(), "/");
+    let page = page.as_str().unwrap().to_owned();
+    let script = page.split('"').find(|text| text.ends_with("/app.js")).unwrap();
+    let version = script.strip_prefix("/ui/").and_then(|rest| rest.strip_suffix("/app.js")).unwrap();
+    assert_eq!(version.len(), 16, "{script}");
+    let cached = |target: &str| {
+        let mut stream = connect(receiver.address());
+        stream
+            .write_all(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())
+            .unwrap();
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        lines.find_map(|line| line.strip_prefix("cache-control: ").map(str::to_owned)).unwrap()
+    };
+    assert_eq!(cached(script), "max-age=31536000, immutable");
+    assert_eq!(cached("/ui/app.js"), "no-cache");
+    assert_eq!(cached("/"), "no-cache");
+    // A page that is still open when another version starts must not mix both.
+    assert_eq!(get(receiver.address(), "/ui/0123456789abcdef/app.js").0, 404);
+}
+
+#[test]
 fn pages_of_other_sites_get_nothing() {
     let receiver = Receiver::builder().allow_host("viewer").bind("127.0.0.1:0").unwrap();
     let port = receiver.address().port();

@@ -15,7 +15,12 @@ import { KIND } from "../trace/model.js";
 
 /** @typedef {{ id: string, name: string, type: string, root: boolean, statistics: Statistics | null }} GraphNode */
 /** @typedef {{ from: string, to: string, statistics: Statistics }} GraphEdge */
-/** @typedef {{ nodes: GraphNode[], edges: GraphEdge[] }} Graph */
+/**
+ * @typedef {object} Graph
+ * @property {GraphNode[]} nodes
+ * @property {GraphEdge[]} edges
+ * @property {number | null} minutes that the requests took, at least one; null for a single trace
+ */
 
 const MAX_NODES = 300;
 
@@ -36,7 +41,15 @@ export function fromServices(services) {
     (service.Edges ?? []).map((edge) => ({ from: String(service.ReferenceId), to: String(edge.ReferenceId), statistics: statistics(edge.SummaryStatistics ?? {}, edge.ResponseTimeHistogram) })),
   );
   const known = new Set(nodes.map(({ id }) => id));
-  return { nodes, edges: edges.filter(({ from, to }) => known.has(from) && known.has(to)) };
+  return { nodes, edges: edges.filter(({ from, to }) => known.has(from) && known.has(to)), minutes: minutes(services) };
+}
+
+/** The time from the first request to the last one; bursts of less than a minute are not extrapolated. */
+function minutes(services) {
+  const times = services.flatMap(({ StartTime, EndTime }) => [StartTime, EndTime]).filter(Number.isFinite);
+  if (!times.length) return 1;
+  const [first, last] = times.reduce(([first, last], time) => [Math.min(first, time), Math.max(last, time)], [Infinity, -Infinity]);
+  return Math.max(1, (last - first) / 60);
 }
 
 function statistics(summary, histogram = []) {
@@ -104,7 +117,7 @@ export function fromTrace(trace) {
     connect(owner[row], called, row);
   }
   for (const { statistics } of [...nodes.values(), ...edges.values()]) statistics?.histogram.sort((a, b) => a[0] - b[0]);
-  return { nodes: [...nodes.values()], edges: [...edges.values()] };
+  return { nodes: [...nodes.values()], edges: [...edges.values()], minutes: null };
 }
 
 /**
@@ -112,8 +125,8 @@ export function fromTrace(trace) {
  * @param {Graph} graph
  * @returns {Graph & { folded: number }}
  */
-export function foldLarge({ nodes, edges }, most = MAX_NODES) {
-  if (nodes.length <= most) return { nodes, edges, folded: 0 };
+export function foldLarge({ nodes, edges, minutes }, most = MAX_NODES) {
+  if (nodes.length <= most) return { nodes, edges, minutes, folded: 0 };
   const byType = [...groupBy(nodes, ({ type }) => type)].sort((a, b) => b[1].length - a[1].length);
   /** @type {Map<string, string>} */
   const moved = new Map();
@@ -131,6 +144,7 @@ export function foldLarge({ nodes, edges }, most = MAX_NODES) {
   return {
     nodes: [...nodes.filter(({ id }) => !moved.has(id)), ...joined],
     edges: [...merged.values()].map((group) => ({ from: place(group[0].from), to: place(group[0].to), statistics: sum(group.map(({ statistics }) => statistics)) })),
+    minutes,
     folded: moved.size,
   };
 }

@@ -2,13 +2,14 @@
 
 const LIMIT = 8000;
 
+const address = new URL("./layout_worker.js", import.meta.url).href;
+
 const policy = globalThis.trustedTypes?.createPolicy("xray-local", {
-  createScriptURL: (address) => {
-    if (address !== "/ui/map/layout_worker.js") throw new TypeError("only the layout's worker may be started");
-    return address;
+  createScriptURL: (asked) => {
+    if (asked !== address) throw new TypeError("only the layout's worker may be started");
+    return asked;
   },
 });
-const address = "/ui/map/layout_worker.js";
 
 /**
  * @typedef {{ nodes: Map<string, [number, number]>, edges: Map<string, { points: [number, number][], x: number, y: number }>, width: number, height: number }} Layout

@@ -23,7 +23,7 @@ export function open() {
   let stale = false;
   let work = new AbortController();
   /** @type {import("./graph.js").Graph} */
-  let graph = { nodes: [], edges: [] };
+  let graph = { nodes: [], edges: [], minutes: null };
 
   const box = filterBox({ onRun: (filter) => setParams({ filter }, { replace: false }), vocabulary });
   const range = timeRangeButton((timeRange) => setParams({ timeRange }, { replace: false }));

@@ -7,9 +7,14 @@ import { serviceColor } from "../service_color.js";
 import { foldLarge, quantile } from "./graph.js";
 import { layoutGraph } from "./layout.js";
 
-const SIZE = /** @type {[number, number]} */ ([188, 60]);
-const RING = 17;
-const MAX_LABEL = 17;
+const SIZE = /** @type {[number, number]} */ ([244, 78]);
+const RING = 18;
+const MARGIN = 24;
+const MAX_LABEL = 22;
+/** Below this scale texts cannot be read: a large map begins with its first services, and "Fit" shows all. */
+const READABLE = 0.72;
+/** From this share of failed calls on, an edge has their colour. */
+const BAD_SHARE = 0.01;
 
 /**
  * Makes a map.
@@ -50,7 +55,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
   );
 
   /** @type {import("./graph.js").Graph} */
-  let graph = { nodes: [], edges: [] };
+  let graph = { nodes: [], edges: [], minutes: null };
   /** @type {import("./layout.js").Layout | null} */
   let placed = null;
   let selected = /** @type {string | null} */ (null);
@@ -73,7 +78,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
       try {
         placed = await layoutGraph(graph, SIZE, work.signal);
         shape = nextShape;
-        fit();
+        begin();
       } catch (error) {
         if (error.name === "AbortError") return;
         note.hidden = false;
@@ -99,8 +104,8 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     const client = node.type === "client";
     const { statistics } = node;
     const label = cut(client ? "Clients" : node.name);
-    const p50 = statistics && quantile(statistics.histogram, 0.5);
-    const line = statistics ? [`${format.compact(statistics.count)} req`, p50 !== null ? `p50 ${quantileText(statistics.histogram, 0.5)}` : ""].filter(Boolean).join(" · ") : client ? `of ${cut(node.name)}` : "";
+    const times = statistics?.histogram.length ? [quantileText(statistics.histogram, 0.5), statistics.count > 1 && `p95 ${quantileText(statistics.histogram, 0.95)}`] : [];
+    const lines = client ? [`of ${cut(node.name)}`] : [cut(node.type || "service"), [statistics && rate(statistics.count), ...times].filter(Boolean).join(" · ")];
     return svg(
       "g",
       {
@@ -111,6 +116,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
         "data-key": node.id,
         "aria-pressed": String(node.id === selected),
         onclick: () => select(node.id),
+        onfocus: (event) => event.currentTarget.matches(":focus-visible") && uncover(node.id),
         onkeydown: (event) => {
           if (event.key !== "Enter" && event.key !== " ") return;
           event.preventDefault();
@@ -120,8 +126,16 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
       svg("title", {}, describe(node)),
       svg("rect", { class: "node-box", width, height, rx: 10 }),
       svg("g", { transform: `translate(${RING + 13} ${height / 2})` }, ring(statistics), svg("circle", { r: 6, class: "node-dot", "--c": client ? "var(--text-3)" : serviceColor(node.name) })),
-      svg("g", { "clip-path": "url(#inside)" }, svg("text", { class: "node-name", x: 56, y: 25 }, label), svg("text", { class: "node-line", x: 56, y: 43 }, line)),
+      svg("g", { "clip-path": "url(#inside)" }, svg("text", { class: "node-name", x: 60, y: client ? 34 : 26 }, label), lines.map((line, i) => svg("text", { class: "node-line", x: 60, y: (client ? 52 : 43) + i * 17 }, line))),
     );
+  }
+
+  /** Requests per minute, or the number of calls in one trace. */
+  function rate(count) {
+    if (graph.minutes === null) return format.plural(count, "call");
+    const perMinute = count / graph.minutes;
+    if (perMinute > 0 && perMinute < 0.1) return "< 0.1/min";
+    return `${perMinute < 10 ? Number(perMinute.toFixed(1)) : format.compact(Math.round(perMinute))}/min`;
   }
 
   function drawEdge(edge) {
@@ -133,7 +147,8 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     const width = Math.min(5, 1.2 + Math.log10(Math.max(1, statistics.count)));
     const p50 = quantile(statistics.histogram, 0.5);
     const label = [p50 !== null && quantileText(statistics.histogram, 0.5), bad > 0 && format.percent(bad / statistics.count)].filter(Boolean).join(" · ");
-    const kind = statistics.fault ? "fault" : statistics.throttle ? "throttle" : statistics.error ? "error" : "";
+    const worst = ["fault", "throttle", "error"].find((kind) => statistics[kind] >= BAD_SHARE * statistics.count && statistics[kind] > 0);
+    const kind = worst ?? "";
     const near = !selected || edge.from === selected || edge.to === selected;
     return svg(
       "g",
@@ -154,14 +169,15 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
         h("td", {}, h("span", { class: "what" }, h("span", { class: "dot", "--c": serviceColor(node.name) }), h("button", { class: "link", "data-key": node.id, onclick: () => select(node.id) }, format.plain(node.type === "client" ? `Clients of ${node.name}` : node.name, 80)))),
         h("td", { class: "muted" }, format.plain(node.type || "service", 60)),
         h("td", { class: "num" }, statistics ? format.count(statistics.count) : "–"),
+        graph.minutes !== null && h("td", { class: "num" }, statistics ? rate(statistics.count) : "–"),
         h("td", { class: "num" }, value(0.5)),
         h("td", { class: "num" }, value(0.95)),
         ["error", "throttle", "fault"].map((kind) => h("td", { class: "num" }, statistics?.[kind] ? h("span", { class: `state-${kind}` }, format.count(statistics[kind])) : "0")),
         h("td", { class: "muted" }, calls.map((name) => format.plain(name, 40)).join(", ")),
       );
     };
-    const heads = ["Service", "Type", "Requests", "p50", "p95", "Errors", "Throttles", "Faults", "Calls"];
-    redraw(table, h("div", { class: "table-scroll" }, h("table", { class: "table" }, h("thead", {}, h("tr", {}, heads.map((title, i) => h("th", { scope: "col", class: i > 1 && i < 8 ? "num" : null }, title)))), h("tbody", {}, graph.nodes.map(row)))));
+    const heads = ["Service", "Type", "Requests", graph.minutes !== null && "Rate", "p50", "p95", "Errors", "Throttles", "Faults", "Calls"].filter(Boolean);
+    redraw(table, h("div", { class: "table-scroll" }, h("table", { class: "table" }, h("thead", {}, h("tr", {}, heads.map((title, i) => h("th", { scope: "col", class: i > 1 && i < heads.length - 1 ? "num" : null }, title)))), h("tbody", {}, graph.nodes.map(row)))));
   }
 
   function select(id) {
@@ -169,16 +185,17 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     onSelect(selected);
     if (placed) draw();
     drawPanel();
-    uncover();
+    uncover(selected);
   }
 
-  /** Moves the map if the drawer covers the selected node. */
-  function uncover() {
-    const place = placed?.nodes.get(selected ?? "");
-    if (!place || panel.hidden) return;
-    const covered = view.x + (place[0] + SIZE[0] / 2) * view.scale - (canvas.clientWidth - panel.offsetWidth - 24);
-    if (covered <= 0) return;
-    view.x -= covered;
+  /** Moves the map if a node is outside of the window, or below the drawer. */
+  function uncover(id) {
+    const place = placed?.nodes.get(id ?? "");
+    if (!place) return;
+    const right = canvas.clientWidth - (panel.hidden ? 0 : panel.offsetWidth) - MARGIN;
+    const into = (from, size, low, high) => (from < low ? low - from : Math.min(0, high - from - size));
+    view.x += into(view.x + (place[0] - SIZE[0] / 2) * view.scale, SIZE[0] * view.scale, MARGIN, right);
+    view.y += into(view.y + (place[1] - SIZE[1] / 2) * view.scale, SIZE[1] * view.scale, MARGIN, canvas.clientHeight - MARGIN);
     move();
   }
 
@@ -218,7 +235,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
             h(
               "dl",
               { class: "facts" },
-              fact("Requests", format.count(statistics.count)),
+              fact("Requests", graph.minutes === null ? format.count(statistics.count) : `${format.count(statistics.count)} · ${rate(statistics.count)}`),
               fact("p50", quantileText(statistics.histogram, 0.5)),
               fact("p95", quantileText(statistics.histogram, 0.95)),
               fact("Average", format.duration(statistics.count ? statistics.total / statistics.count : null)),
@@ -248,6 +265,13 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     const { clientWidth, clientHeight } = canvas;
     const scale = Math.min(1.15, clientWidth / placed.width, clientHeight / placed.height);
     view = { scale, x: (clientWidth - placed.width * scale) / 2, y: (clientHeight - placed.height * scale) / 2 };
+    move();
+  }
+
+  function begin() {
+    fit();
+    if (!placed || view.scale >= READABLE) return;
+    view = { scale: READABLE, x: 0, y: Math.max(0, (canvas.clientHeight - placed.height * READABLE) / 2) };
     move();
   }
 
@@ -283,7 +307,7 @@ export function mapView({ nodeActions, onSelect = () => {}, nodeDetails = () => 
     },
     { passive: false },
   );
-  const observer = new ResizeObserver(fit);
+  const observer = new ResizeObserver(begin);
   observer.observe(canvas);
 
   return {

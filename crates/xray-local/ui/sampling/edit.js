@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
+import { readAttributes, writeAttributes } from "./attributes.js";
 
 const FIELDS = [
   { member: "RuleName", title: "Name", type: "text", value: "", only: "new", hint: "at most 32 characters" },
@@ -28,11 +29,13 @@ export function editRule(rule, save) {
     const { member, type, min, max, step } = field;
     return /** @type {HTMLInputElement} */ (h("input", { class: "input", id: `rule-${member}`, type, value: String(rule?.[member] ?? field.value), min, max, step, required: true, spellcheck: "false", "aria-describedby": field.hint ? `hint-${member}` : null }));
   });
+  const attributes = /** @type {HTMLTextAreaElement} */ (h("textarea", { class: "input", id: "rule-Attributes", rows: 2, value: writeAttributes(rule?.Attributes), spellcheck: "false", placeholder: "tier = gold", "aria-describedby": "hint-Attributes" }));
   const failure = h("p", { class: "form-failure", role: "alert", hidden: true });
   const form = h(
     "form",
     { class: "dialog-body rule-form", novalidate: true, onsubmit: submit },
     fields.map((field, i) => h("div", { class: "field" }, h("label", { htmlFor: `rule-${field.member}` }, field.title), inputs[i], field.hint && h("span", { class: "faint", id: `hint-${field.member}` }, field.hint))),
+    !isDefault && h("div", { class: "field whole" }, h("label", { htmlFor: "rule-Attributes" }, "Attributes"), attributes, h("span", { class: "faint", id: "hint-Attributes" }, "one key = value a line; a request must have all of them")),
     failure,
     h("div", { class: "form-actions" }, h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Cancel"), h("button", { class: "button primary", type: "submit" }, rule ? "Save" : "Add")),
   );
@@ -50,6 +53,13 @@ export function editRule(rule, save) {
     const wrong = inputs.findIndex((input) => !input.checkValidity());
     if (wrong >= 0) return fail(`${fields[wrong].title}: ${inputs[wrong].validationMessage}`, inputs[wrong]);
     const changes = Object.fromEntries(fields.map(({ member, type }, i) => [member, type === "number" ? Number(inputs[i].value) : inputs[i].value.trim()]));
+    if (!isDefault) {
+      try {
+        changes.Attributes = readAttributes(attributes.value);
+      } catch (error) {
+        return fail(`Attributes: ${error.message}`, attributes);
+      }
+    }
     try {
       await save(changes);
       dialog.close();

@@ -5,6 +5,7 @@ import { h, redraw, replace } from "../dom.js";
 import * as format from "../format.js";
 import { icon } from "../icons.js";
 import { bindKeys } from "../keys.js";
+import { onLive } from "../live.js";
 import { toast } from "../popup.js";
 import { navigate } from "../router.js";
 import { conditions, decide, inOrder } from "./decide.js";
@@ -173,6 +174,8 @@ export function open() {
     }
   }
 
+  // An edit by the API or in the file of rules.
+  const stops = [onLive("rules", () => void load()), onLive("resumed", () => void load())];
   const timer = setInterval(() => document.hidden || document.querySelector("dialog[open]") || void load(), REFRESH);
   draw();
   void load();
@@ -186,6 +189,7 @@ export function open() {
     },
     close() {
       closed = true;
+      stops.forEach((stop) => stop());
       clearInterval(timer);
       bindKeys("Sampling", []);
     },

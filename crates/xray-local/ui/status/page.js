@@ -53,6 +53,7 @@ export function open() {
     const rows = [
       ["Lost in the kernel", stats.lost.kernel, "The UDP buffer was full. A larger net.core.rmem_max helps."],
       ["Lost in the queue", stats.lost.queueFull, "Documents arrived faster than they could be read."],
+      ["Not forwarded", stats.lost.notForwarded, "The receiver did not take them, or too many waited for it."],
       ["Without the daemon's header", stats.refused.missingHeader, "Something other than an X-Ray SDK sends to this port."],
       ["With a wrong header", stats.refused.invalidHeader, "The first line is not the one that SDKs send."],
       ["Not a document", stats.refused.invalidDocument, "No segment or subsegment: not JSON, or without id, name or start time."],
@@ -70,8 +71,18 @@ export function open() {
         ),
       ),
       stats.buffer.small && h("p", { class: "callout error" }, h("strong", {}, `The receive buffer has only ${format.bytes(stats.buffer.bytes)}`), h("span", {}, "Bursts may be lost. To permit 4 MiB: sudo sysctl -w net.core.rmem_max=4194304, then restart xray-local.")),
+      stats.store?.failure && h("p", { class: "callout error" }, h("strong", {}, "The store file cannot be written"), h("span", {}, `${format.plain(stats.store.failure)}. ${format.plural(stats.store.unstored, "document")} so far ${stats.store.unstored === 1 ? "is" : "are"} in memory only.`)),
     );
-    replace(about, h("dl", { class: "facts" }, [["Version", stats.version], ["Address", stats.address], ["Process", String(stats.pid)], ["Running for", format.duration(stats.uptime)], ["Receive buffer", format.bytes(stats.buffer.bytes)]].map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+    const facts = [
+      ["Version", stats.version],
+      ["Address", stats.address],
+      ["Process", String(stats.pid)],
+      ["Running for", format.duration(stats.uptime)],
+      ["Receive buffer", format.bytes(stats.buffer.bytes)],
+      ["Store", stats.store ? `${format.plain(stats.store.path)} · ${format.bytes(stats.store.bytes)}` : "memory only"],
+      ...(stats.forward ?? []).map(({ target, sent, lost }) => ["Forwarded to", `${format.plain(target)} · ${format.plural(sent, "document")}${lost > 0 ? `, ${format.count(lost)} lost` : ""}`]),
+    ];
+    replace(about, h("dl", { class: "facts" }, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
     drawRates();
   }
 

@@ -5,6 +5,8 @@ import { readRows } from "../api.js";
 import { latencyBuckets, timeBuckets } from "../traces/buckets.js";
 import { hasTerm, withoutTerm } from "../traces/facets.js";
 import { TraceRows } from "../traces/rows.js";
+import { endsOf, localTime, readEnds } from "../time_range_text.js";
+import { VirtualRows } from "../virtual.js";
 
 const row = (id, start, more = {}) => ({ id, start, revision: 1, ...more });
 const ids = (list) => list.rows.map(({ id }) => id);
@@ -84,4 +86,34 @@ test("facets: a term is found and removed whole", () => {
   assert.ok(!hasTerm(filter, "fault"));
   assert.equal(withoutTerm(filter, range), 'service("a AND b") { fault AND ok }');
   assert.equal(withoutTerm("fault", "fault"), "");
+});
+
+test("time range: the fields of the dialog become a range of the address", () => {
+  const [from, to] = endsOf("2026-11-28T10:00:00.000Z~2026-11-28T10:30:00.000Z");
+  assert.equal(readEnds(localTime(from), localTime(to)).range, "2026-11-28T10:00:00.000Z~2026-11-28T10:30:00.000Z");
+  assert.deepEqual(endsOf("PT1H", 7_200_000), [3_600_000, 7_200_000]);
+  assert.deepEqual(endsOf("P1D", 86_400_000), [0, 86_400_000]);
+  assert.deepEqual(endsOf("", 900_000), [0, 900_000]);
+  assert.match(readEnds("", "2026-11-28T10:00").error, /From/);
+  assert.match(readEnds("2026-11-28T10:00", "").error, /To/);
+  assert.match(readEnds("2026-11-28T10:00", "2026-11-28T09:00").error, /later/);
+});
+
+test("virtual rows: a row that moves keeps its element, and is drawn again only where it is now", () => {
+  const drawn = [];
+  globalThis.ResizeObserver = class { observe() {} disconnect() {} };
+  globalThis.cancelAnimationFrame = () => {};
+  const element = () => ({ style: { setProperty(_, value) { this.transform = value; } }, isConnected: true, remove() {} });
+  let keys = ["a", "b", "c"];
+  const viewport = { addEventListener() {}, scrollTop: 0, clientHeight: 100 };
+  const rows = new VirtualRows(viewport, { offsetTop: 0, style: { setProperty() {} }, append() {} }, { rowHeight: 10, create: element, key: (i) => keys[i], render: (row, i) => drawn.push([row, keys[i]]) });
+  rows.setCount(3);
+  const before = new Map(drawn.map(([row, key]) => [key, row]));
+  keys = ["x", "a", "b"];
+  drawn.length = 0;
+  rows.setCount(3);
+  assert.deepEqual(drawn.map(([, key]) => key), ["x", "a", "b"]);
+  assert.equal(drawn[1][0], before.get("a"));
+  assert.equal(drawn[1][0].style.transform, "translateY(10px)");
+  assert.equal(drawn[0][0], before.get("c"), "the element that is free is used again");
 });

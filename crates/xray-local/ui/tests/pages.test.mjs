@@ -3,7 +3,9 @@ import test from "node:test";
 
 import { align, merge } from "../compare/align.js";
 import { summarize } from "../compare/sets.js";
+import { Losses } from "../losses.js";
 import { foldLarge, fromServices, fromTrace, quantile } from "../map/graph.js";
+import { readAttributes, writeAttributes } from "../sampling/attributes.js";
 import { conditions, decide, inOrder, wildcard } from "../sampling/decide.js";
 import { makeTrace } from "./make_trace.mjs";
 
@@ -62,6 +64,14 @@ test("graph: the service graph of the API, with nodes that have no statistics", 
   assert.equal(quantile([], 0.5), null);
 });
 
+test("graph: requests per minute are not extrapolated from less than a minute", () => {
+  const service = (StartTime, EndTime) => ({ ReferenceId: StartTime, StartTime, EndTime, Edges: [] });
+  assert.equal(fromServices([service(1000, 1030), service(1010, 1300)]).minutes, 5);
+  assert.equal(fromServices([service(1000, 1002)]).minutes, 1);
+  assert.equal(fromServices([]).minutes, 1);
+  assert.equal(fromTrace(makeTrace({ name: "shop", at: [0, 1] })).minutes, null);
+});
+
 test("graph: more than 300 services are joined by type", () => {
   const statistics = () => ({ count: 1, error: 0, throttle: 0, fault: 0, total: 1, histogram: [[1, 1]] });
   const nodes = Array.from({ length: 500 }, (_, i) => ({ id: String(i), name: `n${i}`, type: i < 400 ? "remote" : "", root: false, statistics: statistics() }));
@@ -99,4 +109,41 @@ test("sampling: wildcards", () => {
   ]) {
     assert.equal(wildcard(pattern, text), expected, `${pattern} ${text}`);
   }
+});
+
+test("sampling: attributes are lines of text", () => {
+  assert.deepEqual(readAttributes("tier = gold\n\n a=b = c "), { tier: "gold", a: "b = c" });
+  assert.equal(writeAttributes({ tier: "gold", plan: "a=b" }), "tier = gold\nplan = a=b");
+  assert.deepEqual(readAttributes(writeAttributes(undefined)), {});
+  assert.deepEqual(Object.keys(readAttributes("__proto__ = x")), ["__proto__"]);
+  for (const [text, message] of [["tier", /line 1 is not/], ["a = 1\n= 2", /line 2 is not/], ["a =", /line 1 is not/], ["a = 1\na = 2", /line 2 repeats the key a/]]) {
+    assert.throws(() => readAttributes(text), message, text);
+  }
+});
+
+const stats = (uptime, kernel, missingHeader = 0) => ({ uptime, lost: { kernel, queueFull: 0, notForwarded: 0 }, refused: { missingHeader, invalidHeader: 0, invalidDocument: 0 } });
+
+test("losses: what grows between two moments, with times", () => {
+  const losses = new Losses();
+  const at = Date.parse("2026-11-28T10:00:00");
+  assert.equal(losses.update(stats(1, 3), at), true);
+  assert.equal(losses.update(stats(2, 3), at + 1000), false);
+  losses.update(stats(3, 10), at + 2000);
+  losses.update(stats(4, 12, 1), at + 4000);
+  losses.update(stats(5, 13, 1), at + 60_000);
+  assert.equal(losses.total, 14);
+  assert.deepEqual(losses.lines(), [
+    { when: "10:01:00", text: "1 dropped by the kernel" },
+    { when: "10:00:04", text: "1 refused without the daemon's header" },
+    { when: "10:00:02 – 10:00:04", text: "9 dropped by the kernel" },
+    { when: "before 10:00:00", text: "3 dropped by the kernel" },
+  ]);
+});
+
+test("losses: a program that was started again counts from 0", () => {
+  const losses = new Losses();
+  losses.update(stats(90, 5), 0);
+  losses.update(stats(1, 2), 10_000);
+  assert.equal(losses.total, 2);
+  assert.deepEqual(losses.list.map(({ number, from }) => [number, from]), [[5, null], [2, null]]);
 });

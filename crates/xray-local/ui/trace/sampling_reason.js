@@ -1,6 +1,6 @@
 //! Why a request was sampled, as far as its segment says.
 
-import { call } from "../api.js";
+import { call, request } from "../api.js";
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { inOrder } from "../sampling/decide.js";
@@ -19,10 +19,12 @@ export function samplingReason(json) {
 
 /** Says what the rule is now; it may have been another one when it decided. */
 async function describe(name) {
-  const { SamplingRuleRecords: records } = await call("GetSamplingRules");
+  const [{ SamplingRuleRecords: records }, users] = await Promise.all([call("GetSamplingRules"), request("/api/sampling").catch(() => null)]);
   const rules = inOrder(records.map(({ SamplingRule: rule }) => rule));
   const place = rules.findIndex(({ RuleName }) => RuleName === name);
   if (place < 0) return " (not one of the rules here)";
   const { ReservoirSize, FixedRate } = rules[place];
-  return `, number ${place + 1} of ${rules.length}: ${ReservoirSize} per second and ${format.percent(FixedRate)} of the rest`;
+  const own = (users?.clients ?? []).filter((client) => client.rule === name);
+  const quotas = own.length ? `; quotas now: ${own.map(({ quota }) => quota ?? 0).join(" + ")} per second` : "";
+  return `, number ${place + 1} of ${rules.length}: ${ReservoirSize} per second and ${format.percent(FixedRate)} of the rest${quotas}`;
 }

@@ -75,7 +75,7 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
   const only = ["", "errors", "share", "matches"].map((value) =>
     h("button", { "aria-pressed": "false", title: { "": "All entities", errors: "Entities with an error, and what is above them", share: "Entities of at least 1 % of the trace", matches: "Entities that match the find (o)" }[value], onclick: () => setParams({ only: value || null }) }, { "": "All", errors: "Errors", share: "≥ 1 %", matches: "Matches" }[value]),
   );
-  const criticalSwitch = h("button", { class: "button small", title: "Critical path (c)", onclick: () => setParams({ critical: options.critical ? "0" : null }) }, icon("path", 14), "Critical path");
+  const criticalSwitch = h("button", { class: "button small", title: "Critical path (c)", "aria-label": "Critical path", onclick: () => setParams({ critical: options.critical ? "0" : null }) }, icon("path", 14), h("span", {}, "Critical path"));
   const tools = [
     h(
       "div",

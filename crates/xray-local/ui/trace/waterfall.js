@@ -213,7 +213,6 @@ export function waterfall({ onToggle, onActivate, onMove }) {
       set(element, { "aria-rowcount": String(next.rows.length + 1), "aria-activedescendant": active >= 0 ? `entity-row-${active}` : null });
       drawAxis();
       virtual.setCount(next.rows.length);
-      virtual.draw();
     },
     active: () => (active >= 0 ? state.rows[active] : null),
     activeIndex: () => active,

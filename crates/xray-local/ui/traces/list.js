@@ -50,9 +50,12 @@ export function traceList({ onOpen, onSort, onChoose, onScroll }) {
   let sorted = "-time";
   /** @type {string[]} */
   let chosen = [];
+  /** @type {Map<string, number>} until when new rows are marked */
   const flashing = new Map();
+  /** What each element shows, since most rows only move when traces arrive. */
+  const drawn = new WeakMap();
 
-  const virtual = new VirtualRows(element, body, { rowHeight: ROW_HEIGHT, create, render });
+  const virtual = new VirtualRows(element, body, { rowHeight: ROW_HEIGHT, create, render, key: (index) => rows[index]?.id });
   element.addEventListener("scroll", onScroll, { passive: true });
 
   function create() {
@@ -80,15 +83,19 @@ export function traceList({ onOpen, onSort, onChoose, onScroll }) {
     const cells = element.children;
     element.classList.toggle("loading", !row);
     if (!row) {
+      drawn.delete(element);
       for (const cell of cells) replace(cell, h("span", { class: "skeleton" }, "\u00a0".repeat(8)));
       element.setAttribute("aria-label", "Loading");
       return;
     }
+    const isChosen = chosen.includes(row.id);
+    element.classList.toggle("flash", flashing.has(row.id));
+    const shows = drawn.get(element);
+    if (shows?.row === row && shows.changes === row.changes && shows.isChosen === isChosen) return;
+    drawn.set(element, { row, changes: row.changes, isChosen });
     const { kind } = outcome(row);
     element.dataset.outcome = kind;
-    element.classList.toggle("flash", flashing.has(row.id));
     element.setAttribute("aria-label", describe(row));
-    const isChosen = chosen.includes(row.id);
     element.toggleAttribute("data-chosen", isChosen);
     replace(cells[0], h("span", { class: "choose-box", "aria-label": isChosen ? "chosen for comparison" : null, role: isChosen ? "img" : null }, isChosen ? "✓" : ""));
     replace(cells[1], h("span", { title: format.iso(row.start) }, format.clock(row.start)));
@@ -132,15 +139,12 @@ export function traceList({ onOpen, onSort, onChoose, onScroll }) {
       });
       set(element, { "aria-rowcount": String(total + 1), "aria-activedescendant": active >= 0 ? `trace-row-${active}` : null });
       virtual.setCount(total);
-      if (active >= 0) virtual.draw();
-      else element.removeAttribute("aria-activedescendant");
     },
     /** Marks rows that have just arrived. */
     flash(ids) {
-      for (const id of ids) {
-        clearTimeout(flashing.get(id));
-        flashing.set(id, setTimeout(() => flashing.delete(id), 900));
-      }
+      const now = performance.now();
+      for (const [id, until] of flashing) if (until < now) flashing.delete(id);
+      for (const id of ids) flashing.set(id, now + 900);
     },
     move(step) {
       setActive(active < 0 ? virtual.visible()[0] : Math.max(0, Math.min(total - 1, active + step)));

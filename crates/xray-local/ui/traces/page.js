@@ -11,7 +11,8 @@ import { isPaused, onLive, setLiveFilter } from "../live.js";
 import { announce, toast } from "../popup.js";
 import { navigate, setParams } from "../router.js";
 import { traceAddress } from "../routes.js";
-import { rangeBetween, timeRangeButton } from "../time_range.js";
+import { timeRangeButton } from "../time_range.js";
+import { rangeBetween } from "../time_range_text.js";
 import { latencyBuckets, timeBuckets, timeLabel } from "./buckets.js";
 import { firstStart } from "./first_start.js";
 import { facetColumn } from "./facets.js";
@@ -21,6 +22,10 @@ import { TraceRows } from "./rows.js";
 
 const FACETS_EVERY = 2000;
 const UNDO_TIME = 10;
+/** More often, no eye follows: new rows are shown at most four times a second. */
+const SHOW_EVERY = 250;
+/** Usually the rows are there sooner. */
+const SKELETON_AFTER = 150;
 
 /** Where the reader was when the list was left, and in which list. */
 let left = { query: "", position: { top: 0, id: "" } };
@@ -37,6 +42,7 @@ export function open() {
   let missed = 0;
   let failure = "";
   let hiddenUntil = 0;
+  let skeleton = 0;
 
   const box = filterBox({ onRun: setFilter, vocabulary });
   const range = timeRangeButton((timeRange) => setParams({ timeRange }, { replace: false }));
@@ -108,6 +114,11 @@ export function open() {
     { keys: ["Delete"], title: "Clear all traces", run: clear },
   ]);
 
+  function showSkeleton() {
+    column.show(null, query.filter);
+    list.show({ rows: [], total: 20, sort: query.sort, chosen });
+  }
+
   /** Loads the first page, and replaces what is shown. */
   async function load() {
     request.abort();
@@ -116,6 +127,7 @@ export function open() {
     loadingMore = false;
     try {
       const page = await listTraces(query, signal);
+      clearTimeout(skeleton);
       state.reset();
       missed = 0;
       state.addPage(page);
@@ -124,12 +136,15 @@ export function open() {
       box.fail(null);
       // Not before: a filter with an error would end the stream.
       setLiveFilter(query.filter);
-      draw();
+      // The rows are what one waits for; the charts and facets follow in the next frame.
+      draw({ only: "rows" });
+      requestAnimationFrame(() => setTimeout(() => draw({ only: "facets" })));
       if (left.query === JSON.stringify(query)) list.restore(left.position);
       left.query = "";
       announce(`${format.plural(state.matched, "trace")} of ${format.count(state.scanned)} match`);
     } catch (error) {
       if (error.name === "AbortError") return;
+      clearTimeout(skeleton);
       fail(error);
     }
   }
@@ -167,8 +182,20 @@ export function open() {
     if (Date.now() < hiddenUntil) return;
     facetsStale = true;
     missed += event.more;
-    const rows = readRows(event);
-    state.arrive(rows);
+    state.arrive(readRows(event));
+    // The first of several events is shown at once.
+    if (showing) arrivedMore = true;
+    else showArrived();
+  }
+
+  let showing = 0;
+  let arrivedMore = false;
+  function showArrived() {
+    arrivedMore = false;
+    showing = setTimeout(() => {
+      showing = 0;
+      if (arrivedMore) showArrived();
+    }, SHOW_EVERY);
     if (release()) return;
     draw({ only: "rows" });
     if (!pill.hidden) announce(`${pill.textContent} traces`);
@@ -335,16 +362,16 @@ export function open() {
       query = next;
       box.show(next.filter);
       range.show(next.timeRange);
-      if (!state.loaded) {
-        column.show(null, next.filter);
-        list.show({ rows: [], total: 20, sort: next.sort, chosen });
-      }
+      clearTimeout(skeleton);
+      if (!state.loaded) skeleton = setTimeout(showSkeleton, SKELETON_AFTER);
       if (document.activeElement === document.body || box.element.contains(document.activeElement)) list.element.focus({ preventScroll: true });
       void load();
     },
     close() {
       left = { query: JSON.stringify(query), position: list.position() };
       request.abort();
+      clearTimeout(skeleton);
+      clearTimeout(showing);
       clearInterval(refresh);
       stops.forEach((stop) => stop());
       bindKeys("Traces", []);

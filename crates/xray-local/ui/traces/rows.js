@@ -45,7 +45,7 @@ export class TraceRows {
     const known = this.byId.get(row.id);
     if (!known) return false;
     // Events may overtake a response; a trace only ever grows.
-    if (row.revision >= known.revision) Object.assign(known, row);
+    if (row.revision >= known.revision) Object.assign(known, row, { changes: (known.changes ?? 0) + 1 });
     return true;
   }
 
