@@ -173,11 +173,14 @@ impl Intercept for XRayInterceptor {
             cfg.interceptor_state().unset::<Parent>().unset::<Call>();
             return Ok(());
         }
+        // The trace is not sampled, or a client and one of its calls both have an interceptor: the first one records it.
+        if cfg.get_mut_from_interceptor_state::<Call>().is_some() {
+            return Ok(());
+        }
         if try_current().is_none() {
             current_for_call("an AWS call");
         }
-        // A client and one of its calls may both have an interceptor; the first one records the call.
-        if let Some(Parent(parent)) = cfg.load::<Parent>().filter(|_| cfg.load::<Call>().is_none()) {
+        if let Some(Parent(parent)) = cfg.load::<Parent>() {
             if components.interceptors().any(|interceptor| interceptor.name() == PRESIGNING) {
                 cfg.interceptor_state().unset::<Parent>();
             } else {
@@ -211,8 +214,9 @@ impl Intercept for XRayInterceptor {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(call) = cfg.load::<Call>() {
-            call.add_header(context.request_mut(), OptOut::of(cfg).is_without_header);
+        let is_without_header = OptOut::of(cfg).is_without_header;
+        if let Some(call) = cfg.get_mut_from_interceptor_state::<Call>() {
+            call.add_header(context.request_mut(), is_without_header);
         }
         Ok(())
     }
@@ -238,9 +242,9 @@ impl Intercept for XRayInterceptor {
         components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if cfg.load::<Call>().is_none()
-            && let Some(Parent(parent)) = cfg.load::<Parent>()
+        if cfg.get_mut_from_interceptor_state::<Call>().is_none()
             && !OptOut::of(cfg).is_untraced
+            && let Some(Parent(parent)) = cfg.load::<Parent>()
         {
             // The SDK rejected the input before `read_before_serialization`.
             let call = Call::begin(parent, cfg, &self.allowlist);

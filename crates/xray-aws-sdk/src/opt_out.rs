@@ -58,8 +58,9 @@ impl Storable for OptOut {
 }
 
 impl OptOut {
-    pub(crate) fn of(cfg: &ConfigBag) -> OptOut {
-        cfg.load::<OptOut>().copied().unwrap_or_default()
+    /// Reads only the layer of interceptors, which is where the interceptors below store it.
+    pub(crate) fn of(cfg: &mut ConfigBag) -> OptOut {
+        cfg.get_mut_from_interceptor_state::<OptOut>().copied().unwrap_or_default()
     }
 }
 
