@@ -10,7 +10,7 @@ use xray_local::{Receiver, SamplingRules};
 use crate::corpus;
 
 /// Returns the path of a script.
-fn path(name: &str) -> String {
+pub(crate) fn path(name: &str) -> String {
     format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 

@@ -9,8 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use xray_local::{Receiver, SamplingEvent};
 
-use crate::aws::client;
-use crate::corpus::path;
+use crate::aws::{client, path};
 use crate::http::call;
 use crate::sampling::rules;
 
