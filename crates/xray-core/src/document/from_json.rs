@@ -204,7 +204,7 @@ mod tests {
         for (json, want) in [
             (HEAD.replace("1-5759e988", "1-5759e98"), member("trace_id")),
             (HEAD.replace("53995c3f42cd8ad8", "0000000000000000"), member("id")),
-            (HEAD.replace("\"name\"", "\"nam\""), member("name")),
+            (HEAD.replace("\"name\"", "\"label\""), member("name")),
             (HEAD.replace("start_time", "start"), member("start_time")),
         ] {
             assert_eq!(Document::from_json(&format!("{{{json}}}")), want, "{json}");
