@@ -5,12 +5,12 @@
 //! that has been idle for the longest time at all.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use crate::id::TraceId;
 use crate::trace::Name;
 
-/// Services that are told apart. Further ones share one place, so that hostile names cost neither time nor memory.
+/// The number of services with a place of their own. Further ones share one, so that hostile names cost neither time nor
+/// memory.
 const MAX_SERVICES: usize = 64;
 
 /// The place of a service in [`Shares`].
@@ -24,8 +24,8 @@ pub(super) struct Shares(Vec<Share>);
 struct Share {
     /// `None` for the place of further services, which is the first one, and for a place that is free.
     service: Option<Name>,
-    /// Traces by the sequence number of their last document.
-    traces: BTreeMap<u64, TraceId>,
+    /// The sequence numbers of the last documents of its traces.
+    traces: BTreeSet<u64>,
     bytes: usize,
 }
 
@@ -63,10 +63,10 @@ impl Shares {
     }
 
     /// Notes a trace, and the number of its last document instead of the one before.
-    pub(super) fn moved(&mut self, place: Place, id: TraceId, before: u64, now: u64) {
+    pub(super) fn moved(&mut self, place: Place, before: u64, now: u64) {
         let share = &mut self.0[usize::from(place.0)];
         share.traces.remove(&before);
-        share.traces.insert(now, id);
+        share.traces.insert(now);
     }
 
     /// Notes that the size of a trace has changed.
@@ -87,7 +87,7 @@ impl Shares {
 
     /// Returns the number of the trace to forget first.
     pub(super) fn first(&self, by: By) -> Option<u64> {
-        let oldest = |share: &Share| share.traces.first_key_value().map(|(sequence, _)| *sequence);
+        let oldest = |share: &Share| share.traces.first().copied();
         let size = |share: &Share| match by {
             By::Traces => share.traces.len(),
             By::Bytes => share.bytes,

@@ -193,7 +193,7 @@ impl Shelf {
         self.sequence += 1;
         held.sequence = self.sequence;
         self.recency.insert(self.sequence, id);
-        self.shares.moved(place, id, 0, self.sequence);
+        self.shares.moved(place, 0, self.sequence);
         self.shares.resized(place, 0, held.bytes);
         self.traces.insert(id, Box::new(held));
         self.evict();
@@ -231,7 +231,7 @@ impl Shelf {
         shares.resized(held.place, before, held.bytes);
         self.sequence += 1;
         self.recency.remove(&held.sequence);
-        shares.moved(held.place, id, held.sequence, self.sequence);
+        shares.moved(held.place, held.sequence, self.sequence);
         held.sequence = self.sequence;
         self.recency.insert(self.sequence, id);
         self.evict();
