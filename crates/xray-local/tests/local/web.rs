@@ -395,17 +395,22 @@ fn an_unfinished_trace_is_not_settled() {
     assert_eq!((status, &traces["matched"]), (408, &json!(0)));
 }
 
-#[test]
-fn events_bring_changes_and_counters() {
-    let receiver = receiver();
-    let mut stream = connect(receiver.address());
+/// Opens the stream of events. The function returns the data of the next event with a name.
+fn events(address: SocketAddr) -> impl FnMut(&str) -> Value {
+    let mut stream = connect(address);
     stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
-    let mut next = |event: &str| -> Value {
+    move |event| {
         lines.by_ref().find(|line| line.strip_prefix("event: ") == Some(event)).unwrap();
         let data = lines.by_ref().find_map(|line| Some(line.strip_prefix("data: ")?.to_owned())).unwrap();
         serde_json::from_str(&data).unwrap()
-    };
+    }
+}
+
+#[test]
+fn events_bring_changes_and_counters() {
+    let receiver = receiver();
+    let mut next = events(receiver.address());
     assert_eq!(next("stats")["traces"], 0);
     add(receiver.store(), 1, "");
     let mut settled = false;
@@ -422,14 +427,7 @@ fn events_report_changed_sampling_rules() {
     let file = std::env::temp_dir().join(format!("xray-local-events-{}.json", std::process::id()));
     std::fs::write(&file, r#"{"SamplingRuleRecords":[]}"#).unwrap();
     let receiver = Receiver::builder().rules(SamplingRules::from_file(&file).unwrap()).bind("127.0.0.1:0").unwrap();
-    let mut stream = connect(receiver.address());
-    stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
-    let mut next = |event: &str| -> Value {
-        lines.by_ref().find(|line| line.strip_prefix("event: ") == Some(event)).unwrap();
-        let data = lines.by_ref().find_map(|line| Some(line.strip_prefix("data: ")?.to_owned())).unwrap();
-        serde_json::from_str(&data).unwrap()
-    };
+    let mut next = events(receiver.address());
     next("stats");
     let rule = json!({ "RuleName": "checkout", "Priority": 1, "FixedRate": 0.5, "ReservoirSize": 1 });
     call(receiver.address(), "/CreateSamplingRule", &json!({ "SamplingRule": rule }));
