@@ -525,34 +525,3 @@ fn key(id: TraceId, arrival: u64) -> Key {
 fn trace_key(id: TraceId) -> [u8; 16] {
     id.to_bytes()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Prints how long it takes to open the file that `XRAY_LOCAL_FILE` names: `cargo test --release -p xray-local --lib
-    /// store::file::tests::speed -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "measures"]
-    fn speed() {
-        let path = std::env::var("XRAY_LOCAL_FILE").unwrap();
-        for _ in 0..3 {
-            let begin = Instant::now();
-            let file = File::open(Path::new(&path), Retention::default()).unwrap();
-            let opened = begin.elapsed();
-            let restored = file.restore();
-            let read = begin.elapsed();
-            let traces = restored.len();
-            let mut shelf = crate::store::shelf::Shelf::new(crate::store::Limits::default());
-            shelf.keep_in_file(traces);
-            for trace in restored {
-                shelf.restore(trace, begin);
-            }
-            println!(
-                "{traces} traces: open {opened:.1?}, rows {:.1?}, shelf {:.1?}",
-                read - opened,
-                begin.elapsed() - read
-            );
-        }
-    }
-}
