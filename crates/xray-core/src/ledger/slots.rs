@@ -27,12 +27,13 @@ impl SlotRef {
 /// The index of no slot.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// The length of `{"name":"","id":"","start_time":,"end_time":}` with an ID and two times, whose seconds have ten digits.
-/// Longer times, after the year 2286, fit into the room that the limits leave.
-const FRAME: usize = 93;
+/// The length of the members that every entity has, without its name. Longer times, after the year 2286, fit into the room
+/// that the limits leave.
+const FRAME: usize =
+    r#"{"name":"","id":"0000000000000000","start_time":1500000000.000000,"end_time":1500000000.000000}"#.len();
 
-/// The length of `,"subsegments":[` and `]`.
-const SUBSEGMENTS: usize = 17;
+/// The length of what encloses children.
+const SUBSEGMENTS: usize = r#","subsegments":[]"#.len();
 
 /// One held entity.
 #[derive(Debug)]

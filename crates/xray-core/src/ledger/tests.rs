@@ -324,3 +324,19 @@ fn an_entity_without_members_is_sent_after_others_were_compacted() {
     run.close(long, 0);
     run.check_union();
 }
+
+#[test]
+fn a_document_fills_the_buffer_that_was_allocated_for_it() {
+    let mut run = Run::new(1);
+    let (first, second) = (run.begin(ROOT), run.begin(ROOT));
+    run.close(second, 0);
+    let (child, sibling) = (run.begin(first), run.begin(first));
+    run.close(child, 200);
+    run.close(sibling, 0);
+    run.close(first, 100);
+    assert_eq!(run.documents.len(), 3);
+    for document in run.documents {
+        let datagram = document.into_datagram();
+        assert_eq!(datagram.capacity(), datagram.len());
+    }
+}
