@@ -5,8 +5,8 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A point in time with a resolution of microseconds, that of `start_time` and `end_time` in documents.
 ///
@@ -107,9 +107,6 @@ struct Manual {
     elapsed: AtomicU64,
 }
 
-/// The first use of the monotonic clock in this process, from which it is counted.
-static FIRST_USE: LazyLock<Instant> = LazyLock::new(Instant::now);
-
 impl Clock {
     /// Creates a clock that reads the system's wall clock and monotonic clock.
     pub fn system() -> Clock {
@@ -138,10 +135,7 @@ impl Clock {
     #[inline]
     fn elapsed_nanos(&self) -> u64 {
         match &self.0 {
-            Source::System => {
-                let elapsed = FIRST_USE.elapsed();
-                elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos())
-            }
+            Source::System => monotonic_nanos(),
             Source::Manual(manual) => manual.elapsed.load(Relaxed) * 1000,
         }
     }
@@ -161,6 +155,28 @@ impl Clock {
             manual.wall.store(to.0, Relaxed);
         }
     }
+}
+
+/// Returns the time of the system's monotonic clock, in nanoseconds from an arbitrary point.
+///
+/// This is what [`Instant`](std::time::Instant) reads. Its difference takes three times as many instructions.
+#[cfg(target_os = "linux")]
+#[inline]
+fn monotonic_nanos() -> u64 {
+    use rustix::time::{ClockId, clock_gettime};
+
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Returns the time of the system's monotonic clock, in nanoseconds from its first use.
+#[cfg(not(target_os = "linux"))]
+fn monotonic_nanos() -> u64 {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+
+    static FIRST_USE: LazyLock<Instant> = LazyLock::new(Instant::now);
+    FIRST_USE.elapsed().as_nanos() as u64
 }
 
 /// The start of a trace on both clocks.
