@@ -13,6 +13,9 @@ use crate::user_code;
 use crate::w3c::Propagation;
 
 /// What a trace needs from its recorder. The recorder and all of its traces share one, which is immutable.
+///
+/// Each trace writes the reference count next to it. The alignment keeps that out of the cache lines that all threads read.
+#[repr(align(128))]
 pub(crate) struct Pipeline {
     pub(crate) service_info: ServiceInfo,
     pub(crate) propagation: Propagation,
