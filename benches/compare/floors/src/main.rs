@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use harness::{Env, Harness, Work, doc};
+use pace::Pace;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, sendmmsg};
 
 mod by_hand;
 mod by_serde;
 mod handoff;
+mod pace;
 mod threads;
 
 fn socket(env: &Env) -> UdpSocket {
@@ -116,6 +118,12 @@ impl Work for Big {
 struct BigEach {
     socket: UdpSocket,
     bufs: Vec<Vec<u8>>,
+    pace: Option<Pace>,
+}
+impl BigEach {
+    fn new(env: &Env, pace: Option<Pace>) -> BigEach {
+        BigEach { socket: socket(env), bufs: vec![Vec::with_capacity(1024); BATCH], pace }
+    }
 }
 impl Work for BigEach {
     fn op(&mut self, _: u64) {
@@ -125,6 +133,9 @@ impl Work for BigEach {
             let b = &mut self.bufs[n];
             b.clear();
             by_hand::independent(b, &f, fastrand::u64(1..), now(), now());
+            if let Some(pace) = &mut self.pace {
+                pace.admit(b);
+            }
             n += 1;
             if n == BATCH {
                 send_all(&self.socket, &self.bufs);
@@ -185,7 +196,8 @@ fn main() {
         bufs: vec![Vec::with_capacity(4096); BATCH],
         n: 0,
     });
-    h.case("f7-hand+handoff+send", "A", |env| handoff::Handoff::new(socket(env)));
+    h.case("f7-hand+handoff+send", "A", |env| handoff::Handoff::new(socket(env), None));
+    h.case("f7-paced", "A", |env| handoff::Handoff::new(socket(env), Some(Pace::default())));
     h.case("f5-ids+clock-fastrand", "A", |_| |_| _ = black_box(Fresh::new()));
     h.case("f5-ids+clock-rand-crate", "A", |_| {
         |_| {
@@ -209,10 +221,8 @@ fn main() {
         |i| _ = black_box(by_hand::header(black_box([doc::TRACE_HEADER, doc::LONG_TRACE_HEADER][(i % 2) as usize])))
     });
     h.case("f-packed-60k", "C", |env| Big { socket: socket(env), buf: Vec::with_capacity(1 << 16) });
-    h.case("f-each+sendmmsg32", "C", |env| BigEach {
-        socket: socket(env),
-        bufs: vec![Vec::with_capacity(1024); BATCH],
-    });
+    h.case("f-each+sendmmsg32", "C", |env| BigEach::new(env, None));
+    h.case("f-each-paced", "C", |env| BigEach::new(env, Some(Pace::default())));
     h.case("f-mutex-1-thread", "F1", |_| threads::Annotate::new(1));
     h.case("f-mutex-2-threads", "F1", |_| threads::Annotate::new(2));
     h.threads("f2-hand+send", |env| threads::Send(socket(env)));
