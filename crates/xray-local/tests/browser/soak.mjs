@@ -6,6 +6,7 @@
 
 import { createSocket } from "node:dgram";
 import { mkdtempSync, rmSync, statSync, readFileSync } from "node:fs";
+import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openPage, skip, startBrowser, startProgram } from "./harness.mjs";
@@ -36,7 +37,7 @@ try {
     await devtools.send("HeapProfiler.collectGarbage");
     const { usedSize } = await devtools.send("Runtime.getHeapUsage");
     const resident = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${program.pid}/status`, "utf8"))[1]) / 1024;
-    const { datagrams } = await (await fetch(`${program.url}/api/status`)).json();
+    const { datagrams } = await read(`${program.url}/api/status`);
     samples.push({ resident, tab: usedSize / MEBIBYTE });
     const columns = [minute, resident.toFixed(1), (statSync(store).size / MEBIBYTE).toFixed(1), (usedSize / MEBIBYTE).toFixed(2), datagrams];
     console.log(columns.join("  "));
@@ -82,6 +83,12 @@ function sendSteadily(address, rate) {
 function template(document) {
   const parts = JSON.stringify(document).split(/"trace_id":"[^"]*"|_time":([\d.e-]+)/);
   return (id, start) => parts.reduce((text, part, i) => text + (i % 2 === 0 ? part : part === undefined ? `"trace_id":"${id}"` : `_time":${start + Number(part)}`), HEADER);
+}
+
+/** Reads JSON by a connection of its own: the program has long closed that of the last minute. */
+async function read(url) {
+  const response = await new Promise((resolve, reject) => get(url, { agent: false }, resolve).on("error", reject));
+  return JSON.parse(Buffer.concat(await response.toArray()).toString());
 }
 
 /** The value in the middle. */
