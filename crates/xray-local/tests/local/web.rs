@@ -15,8 +15,7 @@ fn receiver() -> Receiver {
 }
 
 fn get(address: SocketAddr, target: &str) -> (u16, Value) {
-    let (status, body) =
-        exchange(address, format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+    let (status, body) = exchange(address, format!("GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n"));
     (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
 }
 
@@ -385,6 +384,19 @@ fn a_wait_ends_when_enough_traces_are_settled() {
     let (status, traces) = waiting.join().unwrap();
     assert_eq!((status, &traces["matched"]), (200, &json!(2)));
     assert_eq!(traces["traces"][1]["documents"][0]["http"]["request"]["url"], "http://shop/2");
+}
+
+#[test]
+fn a_wait_returns_everything_that_matches() {
+    let receiver = receiver();
+    for number in 1..=250 {
+        add(receiver.store(), number, "");
+    }
+    let found = ok(receiver.address(), "/api/wait?count=250&timeout=20s");
+    let traces = found["traces"].as_array().unwrap();
+    let want: Vec<_> = (1..=250).map(|number| format!("http://shop/{number}")).collect();
+    let urls = traces.iter().map(|trace| trace["documents"][0]["http"]["request"]["url"].as_str().unwrap());
+    assert_eq!((urls.collect::<Vec<_>>(), &found["matched"]), (want.iter().map(String::as_str).collect(), &json!(250)));
 }
 
 #[test]
