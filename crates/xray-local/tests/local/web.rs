@@ -1,9 +1,11 @@
 //! The data of the page, and who may read it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use xray_local::{Receiver, SamplingRules, Store};
 
@@ -201,6 +203,33 @@ fn the_files_of_a_version_are_kept() {
     assert_eq!(cached("/"), "no-cache");
     // A page that is still open when another version starts must not mix both.
     assert_eq!(get(receiver.address(), "/ui/0123456789abcdef/app.js").0, 404);
+}
+
+#[test]
+fn files_are_compressed_for_clients_that_accept_it() {
+    let receiver = receiver();
+    let files = ["app.js", "styles/base.css", "index.html", "vendor/dagre/LICENSE"];
+    for (codings, compressed) in
+        [("gzip, deflate, br, zstd", true), ("br, gzip", true), ("gzip;q=0", false), ("", false)]
+    {
+        for file in files {
+            let mut stream = connect(receiver.address());
+            write!(stream, "GET /ui/{file} HTTP/1.0\r\nHost: localhost\r\nAccept-Encoding: {codings}\r\n\r\n").unwrap();
+            let mut response = Vec::new();
+            stream.read_to_end(&mut response).unwrap();
+            let end = response.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+            let (head, body) = (String::from_utf8_lossy(&response[..end]), &response[end + 4..]);
+            assert!(head.contains("vary: accept-encoding"), "{head}");
+            assert_eq!(head.contains("content-encoding: gzip"), compressed, "{codings:?}: {head}");
+            let mut content = body.to_vec();
+            if compressed {
+                content.clear();
+                GzDecoder::new(body).read_to_end(&mut content).unwrap();
+            }
+            let want = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("ui").join(file)).unwrap();
+            assert!(content == want, "{codings:?}: {file}");
+        }
+    }
 }
 
 #[test]
