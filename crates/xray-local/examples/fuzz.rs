@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,9 +16,12 @@ use xray_local::Receiver;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// Bytes by which the memory may grow after the first tenth. The allocator of glibc keeps memory for each thread; with
-/// `MALLOC_ARENA_MAX=1` it grows by less than 20 MB.
+/// Bytes by which the memory may grow after the first tenth.
 const MAX_GROWTH: u64 = 64 << 20;
+
+/// How many pools of memory glibc has: one, because each keeps the most that its threads have ever used at once, and which
+/// thread answers a large request is chance.
+const POOLS: (&str, &str) = ("MALLOC_ARENA_MAX", "1");
 
 /// Requests of one connection.
 const PIPELINE: u64 = 16;
@@ -131,6 +135,12 @@ impl Random {
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> Result {
+    if std::env::var_os(POOLS.0).is_none() {
+        // It is read when a process starts.
+        let mut again = Command::new(std::env::current_exe()?);
+        let status = again.args(std::env::args_os().skip(1)).env(POOLS.0, POOLS.1).status()?;
+        std::process::exit(status.code().unwrap_or(1));
+    }
     let mut arguments = std::env::args().skip(1);
     let count: u64 = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
     let seed: u64 = arguments.next().map_or(Ok(1), |text| text.parse())?;
@@ -283,6 +293,11 @@ fn swap(random: &mut Random, bytes: &mut [u8]) {
 }
 
 fn requests(receiver: &Receiver, random: &mut Random, count: u64) -> Result {
+    // Few traces, so that each request is answered quickly.
+    exchange(receiver.address(), b"DELETE /api/traces HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    for _ in 0..64 {
+        receiver.store().accept(format!("{{\"format\":\"json\",\"version\":1}}\n{}", document(random)).as_bytes())?;
+    }
     let mut left = count;
     while left > 0 {
         let mut bytes = Vec::new();

@@ -176,7 +176,7 @@ impl ReceiverBuilder {
     /// Also sends each datagram to a daemon, as it arrived, and documents of `PutTraceSegments`. Calling this again replaces the daemon.
     ///
     /// A slow daemon does not delay the receiver: what it cannot take is counted in
-    /// [`Stats::not_forwarded`](crate::Stats::not_forwarded).
+    /// [`Stats::not_forwarded`](crate::Stats::not_forwarded), and so is what its system refuses because no daemon runs.
     pub fn forward(mut self, daemon: SocketAddr) -> Self {
         self.forward.daemon = Some(daemon);
         self

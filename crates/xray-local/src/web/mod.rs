@@ -18,6 +18,7 @@ mod events;
 mod graph;
 mod guard;
 mod pages;
+mod pieces;
 mod query;
 mod respond;
 mod sampling;

@@ -1,6 +1,7 @@
 //! The page's files, and what other requests get.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::io::Read;
 use std::sync::{Arc, LazyLock};
 
 use axum::body::{Bytes, to_bytes};
@@ -8,95 +9,17 @@ use axum::extract::{Path, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
+use flate2::read::GzDecoder;
 
 use super::respond::{error, operation, text};
 use super::{App, blocking};
 use crate::api;
 
-/// A file of the page: its name and its content.
-type File = (&'static str, &'static [u8]);
+/// The files of the folder `ui`: their names, and their contents, compressed by the build script.
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
-macro_rules! files {
-    ($($name:literal)*) => { &[$(($name, include_bytes!(concat!("../../ui/", $name)))),*] };
-}
-
-/// The files of the page. The first one is the page itself, the others are served below `/ui/`.
-const FILES: &[File] = files! {
-    "index.html"
-    "api.js"
-    "app.js"
-    "compare/align.js"
-    "compare/page.js"
-    "compare/sets.js"
-    "connect.js"
-    "dom.js"
-    "early.js"
-    "filter/box.js"
-    "filter/complete.js"
-    "filter/words.js"
-    "format.js"
-    "group_by.js"
-    "icon.svg"
-    "icons.js"
-    "json_view.js"
-    "keys.js"
-    "live.js"
-    "losses.js"
-    "map/graph.js"
-    "map/layout.js"
-    "map/layout_worker.js"
-    "map/page.js"
-    "map/view.js"
-    "popup.js"
-    "range_dialog.js"
-    "router.js"
-    "routes.js"
-    "sampling/attributes.js"
-    "sampling/decide.js"
-    "sampling/edit.js"
-    "sampling/page.js"
-    "service_color.js"
-    "status/page.js"
-    "status_tag.js"
-    "styles/base.css"
-    "styles/pages.css"
-    "styles/tokens.css"
-    "styles/trace.css"
-    "styles/traces.css"
-    "theme.js"
-    "time_range.js"
-    "time_range_text.js"
-    "trace/action.js"
-    "trace/copy.js"
-    "trace/critical_path.js"
-    "trace/documents.js"
-    "trace/drawer.js"
-    "trace/entities.js"
-    "trace/find.js"
-    "trace/minimap.js"
-    "trace/model.js"
-    "trace/own_time.js"
-    "trace/own_time_table.js"
-    "trace/page.js"
-    "trace/refuse.js"
-    "trace/repeats.js"
-    "trace/sampling_reason.js"
-    "trace/time_axis.js"
-    "trace/timeline.js"
-    "trace/untraced.js"
-    "trace/visible_rows.js"
-    "trace/waterfall.js"
-    "traces/buckets.js"
-    "traces/facets.js"
-    "traces/first_start.js"
-    "traces/histogram.js"
-    "traces/list.js"
-    "traces/page.js"
-    "traces/rows.js"
-    "vendor/dagre/LICENSE"
-    "vendor/dagre/dagre.js"
-    "virtual.js"
-};
+/// The file that is the page itself. The others are served below `/ui/`.
+const INDEX: &str = "index.html";
 
 /// The first parts of the page's addresses.
 const PAGES: [&str; 8] = ["", "traces", "compare", "service-map", "sampling", "status", "xray", "cloudwatch"];
@@ -107,22 +30,49 @@ static VERSION: LazyLock<String> = LazyLock::new(|| format!("{:016x}", hash(FILE
 
 /// The page, with the version in the addresses of its files.
 static PAGE: LazyLock<String> = LazyLock::new(|| {
-    let page = String::from_utf8_lossy(FILES[0].1);
-    page.replace("\"/ui/", &format!("\"/ui/{}/", *VERSION))
+    let page = embedded(INDEX).map(inflate).unwrap_or_default();
+    String::from_utf8_lossy(&page).replace("\"/ui/", &format!("\"/ui/{}/", *VERSION))
 });
 
 /// `GET /ui/FILE` and `GET /ui/VERSION/FILE`
 pub(super) async fn file(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     let lasting = name.strip_prefix(VERSION.as_str()).and_then(|rest| rest.strip_prefix('/'));
     let name = lasting.unwrap_or(&name);
-    let Some(&(name, embedded)) = FILES.iter().find(|(known, _)| *known == name) else {
+    let Some(embedded) = embedded(name) else {
         return error(StatusCode::NOT_FOUND, "there is no such file");
     };
-    let mut response = send(&app, name, embedded, &headers);
+    let mut response = if app.ui.is_some() {
+        from_folder(&app, name, &headers)
+    } else if accepts_gzip(&headers) {
+        let mut response = send(name, Bytes::from_static(embedded), &headers);
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response
+    } else {
+        send(name, inflate(embedded).into(), &headers)
+    };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if lasting.is_some() && response.status().is_success() {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=31536000, immutable"));
     }
     response
+}
+
+/// Returns the compressed content of a file.
+fn embedded(name: &str) -> Option<&'static [u8]> {
+    FILES.iter().find(|(known, _)| *known == name).map(|(_, content)| *content)
+}
+
+fn inflate(content: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    // The build script wrote it, so it is complete.
+    _ = GzDecoder::new(content).read_to_end(&mut plain);
+    plain
+}
+
+/// Whether the client accepts gzip, as browsers state it: without a weight.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|codings| codings.to_str().ok());
+    accepted.is_some_and(|codings| codings.split(',').any(|coding| coding.trim() == "gzip"))
 }
 
 /// Everything that has no route: addresses of the page, and operations of the X-Ray service.
@@ -141,8 +91,12 @@ pub(super) async fn page_or_operation(State(app): State<Arc<App>>, request: Requ
     }
     match *request.method() {
         Method::GET | Method::HEAD if PAGES.contains(&first) => {
-            let page = if app.ui.is_some() { FILES[0].1 } else { PAGE.as_bytes() };
-            send(&app, FILES[0].0, page, request.headers())
+            let headers = request.headers();
+            if app.ui.is_some() {
+                from_folder(&app, INDEX, headers)
+            } else {
+                send(INDEX, PAGE.as_bytes().into(), headers)
+            }
         }
         Method::GET | Method::HEAD if path != path.to_ascii_lowercase() => not_allowed("POST"),
         Method::GET | Method::HEAD => error(StatusCode::NOT_FOUND, "there is no such page"),
@@ -167,13 +121,17 @@ fn kind(name: &str) -> &'static str {
     }
 }
 
-fn send(app: &App, name: &str, embedded: &'static [u8], headers: &HeaderMap) -> Response {
+/// Sends a file of the folder that replaces the embedded ones.
+fn from_folder(app: &App, name: &str, headers: &HeaderMap) -> Response {
+    let folder = app.ui.as_deref().unwrap_or(std::path::Path::new(""));
+    match std::fs::read(folder.join(name)) {
+        Ok(content) => send(name, content.into(), headers),
+        Err(failure) => error(StatusCode::NOT_FOUND, &format!("cannot read ui file {name}: {failure}")),
+    }
+}
+
+fn send(name: &str, content: Bytes, headers: &HeaderMap) -> Response {
     let kind = kind(name);
-    let content = match app.ui.as_ref().map(|folder| std::fs::read(folder.join(name))) {
-        None => Bytes::from_static(embedded),
-        Some(Ok(content)) => content.into(),
-        Some(Err(failure)) => return error(StatusCode::NOT_FOUND, &format!("cannot read ui file {name}: {failure}")),
-    };
     let tag = format!("\"{:016x}\"", hash(&content));
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let mut response =
@@ -188,33 +146,4 @@ fn send(app: &App, name: &str, embedded: &'static [u8], headers: &HeaderMap) -> 
 
 fn hash(content: &(impl Hash + ?Sized)) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(content)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::FILES;
-
-    #[test]
-    fn each_file_of_the_page_is_embedded() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
-        let mut found = Vec::new();
-        let mut folders = vec![folder.clone()];
-        while let Some(next) = folders.pop() {
-            for entry in std::fs::read_dir(&next).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.extend(Some(path).filter(|path| !path.ends_with("tests")));
-                } else {
-                    let name = path.strip_prefix(&folder).unwrap().to_str().unwrap();
-                    found.push(name.replace(std::path::MAIN_SEPARATOR, "/"));
-                }
-            }
-        }
-        found.sort();
-        let mut embedded: Vec<_> = FILES.iter().map(|(name, _)| *name).collect();
-        embedded.sort_unstable();
-        assert_eq!(found, embedded);
-    }
 }

@@ -6,7 +6,7 @@
 //!   "datagrams": 9998, "traces": 214, "bytes": 400120, "maxBytes": 67108864, "maxTraces": 100000, "forgotten": 0,
 //!   "refused": {"missingHeader": 0, "invalidHeader": 0, "invalidDocument": 0},
 //!   "lost": {"queueFull": 0, "kernel": 0, "notForwarded": 0},
-//!   "forward": [{"target": "udp:127.0.0.1:2001", "sent": 9998, "lost": 0}],
+//!   "forward": [{"target": "udp:127.0.0.1:2001", "sent": 9998, "lost": 0, "failure": null}],
 //!   "buffer": {"bytes": 4194304, "small": false},
 //!   "store": {"path": "traces.db", "bytes": 1118208, "failures": 0, "unstored": 0, "failure": null},
 //!   "sequence": 9998
@@ -15,8 +15,8 @@
 //!
 //! `uptime` is in microseconds. `buffer` is the receive buffer of the UDP socket; if `small`, the system permits less
 //! than 4 MiB. `store` is null without a store file; `failure` says what is wrong with it now, and `unstored` counts
-//! documents that are not in it because it failed. `forward` counts documents by receiver. Of those that an OTLP receiver
-//! gets, a document in progress and a copy count as neither sent nor lost.
+//! documents that are not in it because it failed. `forward` counts documents by receiver; `failure` says why those of a daemon
+//! are lost now. Of those that an OTLP receiver gets, a document in progress and a copy count as neither sent nor lost.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ pub(super) fn status(app: &App) -> Value {
 fn forward(app: &App) -> Value {
     let targets = app.forward.targets().map(|target| {
         let (sent, lost) = target.counts();
-        json!({ "target": target.name(), "sent": sent, "lost": lost })
+        json!({ "target": target.name(), "sent": sent, "lost": lost, "failure": target.failure() })
     });
     targets.collect()
 }

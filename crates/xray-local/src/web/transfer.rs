@@ -7,26 +7,22 @@
 //! arrays of documents. It returns `{"accepted": 41, "refused": 0}`, in documents.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Query as Parameters, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use futures_util::stream;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::pieces::{self, Frame};
 use super::query::Query;
 use super::respond::{self, error, text};
 use super::traces::{matching, refuse};
 use super::{App, blocking};
 use crate::id::TraceId;
 use crate::store::Packed;
-
-/// Traces of one piece of an export.
-const PIECE: usize = 100;
 
 pub(super) async fn export(
     State(app): State<Arc<App>>,
@@ -44,17 +40,8 @@ pub(super) async fn export(
             found.into_iter().flatten().map(|trace| trace.id).collect()
         }
     };
-    // In pieces, because all documents together may be larger than the memory.
-    let pieces = stream::unfold((app, ids.into_iter()), |(app, mut ids)| async move {
-        let next: Vec<TraceId> = ids.by_ref().take(PIECE).collect();
-        if next.is_empty() {
-            return None;
-        }
-        let source = Arc::clone(&app);
-        let lines = blocking(move || next.into_iter().filter_map(|id| line(&source, id)).collect::<String>()).await?;
-        Some((Ok::<_, Infallible>(Bytes::from(lines)), (app, ids)))
-    });
-    text(StatusCode::OK, "application/x-ndjson", Body::from_stream(pieces))
+    let frame = Frame { begin: String::new(), between: "", end: "" };
+    text(StatusCode::OK, "application/x-ndjson", pieces::body(app, ids, line, frame))
 }
 
 fn line(app: &App, id: TraceId) -> Option<String> {

@@ -18,13 +18,14 @@ use axum::extract::{Query as Parameters, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
+use super::pieces::{self, Frame};
 use super::query::{Invalid, Query};
 use super::respond::text;
 use super::traces::{matching, refuse};
 use super::{App, blocking};
 use crate::filter::Groups;
+use crate::id::TraceId;
 use crate::store::{Packed, Summarized};
 
 /// How often the traces are tested.
@@ -48,10 +49,12 @@ pub(super) async fn wait(
         let enough = found.len() >= count;
         if enough || begin.elapsed() >= timeout {
             let status = if enough { StatusCode::OK } else { StatusCode::REQUEST_TIMEOUT };
-            let body = blocking(move || body(&app, &found)).await.unwrap_or_default();
-            return text(status, "application/json", body);
+            let begin = format!("{{\"matched\":{},\"traces\":[", found.len());
+            let ids = found.iter().map(|trace| trace.id).collect();
+            let frame = Frame { begin, between: ",", end: "]}" };
+            return text(status, "application/json", pieces::body(app, ids, trace, frame));
         }
-        tokio::time::sleep(TICK).await;
+        tokio::time::sleep(TICK.min(timeout.saturating_sub(begin.elapsed()))).await;
     }
 }
 
@@ -84,19 +87,12 @@ fn settled(app: &App, query: &Query) -> Vec<Summarized> {
     found
 }
 
-fn body(app: &App, found: &[Summarized]) -> String {
-    let parts = found.iter().filter_map(|trace| app.store.parts(trace.id));
-    let traces: Vec<Box<RawValue>> = parts
-        .filter_map(|parts| {
-            // Each document was accepted, so it is an object.
-            let documents: Vec<String> = parts.documents.iter().map(Packed::text).collect();
-            let text = format!("{{\"id\":\"{}\",\"documents\":[{}]}}", parts.id, documents.join(","));
-            RawValue::from_string(text).ok()
-        })
-        .collect();
-    let traces = serde_json::to_string(&traces).unwrap_or_default();
-    let matched: Value = json!(found.len());
-    format!("{{\"matched\":{matched},\"traces\":{traces}}}")
+fn trace(app: &App, id: TraceId) -> Option<String> {
+    let parts = app.store.parts(id)?;
+    // Each document was accepted, so it is an object.
+    let documents: Vec<String> = parts.documents.iter().map(Packed::text).collect();
+    let text = format!("{{\"id\":\"{id}\",\"documents\":[{}]}}", documents.join(","));
+    serde_json::from_str::<&RawValue>(&text).is_ok().then_some(text)
 }
 
 #[cfg(test)]

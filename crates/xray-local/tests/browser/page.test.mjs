@@ -445,6 +445,58 @@ test("the page", { skip, timeout: 240_000 }, async (suite) => {
     await page.context().close();
   });
 
+  await suite.test("the sampling page shows rules that are added and edited elsewhere at once", async () => {
+    const { page, reports } = await openPage(browser, `${url}/sampling`);
+    await page.waitForFunction(() => document.querySelector(".live")?.dataset.state === "live");
+    await page.getByRole("link", { name: "Default" }).waitFor();
+    // The page asks again every two seconds, but not while a dialog is open. So only an event of the stream changes it.
+    await page.keyboard.press("?");
+    await page.locator("dialog[open]").waitFor();
+    const post = (operation, body) => fetch(`${url}/${operation}`, { method: "POST", body: JSON.stringify(body) });
+    const rule = { RuleName: "elsewhere", Priority: 5, FixedRate: 0.25, ReservoirSize: 3, ServiceName: "*", ServiceType: "*", Host: "*", HTTPMethod: "*", URLPath: "/from-elsewhere", ResourceARN: "*", Version: 1 };
+    // What is behind an open dialog has no role.
+    const row = (text) => page.locator(".rules tbody tr").filter({ hasText: text });
+    assert.equal((await post("CreateSamplingRule", { SamplingRule: rule })).status, 200);
+    await row(/elsewhere.*\/from-elsewhere.*3 \/s.*25/).waitFor();
+    assert.equal((await post("UpdateSamplingRule", { SamplingRuleUpdate: { RuleName: "elsewhere", ReservoirSize: 8, FixedRate: 0.5 } })).status, 200);
+    await row(/elsewhere.*8 \/s.*50/).waitFor();
+    assert.equal((await post("DeleteSamplingRule", { RuleName: "elsewhere" })).status, 200);
+    await row("elsewhere").waitFor({ state: "detached" });
+    assert.ok(await page.locator("dialog[open]").isVisible());
+    assert.deepEqual(reports, []);
+    await page.context().close();
+  });
+
+  await suite.test("the status page shows where documents are forwarded, and why they are lost", async () => {
+    const sockets = [createSocket("udp4"), createSocket("udp4")];
+    const received = [];
+    sockets[0].on("message", (message) => received.push(String(message)));
+    for (const socket of sockets) await new Promise((resolve) => socket.bind(0, "127.0.0.1", () => resolve(undefined)));
+    const [listening, silent] = sockets.map((socket) => socket.address().port);
+    await new Promise((resolve) => sockets[1].close(() => resolve(undefined)));
+    for (const [port, counts, failure] of [
+      [listening, "3 documents", null],
+      [silent, "0 documents, 3 lost", "The reason: no program receives there."],
+    ]) {
+      const forwarding = await startProgram(suite, "--forward", `udp:127.0.0.1:${port}`);
+      const { page, reports } = await openPage(browser, `${forwarding.url}/status`);
+      await page.locator(".stat").first().waitFor();
+      await send(forwarding.address, [1, 2, 3].map((number) => shopTrace(number, now).at(-1)));
+      const target = `udp:127.0.0.1:${port}`;
+      await page.locator(".facts dd").getByText(`${target} · ${counts}`, { exact: true }).waitFor();
+      const callout = page.locator(".callout").filter({ hasText: target });
+      if (failure) await callout.getByText(failure).waitFor();
+      else await callout.waitFor({ state: "detached" });
+      const lost = page.getByRole("row", { name: /^Not forwarded/ }).getByRole("cell").nth(1);
+      await lost.getByText(failure ? "3" : "0", { exact: true }).waitFor();
+      await picture(page, failure ? "forward-lost-light" : "forward-light");
+      assert.deepEqual(reports, []);
+      await page.context().close();
+    }
+    assert.equal(received.length, 3);
+    sockets[0].close();
+  });
+
   await suite.test("pages of other sites can neither read nor change anything", async () => {
     const { page } = await openPage(browser, "about:blank");
     await page.goto(`http://localhost:${address.split(":")[1]}/status`);

@@ -2,7 +2,8 @@
 
 import { createSocket } from "node:dgram";
 
-const HEADER = '{"format":"json","version":1}\n';
+/** The first line of each datagram. */
+export const HEADER = '{"format":"json","version":1}\n';
 
 /** A generator of numbers from 0 to 1 that depends on the seed only. */
 function random(seed) {

@@ -227,7 +227,7 @@ fn what_a_receiver_refuses_is_counted_and_holds_nothing_back() {
         let (_, body) = exchange(source.address(), "GET /api/status HTTP/1.0\r\nHost: localhost\r\n\r\n");
         serde_json::from_str::<Value>(&body).unwrap()["forward"].clone()
     };
-    let refused = json!([{ "target": url, "sent": 0, "lost": 100 }]);
+    let refused = json!([{ "target": url, "sent": 0, "lost": 100, "failure": null }]);
     wait_for("the documents are counted", || forward() == refused);
 }
 

@@ -1,9 +1,11 @@
 //! The data of the page, and who may read it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use xray_local::{Receiver, SamplingRules, Store};
 
@@ -15,8 +17,7 @@ fn receiver() -> Receiver {
 }
 
 fn get(address: SocketAddr, target: &str) -> (u16, Value) {
-    let (status, body) =
-        exchange(address, format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+    let (status, body) = exchange(address, format!("GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n"));
     (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
 }
 
@@ -205,6 +206,33 @@ fn the_files_of_a_version_are_kept() {
 }
 
 #[test]
+fn files_are_compressed_for_clients_that_accept_it() {
+    let receiver = receiver();
+    let files = ["app.js", "styles/base.css", "index.html", "vendor/dagre/LICENSE"];
+    for (codings, compressed) in
+        [("gzip, deflate, br, zstd", true), ("br, gzip", true), ("gzip;q=0", false), ("", false)]
+    {
+        for file in files {
+            let mut stream = connect(receiver.address());
+            write!(stream, "GET /ui/{file} HTTP/1.0\r\nHost: localhost\r\nAccept-Encoding: {codings}\r\n\r\n").unwrap();
+            let mut response = Vec::new();
+            stream.read_to_end(&mut response).unwrap();
+            let end = response.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+            let (head, body) = (String::from_utf8_lossy(&response[..end]), &response[end + 4..]);
+            assert!(head.contains("vary: accept-encoding"), "{head}");
+            assert_eq!(head.contains("content-encoding: gzip"), compressed, "{codings:?}: {head}");
+            let mut content = body.to_vec();
+            if compressed {
+                content.clear();
+                GzDecoder::new(body).read_to_end(&mut content).unwrap();
+            }
+            let want = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("ui").join(file)).unwrap();
+            assert!(content == want, "{codings:?}: {file}");
+        }
+    }
+}
+
+#[test]
 fn pages_of_other_sites_get_nothing() {
     let receiver = Receiver::builder().allow_host("viewer").bind("127.0.0.1:0").unwrap();
     let port = receiver.address().port();
@@ -385,6 +413,19 @@ fn a_wait_ends_when_enough_traces_are_settled() {
     let (status, traces) = waiting.join().unwrap();
     assert_eq!((status, &traces["matched"]), (200, &json!(2)));
     assert_eq!(traces["traces"][1]["documents"][0]["http"]["request"]["url"], "http://shop/2");
+}
+
+#[test]
+fn a_wait_returns_everything_that_matches() {
+    let receiver = receiver();
+    for number in 1..=250 {
+        add(receiver.store(), number, "");
+    }
+    let found = ok(receiver.address(), "/api/wait?count=250&timeout=20s");
+    let traces = found["traces"].as_array().unwrap();
+    let want: Vec<_> = (1..=250).map(|number| format!("http://shop/{number}")).collect();
+    let urls = traces.iter().map(|trace| trace["documents"][0]["http"]["request"]["url"].as_str().unwrap());
+    assert_eq!((urls.collect::<Vec<_>>(), &found["matched"]), (want.iter().map(String::as_str).collect(), &json!(250)));
 }
 
 #[test]

@@ -72,6 +72,7 @@ export function open() {
       ),
       stats.buffer.small && h("p", { class: "callout error" }, h("strong", {}, `The receive buffer has only ${format.bytes(stats.buffer.bytes)}`), h("span", {}, "Bursts may be lost. To permit 4 MiB: sudo sysctl -w net.core.rmem_max=4194304, then restart xray-local.")),
       stats.store?.failure && h("p", { class: "callout error" }, h("strong", {}, "The store file cannot be written"), h("span", {}, `${format.plain(stats.store.failure)}. ${format.plural(stats.store.unstored, "document")} so far ${stats.store.unstored === 1 ? "is" : "are"} in memory only.`)),
+      (stats.forward ?? []).filter(({ failure }) => failure).map(({ target, failure }) => h("p", { class: "callout error" }, h("strong", {}, `Documents do not reach ${format.plain(target)}`), h("span", {}, `The reason: ${format.plain(failure)}. New documents are sent nevertheless.`))),
     );
     const facts = [
       ["Version", stats.version],

@@ -32,6 +32,7 @@ pub(crate) struct Daemon {
 struct Counts {
     sent: AtomicU64,
     failed: AtomicU64,
+    failure: Mutex<Option<String>>,
 }
 
 impl Daemon {
@@ -51,8 +52,12 @@ impl Target for Daemon {
     }
 
     fn counts(&self) -> (u64, u64) {
-        let Counts { sent, failed } = &*self.counts;
+        let Counts { sent, failed, .. } = &*self.counts;
         (sent.load(Ordering::Relaxed), self.queue.dropped() + failed.load(Ordering::Relaxed))
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.counts.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn finish(&self) {
@@ -70,17 +75,57 @@ impl Target for Daemon {
 fn send(socket: &UdpSocket, target: SocketAddr, queue: &Queue, counts: &Counts) {
     let mut since_pause = 0;
     while let Some(chunks) = queue.take(CHECK) {
+        let (mut failure, is_idle) = (None, chunks.is_empty());
         for (datagram, _) in chunks.iter().flat_map(Chunk::datagrams) {
             if since_pause + datagram.len() > BURST {
                 thread::sleep(PAUSE);
                 since_pause = 0;
             }
             since_pause += datagram.len();
-            // A local target that is not there refuses the datagram after the one it has refused first.
-            let sent = socket.send_to(datagram, target).is_ok();
-            if sent { &counts.sent } else { &counts.failed }.fetch_add(1, Ordering::Relaxed);
+            match send_one(socket, target, datagram) {
+                Ok(refused) => {
+                    counts.sent.fetch_add(1, Ordering::Relaxed);
+                    failure = refused.map(|error| counts.refused(&error)).or(failure);
+                }
+                Err(error) => {
+                    counts.failed.fetch_add(1, Ordering::Relaxed);
+                    failure = Some(reason(&error));
+                }
+            }
+        }
+        if let Ok(Some(error)) = socket.take_error() {
+            failure = Some(counts.refused(&error));
+        }
+        if !is_idle || failure.is_some() {
+            *counts.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         }
         queue.recycle(chunks);
+    }
+}
+
+/// Sends a datagram. Returns the error of an earlier one if the system has refused that: only connected sockets learn this.
+fn send_one(socket: &UdpSocket, target: SocketAddr, datagram: &[u8]) -> io::Result<Option<io::Error>> {
+    match socket.send(datagram) {
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => socket.send(datagram).map(|_| Some(error)),
+        // Not connected yet, or unreachable until now.
+        Err(_) => socket.connect(target).and_then(|()| socket.send(datagram)).map(|_| None),
+    }
+}
+
+impl Counts {
+    /// Counts a datagram as lost that counted as sent, and returns why.
+    fn refused(&self, error: &io::Error) -> String {
+        self.sent.fetch_sub(1, Ordering::Relaxed);
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        reason(error)
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "no program receives there".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -104,5 +149,32 @@ mod tests {
             let length = target.recv(&mut buffer).unwrap();
             assert_eq!(&buffer[..length], datagram);
         }
+    }
+
+    #[test]
+    fn datagrams_are_lost_until_a_program_receives_them() {
+        let unused = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let target = unused.local_addr().unwrap();
+        drop(unused);
+        let daemon = Daemon::start(target, 1 << 20).unwrap();
+        let wait_for = |want: (u64, u64), failure: Option<&str>| {
+            let begin = std::time::Instant::now();
+            while (daemon.counts(), daemon.failure().as_deref()) != (want, failure) {
+                let (counts, failure) = (daemon.counts(), daemon.failure());
+                assert!(begin.elapsed() < Duration::from_secs(20), "{counts:?} {failure:?}");
+                thread::yield_now();
+            }
+        };
+        for lost in 1..=3 {
+            daemon.push(b"lost", None);
+            wait_for((0, lost), Some("no program receives there"));
+        }
+        let receiver = UdpSocket::bind(target).unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        daemon.push(b"received", None);
+        wait_for((1, 3), None);
+        let mut buffer = [0; 64];
+        let length = receiver.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"received");
     }
 }

@@ -28,6 +28,11 @@ pub(crate) trait Target: Send + Sync {
     /// Returns how many documents were sent, and how many could not be.
     fn counts(&self) -> (u64, u64);
 
+    /// Returns why the latest documents could not be sent, if the target knows it.
+    fn failure(&self) -> Option<String> {
+        None
+    }
+
     /// Sends what still waits, and ends the thread.
     fn finish(&self);
 
