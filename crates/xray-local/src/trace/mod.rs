@@ -27,7 +27,9 @@ pub(crate) use entity::{AnnotationValue, Flags, Mark};
 pub use entity::{Entity, Exception, Http, Outcome, Sql};
 pub(crate) use names::{Name, Names};
 pub(crate) use service::Service;
-pub(crate) use summary::{Call, Label, LabelKind, Passed, Slice, Summary, SummaryAnnotation, SummaryValue, signature};
+pub(crate) use summary::{
+    Beyond, Call, Label, LabelKind, Passed, Slice, Summary, SummaryAnnotation, SummaryValue, signature,
+};
 
 /// A snapshot of everything known about one trace, as a tree.
 ///
