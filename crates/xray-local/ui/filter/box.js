@@ -126,9 +126,9 @@ export function filterBox({ onRun, vocabulary, label = "Filter expression" }) {
 
   function run(text) {
     input.value = text;
+    onRun(text.trim());
     hide();
     fail(null);
-    onRun(text.trim());
   }
 
   function fail(error) {
