@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::query::Query;
 use super::status::status;
-use super::traces::{NameList, refuse, row};
+use super::traces::{NameList, Row, refuse, row};
 use super::{App, blocking};
 use crate::filter::TraceView;
 use crate::store::Summarized;
@@ -122,7 +122,7 @@ impl Listener {
             return None;
         }
         let mut names = NameList::default();
-        let rows: Vec<Value> = changed.iter().map(|trace| row(trace, &mut names)).collect();
+        let rows: Vec<Row<'_>> = changed.iter().map(|trace| row(trace, &mut names)).collect();
         Some(json!({ "rows": rows, "names": names.list, "more": more, "sequence": sequence }))
     }
 }

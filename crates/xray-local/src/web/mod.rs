@@ -15,6 +15,7 @@
 //! `web/guard.rs` checks each request before anything else reads it.
 
 mod events;
+mod facets;
 mod graph;
 mod guard;
 mod pages;
