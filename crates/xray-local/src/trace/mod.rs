@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::id::{EntityId, TraceId};
 
 pub(crate) use cause::{Cause, causes, response_time_cause};
-pub(crate) use critical_path::critical_path;
+pub(crate) use critical_path::{Stretch, critical_path, waited_for};
 pub(crate) use detailed::{Detailed, hash};
 pub(crate) use document::Document;
 pub(crate) use entity::{AnnotationValue, Flags, Mark};

@@ -68,7 +68,6 @@ const FILES: &[File] = files! {
     "time_range_text.js"
     "trace/action.js"
     "trace/copy.js"
-    "trace/critical_path.js"
     "trace/documents.js"
     "trace/drawer.js"
     "trace/entities.js"

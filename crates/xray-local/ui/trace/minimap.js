@@ -20,8 +20,6 @@ export function minimap(onWindow) {
   const element = h("div", { class: "minimap", "aria-hidden": "true" }, h("div", { class: "minimap-plot" }, canvas, shade, frame), axis);
   /** @type {import("./model.js").TraceModel | null} */
   let trace = null;
-  /** @type {import("./critical_path.js").Stretch[]} */
-  let path = [];
   let range = [0, 1];
 
   function draw() {
@@ -52,7 +50,7 @@ export function minimap(onWindow) {
       paint.fillRect(x(trace.start[i]), top + (i / trace.count) * height, Math.max(2, x(trace.stop[i] - trace.start[i])), Math.max(1.5, line));
     }
     paint.fillStyle = text;
-    for (const { start, end } of path) paint.fillRect(x(start), HEIGHT - 3, Math.max(0.5, x(end - start)), 2);
+    for (const { start, end } of trace.critical) paint.fillRect(x(start), HEIGHT - 3, Math.max(0.5, x(end - start)), 2);
   }
 
   function showWindow() {
@@ -104,9 +102,8 @@ export function minimap(onWindow) {
 
   return {
     element,
-    show(nextTrace, nextPath) {
-      trace = nextTrace;
-      path = nextPath;
+    show(next) {
+      trace = next;
       axis.replaceChildren(...[0, 0.25, 0.5, 0.75, 1].map((at) => h("span", {}, format.duration(at * trace.duration))));
       draw();
     },
