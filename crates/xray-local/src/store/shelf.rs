@@ -156,10 +156,12 @@ impl Parts {
 }
 
 /// Joins the best version of each entity.
-fn join(id: TraceId, mut entities: Vec<Arc<Entity>>, update: bool, settled: bool) -> Trace {
-    entities.sort_by(|a, b| a.id().cmp(&b.id()).then_with(|| b.replaces(a).cmp(&a.replaces(b))));
-    entities.dedup_by_key(|entity| entity.id());
-    Trace::new(id, entities, update, settled)
+fn join(id: TraceId, entities: Vec<Arc<Entity>>, update: bool, settled: bool) -> Trace {
+    // Sorting reads ids far more often than there are entities, so it has them at hand.
+    let mut versions: Vec<(EntityId, Arc<Entity>)> = entities.into_iter().map(|entity| (entity.id(), entity)).collect();
+    versions.sort_by(|(id, a), (other, b)| id.cmp(other).then_with(|| b.replaces(a).cmp(&a.replaces(b))));
+    versions.dedup_by_key(|(id, _)| *id);
+    Trace::new(id, versions.into_iter().map(|(_, entity)| entity), update, settled)
 }
 
 impl Shelf {

@@ -81,7 +81,7 @@ mod tests {
             Arc::new(Entity::parse(json, None, 0).unwrap().1)
         });
         let id = "1-5759e988-bd862e3fe1be46a994272793".parse().unwrap();
-        Trace::new(id, entities.collect(), false, true)
+        Trace::new(id, entities, false, true)
     }
 
     #[test]
