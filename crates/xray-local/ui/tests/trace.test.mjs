@@ -25,8 +25,9 @@ const shop = () =>
     ],
   });
 
-test("model: parents, services and ends", () => {
+test("model: parents, services, ends and rows by id", () => {
   const trace = shop();
+  assert.deepEqual([trace.indexOf.get(trace.ids[2]), trace.indexOf.get("none")], [2, undefined]);
   assert.deepEqual([...trace.parent], [-1, 0, 0, 2]);
   assert.deepEqual([0, 1, 3].map((row) => trace.service(row)), ["shop", "shop", "stock"]);
   assert.deepEqual([...trace.children(-1)], [0]);
