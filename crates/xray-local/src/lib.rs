@@ -100,6 +100,7 @@ mod filter;
 mod html;
 mod id;
 mod ingest;
+mod processors;
 mod receiver;
 #[cfg(feature = "web")]
 mod sampling;

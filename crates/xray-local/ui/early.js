@@ -7,7 +7,7 @@
   // Modules that a page imports in addition to those in `index.html`.
   const LIST = "traces/page filter/box filter/complete time_range time_range_text range_dialog traces/buckets traces/first_start connect traces/facets traces/histogram traces/list traces/rows";
   const TRACE =
-    "trace/page json_view map/graph group_by trace/model map/view map/layout trace/copy trace/documents trace/entities trace/own_time trace/own_time_table trace/refuse trace/sampling_reason sampling/decide trace/timeline trace/critical_path trace/drawer trace/find trace/minimap trace/repeats trace/untraced trace/visible_rows trace/waterfall trace/action trace/time_axis";
+    "trace/page json_view map/graph group_by trace/model map/view map/layout trace/copy trace/documents trace/entities trace/own_time trace/own_time_table trace/refuse trace/sampling_reason sampling/decide trace/timeline trace/drawer trace/find trace/minimap trace/repeats trace/untraced trace/visible_rows trace/waterfall trace/action trace/time_axis";
 
   const { pathname, search } = location;
   const trace = /^\/traces\/([^/]+)/.exec(pathname);

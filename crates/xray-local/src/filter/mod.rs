@@ -1,9 +1,10 @@
 //! Filter expressions: which traces a list shows.
 //!
 //! An expression is parsed into a tree of terms (`parse.rs`, `syntax.rs`), which is then tested on one trace after the
-//! other (`test.rs`). Almost all expressions need nothing but the summary of a trace. There are no indexes: testing a
-//! summary takes less than 100 ns.
+//! other (`test.rs`). Almost all expressions need nothing but the summary of a trace; for others, the trace is read unless its
+//! summary excludes it (`certain.rs`). There are no indexes: testing a summary takes less than 100 ns.
 
+mod certain;
 mod groups;
 mod parse;
 mod scan;
@@ -15,6 +16,7 @@ use std::cell::OnceCell;
 use std::error::Error;
 use std::fmt;
 
+use certain::certain;
 pub(crate) use groups::{Group, Groups};
 use parse::{Parsed, parse};
 pub(crate) use select::select;
@@ -63,7 +65,7 @@ impl<'a> TraceView<'a> {
 
     /// Returns the whole trace if its summary is cut, and otherwise `None`.
     pub(crate) fn whole(&self) -> Option<&Detailed> {
-        if self.summary.truncated { self.detailed() } else { None }
+        if self.summary.is_cut() { self.detailed() } else { None }
     }
 
     /// Returns the whole trace: reads its documents at the first call, which costs about 10 µs each. Returns `None` if
@@ -92,13 +94,14 @@ impl Filter {
 
     /// Whether a trace matches.
     pub(crate) fn matches(&self, view: &TraceView<'_>) -> bool {
-        match self.needs(view) {
-            false => test::matches(&self.expression, view.summary, None),
-            // An evicted trace is not in the list any more.
-            true => view
-                .detailed()
-                .is_some_and(|detailed| test::matches(&self.expression, &detailed.summary, Some(detailed))),
+        if !self.needs(view) {
+            return test::matches(&self.expression, view.summary, None);
         }
+        certain(&self.expression, view.summary).unwrap_or_else(|| {
+            // An evicted trace is not in the list any more.
+            let detailed = view.detailed();
+            detailed.is_some_and(|detailed| test::matches(&self.expression, &detailed.summary, Some(detailed)))
+        })
     }
 
     /// Returns the summary of a trace that [`selected`](Filter::selected) has indices of.
@@ -128,7 +131,7 @@ impl Filter {
     }
 
     fn needs(&self, view: &TraceView<'_>) -> bool {
-        self.beyond_summary || (self.lists && view.summary.truncated)
+        self.beyond_summary || (self.lists && view.summary.is_cut())
     }
 
     /// Notes what an expression needs, and replaces groups with their expressions.

@@ -101,7 +101,7 @@ fn annotation(test: &Option<(Operator, Value)>, value: AnnotationValue<'_>) -> b
     }
 }
 
-fn kind_of_label(field: Text) -> Option<LabelKind> {
+pub(super) fn kind_of_label(field: Text) -> Option<LabelKind> {
     match field {
         Text::User => Some(LabelKind::User),
         Text::InstanceId => Some(LabelKind::InstanceId),
@@ -312,7 +312,7 @@ fn contains(found: &Json, wanted: &Json) -> bool {
     }
 }
 
-fn is(pattern: &Pattern, service: &Service) -> bool {
+pub(super) fn is(pattern: &Pattern, service: &Service) -> bool {
     let Pattern { name, kind, account } = pattern;
     [(name, &service.name), (kind, &service.kind), (account, &service.account)]
         .into_iter()

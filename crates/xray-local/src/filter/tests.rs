@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::parse::parse;
 use super::syntax::{CauseKind, CausePart, Expression, Flag, Number, Operator, Pattern, Text, Value};
-use super::{Filter, Group, Groups, TraceView, select};
+use super::{Filter, Group, Groups, TraceView, certain, select};
 use crate::store::{Store, Summarized};
+use crate::trace::{Names, Summary};
 
 #[test]
 fn expressions_of_the_guide_and_of_public_code_are_parsed() {
@@ -32,6 +33,74 @@ fn each_of_these_expressions_can_be_tested() {
         let is_opposite = opposite.matches(&TraceView::new(trace.id, &trace.summary, &store));
         assert_ne!(matches, is_opposite, "{expression}");
     }
+}
+
+#[test]
+fn what_a_cut_summary_says_is_true_of_the_whole_trace() {
+    let call = |id, name, more: &str| {
+        format!(r#"{{"id":"{id:016x}","name":"{name}","start_time":1,"end_time":2,"namespace":"remote"{more}}}"#)
+    };
+    let segment = |name, more: &str, calls: &[String]| {
+        let head =
+            r#""trace_id":"1-684ee180-000000000000000000000001","id":"00000000000000aa","start_time":1,"end_time":3"#;
+        format!(r#"{{{head},"name":"{name}","subsegments":[{}]{more}}}"#, calls.join(","))
+    };
+    let documents = [
+        segment("a", r#","annotations":{"k":1,"m":true},"user":"u""#, &[call(1, "b", r#","fault":true"#)]),
+        segment(
+            "b",
+            r#","http":{"request":{"method":"GET","user_agent":"c"}}"#,
+            &[call(1, "a", r#","annotations":{"m":"t","k":2}"#), call(2, "c", r#","error":true,"user":"v""#)],
+        ),
+        segment("c", r#","error":true,"annotations":{"x":1,"y":2,"z":3,"m":4}"#, &[]),
+    ];
+    let services = ["a", "b", "c", "d"].map(|name| format!("service({name})"));
+    let edges = ["a", "b"].map(|from| ["a", "b", "c"].map(|to| format!("edge({from}, {to})"))).concat();
+    let blocks = ["", " { fault }", " { annotation.k }", " { user }", " { http.useragent }"];
+    let of_services = services.iter().chain(&edges).flat_map(|term| blocks.map(|block| format!("{term}{block}")));
+    let others = [
+        "",
+        "ok",
+        "fault = false",
+        "http.status",
+        "http.method",
+        "http.useragent = c",
+        "user",
+        "user = v",
+        "instance.id",
+        "annotation.k",
+        "annotation.k > 1",
+        "annotation.m",
+        "annotation.m != 4",
+        "annotation.d",
+        "rootcause.fault.service",
+        "rootcause.error.entity { name = c }",
+        "rootcause.responsetime.service",
+        "rootcause.json = #[{}]",
+    ];
+    let terms: Vec<String> = of_services.chain(others.map(str::to_owned)).collect();
+    let pairs = terms.iter().zip(terms.iter().rev()).filter(|(one, other)| !one.is_empty() && !other.is_empty());
+    let pairs = pairs.flat_map(|(one, other)| ["AND", "OR"].map(|word| format!("{one} {word} !({other})")));
+    let (mut known, mut unknown) = (0, 0);
+    for document in documents {
+        let store = Store::new();
+        store.accept_document(&document).unwrap();
+        let trace = store.traces().remove(0);
+        let detailed = store.detailed(trace.id()).unwrap();
+        for text in terms.iter().cloned().chain(pairs.clone()) {
+            let Filter { expression, .. } = Filter::parse(&text, &Groups::default()).unwrap();
+            let want = super::test::matches(&expression, &detailed.summary, Some(&detailed));
+            for max in 0..5 {
+                let (summary, _) = Summary::build(&trace, 1, &Names::default(), max);
+                match certain(&expression, &summary) {
+                    Some(found) => assert_eq!(found, want, "{text}: {document}, {max}"),
+                    None => unknown += 1,
+                }
+                known += 1;
+            }
+        }
+    }
+    assert!((1..known * 2 / 3).contains(&unknown), "{unknown} of {known}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use date::utc;
 use text::{Escaped, indented};
 
-use crate::trace::{Entity, Http, Node, Outcome, Service, Trace, critical_path};
+use crate::trace::{Entity, Http, Node, Outcome, Service, Trace, waited_for};
 use crate::waterfall::duration_text;
 
 /// The colours and fonts of the page, and the rules of this file.
@@ -117,7 +117,7 @@ impl<'a> Page<'a> {
             put!(self, "<span>{}</span>", duration_text(self.trace.duration() * quarter / 4));
         }
         self.out.push_str("</span></div>\n");
-        let own = critical_path(self.trace);
+        let own = waited_for(self.trace);
         // The service of each level.
         let mut above: Vec<usize> = Vec::new();
         for node in self.trace.nodes() {
@@ -133,7 +133,7 @@ impl<'a> Page<'a> {
         self.out.push_str("</div>\n");
     }
 
-    fn row(&mut self, node: Node<'_>, color: usize, own: Option<Duration>) {
+    fn row(&mut self, node: Node<'_>, color: usize, own: Duration) {
         let kind = if node.is_segment() {
             "segment"
         } else if Service::is_call(&node) {
@@ -141,7 +141,7 @@ impl<'a> Page<'a> {
         } else {
             "part"
         };
-        let critical = if own.is_some_and(|own| !own.is_zero()) { " critical" } else { "" };
+        let critical = if own.is_zero() { "" } else { " critical" };
         let depth = node.depth().min(MAX_INDENT);
         put!(
             self,
@@ -169,7 +169,7 @@ impl<'a> Page<'a> {
         self.out.push_str("</details>\n");
     }
 
-    fn facts(&mut self, node: Node<'_>, own: Option<Duration>) {
+    fn facts(&mut self, node: Node<'_>, own: Duration) {
         self.out.push_str("<dl class=\"facts\">");
         self.fact("Id", &node.id().to_string());
         if let Some(parent) = node.parent_id() {
@@ -181,7 +181,7 @@ impl<'a> Page<'a> {
         if let Some(skew) = node.clock_skew() {
             self.fact("Clock", &format!("moved by {}: behind the caller's", duration_text(skew)));
         }
-        if let Some(own) = own.filter(|own| !own.is_zero()) {
+        if !own.is_zero() {
             self.fact("Waited for", &format!("{} without its children", duration_text(own)));
         }
         for (name, value) in [("Type", node.origin()), ("Operation", node.operation()), ("User", node.user())] {

@@ -3,10 +3,12 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::trace::{Call, Flags, Label, LabelKind, Names, Passed, Slice, Summary, SummaryAnnotation, SummaryValue};
+use crate::trace::{
+    Beyond, Call, Flags, Label, LabelKind, Names, Passed, Service, Slice, Summary, SummaryAnnotation, SummaryValue,
+};
 
 /// Changes with each change of the encoding. Summaries of other versions are made again from the documents.
-pub(super) const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 3;
 
 /// Writes values one after the other.
 #[derive(Default)]
@@ -53,6 +55,12 @@ impl Writer {
         self.u8(flags.bits());
     }
 
+    fn service(&mut self, service: &Service) {
+        self.text(&service.name);
+        self.text(&service.kind);
+        self.text(&service.account);
+    }
+
     pub(super) fn summary(&mut self, summary: &Summary) {
         self.u64(summary.start);
         self.u64(summary.duration);
@@ -63,7 +71,7 @@ impl Writer {
         self.u16(summary.repeats);
         self.flags(summary.root);
         self.flags(summary.any);
-        let bits = [summary.in_progress, summary.orphans, summary.truncated, summary.awaits_segment];
+        let bits = [summary.in_progress, summary.orphans, summary.is_cut(), summary.awaits_segment];
         self.u8(bits.into_iter().enumerate().map(|(bit, set)| u8::from(set) << bit).sum());
         self.text(&summary.name);
         self.optional(summary.method.as_deref());
@@ -71,9 +79,7 @@ impl Writer {
         self.text(&summary.texts);
         self.u16(summary.services.len() as u16);
         for passed in &summary.services {
-            self.text(&passed.service.name);
-            self.text(&passed.service.kind);
-            self.text(&passed.service.account);
+            self.service(&passed.service);
             self.u64(passed.duration);
             self.u16(passed.status);
             self.u16(passed.caller);
@@ -110,6 +116,19 @@ impl Writer {
             self.text(&label.text);
             self.u16(label.service);
         }
+        if let Some(beyond) = &summary.beyond {
+            self.beyond(beyond);
+        }
+    }
+
+    fn beyond(&mut self, Beyond { services, annotations, labels, is_cut }: &Beyond) {
+        self.u16(services.len() as u16);
+        services.iter().for_each(|service| self.service(service));
+        self.u16(annotations.len() as u16);
+        annotations.iter().for_each(|key| self.text(key));
+        self.u16(labels.len() as u16);
+        labels.iter().for_each(|kind| self.u8(*kind as u8));
+        self.u8((*is_cut).into());
     }
 }
 
@@ -139,6 +158,26 @@ impl<'a> Reader<'a> {
         Some(list.into())
     }
 
+    fn service(&mut self, names: &Names) -> Option<Arc<Service>> {
+        Some(names.service_of((self.text()?, self.text()?, self.text()?)))
+    }
+
+    fn kind(&mut self) -> Option<LabelKind> {
+        Some(match self.u8()? {
+            0 => LabelKind::User,
+            1 => LabelKind::InstanceId,
+            2 => LabelKind::AvailabilityZone,
+            _ => LabelKind::ResourceArn,
+        })
+    }
+
+    fn beyond(&mut self, names: &Names) -> Option<Beyond> {
+        let services = self.list(|reader| reader.service(names))?.into();
+        let annotations = self.list(|reader| Some(names.text(reader.text()?)))?.into();
+        let labels = self.list(Reader::kind)?.into();
+        Some(Beyond { services, annotations, labels, is_cut: self.u8()? != 0 })
+    }
+
     pub(super) fn summary(&mut self, names: &Names) -> Option<Summary> {
         let (start, duration, response_time) = (self.u64()?, self.u64()?, self.u64()?);
         let (entities, revision, status, repeats) = (self.u32()?, self.u32()?, self.u16()?, self.u16()?);
@@ -148,7 +187,7 @@ impl<'a> Reader<'a> {
         let url = NonZeroU32::new(self.u32()?);
         let texts = self.text()?.into();
         let services = self.list(|reader| {
-            let service = names.service_of((reader.text()?, reader.text()?, reader.text()?));
+            let service = reader.service(names)?;
             let (duration, status, caller) = (reader.u64()?, reader.u16()?, reader.u16()?);
             let (flags, bits) = (reader.flags()?, reader.u8()?);
             let (inferred, in_progress) = (bits & 1 != 0, bits & 2 != 0);
@@ -169,14 +208,10 @@ impl<'a> Reader<'a> {
             Some(SummaryAnnotation { key, value, service })
         })?;
         let labels = self.list(|reader| {
-            let kind = match reader.u8()? {
-                0 => LabelKind::User,
-                1 => LabelKind::InstanceId,
-                2 => LabelKind::AvailabilityZone,
-                _ => LabelKind::ResourceArn,
-            };
+            let kind = reader.kind()?;
             Some(Label { kind, text: names.text(reader.text()?), service: reader.u16()? })
         })?;
+        let beyond = if bits & 4 == 0 { None } else { Some(Box::new(self.beyond(names)?)) };
         Some(Summary {
             start,
             duration,
@@ -189,7 +224,7 @@ impl<'a> Reader<'a> {
             any,
             in_progress: bits & 1 != 0,
             orphans: bits & 2 != 0,
-            truncated: bits & 4 != 0,
+            beyond,
             awaits_segment: bits & 8 != 0,
             name,
             method,
@@ -245,6 +280,11 @@ mod tests {
         assert_eq!((summary.services.len(), summary.annotations.len(), summary.labels.len()), (2, 3, 3));
         let bytes = row(7, 8, Some(&summary));
         let names = Names::default();
+        for max in [0, 1, 2] {
+            let (cut, _) = Summary::build(&store.traces()[0], 1, &names, max);
+            assert!(cut.is_cut());
+            assert_eq!(parse_row(&row(7, 8, Some(&cut)), &names), Some((7, 8, Some(Arc::new(cut)))));
+        }
         assert_eq!(parse_row(&bytes, &names), Some((7, 8, Some(Arc::clone(&summary)))));
         for length in 17..bytes.len() {
             assert_eq!(parse_row(&bytes[..length], &names), Some((7, 8, None)), "{length}");

@@ -8,6 +8,7 @@ use super::Restored;
 use super::packed::Packed;
 use super::shares::{By, Place, Shares};
 use crate::id::{EntityId, TraceId};
+use crate::processors::in_parts;
 use crate::trace::{Document, Entity, Mark, Names, Summary, Trace};
 
 /// When a trace is evicted, and when it counts as finished.
@@ -140,19 +141,27 @@ impl Arrival {
     }
 }
 
+/// Bytes of a trace's documents from which they are parsed on all processors. Starting threads for fewer would take longer.
+const MIN_PARTS: usize = 256 << 10;
+
 impl Parts {
     pub(crate) fn join(&self) -> Trace {
-        let documents = self.documents.iter().filter_map(Packed::parse);
-        join(self.id, documents.flat_map(|document| document.entities), self.update, self.settled)
+        let parse = |documents: &[Packed]| -> Vec<Arc<Entity>> {
+            documents.iter().filter_map(Packed::parse).flat_map(|document| document.entities).collect()
+        };
+        let length: usize = self.documents.iter().map(Packed::length).sum();
+        let entities = if length < MIN_PARTS { parse(&self.documents) } else { in_parts(&self.documents, parse) };
+        join(self.id, entities, self.update, self.settled)
     }
 }
 
 /// Joins the best version of each entity.
-fn join(id: TraceId, entities: impl IntoIterator<Item = Entity>, update: bool, settled: bool) -> Trace {
-    let mut entities: Vec<Arc<Entity>> = entities.into_iter().map(Arc::new).collect();
-    entities.sort_by(|a, b| a.id().cmp(&b.id()).then_with(|| b.replaces(a).cmp(&a.replaces(b))));
-    entities.dedup_by_key(|entity| entity.id());
-    Trace::new(id, entities, update, settled)
+fn join(id: TraceId, entities: Vec<Arc<Entity>>, update: bool, settled: bool) -> Trace {
+    // Sorting reads ids far more often than there are entities, so it has them at hand.
+    let mut versions: Vec<(EntityId, Arc<Entity>)> = entities.into_iter().map(|entity| (entity.id(), entity)).collect();
+    versions.sort_by(|(id, a), (other, b)| id.cmp(other).then_with(|| b.replaces(a).cmp(&a.replaces(b))));
+    versions.dedup_by_key(|(id, _)| *id);
+    Trace::new(id, versions.into_iter().map(|(_, entity)| entity), update, settled)
 }
 
 impl Shelf {

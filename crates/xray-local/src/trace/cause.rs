@@ -2,14 +2,14 @@
 //!
 //! How the X-Ray service chooses causes is not documented. A fault or an error began in each entity that has the flag and
 //! contains none that has it. The cause of the response time is the entity for which the response waited longest, without
-//! its children, by the [critical path](critical_path). It is the root itself if that is what took the time. The coverage of
+//! its children, by the critical path (`critical_path.rs`). It is the root itself if that is what took the time. The coverage of
 //! an entity on the way there is the share of the response time that was waited for it and what it contains.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::critical_path::critical_path;
+use super::critical_path::waited_for;
 use super::entity::Flags;
 use super::{Exception, Node, Service, Trace};
 
@@ -72,7 +72,7 @@ pub(crate) fn causes(trace: &Trace, has: fn(Flags) -> bool) -> Vec<Cause> {
 
 /// Finds the cause of the response time. A trace whose first root is in progress, or took no time, has none.
 pub(crate) fn response_time_cause(trace: &Trace) -> Option<Cause> {
-    let own: Vec<Duration> = critical_path(trace).into_iter().map(Option::unwrap_or_default).collect();
+    let own = waited_for(trace);
     let total: Duration = own.iter().sum();
     // Of equal ones the first, which is closest to the root.
     let slowest = (0..own.len()).rev().max_by_key(|index| own[*index]).filter(|_| !total.is_zero())?;

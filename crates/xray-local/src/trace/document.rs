@@ -1,5 +1,7 @@
 //! A document: the JSON text of one datagram, split into its entities.
 
+use std::sync::Arc;
+
 use super::cut::cut;
 use super::entity::Entity;
 use crate::id::{EntityId, TraceId};
@@ -8,20 +10,20 @@ use crate::id::{EntityId, TraceId};
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) trace_id: TraceId,
-    pub(crate) entities: Vec<Entity>,
+    pub(crate) entities: Vec<Arc<Entity>>,
 }
 
 impl Document {
     pub(crate) fn parse(text: &str) -> Option<Document> {
         let mut trace_id = None;
-        let mut entities: Vec<Entity> = Vec::new();
+        let mut entities: Vec<Arc<Entity>> = Vec::new();
         for (position, fragment) in cut(text)?.into_iter().enumerate() {
             let enclosing: Option<EntityId> = fragment.parent.map(|parent| entities[parent].id());
             let (own, entity) = Entity::parse(fragment.json, enclosing, u32::try_from(position).ok()?)?;
             if position == 0 {
                 trace_id = Some(own?);
             }
-            entities.push(entity);
+            entities.push(Arc::new(entity));
         }
         Some(Document { trace_id: trace_id?, entities })
     }

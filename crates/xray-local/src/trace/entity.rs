@@ -301,7 +301,7 @@ impl Entity {
     }
 
     /// Returns the sort key of siblings: the start time, with unique tie-breakers.
-    pub(crate) fn begin_order(&self) -> impl Ord + use<> {
+    pub(crate) fn begin_order(&self) -> (Duration, u32, EntityId) {
         (self.start, self.position, self.id)
     }
 

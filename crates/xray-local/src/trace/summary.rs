@@ -14,8 +14,8 @@ use super::{Node, Trace};
 
 /// The summary of one trace at one revision.
 ///
-/// It holds at most [`Summary::MAX`] services, annotations and labels each. If [`Summary::truncated`] is set there are
-/// more, and only the trace itself can show that something does *not* occur.
+/// It holds at most [`Summary::MAX`] services, annotations and labels each. If there are more, [`Summary::beyond`] names what
+/// else occurs, and only the trace itself shows where.
 ///
 /// A store has as many of them as fit into its memory, so texts are shared or together in one allocation.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,8 @@ pub(crate) struct Summary {
     pub(crate) awaits_segment: bool,
     /// Whether a parent is missing.
     pub(crate) orphans: bool,
-    pub(crate) truncated: bool,
+    /// What the lists have no room for; `None` if they are complete.
+    pub(crate) beyond: Option<Box<Beyond>>,
     /// The length of the URL of the first root, with which [`Summary::texts`] begins; `None` if it has none.
     pub(crate) url: Option<NonZeroU32>,
     /// The name of the first root.
@@ -58,6 +59,17 @@ pub(crate) struct Summary {
     pub(crate) calls: Box<[Call]>,
     pub(crate) annotations: Box<[SummaryAnnotation]>,
     pub(crate) labels: Box<[Label]>,
+}
+
+/// What else occurs in a trace, each once: enough to know that something does not occur.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Beyond {
+    pub(crate) services: Vec<Arc<Service>>,
+    /// The keys.
+    pub(crate) annotations: Vec<Name>,
+    pub(crate) labels: Vec<LabelKind>,
+    /// Whether there is even more: these lists have at most [`Summary::MAX`] elements, too.
+    pub(crate) is_cut: bool,
 }
 
 /// A segment of the trace, or a service inferred from a call.
@@ -128,6 +140,29 @@ pub(crate) enum LabelKind {
     ResourceArn,
 }
 
+impl Beyond {
+    fn add<T: PartialEq>(&mut self, value: T, list: impl FnOnce(&mut Beyond) -> &mut Vec<T>) {
+        let is_cut = self.is_cut;
+        let values = list(self);
+        let is_full = values.len() >= Summary::MAX;
+        if (is_full && is_cut) || values.contains(&value) {
+            return;
+        }
+        if is_full {
+            self.is_cut = true;
+        } else {
+            values.push(value);
+        }
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<Beyond>()
+            + size_of_val(&*self.services)
+            + size_of_val(&*self.annotations)
+            + size_of_val(&*self.labels)
+    }
+}
+
 impl Passed {
     pub(crate) const NO_CALLER: u16 = u16::MAX;
 
@@ -146,11 +181,11 @@ impl Summary {
     }
 
     /// Makes a summary whose lists have at most `max` elements. Also returns what is behind each of its services.
-    pub(super) fn build(trace: &Trace, revision: u32, names: &Names, max: usize) -> (Summary, Vec<Behind>) {
+    pub(crate) fn build(trace: &Trace, revision: u32, names: &Names, max: usize) -> (Summary, Vec<Behind>) {
         let mut builder = Builder {
             names,
             max,
-            truncated: false,
+            beyond: None,
             texts: String::new(),
             services: Vec::new(),
             calls: Vec::new(),
@@ -194,7 +229,7 @@ impl Summary {
             in_progress: in_progress || awaits_segment,
             awaits_segment,
             orphans,
-            truncated: builder.truncated,
+            beyond: builder.beyond,
             name: names.text(root.as_ref().map_or("", |root| root.entity().name())),
             method: http.and_then(|http| http.method.as_deref()).map(|method| names.text(method)),
             url: u32::try_from(url.len()).ok().and_then(NonZeroU32::new),
@@ -216,6 +251,12 @@ impl Summary {
             + size_of_val(&*self.calls)
             + size_of_val(&*self.annotations)
             + size_of_val(&*self.labels)
+            + self.beyond.as_ref().map_or(0, |beyond| beyond.weight())
+    }
+
+    /// Whether its lists have no room for something.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.beyond.is_some()
     }
 
     /// Returns the URL of the first root.
@@ -254,7 +295,7 @@ impl Summary {
 
 /// The indices in [`Trace::nodes`] of a segment, or of the call to an inferred service, and of the call to it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Behind {
+pub(crate) struct Behind {
     pub(super) entity: usize,
     pub(super) call: usize,
 }
@@ -262,7 +303,7 @@ pub(super) struct Behind {
 struct Builder<'n> {
     names: &'n Names,
     max: usize,
-    truncated: bool,
+    beyond: Option<Box<Beyond>>,
     texts: String,
     services: Vec<Passed>,
     calls: Vec<Call>,
@@ -288,16 +329,17 @@ impl Builder<'_> {
             outer
         };
         for annotation in entity.typed_annotations() {
+            let key = self.names.text(&annotation.key);
             if self.annotations.len() >= self.max {
-                self.truncated = true;
-                break;
+                self.beyond().add(key, |beyond| &mut beyond.annotations);
+                continue;
             }
             let value = match annotation.value() {
                 AnnotationValue::Text(text) => SummaryValue::Text(self.text(text)),
                 AnnotationValue::Number(number) => SummaryValue::Number(number),
                 AnnotationValue::Bool(value) => SummaryValue::Bool(value),
             };
-            self.annotations.push(SummaryAnnotation { key: self.names.text(&annotation.key), value, service: own });
+            self.annotations.push(SummaryAnnotation { key, value, service: own });
         }
         let aws = entity.aws();
         for (kind, text) in [
@@ -314,8 +356,9 @@ impl Builder<'_> {
     }
 
     fn pass(&mut self, service: Service, node: Node<'_>, caller_node: Node<'_>, caller: u16, inferred: bool) -> u16 {
+        let service = self.names.service(service);
         if self.services.len() >= self.max {
-            self.truncated = true;
+            self.beyond().add(service, |beyond| &mut beyond.services);
             return caller;
         }
         self.behind.push(Behind { entity: node.index(), call: caller_node.index() });
@@ -324,7 +367,7 @@ impl Builder<'_> {
         // Lossless: there are at most `max`, which is below `NO_CALLER`.
         let own = self.services.len() as u16;
         self.services.push(Passed {
-            service: self.names.service(service),
+            service,
             duration: entity.duration().map_or(0, micros),
             status: status(entity),
             caller,
@@ -343,6 +386,10 @@ impl Builder<'_> {
         own
     }
 
+    fn beyond(&mut self) -> &mut Beyond {
+        self.beyond.get_or_insert_default()
+    }
+
     fn text(&mut self, text: &str) -> Slice {
         // Lossless: the documents of a trace are smaller than 4 GiB.
         let slice = Slice { at: self.texts.len() as u32, length: text.len() as u32 };
@@ -356,7 +403,7 @@ impl Builder<'_> {
             return;
         }
         if self.labels.len() >= self.max {
-            self.truncated = true;
+            self.beyond().add(kind, |beyond| &mut beyond.labels);
             return;
         }
         self.labels.push(Label { kind, text: self.names.text(text), service });

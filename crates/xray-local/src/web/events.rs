@@ -18,11 +18,12 @@ use axum::extract::{Query as Parameters, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::query::Query;
 use super::status::status;
-use super::traces::{NameList, refuse, row};
+use super::traces::{NameList, Row, refuse, row};
 use super::{App, blocking};
 use crate::filter::TraceView;
 use crate::store::Summarized;
@@ -83,7 +84,7 @@ impl Listener {
             }
             self.ticks = self.ticks.wrapping_add(1).max(1);
             if let Some(changes) = self.changes().await {
-                self.waiting.push(event("traces", &changes));
+                self.waiting.push(Event::default().event("traces").data(changes));
             }
         }
     }
@@ -96,8 +97,8 @@ impl Listener {
         (modified != known).then(|| json!({ "modified": modified.as_micros() as u64, "rules": names }))
     }
 
-    /// Returns the changes since the last call, if there are any.
-    async fn changes(&mut self) -> Option<Value> {
+    /// Returns the changes since the last call as JSON, if there are any.
+    async fn changes(&mut self) -> Option<String> {
         let (app, query, after) = (Arc::clone(&self.app), Arc::clone(&self.query), self.after);
         if app.store.sequence() == after && self.unsettled.is_empty() {
             return None;
@@ -122,8 +123,27 @@ impl Listener {
             return None;
         }
         let mut names = NameList::default();
-        let rows: Vec<Value> = changed.iter().map(|trace| row(trace, &mut names)).collect();
-        Some(json!({ "rows": rows, "names": names.list, "more": more, "sequence": sequence }))
+        let rows = changed.iter().map(|trace| row(trace, &mut names)).collect();
+        serde_json::to_string(&Changes { rows, names: names.list, more, sequence }).ok()
+    }
+}
+
+/// The data of the event `traces`.
+struct Changes<'a> {
+    rows: Vec<Row<'a>>,
+    names: Vec<String>,
+    more: usize,
+    sequence: u64,
+}
+
+impl Serialize for Changes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(Some(4))?;
+        members.serialize_entry("rows", &self.rows)?;
+        members.serialize_entry("names", &self.names)?;
+        members.serialize_entry("more", &self.more)?;
+        members.serialize_entry("sequence", &self.sequence)?;
+        members.end()
     }
 }
 

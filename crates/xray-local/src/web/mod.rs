@@ -15,6 +15,7 @@
 //! `web/guard.rs` checks each request before anything else reads it.
 
 mod events;
+mod facets;
 mod graph;
 mod guard;
 mod pages;
@@ -36,6 +37,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -143,6 +145,8 @@ fn router(app: Arc<App>) -> Router {
         .route("/api/import", post(transfer::import))
         .route("/ui/{*file}", get(pages::file))
         .fallback(pages::page_or_operation)
+        // The guard has limits of its own.
+        .layer(DefaultBodyLimit::disable())
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), guard::check))
         .with_state(app)
 }

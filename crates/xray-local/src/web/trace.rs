@@ -5,30 +5,39 @@
 //! ```json
 //! {
 //!   "id": "1-5759e988-bd862e3fe1be46a994272793", "start": 1480615200010000, "duration": 120000, "revision": 2,
-//!   "documents": 2, "names": ["shop", "POST /checkout"],
-//!   "rows": [["53995c3f42cd8ad8", 0, 41, 0, 90000, 0, 0, 0, 7, 200, 1, 0]],
-//!   "skews": [[12, 3000]]
+//!   "documents": 2, "names": ["shop", "POST /checkout", "load-cart"],
+//!   "entities": {
+//!     "id": ["53995c3f42cd8ad8", "70de5b6f19ff9a0a"], "depth": [0, 1], "end": [2, 2], "start": [0, 20000],
+//!     "duration": [90000, 50000], "flags": [0, 0], "kind": [0, 1], "name": [0, 2], "signature": [0, 1],
+//!     "status": [200, 0], "action": [1, -1], "segment": [0, 0]
+//!   },
+//!   "skews": [[12, 3000]],
+//!   "critical": [[0, 0, 20000], [1, 20000, 70000], [0, 70000, 90000]]
 //! }
 //! ```
 //!
-//! A row is an entity, in pre-order:
+//! Entities are in pre-order, one list for each member, because a browser reads a few long lists much faster than many
+//! short ones:
 //!
-//! | # | Member |
+//! | Member | |
 //! |---|---|
-//! | 0 | its id |
-//! | 1 | its depth |
-//! | 2 | the index after its last descendant |
-//! | 3 | its start, in microseconds from `start`, corrected for clock differences |
-//! | 4 | its duration in microseconds, or -1 while it is in progress |
-//! | 5 | a sum of flags: 1 fault, 2 error, 4 throttle, 8 in progress, 16 the parent is missing, 32 it has exceptions |
-//! | 6 | its kind: 0 segment, 1 subsegment, 2 call to a remote service, 3 call to an AWS service, 4 SQL query, 5 inferred segment |
-//! | 7 | its name, in `names` |
-//! | 8 | its signature: a number that entities share if they do the same with other values |
-//! | 9 | its HTTP status, or 0 |
-//! | 10 | what it does, in `names`: method and URL, AWS operation, SQL query; or -1 |
-//! | 11 | the name of its segment, in `names`; or -1 |
+//! | `id` | its id |
+//! | `depth` | its depth |
+//! | `end` | the index after its last descendant |
+//! | `start` | its start, in microseconds from `start`, corrected for clock differences |
+//! | `duration` | its duration in microseconds, or -1 while it is in progress |
+//! | `flags` | a sum of flags: 1 fault, 2 error, 4 throttle, 8 in progress, 16 the parent is missing, 32 it has exceptions |
+//! | `kind` | its kind: 0 segment, 1 subsegment, 2 call to a remote service, 3 call to an AWS service, 4 SQL query, 5 inferred segment |
+//! | `name` | its name, in `names` |
+//! | `signature` | its signature: a number that entities share if they do the same with other values |
+//! | `status` | its HTTP status, or 0 |
+//! | `action` | what it does, in `names`: method and URL, AWS operation, SQL query; or -1 |
+//! | `segment` | the name of its segment, in `names`; or -1 |
 //!
 //! `skews` lists the segments that were moved, with the microseconds: their clock was behind the caller's.
+//!
+//! `critical` is the critical path in the order of time: an entity that the response waited for, without its children, with
+//! the first and the last microsecond from `start`. It is empty while the first root is in progress.
 //!
 //! `GET /api/traces/ID/entities/EID` returns the JSON of the entity as it was received, with `subsegments` emptied.
 //!
@@ -58,7 +67,7 @@ use super::traces::NameList;
 use super::{App, blocking};
 use crate::id::{EntityId, TraceId};
 use crate::store::{Packed, Parts};
-use crate::trace::{Node, Service, Trace, signature};
+use crate::trace::{Node, Service, Stretch, Trace, critical_path, signature};
 
 /// The most bytes of a datagram, less the header that SDKs send.
 const MAX_DATAGRAM: usize = 65_507;
@@ -99,7 +108,7 @@ fn skeleton(parts: &Parts) -> Skeleton {
     let mut signatures: HashMap<u64, usize> = HashMap::new();
     let mut segments: Vec<Option<usize>> = Vec::new();
     let mut skews = Vec::new();
-    let mut rows = Vec::with_capacity(trace.len());
+    let mut entities = Columns::default();
     for node in trace.nodes() {
         segments.truncate(node.depth());
         let name = names.get(node.name());
@@ -109,20 +118,18 @@ fn skeleton(parts: &Parts) -> Skeleton {
         if let Some(skew) = node.clock_skew() {
             skews.push((node.index(), micros(skew)));
         }
-        rows.push((
-            node.id().to_string(),
-            node.depth(),
-            node.index() + node.descendants() + 1,
-            micros(node.offset()),
-            node.duration().map_or(-1, micros),
-            flags(node),
-            kind(node),
-            name,
-            *signatures.entry(signature(&node)).or_insert(next),
-            node.http().and_then(|http| http.status).unwrap_or_default(),
-            action(node).map_or(-1, |action| names.get(&action) as i64),
-            segment.map_or(-1, |segment| segment as i64),
-        ));
+        entities.id.push(Id(node.id()));
+        entities.depth.push(node.depth());
+        entities.end.push(node.index() + node.descendants() + 1);
+        entities.start.push(micros(node.offset()));
+        entities.duration.push(node.duration().map_or(-1, micros));
+        entities.flags.push(flags(node));
+        entities.kind.push(kind(node));
+        entities.name.push(name);
+        entities.signature.push(*signatures.entry(signature(&node)).or_insert(next));
+        entities.status.push(node.http().and_then(|http| http.status).unwrap_or_default());
+        entities.action.push(action(node).map_or(-1, |action| names.get(&action) as i64));
+        entities.segment.push(segment.map_or(-1, |segment| segment as i64));
     }
     Skeleton {
         id: parts.id.to_string(),
@@ -131,12 +138,17 @@ fn skeleton(parts: &Parts) -> Skeleton {
         revision: parts.revision,
         documents: parts.documents.len(),
         names: names.list,
-        rows,
+        entities,
         skews,
+        critical: critical_path(&trace).into_iter().map(stretch).collect(),
     }
 }
 
-/// A trace without the details of its entities. It is not a [`Value`], because a hundred thousand rows of values take longer to
+fn stretch(Stretch { index, start, end }: Stretch) -> (usize, i64, i64) {
+    (index, micros(start), micros(end))
+}
+
+/// A trace without the details of its entities. It is not a [`Value`], because a hundred thousand entities of values take longer to
 /// build and to free than to read from the store.
 struct Skeleton {
     id: String,
@@ -145,27 +157,70 @@ struct Skeleton {
     revision: u32,
     documents: usize,
     names: Vec<String>,
-    rows: Vec<Row>,
+    entities: Columns,
     skews: Vec<(usize, i64)>,
+    critical: Vec<(usize, i64, i64)>,
 }
 
 impl Serialize for Skeleton {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_map(Some(8))?;
+        let mut members = serializer.serialize_map(Some(9))?;
         members.serialize_entry("id", &self.id)?;
         members.serialize_entry("start", &self.start)?;
         members.serialize_entry("duration", &self.duration)?;
         members.serialize_entry("revision", &self.revision)?;
         members.serialize_entry("documents", &self.documents)?;
         members.serialize_entry("names", &self.names)?;
-        members.serialize_entry("rows", &self.rows)?;
+        members.serialize_entry("entities", &self.entities)?;
         members.serialize_entry("skews", &self.skews)?;
+        members.serialize_entry("critical", &self.critical)?;
         members.end()
     }
 }
 
-/// The members of a row, in the order of the table above.
-type Row = (String, usize, usize, i64, i64, u32, u8, usize, usize, u16, i64, i64);
+/// The members of all entities, as in the table above.
+#[derive(Default)]
+struct Columns {
+    id: Vec<Id>,
+    depth: Vec<usize>,
+    end: Vec<usize>,
+    start: Vec<i64>,
+    duration: Vec<i64>,
+    flags: Vec<u32>,
+    kind: Vec<u8>,
+    name: Vec<usize>,
+    signature: Vec<usize>,
+    status: Vec<u16>,
+    action: Vec<i64>,
+    segment: Vec<i64>,
+}
+
+impl Serialize for Columns {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(Some(12))?;
+        members.serialize_entry("id", &self.id)?;
+        members.serialize_entry("depth", &self.depth)?;
+        members.serialize_entry("end", &self.end)?;
+        members.serialize_entry("start", &self.start)?;
+        members.serialize_entry("duration", &self.duration)?;
+        members.serialize_entry("flags", &self.flags)?;
+        members.serialize_entry("kind", &self.kind)?;
+        members.serialize_entry("name", &self.name)?;
+        members.serialize_entry("signature", &self.signature)?;
+        members.serialize_entry("status", &self.status)?;
+        members.serialize_entry("action", &self.action)?;
+        members.serialize_entry("segment", &self.segment)?;
+        members.end()
+    }
+}
+
+struct Id(EntityId);
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
 
 /// Returns the first start in microseconds since the epoch.
 fn start(trace: &Trace) -> i64 {

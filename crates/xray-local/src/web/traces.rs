@@ -44,35 +44,34 @@
 //! `DELETE /api/traces` forgets all traces: `{"forgotten": 214}`.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Query as Parameters, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Map, Value, json};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Value, json};
 
+use super::facets::facets;
 use super::query::{Invalid, Query};
 use super::respond::{self, error, filter_error};
 use super::{App, blocking};
 use crate::filter::{TraceView, select};
 use crate::store::{Store, Summarized};
-use crate::trace::{AnnotationValue, LabelKind, Summary};
+use crate::trace::Summary;
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 10_000;
-const MAX_FACETS: usize = 50;
 
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Parameters(parameters): Parameters<HashMap<String, String>>,
 ) -> Response {
-    let result = blocking(move || page(&app.store, &parameters)).await;
-    match result {
-        Some(Ok(body)) => respond::json(&body),
-        Some(Err(invalid)) => refuse(&invalid),
-        None => error(StatusCode::INTERNAL_SERVER_ERROR, "the list could not be made: see the output of xray-local"),
-    }
+    let response = blocking(move || page(&app.store, &parameters).unwrap_or_else(|invalid| refuse(&invalid))).await;
+    response.unwrap_or_else(|| {
+        error(StatusCode::INTERNAL_SERVER_ERROR, "the list could not be made: see the output of xray-local")
+    })
 }
 
 pub(super) async fn clear(State(app): State<Arc<App>>) -> Response {
@@ -88,7 +87,7 @@ pub(super) fn refuse(invalid: &Invalid) -> Response {
     }
 }
 
-fn page(store: &Store, parameters: &HashMap<String, String>) -> Result<Value, Invalid> {
+fn page(store: &Store, parameters: &HashMap<String, String>) -> Result<Response, Invalid> {
     let query = Query::parse(store.groups(), parameters)?;
     let order = Order::parse(parameters.get("sort").map_or("", String::as_str))
         .ok_or(Invalid::Parameter("sort", "time, response, duration, status or entities, perhaps after a `-`"))?;
@@ -102,21 +101,45 @@ fn page(store: &Store, parameters: &HashMap<String, String>) -> Result<Value, In
     };
     let (scanned, mut found) = matching(store, &query);
     let facets = facets(&found);
-    found.sort_by(|a, b| order.compare(a, b));
-    let first = after.map_or(0, |after| found.partition_point(|trace| order.is_before(trace, after)));
-    let rows = &found[first..];
-    let rows = &rows[..rows.len().min(limit.clamp(1, MAX_LIMIT))];
-    let next = rows.last().filter(|_| first + rows.len() < found.len()).map(|last| cursor(order.key(last), last));
+    let matched = found.len();
+    if let Some(after) = after {
+        found.retain(|trace| !order.is_before(trace, after));
+    }
+    let limit = limit.clamp(1, MAX_LIMIT);
+    let is_last = found.len() <= limit;
+    if !is_last {
+        // Sorting the rows of other pages would take longer than all else.
+        found.select_nth_unstable_by(limit, |a, b| order.compare(a, b));
+        found.truncate(limit);
+    }
+    found.sort_unstable_by(|a, b| order.compare(a, b));
+    let next = found.last().filter(|_| !is_last).map(|last| cursor(order.key(last), last));
     let mut names = NameList::default();
-    let rows: Vec<Value> = rows.iter().map(|trace| row(trace, &mut names)).collect();
-    Ok(json!({
-        "rows": rows,
-        "names": names.list,
-        "next": next,
-        "matched": found.len(),
-        "scanned": scanned,
-        "facets": facets,
-    }))
+    let rows: Vec<Row<'_>> = found.iter().map(|trace| row(trace, &mut names)).collect();
+    Ok(respond::json(&Page { rows, names: names.list, next, matched, scanned, facets }))
+}
+
+/// A page of the list. It is no [`Value`], because hundreds of rows of values take longer to make than to write.
+struct Page<'a> {
+    rows: Vec<Row<'a>>,
+    names: Vec<String>,
+    next: Option<String>,
+    matched: usize,
+    scanned: usize,
+    facets: Value,
+}
+
+impl Serialize for Page<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(Some(6))?;
+        members.serialize_entry("rows", &self.rows)?;
+        members.serialize_entry("names", &self.names)?;
+        members.serialize_entry("next", &self.next)?;
+        members.serialize_entry("matched", &self.matched)?;
+        members.serialize_entry("scanned", &self.scanned)?;
+        members.serialize_entry("facets", &self.facets)?;
+        members.end()
+    }
 }
 
 /// Returns how many traces were tested, and those that match.
@@ -196,7 +219,15 @@ impl NameList {
     }
 }
 
-pub(super) fn row(trace: &Summarized, names: &mut NameList) -> Value {
+/// One trace of the list.
+pub(super) struct Row<'a> {
+    trace: &'a Summarized,
+    /// Indices of names.
+    name: usize,
+    services: Vec<usize>,
+}
+
+pub(super) fn row<'a>(trace: &'a Summarized, names: &mut NameList) -> Row<'a> {
     let summary = &*trace.summary;
     let mut services: Vec<usize> = Vec::new();
     for passed in &summary.services {
@@ -205,22 +236,30 @@ pub(super) fn row(trace: &Summarized, names: &mut NameList) -> Value {
             services.push(name);
         }
     }
-    json!({
-        "id": trace.id.to_string(),
-        "sequence": trace.sequence,
-        "revision": summary.revision,
-        "start": summary.start,
-        "response": summary.response_time,
-        "duration": summary.duration,
-        "status": summary.status,
-        "flags": flags(trace),
-        "method": summary.method.as_deref(),
-        "url": summary.url(),
-        "name": names.get(&summary.name),
-        "services": services,
-        "entities": summary.entities,
-        "repeats": summary.repeats,
-    })
+    Row { trace, name: names.get(&summary.name), services }
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Row { trace, name, services } = self;
+        let summary = &*trace.summary;
+        let mut members = serializer.serialize_map(Some(14))?;
+        members.serialize_entry("id", &trace.id.to_string())?;
+        members.serialize_entry("sequence", &trace.sequence)?;
+        members.serialize_entry("revision", &summary.revision)?;
+        members.serialize_entry("start", &summary.start)?;
+        members.serialize_entry("response", &summary.response_time)?;
+        members.serialize_entry("duration", &summary.duration)?;
+        members.serialize_entry("status", &summary.status)?;
+        members.serialize_entry("flags", &flags(trace))?;
+        members.serialize_entry("method", &summary.method.as_deref())?;
+        members.serialize_entry("url", &summary.url())?;
+        members.serialize_entry("name", name)?;
+        members.serialize_entry("services", services)?;
+        members.serialize_entry("entities", &summary.entities)?;
+        members.serialize_entry("repeats", &summary.repeats)?;
+        members.end()
+    }
 }
 
 fn flags(trace: &Summarized) -> u32 {
@@ -239,127 +278,4 @@ fn flags(trace: &Summarized) -> u32 {
     .enumerate()
     .map(|(bit, set)| u32::from(set) << bit)
     .sum()
-}
-
-fn facets(traces: &[Summarized]) -> Value {
-    let mut latency: BTreeMap<u64, u64> = BTreeMap::new();
-    let mut minutes: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-    let mut status: HashMap<&str, u64> = HashMap::new();
-    let (mut services, mut users, mut urls) = (HashMap::new(), HashMap::new(), HashMap::new());
-    let mut annotations: HashMap<&str, HashMap<FacetValue<'_>, u64>> = HashMap::new();
-    let mut outcomes: HashMap<&str, u64> = HashMap::new();
-    let mut seen: Vec<&str> = Vec::new();
-    for Summarized { summary, .. } in traces {
-        *latency.entry(bucket(summary.response_time)).or_default() += 1;
-        let minute = minutes.entry(summary.start - summary.start % 60_000_000).or_default();
-        minute.0 += 1;
-        minute.1 += u64::from(summary.root.fault());
-        *status.entry(status_class(summary.status)).or_default() += 1;
-        count(&mut services, &mut seen, summary.services.iter().map(|passed| &*passed.service.name));
-        for annotation in &summary.annotations {
-            let value = FacetValue::of(summary.value(annotation));
-            *annotations.entry(&annotation.key).or_default().entry(value).or_default() += 1;
-        }
-        let root = summary.root;
-        let flags = [(root.fault(), "fault"), (root.throttle(), "throttle"), (root.error(), "error")];
-        let worst = flags.into_iter().find(|(set, _)| *set);
-        for (_, outcome) in worst.into_iter().chain(Some((true, "partial")).filter(|_| summary.in_progress)) {
-            *outcomes.entry(outcome).or_default() += 1;
-        }
-        let labels = summary.labels.iter().filter(|label| label.kind == LabelKind::User);
-        count(&mut users, &mut seen, labels.map(|label| &*label.text));
-        count(&mut urls, &mut seen, summary.url().into_iter());
-    }
-    json!({
-        "latency": latency.into_iter().map(|(from, count)| json!([from, count])).collect::<Vec<_>>(),
-        "status": status,
-        "service": most_frequent(services),
-        "user": most_frequent(users),
-        "url": most_frequent(urls),
-        "annotation": frequent_annotations(annotations),
-        "outcome": outcomes,
-        "minute": minutes.into_iter().map(|(at, (all, faults))| json!([at, all, faults])).collect::<Vec<_>>(),
-    })
-}
-
-/// A value of an annotation that can be counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum FacetValue<'a> {
-    Bool(bool),
-    /// The bits of the number.
-    Number(u64),
-    Text(&'a str),
-}
-
-impl<'a> FacetValue<'a> {
-    fn of(value: AnnotationValue<'a>) -> FacetValue<'a> {
-        match value {
-            AnnotationValue::Text(text) => FacetValue::Text(text),
-            AnnotationValue::Number(number) => FacetValue::Number(number.to_bits()),
-            AnnotationValue::Bool(value) => FacetValue::Bool(value),
-        }
-    }
-
-    fn json(self) -> String {
-        match self {
-            FacetValue::Text(text) => Value::from(text).to_string(),
-            FacetValue::Number(bits) => f64::from_bits(bits).to_string(),
-            FacetValue::Bool(value) => value.to_string(),
-        }
-    }
-}
-
-/// Counts each distinct value of a trace once.
-fn count<'a>(counts: &mut HashMap<&'a str, u64>, seen: &mut Vec<&'a str>, values: impl Iterator<Item = &'a str>) {
-    seen.clear();
-    for value in values {
-        if !seen.contains(&value) {
-            seen.push(value);
-            *counts.entry(value).or_default() += 1;
-        }
-    }
-}
-
-fn most_frequent(counts: HashMap<&str, u64>) -> Map<String, Value> {
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    counts.truncate(MAX_FACETS);
-    counts.into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect()
-}
-
-/// Returns the annotations that occur most often, each with its most frequent values as JSON.
-fn frequent_annotations(annotations: HashMap<&str, HashMap<FacetValue<'_>, u64>>) -> Map<String, Value> {
-    let total = |values: &HashMap<FacetValue<'_>, u64>| values.values().sum::<u64>();
-    let mut keys: Vec<_> = annotations.into_iter().collect();
-    keys.sort_unstable_by(|a, b| total(&b.1).cmp(&total(&a.1)).then(a.0.cmp(b.0)));
-    keys.truncate(MAX_FACETS);
-    let values = keys.into_iter().map(|(key, values)| {
-        let mut values: Vec<_> = values.into_iter().collect();
-        values.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-        values.truncate(MAX_FACETS);
-        let values = values.into_iter().map(|(value, count)| (value.json(), count.into()));
-        (key.to_owned(), Value::Object(values.collect()))
-    });
-    values.collect()
-}
-
-/// Returns the lower bound of a response time's bucket: a tenth of a decade.
-fn bucket(micros: u64) -> u64 {
-    if micros == 0 {
-        return 0;
-    }
-    // The casts are lossless enough: a bucket is 26 % wide.
-    let tenth = ((micros as f64).log10() * 10.0 + 1e-9).floor();
-    10_f64.powf(tenth / 10.0).floor() as u64
-}
-
-fn status_class(status: u16) -> &'static str {
-    match status {
-        429 => "429",
-        200..300 => "2xx",
-        300..400 => "3xx",
-        400..500 => "4xx",
-        500..600 => "5xx",
-        _ => "none",
-    }
 }

@@ -119,7 +119,8 @@ export async function best(measure, budget) {
 export async function untilShown(page, address, selector) {
   await page.goto("about:blank");
   await page.addInitScript((selector) => {
-    const look = (time) => (document.querySelector(selector) ? (globalThis.shownAfter = time) : requestAnimationFrame(look));
+    // Not the time that a frame is given: that is when it should have begun, before the work that delayed it.
+    const look = () => (document.querySelector(selector) ? (globalThis.shownAfter = performance.now()) : requestAnimationFrame(look));
     requestAnimationFrame(look);
   }, selector);
   await page.goto(address);

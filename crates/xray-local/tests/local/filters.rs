@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use xray_local::{Receiver, Store};
+use xray_local::Receiver;
 
 use crate::corpus::{self, START, expectations};
 use crate::http::{call, exchange, post};
@@ -27,10 +27,10 @@ fn each_expression_finds_the_traces_in_the_table() {
 
 #[test]
 fn what_a_summary_has_no_room_for_is_found_nevertheless() {
-    let store = Store::new();
-    let receiver = Receiver::bind("127.0.0.1:0").unwrap();
-    let annotations: String = (0..60).map(|i| format!(r#""k{i}":{i},"#)).collect();
-    let calls: String = (0..60)
+    for many in [60, 160] {
+        let receiver = Receiver::bind("127.0.0.1:0").unwrap();
+        let annotations: String = (0..many).map(|i| format!(r#""k{i}":{i},"#)).collect();
+        let calls: String = (0..many)
         .map(|i| {
             format!(
                 r#",{{"id":"{:016x}","name":"s{i}","namespace":"remote","start_time":1,"end_time":2,"user":"u{i}"}}"#,
@@ -38,23 +38,26 @@ fn what_a_summary_has_no_room_for_is_found_nevertheless() {
             )
         })
         .collect();
-    let document = format!(
-        r#"{{"trace_id":"1-00000001-000000000000000000000001","id":"0000000000000001","name":"shop","start_time":1,
+        let document = format!(
+            r#"{{"trace_id":"1-00000001-000000000000000000000001","id":"0000000000000001","name":"shop","start_time":1,
         "end_time":2,"annotations":{{{annotations}"last":true}},"subsegments":[{}]}}"#,
-        &calls[1..]
-    );
-    store.accept(&datagram(&document)).unwrap();
-    receiver.store().accept(&datagram(&document)).unwrap();
-    for (expression, want) in [
-        ("annotation.k59 = 59 AND annotation.last", 1),
-        ("annotation.k60", 0),
-        ("!annotation.last", 0),
-        ("service(\"s59\") { inferred }", 1),
-        ("edge(\"shop\", \"s59\")", 1),
-        ("user = \"u59\"", 1),
-        ("!service(\"s59\")", 0),
-    ] {
-        assert_eq!(receiver.traces(expression).unwrap().len(), want, "{expression}");
+            &calls[1..]
+        );
+        receiver.store().accept(&datagram(&document)).unwrap();
+        for (expression, want) in [
+            ("annotation.k59 = 59 AND annotation.last", 1),
+            ("annotation.k160", 0),
+            ("!annotation.k160", 1),
+            ("!annotation.last", 0),
+            ("service(\"s59\") { inferred }", 1),
+            ("service(\"s160\") { inferred }", 0),
+            ("edge(\"shop\", \"s59\")", 1),
+            ("edge(\"shop\", \"s160\")", 0),
+            ("user = \"u59\"", 1),
+            ("!service(\"s59\")", 0),
+        ] {
+            assert_eq!(receiver.traces(expression).unwrap().len(), want, "{expression}, {many}");
+        }
     }
 }
 

@@ -52,6 +52,24 @@ fn an_import_answers_as_the_source_does() {
 }
 
 #[test]
+fn an_import_may_have_sixteen_mebibytes() {
+    let target = Receiver::bind("127.0.0.1:0").unwrap();
+    let document = |number: u64| {
+        let note = "n".repeat(40_000);
+        format!(
+            r#"{{"trace_id":"{}","id":"00000000000000aa","name":"a","start_time":1,"end_time":2,"user":"{note}"}}"#,
+            trace_id(number)
+        )
+    };
+    let all: String = (1..=400).map(document).collect();
+    assert!(all.len() > 16 * 1_000_000 && all.len() < 16 << 20);
+    let (status, body) = exchange(target.address(), post("/api/import", &all));
+    assert_eq!((status, body.as_str()), (200, r#"{"accepted":400,"refused":0}"#));
+    let (status, body) = exchange(target.address(), post("/api/import", &[all.as_str(), &all].concat()));
+    assert_eq!((status, body.as_str()), (413, r#"{"message":"the body is larger than 16 MiB"}"#));
+}
+
+#[test]
 fn a_daemon_receives_everything() {
     let target = Receiver::bind("127.0.0.1:0").unwrap();
     let source = Receiver::builder().forward(target.address()).bind("127.0.0.1:0").unwrap();

@@ -94,15 +94,17 @@ fn a_row_and_the_facets_summarize_traces() {
             "url": {"http://shop/1": 1}, "annotation": {"tier": {"\"gold\"": 1}}, "outcome": {"fault": 1}, "minute": [[1_480_615_200_000_000_u64, 1, 1]],
         })
     );
-    let rows = ok(receiver.address(), &format!("/api/traces/{trace}"));
+    let skeleton = ok(receiver.address(), &format!("/api/traces/{trace}"));
     assert_eq!(
-        rows["rows"],
-        json!([
-            ["0000000000000001", 0, 2, 0, 1_000, 1, 0, 0, 0, 200, 1, 0],
-            ["00000000000003e9", 1, 2, 0, 1_000, 0, 3, 2, 1, 0, 3, 0],
-        ])
+        skeleton["entities"],
+        json!({
+            "id": ["0000000000000001", "00000000000003e9"], "depth": [0, 1], "end": [2, 2], "start": [0, 0],
+            "duration": [1_000, 1_000], "flags": [1, 0], "kind": [0, 3], "name": [0, 2], "signature": [0, 1],
+            "status": [200, 0], "action": [1, 3], "segment": [0, 0],
+        })
     );
-    assert_eq!(rows["names"], json!(["shop", "GET http://shop/1", "DynamoDB", "GetItem"]));
+    assert_eq!(skeleton["names"], json!(["shop", "GET http://shop/1", "DynamoDB", "GetItem"]));
+    assert_eq!((&skeleton["skews"], &skeleton["critical"]), (&json!([]), &json!([[1, 0, 1_000]])));
     let entity = ok(receiver.address(), &format!("/api/traces/{trace}/entities/00000000000003e9"));
     assert_eq!(entity["aws"]["table_name"], "orders");
     for missing in ["/api/traces/1-2", "/api/traces/1-58406521-00000000000000000000ffff", "/api/traces/x/entities/1"] {
@@ -521,8 +523,9 @@ fn hostile_documents_leave_the_data_intact() {
     assert_eq!((page["matched"].as_u64(), page["rows"][0]["url"].as_str()), (Some(1), Some("javascript:alert(1)")));
     assert!(page["names"][0].as_str().unwrap().starts_with("<script>"), "text, for the page to show as text");
     let trace = ok(receiver.address(), &format!("/api/traces/{TRACE}"));
-    assert_eq!(trace["rows"].as_array().unwrap().len(), 4 + depth);
-    assert_eq!(trace["rows"].as_array().unwrap().iter().map(|row| row[1].as_u64().unwrap()).max(), Some(depth as u64));
+    let depths = trace["entities"]["depth"].as_array().unwrap();
+    assert_eq!(depths.len(), 4 + depth);
+    assert_eq!(depths.iter().map(|depth| depth.as_u64().unwrap()).max(), Some(depth as u64));
     let entity = ok(receiver.address(), &format!("/api/traces/{TRACE}/entities/0000000000000003"));
     assert_eq!(entity["annotations"].as_object().unwrap().len(), 100_000);
     let documents = ok(receiver.address(), &format!("/api/traces/{TRACE}/documents"));

@@ -132,7 +132,7 @@ fn documents_that_leave_the_memory_are_read_from_the_file() {
         r#"{{"trace_id":"{id}","id":"00000000000000ff","name":"late","start_time":1480615200,"end_time":1480615200.05}}"#
     );
     assert_eq!(daemon.put(&[late]), Some(true));
-    assert_eq!(daemon.get(&format!("/api/traces/{id}"))["rows"].as_array().unwrap().len(), 2);
+    assert_eq!(daemon.get(&format!("/api/traces/{id}"))["entities"]["id"].as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -126,12 +126,14 @@ export function filterBox({ onRun, vocabulary, label = "Filter expression" }) {
 
   function run(text) {
     input.value = text;
+    onRun(text.trim());
     hide();
     fail(null);
-    onRun(text.trim());
   }
 
   function fail(error) {
+    // Drawing makes the browser lay out the page at once, which must not come between a response and its rows.
+    if (!error && !failure) return;
     failure = error;
     message.hidden = !error;
     replace(message, error && error.message);
@@ -141,10 +143,8 @@ export function filterBox({ onRun, vocabulary, label = "Filter expression" }) {
   }
 
   input.addEventListener("input", () => {
-    failure = null;
-    field.classList.remove("invalid");
-    message.hidden = true;
-    draw();
+    if (failure) fail(null);
+    else draw();
     suggest();
   });
   input.addEventListener("scroll", () => (mirror.scrollLeft = input.scrollLeft));

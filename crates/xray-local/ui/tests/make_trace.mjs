@@ -23,5 +23,7 @@ export function makeTrace(...roots) {
   };
   for (const root of roots) add({ kind: 0, ...root }, 0, root.name ?? "work");
   const duration = Math.max(0, ...rows.map((row) => row[3] + Math.max(0, row[4])));
-  return new TraceModel({ id: "1-5759e988-bd862e3fe1be46a994272793", start: 1480615200000000, duration, revision: 1, documents: 1, names, rows, skews: [] });
+  const members = ["id", "depth", "end", "start", "duration", "flags", "kind", "name", "signature", "status", "action", "segment"];
+  const entities = Object.fromEntries(members.map((member, i) => [member, rows.map((row) => row[i])]));
+  return new TraceModel({ id: "1-5759e988-bd862e3fe1be46a994272793", start: 1480615200000000, duration, revision: 1, documents: 1, names, entities });
 }

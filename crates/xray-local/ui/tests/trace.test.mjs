@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { asFilter, asHtml, asMarkdown, asNodeTest, asPythonTest, asRustTest, asText } from "../trace/copy.js";
-import { criticalPath } from "../trace/critical_path.js";
 import { parseDocuments, receivedEntities } from "../trace/entities.js";
 import { Finder } from "../trace/find.js";
 import { ownTime, ownTimes } from "../trace/own_time.js";
@@ -12,12 +11,6 @@ import { ticks } from "../trace/time_axis.js";
 import { untraced } from "../trace/untraced.js";
 import { visibleRows, withAncestors } from "../trace/visible_rows.js";
 import { makeTrace } from "./make_trace.mjs";
-
-/** The critical path as [row, start, end] in milliseconds, from the beginning. */
-const path = (trace) =>
-  criticalPath(trace)
-    .map(({ row, start, end }) => [row, start / 1000, end / 1000])
-    .reverse();
 
 const shop = () =>
   makeTrace({
@@ -32,8 +25,9 @@ const shop = () =>
     ],
   });
 
-test("model: parents, services and ends", () => {
+test("model: parents, services, ends and rows by id", () => {
   const trace = shop();
+  assert.deepEqual([trace.indexOf.get(trace.ids[2]), trace.indexOf.get("none")], [2, undefined]);
   assert.deepEqual([...trace.parent], [-1, 0, 0, 2]);
   assert.deepEqual([0, 1, 3].map((row) => trace.service(row)), ["shop", "shop", "stock"]);
   assert.deepEqual([...trace.children(-1)], [0]);
@@ -41,35 +35,6 @@ test("model: parents, services and ends", () => {
   const open = makeTrace({ at: [0, 100], children: [{ at: [20, null] }] });
   assert.equal(open.stop[1], 100_000, "what is in progress ends with the trace");
   assert.equal(open.durationOf(1), null);
-});
-
-test("critical path: follows the last child to end, then what ran next to it", () => {
-  for (const [name, trace, expected] of [
-    ["a leaf", makeTrace({ at: [0, 10] }), [[0, 0, 10]]],
-    ["one child", makeTrace({ at: [0, 10], children: [{ at: [2, 8] }] }), [[0, 0, 2], [1, 2, 8], [0, 8, 10]]],
-    ["parallel children", makeTrace({ at: [0, 10], children: [{ at: [1, 6] }, { at: [2, 9] }] }), [[0, 0, 2], [2, 2, 9], [0, 9, 10]]],
-    ["children in a row", makeTrace({ at: [0, 10], children: [{ at: [1, 4] }, { at: [5, 9] }] }), [[0, 0, 1], [1, 1, 4], [0, 4, 5], [2, 5, 9], [0, 9, 10]]],
-    ["a child that outlives its parent is clipped", makeTrace({ at: [0, 10], children: [{ at: [4, 30] }] }), [[0, 0, 4], [1, 4, 10]]],
-    ["a child after the end is not on it", makeTrace({ at: [0, 10], children: [{ at: [12, 30] }] }), [[0, 0, 10]]],
-    ["no entity", makeTrace(), []],
-  ]) {
-    assert.deepEqual(path(trace), expected, name);
-  }
-});
-
-test("critical path: parts join without gaps, and deep traces need no recursion", () => {
-  const count = 50_000;
-  const trace = {
-    count,
-    start: Float64Array.from({ length: count }, (_, i) => i),
-    stop: Float64Array.from({ length: count }, (_, i) => 2 * count - i),
-    *children(row) {
-      if (row + 1 < count) yield row + 1;
-    },
-  };
-  const found = criticalPath(trace).reverse();
-  assert.equal(found.length, 2 * count - 1);
-  for (let i = 1; i < found.length; i += 1) assert.equal(found[i].start, found[i - 1].end);
 });
 
 test("repeats: calls one after the other are N+1, at the same time fan-out", () => {

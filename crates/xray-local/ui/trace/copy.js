@@ -113,7 +113,8 @@ def test_records_the_expected_tree():
     query = urllib.parse.urlencode({"filter": ${JSON.stringify(filter)}, "timeout": "10s"})
     found = get("/api/wait?" + query)["traces"][-1]
     trace = get("/api/traces/" + found["id"])
-    assert ["  " * entity[1] + trace["names"][entity[7]] for entity in trace["rows"]] == [
+    entities = trace["entities"]
+    assert ["  " * depth + trace["names"][name] for depth, name in zip(entities["depth"], entities["name"])] == [
 ${names.join("\n")}
     ]
 `;
@@ -133,8 +134,8 @@ test("records the expected tree", async () => {
   // Make the request here.
   const query = new URLSearchParams({ filter: ${JSON.stringify(filter)}, timeout: "10s" });
   const { traces } = await get(\`/api/wait?\${query}\`);
-  const trace = await get(\`/api/traces/\${traces.at(-1).id}\`);
-  assert.deepEqual(trace.rows.map((entity) => "  ".repeat(entity[1]) + trace.names[entity[7]]), [
+  const { names, entities } = await get(\`/api/traces/\${traces.at(-1).id}\`);
+  assert.deepEqual(entities.depth.map((depth, i) => "  ".repeat(depth) + names[entities.name[i]]), [
 ${names.join("\n")}
   ]);
 });

@@ -7,6 +7,8 @@ import { resolveColors } from "../theme.js";
 
 const HEIGHT = 56;
 const MIN_WINDOW = 0.002;
+/** A smaller difference, in pixels, is not seen. */
+const SEEN = 0.5;
 
 /**
  * Makes the minimap.
@@ -20,8 +22,6 @@ export function minimap(onWindow) {
   const element = h("div", { class: "minimap", "aria-hidden": "true" }, h("div", { class: "minimap-plot" }, canvas, shade, frame), axis);
   /** @type {import("./model.js").TraceModel | null} */
   let trace = null;
-  /** @type {import("./critical_path.js").Stretch[]} */
-  let path = [];
   let range = [0, 1];
 
   function draw() {
@@ -33,16 +33,23 @@ export function minimap(onWindow) {
     canvas.height = HEIGHT * scale;
     const paint = canvas.getContext("2d");
     paint.scale(scale, scale);
-    const services = [...new Set(Array.from({ length: trace.count }, (_, i) => trace.service(i)))];
+    const services = new Set();
+    for (let i = 0; i < trace.count; i += 1) services.add(trace.service(i));
     const [fault, error, throttle, text] = resolveColors(["--fault-bar", "--error-bar", "--throttle-bar", "--text"]);
-    const colors = new Map(services.map((name) => [name, resolveColors([serviceColor(name).slice(4, -1)])[0]]));
+    const colors = new Map([...services].map((name) => [name, resolveColors([serviceColor(name).slice(4, -1)])[0]]));
     const x = (time) => (time / trace.duration) * width;
     const top = 6;
     const height = HEIGHT - top - 6;
     const line = Math.max(0.6, Math.min(4, height / trace.count));
+    let before = { left: -1, y: -1, long: -1, service: "" };
     for (let i = 0; i < trace.count; i += 1) {
-      paint.fillStyle = colors.get(trace.service(i));
-      paint.fillRect(x(trace.start[i]), top + (i / trace.count) * height, Math.max(1, x(trace.stop[i] - trace.start[i])), line * 0.8 + 0.2);
+      const service = trace.service(i);
+      const [left, y, long] = [x(trace.start[i]), top + (i / trace.count) * height, Math.max(1, x(trace.stop[i] - trace.start[i]))];
+      // In a large trace, most entities have the pixels of the one before.
+      if (Math.abs(left - before.left) < SEEN && Math.abs(y - before.y) < SEEN && Math.abs(long - before.long) < SEEN && service === before.service) continue;
+      before = { left, y, long, service };
+      paint.fillStyle = colors.get(service);
+      paint.fillRect(left, y, long, line * 0.8 + 0.2);
     }
     for (let i = 0; i < trace.count; i += 1) {
       if (!trace.isBad(i)) continue;
@@ -52,7 +59,9 @@ export function minimap(onWindow) {
       paint.fillRect(x(trace.start[i]), top + (i / trace.count) * height, Math.max(2, x(trace.stop[i] - trace.start[i])), Math.max(1.5, line));
     }
     paint.fillStyle = text;
-    for (const { start, end } of path) paint.fillRect(x(start), HEIGHT - 3, Math.max(0.5, x(end - start)), 2);
+    // The parts of the critical path join without gaps.
+    const [first, last] = [trace.critical[0], trace.critical.at(-1)];
+    if (first) paint.fillRect(x(first.start), HEIGHT - 3, Math.max(0.5, x(last.end - first.start)), 2);
   }
 
   function showWindow() {
@@ -104,9 +113,8 @@ export function minimap(onWindow) {
 
   return {
     element,
-    show(nextTrace, nextPath) {
-      trace = nextTrace;
-      path = nextPath;
+    show(next) {
+      trace = next;
       axis.replaceChildren(...[0, 0.25, 0.5, 0.75, 1].map((at) => h("span", {}, format.duration(at * trace.duration))));
       draw();
     },

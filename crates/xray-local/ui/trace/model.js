@@ -5,13 +5,12 @@ export const KIND = { segment: 0, subsegment: 1, remote: 2, aws: 3, sql: 4, infe
 
 const FLAG = { fault: 1, error: 2, throttle: 4, open: 8, orphan: 16, exceptions: 32 };
 
-/** The columns of a row in the program's response. */
-const COLUMN = { id: 0, depth: 1, end: 2, start: 3, duration: 4, flags: 5, kind: 6, name: 7, signature: 8, status: 9, action: 10, segment: 11 };
+/** @typedef {{ row: number, start: number, end: number }} Stretch µs from the beginning of the trace */
 
 export class TraceModel {
   /** @param {any} response of `GET /api/traces/ID` */
   constructor(response) {
-    const { rows, names, skews = [] } = response;
+    const { entities, names, skews = [], critical = [] } = response;
     this.id = response.id;
     /** µs since the epoch */
     this.begin = response.start;
@@ -19,32 +18,40 @@ export class TraceModel {
     this.documents = response.documents;
     /** @type {string[]} */
     this.names = names;
-    this.count = rows.length;
     /** @type {string[]} */
-    this.ids = rows.map((row) => row[COLUMN.id]);
-    const column = (Type, index) => Type.from(rows, (row) => row[index]);
-    this.depth = column(Uint32Array, COLUMN.depth);
+    this.ids = entities.id;
+    this.count = this.ids.length;
+    this.depth = Uint32Array.from(entities.depth);
     /** Index after the last descendant. */
-    this.end = column(Uint32Array, COLUMN.end);
+    this.end = Uint32Array.from(entities.end);
     /** µs from the beginning of the trace. */
-    this.start = column(Float64Array, COLUMN.start);
-    this.flags = column(Uint32Array, COLUMN.flags);
-    this.kind = column(Uint8Array, COLUMN.kind);
-    this.signature = column(Uint32Array, COLUMN.signature);
-    this.status = column(Uint16Array, COLUMN.status);
-    this.nameIndex = column(Uint32Array, COLUMN.name);
-    this.actionIndex = column(Int32Array, COLUMN.action);
-    this.segmentIndex = column(Int32Array, COLUMN.segment);
-    const durations = column(Float64Array, COLUMN.duration);
+    this.start = Float64Array.from(entities.start);
+    this.flags = Uint32Array.from(entities.flags);
+    this.kind = Uint8Array.from(entities.kind);
+    this.signature = Uint32Array.from(entities.signature);
+    this.status = Uint16Array.from(entities.status);
+    this.nameIndex = Uint32Array.from(entities.name);
+    this.actionIndex = Int32Array.from(entities.action);
+    this.segmentIndex = Int32Array.from(entities.segment);
+    const durations = Float64Array.from(entities.duration);
     const ends = durations.map((duration, i) => this.start[i] + Math.max(0, duration));
     /** µs; never 0, so that shares can be computed. */
-    this.duration = Math.max(1, response.duration, ends.reduce((most, end) => Math.max(most, end), 0));
+    this.duration = ends.reduce((most, end) => Math.max(most, end), Math.max(1, response.duration));
     /** µs from the beginning of the trace; what is in progress ends with the trace. */
     this.stop = durations.map((duration, i) => (duration < 0 ? this.duration : ends[i]));
     this.parent = parents(this.depth);
     /** @type {Map<number, number>} segments that were moved, with µs */
     this.skews = new Map(skews);
-    this.indexOf = new Map(this.ids.map((id, i) => [id, i]));
+    /** @type {Stretch[]} what the response waited for, in the order of time */
+    this.critical = critical.map(([row, start, end]) => ({ row, start, end }));
+    /** @type {Map<string, number> | null} */
+    this.byId = null;
+  }
+
+  /** The rows by their ids. The timeline is shown without them. */
+  get indexOf() {
+    this.byId ??= new Map(this.ids.map((id, i) => [id, i]));
+    return this.byId;
   }
 
   name(i) {

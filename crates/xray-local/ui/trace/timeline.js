@@ -7,7 +7,6 @@ import { icon } from "../icons.js";
 import { bindKeys } from "../keys.js";
 import { announce, toast } from "../popup.js";
 import { setParams } from "../router.js";
-import { criticalPath } from "./critical_path.js";
 import { drawer } from "./drawer.js";
 import { Finder } from "./find.js";
 import { minimap } from "./minimap.js";
@@ -34,7 +33,8 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
   let trace = null;
   /** @type {Finder | null} */
   let finder = null;
-  let path = [];
+  /** @type {number[]} rows on the critical path in the order of time, each once */
+  let critical = [];
   let groups = [];
   /** @type {import("./refuse.js").Problem[]} */
   let problems = [];
@@ -128,7 +128,7 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
     { keys: ["e"], title: "Next error", run: () => step(bad, 1, "error") },
     { keys: ["E"], title: "Previous error", run: () => step(bad, -1, "error") },
     { keys: ["c"], title: "Critical path", run: () => criticalSwitch.click() },
-    { keys: ["."], title: "Next part of the critical path", run: () => step(criticalRows(), 1, "part of the critical path") },
+    { keys: ["."], title: "Next part of the critical path", run: () => step(critical, 1, "part of the critical path") },
     { keys: ["+", "="], title: "Zoom to the row, then in", run: zoomIn },
     { keys: ["-"], title: "Zoom out", run: () => zoomBy(ZOOM_STEP) },
     { keys: ["0"], title: "Whole trace", run: () => zoomTo(0, trace.duration) },
@@ -151,7 +151,7 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
     const parts = [format.plural(trace.count, "entity", "entities")];
     if (visible.length !== trace.count) parts.push(`${format.count(visible.length)} shown`);
     if (bad.length) parts.push(format.plural(bad.length, "error"));
-    parts.push(`${format.count(criticalRows().length)} on the critical path`);
+    parts.push(`${format.count(critical.length)} on the critical path`);
     summary.textContent = parts.join(" · ");
   }
 
@@ -162,11 +162,6 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
     const large = [];
     for (let i = 0; i < trace.count; i += 1) if (trace.stop[i] - trace.start[i] >= MIN_SHARE * trace.duration) large.push(i);
     return withAncestors(trace, large);
-  }
-
-  /** Rows on the critical path in the order of time, each once. */
-  function criticalRows() {
-    return [...new Set([...path].reverse().map(({ row }) => row))];
   }
 
   function drawChips() {
@@ -371,16 +366,16 @@ export function timeline({ loadEntity, loadDocuments, sampling }) {
       }
       open.clear();
       detailsOf = "";
-      path = criticalPath(trace);
+      critical = [...new Set(trace.critical.map(({ row }) => row))];
       groups = repeats(trace);
       bad = Array.from({ length: trace.count }, (_, i) => i).filter((i) => trace.isBad(i));
       byRow = {
-        critical: groupBy(path, ({ row }) => row),
+        critical: groupBy(trace.critical, ({ row }) => row),
         gaps: groupBy(untraced(trace), ({ row }) => row),
         repeated: new Map(groups.filter((group) => group.finding).map((group) => [group.parent, group])),
         problems: byRow.problems,
       };
-      map.show(trace, path);
+      map.show(trace);
       drawChips();
       // The checks are of no hurry, and need the documents.
       setTimeout(() => void loadDocuments().catch(() => {}), 300);

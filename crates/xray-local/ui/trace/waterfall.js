@@ -22,7 +22,7 @@ const MIN_NAME_WIDTH = 180;
  * @property {import("./model.js").TraceModel} trace
  * @property {VisibleRow[]} rows
  * @property {[number, number]} window µs
- * @property {Map<number, import("./critical_path.js").Stretch[]>} critical by row
+ * @property {Map<number, import("./model.js").Stretch[]>} critical by row
  * @property {Map<number, import("./untraced.js").Gap[]>} gaps by row
  * @property {Map<number, import("./repeats.js").Group>} repeated groups by their parent
  * @property {Map<string, number>} problems number per entity

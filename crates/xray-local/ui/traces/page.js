@@ -133,12 +133,12 @@ export function open() {
       state.addPage(page);
       facets = page.facets;
       failure = "";
-      box.fail(null);
-      // Not before: a filter with an error would end the stream.
-      setLiveFilter(query.filter);
       // The rows are what one waits for; the charts and facets follow in the next frame.
       draw({ only: "rows" });
       requestAnimationFrame(() => setTimeout(() => draw({ only: "facets" })));
+      box.fail(null);
+      // Not before: a filter with an error would end the stream.
+      setLiveFilter(query.filter);
       if (left.query === JSON.stringify(query)) list.restore(left.position);
       left.query = "";
       announce(`${format.plural(state.matched, "trace")} of ${format.count(state.scanned)} match`);
@@ -360,12 +360,13 @@ export function open() {
         live: params.get("live") !== "0",
       };
       query = next;
+      // First of all, so that the program works while the rest is done.
+      void load();
       box.show(next.filter);
       range.show(next.timeRange);
       clearTimeout(skeleton);
       if (!state.loaded) skeleton = setTimeout(showSkeleton, SKELETON_AFTER);
       if (document.activeElement === document.body || box.element.contains(document.activeElement)) list.element.focus({ preventScroll: true });
-      void load();
     },
     close() {
       left = { query: JSON.stringify(query), position: list.position() };
