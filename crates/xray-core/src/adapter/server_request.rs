@@ -4,15 +4,14 @@ use std::any::Any;
 use std::panic::resume_unwind;
 
 use crate::cause::{Exception, panic_exception};
-use crate::context::peek;
-use crate::entity::{Handle, Segment};
+use crate::context::with_current;
+use crate::entity::{Handle, Segment, Serves};
 use crate::flag::Flag;
 use crate::grpc::GrpcStatus;
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::http::{HttpResponse, flags_of_status};
 use crate::recorder::Recorder;
 use crate::sampling::{SamplingRequest, TrackedRequest};
-use crate::w3c::Propagation;
 
 use super::transfer::Transfer;
 use super::{ServerOptions, ServerRequestInfo};
@@ -119,9 +118,10 @@ impl ServerRequest {
         if !recorder.is_enabled() {
             return ServerRequest::ignored();
         }
-        match Around::of(request, recorder.propagation()) {
-            Around::Nothing => ServerRequest::begin_segment(recorder, options, request),
-            Around::Function(parent) => ServerRequest::begin_in_function(&parent, recorder, options, request),
+        let header = request.header(recorder.propagation());
+        match with_current(|current| Around::of(current, request.segment, &header)) {
+            Around::Nothing => ServerRequest::begin_segment(recorder, options, request, &header),
+            Around::Function(parent) => ServerRequest::begin_in_function(&parent, recorder, options, request, &header),
             Around::Request(handle) => ServerRequest::transparent(handle),
         }
     }
@@ -132,16 +132,20 @@ impl ServerRequest {
         recorder: &Recorder,
         options: &ServerOptions,
         request: &ServerRequestInfo<'_>,
+        header: &TraceHeader<'_>,
     ) -> ServerRequest {
         let name = options.name(recorder, request.requested_host());
         let segment = Segment::begun(parent.begin_request(name, request.trace_header, request.traceparent));
-        let respond = request.header(recorder.propagation()).sampled() == Some(SamplingFlag::Requested);
-        ServerRequest::new(segment, options, request, respond, None)
+        ServerRequest::new(segment, options, request, header, None)
     }
 
     /// Begins the segment of a request that is not part of anything traced.
-    fn begin_segment(recorder: &Recorder, options: &ServerOptions, request: &ServerRequestInfo<'_>) -> ServerRequest {
-        let header = request.header(recorder.propagation());
+    fn begin_segment(
+        recorder: &Recorder,
+        options: &ServerOptions,
+        request: &ServerRequestInfo<'_>,
+        header: &TraceHeader<'_>,
+    ) -> ServerRequest {
         let host = request.requested_host();
         let name = options.name(recorder, host);
         let sampling = SamplingRequest {
@@ -151,17 +155,16 @@ impl ServerRequest {
             attributes: request.attributes,
             ..SamplingRequest::new(name)
         };
-        let (segment, tracker) = recorder.begin_tracked(&sampling, &header);
-        let segment = segment.serving_request();
+        let (segment, tracker) = recorder.begin_tracked(&sampling, header, Serves::Request);
         let tracked = tracker.map(|tracker| Box::new(tracker.begin(&sampling, segment.is_sampled(), recorder.clock())));
-        ServerRequest::new(segment, options, request, header.sampled() == Some(SamplingFlag::Requested), tracked)
+        ServerRequest::new(segment, options, request, header, tracked)
     }
 
     fn new(
         segment: Segment,
         options: &ServerOptions,
         request: &ServerRequestInfo<'_>,
-        respond: bool,
+        header: &TraceHeader<'_>,
         tracked: Option<Box<TrackedRequest>>,
     ) -> ServerRequest {
         if segment.is_recording() {
@@ -176,7 +179,7 @@ impl ServerRequest {
                 _ => Method::Other,
             },
             outlived: false,
-            respond: options.always_respond || respond,
+            respond: options.always_respond || header.sampled() == Some(SamplingFlag::Requested),
             tracked,
         }
     }
@@ -360,18 +363,17 @@ enum Around {
 }
 
 impl Around {
-    fn of(request: &ServerRequestInfo<'_>, propagation: Propagation) -> Around {
-        match (peek(), request.segment) {
+    /// `segment` is in the extensions of the request.
+    fn of(current: Option<&Handle>, segment: Option<&Segment>, header: &TraceHeader<'_>) -> Around {
+        match (current, segment) {
             // A service between the layers may have moved the request to a task with another context, or none. Then the
             // segment counts, and not that context.
-            (current, Some(segment)) => match current {
-                Some(handle) if handle.is_around(segment.handle()) => Around::Request(handle),
-                _ => Around::Request(segment.handle().clone()),
-            },
-            (Some(handle), None) if handle.is_below_facade() => Around::Function(handle),
-            (Some(Handle::NonRecording(non_recording)), None) if non_recording.serves(&request.header(propagation)) => {
-                Around::Request(Handle::NonRecording(non_recording))
+            (current, Some(segment)) => {
+                let around = current.filter(|handle| handle.is_around(segment.handle()));
+                Around::Request(around.unwrap_or(segment.handle()).clone())
             }
+            (Some(handle), None) if handle.is_below_facade() => Around::Function(handle.clone()),
+            (Some(handle), None) if handle.serves(header) => Around::Request(handle.clone()),
             (_, None) => Around::Nothing,
         }
     }

@@ -61,6 +61,9 @@ impl<'a> ServerRequestInfo<'a> {
 
     /// Returns the header to follow: X-Ray's, or the W3C's if that one is preferred or the only one with a trace.
     pub(super) fn header(&self, propagation: Propagation) -> TraceHeader<'a> {
+        if self.trace_header.is_none() && self.traceparent.is_none() {
+            return TraceHeader::default();
+        }
         let xray = self.trace_header.map(TraceHeader::parse).unwrap_or_default();
         let w3c = if xray.trace_id().is_none() || propagation.prefers_w3c() { self.traceparent } else { None };
         let chosen = match w3c.and_then(TraceParent::parse) {

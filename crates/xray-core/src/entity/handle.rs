@@ -229,6 +229,11 @@ impl Handle {
         }
     }
 
+    /// Whether this entity is not recorded and serves a request with this trace header: see [`NonRecording::serves`].
+    pub(crate) fn serves(&self, header: &TraceHeader<'_>) -> bool {
+        matches!(self, Handle::NonRecording(non_recording) if non_recording.serves(header))
+    }
+
     /// Returns what identifies the headers with which this trace arrived.
     pub(crate) fn received(&self) -> Received {
         match self {
