@@ -22,6 +22,7 @@ mod client_request_info;
 mod headers;
 mod hook;
 mod naming;
+mod observed;
 mod route;
 mod scheme;
 mod server_config;

@@ -30,7 +30,7 @@ pub(crate) enum Handle {
 
 impl Handle {
     /// Returns the node, unless its trace was discarded.
-    pub(super) fn recorded(&self) -> Option<&Node> {
+    pub(crate) fn recorded(&self) -> Option<&Node> {
         match self {
             Handle::Recorded(node) if !node.is_discarded() => Some(node),
             _ => None,

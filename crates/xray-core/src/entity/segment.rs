@@ -62,6 +62,11 @@ impl Segment {
         Segment { owner: Owner::first(handle) }
     }
 
+    /// A handle of no segment.
+    pub(crate) const fn noop() -> Segment {
+        Segment { owner: Owner::borrowed(Handle::Noop) }
+    }
+
     /// A handle that does not keep the segment open.
     pub(crate) fn borrowed(handle: Handle) -> Segment {
         Segment { owner: Owner::borrowed(handle) }

@@ -193,10 +193,10 @@ impl Recorder {
     /// ```
     #[must_use = "a segment closes when its last handle is dropped"]
     pub fn begin_request(&self, request: &SamplingRequest<'_>, header: &TraceHeader<'_>) -> Segment {
-        self.begin_tracked(request, header, Serves::Other).0
+        Segment::begun(self.begin_tracked(request, header, Serves::Other).0)
     }
 
-    /// Begins a segment. If the header has no decision, the sampler decides.
+    /// Begins a segment, whose first owner the caller makes. If the header has no decision, the sampler decides.
     ///
     /// The returned [`RequestTracker`], if any, must observe the end of the request, for adaptive sampling.
     pub(crate) fn begin_tracked(
@@ -204,9 +204,9 @@ impl Recorder {
         request: &SamplingRequest<'_>,
         header: &TraceHeader<'_>,
         serves: Serves,
-    ) -> (Segment, Option<RequestTracker>) {
+    ) -> (Handle, Option<RequestTracker>) {
         if !self.0.enabled {
-            return (Segment::begun(Handle::Noop), None);
+            return (Handle::Noop, None);
         }
         let cleaned = repair_name(request.service, &self.pipeline().counters, self.diagnostics());
         let service_type = request.service_type.or_else(|| self.pipeline().service_info.origin());
@@ -223,7 +223,7 @@ impl Recorder {
             }
         };
         let tracker = decision.take_tracker();
-        let segment = Segment::begun(self.begin_decided(Kind::Segment, serves, &cleaned, header, &decision));
+        let segment = self.begin_decided(Kind::Segment, serves, &cleaned, header, &decision);
         if shows_decisions {
             let explanation = explanation.map(|explanation| explanation.decided(&decision));
             self.report_decision(segment.trace_id(), &request, &decision, explanation);
