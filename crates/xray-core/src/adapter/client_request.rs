@@ -301,7 +301,7 @@ pub fn body_failure(error: &(dyn Error + 'static)) -> Exception {
 mod tests {
     use serde_json::json;
 
-    use crate::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
+    use crate::adapter::{ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
     use crate::emit::MemoryEmitter;
     use crate::recorder::Recorder;
     use crate::sampling::{Always, Never, TailSampler};
@@ -423,8 +423,9 @@ mod tests {
             let came = format!("{came}{sampled}");
             let mut facts = ServerRequestInfo::default();
             (facts.traceparent, facts.tracestate) = (Some(&*came), Some("vendor=1"));
-            let incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &facts);
-            let parent = incoming.segment().entity();
+            let details = ServerRequestDetails::default;
+            let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &facts, details);
+            let parent = incoming.run(crate::current);
             let outgoing = ClientRequestInfo { traceparent, ..request("http", "h", "/") };
             let call = ClientRequest::begin(Some(&parent), &ClientOptions::new(), &outgoing).unwrap();
             let headers: Vec<_> = call.headers().collect();
@@ -451,8 +452,9 @@ mod tests {
     fn served<T>(recorder: &Recorder, [xray, traceparent]: [Option<&str>; 2], call: impl FnOnce(&Entity) -> T) -> T {
         let mut facts = ServerRequestInfo::default();
         (facts.trace_header, facts.traceparent) = (xray, traceparent);
-        let incoming = ServerRequest::begin(recorder, &ServerOptions::new("shop"), &facts);
-        let above = incoming.segment().subsegment("a");
+        let details = ServerRequestDetails::default;
+        let mut incoming = ServerRequest::begin(recorder, &ServerOptions::new("shop"), &facts, details);
+        let above = incoming.run(|| crate::subsegment("a"));
         let deep = above.subsegment("b");
         call(&deep.entity())
     }

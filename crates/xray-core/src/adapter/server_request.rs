@@ -14,7 +14,7 @@ use crate::sampling::{SamplingRequest, TrackedRequest};
 
 use super::observed::{Method, Observed};
 use super::transfer::{Transfer, run_in};
-use super::{ServerOptions, ServerRequestInfo};
+use super::{ServerOptions, ServerRequestDetails, ServerRequestInfo};
 
 /// The length of a response's body, as far as it is known with the head of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl From<Option<u64>> for BodyLength {
 ///
 /// ```
 /// use xray_core::Recorder;
-/// use xray_core::adapter::{BodyLength, ServerOptions, ServerRequest, ServerRequestInfo};
+/// use xray_core::adapter::{BodyLength, ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
 /// use xray_core::http::HttpResponse;
 ///
 /// let (recorder, traces) = Recorder::in_memory();
@@ -55,8 +55,8 @@ impl From<Option<u64>> for BodyLength {
 /// let headers = [("host", &b"shop.example.com"[..])];
 /// let mut info = ServerRequestInfo::from_headers(headers);
 /// info.method = "GET";
-/// info.set_uri(None, None, Some("/orders/7"));
-/// let mut request = ServerRequest::begin(&recorder, &options, &info);
+/// info.set_uri(None, Some("/orders/7"));
+/// let mut request = ServerRequest::begin(&recorder, &options, &info, || ServerRequestDetails::from_headers(headers));
 ///
 /// // The handler runs in here: all of it, or each poll of its future.
 /// let body = request.run(|| xray_core::capture("load", |_| "order 7"));
@@ -101,7 +101,26 @@ impl ServerRequest {
     /// - Within the segment of an outer layer for the same request, this adds nothing.
     ///
     /// If the recorder is disabled, the request is [ignored](ServerRequest::ignored).
-    pub fn begin(recorder: &Recorder, options: &ServerOptions, request: &ServerRequestInfo<'_>) -> ServerRequest {
+    ///
+    /// `details` is called only if the segment is recorded.
+    pub fn begin<'a>(
+        recorder: &Recorder,
+        options: &ServerOptions,
+        request: &ServerRequestInfo<'a>,
+        details: impl FnOnce() -> ServerRequestDetails<'a>,
+    ) -> ServerRequest {
+        let begun = ServerRequest::begin_undescribed(recorder, options, request);
+        if begun.segment().is_recording() {
+            begun.segment().set_http_request(&options.describe(request, &details()));
+        }
+        begun
+    }
+
+    fn begin_undescribed(
+        recorder: &Recorder,
+        options: &ServerOptions,
+        request: &ServerRequestInfo<'_>,
+    ) -> ServerRequest {
         if !recorder.is_enabled() {
             return ServerRequest::ignored();
         }
@@ -160,9 +179,6 @@ impl ServerRequest {
         }
         let context = Some(handle.clone());
         let segment = Segment::begun(handle);
-        if segment.is_recording() {
-            segment.set_http_request(&options.describe(request));
-        }
         let (method, transfer) = (Method::of(request.method), Transfer::Waiting);
         let observed = Observed { segment, transfer, method, outlived: false, respond, tracked };
         ServerRequest { context, observed: Some(Box::new(observed)) }
@@ -319,12 +335,14 @@ mod tests {
     use crate::adapter::Naming;
     use crate::adapter::{ClientOptions, ClientRequest, ClientRequestInfo};
     use crate::http::HttpResponse;
+    use crate::sampling::Never;
 
     /// Returns what a request by `method` records after `respond` has run and the request is dropped.
     fn recorded(method: &'static str, respond: impl FnOnce(&mut ServerRequest)) -> serde_json::Value {
         let (recorder, traces) = Recorder::in_memory();
         let request = ServerRequestInfo { method, target: "/", ..ServerRequestInfo::default() };
-        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
+        let mut incoming =
+            ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request, ServerRequestDetails::default);
         respond(&mut incoming);
         drop(incoming);
         traces.take().single().root().json().clone()
@@ -365,6 +383,25 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_is_not_recorded_has_a_context_and_nothing_else() {
+        let recorder = Recorder::builder().environment(|_| None).sampling(Never).build().unwrap();
+        let request = ServerRequestInfo { method: "GET", target: "/", ..ServerRequestInfo::default() };
+        let options = ServerOptions::new("shop");
+        let mut incoming = ServerRequest::begin(&recorder, &options, &request, || panic!("the details are read"));
+        assert!(!incoming.observes_response() && !incoming.segment().is_recording());
+        assert_eq!((incoming.segment().trace_id(), incoming.response_header()), (None, None));
+        let trace_id = incoming.run(|| crate::current().trace_id());
+        assert!(trace_id.is_some());
+        let panic = catch_unwind(AssertUnwindSafe(|| incoming.run(|| panic!("boom"))));
+        assert!(panic.is_err() && crate::try_current().is_none());
+        incoming.head(HttpResponse::new(200), BodyLength::Nothing);
+        incoming.end();
+        // A body may still be polled.
+        assert!(!incoming.is_done());
+        assert_eq!(incoming.run(|| crate::current().trace_id()), trace_id);
+    }
+
+    #[test]
     fn a_request_in_an_invocation_that_lambda_does_not_record_is_not_recorded() {
         const ROOT: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
         const OF_GATEWAY: &str = "Root=1-5759e988-000000000000000000000001;Sampled=1";
@@ -382,9 +419,15 @@ mod tests {
             let request =
                 ServerRequestInfo { method: "GET", target: "/", trace_header, ..ServerRequestInfo::default() };
             // Two layers in one stack.
-            let mut outer = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
+            let mut outer =
+                ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request, ServerRequestDetails::default);
             outer.run(|| {
-                let mut inner = ServerRequest::begin(&recorder, &ServerOptions::new("inner"), &request);
+                let mut inner = ServerRequest::begin(
+                    &recorder,
+                    &ServerOptions::new("inner"),
+                    &request,
+                    ServerRequestDetails::default,
+                );
                 let call = ClientRequestInfo { trace_header, ..ClientRequestInfo::default() };
                 // The application forwards the headers that the gateway sent.
                 let call = inner.run(|| ClientRequest::begin(None, &ClientOptions::new(), &call)).unwrap();
@@ -420,7 +463,8 @@ mod tests {
     fn a_segment_closed_at_the_head_records_nothing_of_the_body_whose_code_keeps_the_context() {
         let (recorder, traces) = Recorder::in_memory();
         let request = ServerRequestInfo { method: "GET", ..ServerRequestInfo::default() };
-        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
+        let mut incoming =
+            ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request, ServerRequestDetails::default);
         incoming.head(HttpResponse::new(200), BodyLength::Unknown);
         incoming.end_at_headers();
         assert_eq!(traces.take().single().tree(), "shop 200\n");
@@ -435,7 +479,8 @@ mod tests {
         assert!(traces.take().documents().is_empty());
         assert_eq!(recorder.stats().late_writes, 0);
         // A response without a body is closed by its head already.
-        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
+        let mut incoming =
+            ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request, ServerRequestDetails::default);
         incoming.head(HttpResponse::new(204), BodyLength::Nothing);
         incoming.end_at_headers();
         assert!(incoming.is_done());
@@ -471,7 +516,12 @@ mod tests {
     fn only_code_of_a_request_runs_in_its_context() {
         let (recorder, traces) = Recorder::in_memory();
         let request = ServerRequestInfo { host: Some("u:p@h"), ..ServerRequestInfo::default() };
-        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new(Naming::dynamic("shop")), &request);
+        let mut incoming = ServerRequest::begin(
+            &recorder,
+            &ServerOptions::new(Naming::dynamic("shop")),
+            &request,
+            ServerRequestDetails::default,
+        );
         let id = incoming.segment().id();
         assert_eq!(incoming.run(|| crate::current().id()), id);
         // A leaked guard changes the context of its own request only.
