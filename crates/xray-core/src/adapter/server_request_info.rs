@@ -8,7 +8,7 @@ use crate::w3c::{Propagation, TraceParent};
 /// The facts about a request on which naming and sampling are decided.
 ///
 /// All fields may be empty. The more an adapter fills in, the more sampling rules match. What only a recorded segment shows is
-/// in [`ServerRequestDetails`].
+/// in [`ServerRequestDetails`](super::ServerRequestDetails).
 ///
 /// ```
 /// use xray_core::adapter::ServerRequestInfo;
