@@ -18,8 +18,8 @@ use poem::http::{HeaderMap, HeaderValue};
 use poem::web::RemoteAddr;
 use poem::{Addr, Body, Endpoint, IntoResponse, Middleware, Request, Response, Result};
 use xray_core::adapter::{
-    BodyLength, CONTENT_LENGTH, ServerConfig, ServerRequest, ServerRequestInfo, TRACE_HEADER, content_length,
-    server_option_methods,
+    BodyLength, CONTENT_LENGTH, ServerConfig, ServerRequest, ServerRequestDetails, ServerRequestInfo, TRACE_HEADER,
+    content_length, server_option_methods,
 };
 use xray_core::http::HttpResponse;
 use xray_core::{Naming, Segment};
@@ -66,21 +66,31 @@ impl XRay {
     }
 }
 
-/// The request as the server received it.
+/// The facts of the request that decide whether it is recorded.
 fn request_info(request: &Request) -> ServerRequestInfo<'_> {
-    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let mut info = ServerRequestInfo::from_headers(headers);
+    let mut info = ServerRequestInfo::from_headers(headers(request));
     info.method = request.method().as_str();
     // Not `uri()`: nested routes have cut its prefix off.
     let uri = request.original_uri();
     let target = uri.path_and_query().map(|target| target.as_str());
-    info.set_uri(uri.scheme_str(), uri.authority().map(|authority| authority.as_str()), target);
-    info.secure = *request.scheme() == Scheme::HTTPS;
-    if let RemoteAddr(Addr::SocketAddr(address)) = request.remote_addr() {
-        info.peer = Some(address.ip());
-    }
+    info.set_uri(uri.authority().map(|authority| authority.as_str()), target);
     info.segment = request.data::<RequestSegment>().map(|segment| &segment.0);
     info
+}
+
+/// What only a recorded segment shows of the request.
+fn request_details(request: &Request) -> ServerRequestDetails<'_> {
+    let mut details = ServerRequestDetails::from_headers(headers(request));
+    details.scheme = request.original_uri().scheme_str();
+    details.secure = *request.scheme() == Scheme::HTTPS;
+    if let RemoteAddr(Addr::SocketAddr(address)) = request.remote_addr() {
+        details.peer = Some(address.ip());
+    }
+    details
+}
+
+fn headers(request: &Request) -> impl Iterator<Item = (&str, &[u8])> {
+    request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
 /// The segment of a request, for a second middleware that the request passes.
@@ -106,7 +116,7 @@ impl<E: Endpoint> Endpoint for XRayEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> Result<Response> {
-        let mut traced = self.config.begin(&request, || request_info(&request));
+        let mut traced = self.config.begin(&request, request_info, request_details);
         let mut uri = None;
         if traced.segment().is_recording() {
             uri = self.config.end_at_headers().map(|_| request.original_uri().clone());

@@ -38,7 +38,9 @@ async fn hello() -> &'static str {
     "Hello, World!"
 }
 
-fn axum(mut app: Router, sink: &Sink, count: usize) {
+fn axum(app: Router, sink: &Sink, count: usize) {
+    // As `axum::serve` does. Otherwise, each request makes the services of its layers.
+    let mut app: Router = app.with_state(());
     sink.repeat(count, BURST, |_| {
         let request = HEADERS.iter().fold(Request::get(TARGET), |request, (name, value)| request.header(*name, *value));
         let response = ready(app.call(request.body(Body::empty()).expect("a request"))).expect("a response");

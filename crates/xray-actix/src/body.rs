@@ -35,6 +35,9 @@ impl<B: MessageBody> MessageBody for XRayBody<B> {
         let Some(incoming) = this.incoming else { return this.inner.poll_next(cx).map_err(Into::into) };
         let next = ready!(incoming.run(|| this.inner.poll_next(cx)));
         let next = next.map(|result| result.map_err(Into::into));
+        if !incoming.observes_response() {
+            return Poll::Ready(next);
+        }
         match &next {
             Some(Ok(bytes)) => incoming.sent(bytes.len()),
             Some(Err(error)) => incoming.failed(&**error),

@@ -11,7 +11,7 @@ use xray_core::{Naming, Segment};
 
 use crate::body::XRayBody;
 use crate::extract::XRaySegment;
-use crate::request::request_info;
+use crate::request::{request_details, request_info};
 use crate::service::XRayService;
 
 /// Records a segment for each request. The [crate's documentation](crate) lists what it records.
@@ -137,11 +137,12 @@ pub(crate) type Config = ServerConfig<ServiceRequest, ServiceResponse<()>>;
 /// Begins recording a request.
 pub(crate) fn begin(config: &Config, request: &ServiceRequest) -> ServerRequest {
     let around = request.extensions().get::<XRaySegment>().cloned();
-    let incoming = config.begin(request, || {
-        let mut request_info = request_info(request);
-        request_info.segment = around.as_deref();
-        request_info
-    });
+    let info = |request| {
+        let mut info = request_info(request);
+        info.segment = around.as_deref();
+        info
+    };
+    let incoming = config.begin(request, info, request_details);
     let segment = incoming.segment();
     if segment.is_recording() {
         // Recorded before the call as well, because the call may fail without returning the request.

@@ -22,13 +22,13 @@ use crate::members::{self, Form};
 #[derive(Debug)]
 pub(crate) struct Call {
     subsegment: Subsegment,
-    /// Taken when the operation ends; `None` from the start if the trace is not sampled.
+    /// Taken when the operation ends.
     record: Option<Record>,
 }
 
 /// What is to be recorded.
 #[derive(Debug)]
-pub(crate) struct Record {
+struct Record {
     operation: Metadata,
     /// The `aws` block so far.
     aws: Aws,
@@ -39,61 +39,40 @@ pub(crate) struct Record {
     body: Option<Arc<BodyTracker>>,
 }
 
-impl Record {
-    /// Adds the request parameters that the allowlist names. The SDK may have `captured` some of them.
-    pub(crate) fn with_request(self, request: &HttpRequest, captured: Option<&CapturedTelemetryAttributes>) -> Record {
-        let Some(parameters) = &self.parameters else { return self };
-        let (found, form) = members::of_request(parameters, &self.operation, captured, request);
-        Record { aws: members::record(found, self.aws), form, ..self }
-    }
-}
-
 impl Storable for Call {
     type Storer = StoreReplace<Call>;
 }
 
 impl Call {
-    /// A call within a trace that is not sampled.
-    pub(crate) fn unsampled(parent: &Entity) -> Call {
-        Call { subsegment: parent.subsegment(""), record: None }
-    }
-
-    pub(crate) fn begin(parent: &Entity, cfg: &ConfigBag, allowlist: &Allowlist) -> Call {
+    /// Begins the subsegment. There is no request if the SDK rejected the operation's input.
+    pub(crate) fn begin(
+        parent: &Entity,
+        cfg: &ConfigBag,
+        allowlist: &Allowlist,
+        request: Option<&HttpRequest>,
+    ) -> Call {
         let operation = cfg.load::<Metadata>().cloned().unwrap_or_else(|| Metadata::new("", "AWS"));
         let subsegment = parent.subsegment(operation.service().replace(' ', ""));
         subsegment.set_namespace(Namespace::Aws);
         let aws = Aws::operation(operation.name());
         let region = cfg.load::<Region>().map(Region::as_ref);
-        let aws = match region.or_else(|| cfg.load::<SigningRegion>().map(SigningRegion::as_ref)) {
+        let mut aws = match region.or_else(|| cfg.load::<SigningRegion>().map(SigningRegion::as_ref)) {
             Some(region) => aws.region(region),
             None => aws,
         };
         let parameters = allowlist.find(operation.service(), operation.name()).cloned();
-        Call { subsegment, record: Some(Record { operation, aws, parameters, form: Form::Unread, body: None }) }
-    }
-
-    /// Takes the record out so that it can be extended while other parts of the configuration bag are borrowed.
-    pub(crate) fn take_record(&mut self) -> Option<Record> {
-        self.record.take()
-    }
-
-    pub(crate) fn put_back(&mut self, record: Record) {
-        self.record = Some(record);
-    }
-
-    /// Inserts the trace header into the request, unless the call is `without_header`.
-    pub(crate) fn add_header(&self, request: &mut HttpRequest, without_header: bool) {
-        if !without_header {
-            insert_trace_header(&self.subsegment, request);
+        let mut form = Form::Unread;
+        if let (Some(parameters), Some(request)) = (&parameters, request) {
+            // The SDK may have captured some of them.
+            let captured = cfg.load::<CapturedTelemetryAttributes>();
+            let (found, read) = members::of_request(parameters, &operation, captured, request);
+            (aws, form) = (members::record(found, aws), read);
         }
-        if self.record.is_some() {
-            request.add_extension(SeenByInterceptor);
-        }
+        Call { subsegment, record: Some(Record { operation, aws, parameters, form, body: None }) }
     }
 
-    /// Removes the trace header from a request that was presigned and is not sent.
-    pub(crate) fn remove_header(&self, request: &mut HttpRequest) {
-        request.headers_mut().remove(TRACE_HEADER);
+    pub(crate) fn subsegment(&self) -> &Subsegment {
+        &self.subsegment
     }
 
     /// Tracks the response body of an attempt.

@@ -13,12 +13,13 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer, Layer, Storable, StoreReplace};
-use aws_smithy_types::telemetry::{CapturedTelemetryAttributes, RequestedTelemetryAttributes};
-use xray_core::Entity;
+use aws_smithy_types::telemetry::RequestedTelemetryAttributes;
+use xray_core::adapter::TRACE_HEADER;
 use xray_core::context::{current_for_call, try_current};
+use xray_core::{Entity, Subsegment};
 
 use crate::allowlist::Allowlist;
-use crate::call::Call;
+use crate::call::{Call, SeenByInterceptor, insert_trace_header};
 use crate::opt_out::OptOut;
 
 /// The name of the SDK's interceptor that turns an operation into a presigned URL. There is no other sign of presigning.
@@ -152,55 +153,39 @@ impl Intercept for XRayInterceptor {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         // A missing context is reported later, once it is known whether the call opted out.
-        let parent = try_current().unwrap_or_default();
-        if parent.is_sampled() {
+        if let Some(parent) = try_current().filter(Entity::is_sampled) {
             self.request_members(cfg);
             cfg.interceptor_state().store_put(Parent(parent));
-        } else if parent.trace_id().is_some() {
-            cfg.interceptor_state().store_put(Call::unsampled(&parent));
         }
         Ok(())
     }
 
-    // The first hook that knows the operation.
-    fn read_before_serialization(
+    // The first hook that knows the operation and its request.
+    fn read_after_serialization(
         &self,
-        _: &BeforeSerializationInterceptorContextRef<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if OptOut::of(cfg).is_untraced {
-            cfg.interceptor_state().unset::<Parent>().unset::<Call>();
+            cfg.interceptor_state().unset::<Parent>();
             return Ok(());
         }
-        // The trace is not sampled, or a client and one of its calls both have an interceptor: the first one records it.
-        if cfg.get_mut_from_interceptor_state::<Call>().is_some() {
+        // A client and one of its calls both have an interceptor: the first one records the call.
+        if is_stored::<Call>(cfg) {
             return Ok(());
         }
         if try_current().is_none() {
             current_for_call("an AWS call");
         }
-        if let Some(Parent(parent)) = cfg.load::<Parent>() {
+        if is_stored::<Parent>(cfg)
+            && let Some(Parent(parent)) = cfg.load::<Parent>()
+        {
             if components.interceptors().any(|interceptor| interceptor.name() == PRESIGNING) {
                 cfg.interceptor_state().unset::<Parent>();
             } else {
-                let call = Call::begin(parent, cfg, &self.allowlist);
+                let call = Call::begin(parent, cfg, &self.allowlist, Some(context.request()));
                 cfg.interceptor_state().store_put(call);
-            }
-        }
-        Ok(())
-    }
-
-    fn read_after_serialization(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        cfg: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Some(record) = cfg.get_mut_from_interceptor_state().and_then(Call::take_record) {
-            let record = record.with_request(context.request(), cfg.load::<CapturedTelemetryAttributes>());
-            if let Some(call) = cfg.get_mut_from_interceptor_state::<Call>() {
-                call.put_back(record);
             }
         }
         Ok(())
@@ -214,9 +199,18 @@ impl Intercept for XRayInterceptor {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let is_without_header = OptOut::of(cfg).is_without_header;
+        let OptOut { is_untraced, is_without_header } = OptOut::of(cfg);
+        let request = context.request_mut();
         if let Some(call) = cfg.get_mut_from_interceptor_state::<Call>() {
-            call.add_header(context.request_mut(), is_without_header);
+            if !is_without_header {
+                insert_trace_header(call.subsegment(), request);
+            }
+            request.add_extension(SeenByInterceptor);
+        } else if !is_untraced
+            && !is_without_header
+            && let Some(subsegment) = unsampled_subsegment()
+        {
+            insert_trace_header(&subsegment, request);
         }
         Ok(())
     }
@@ -242,24 +236,40 @@ impl Intercept for XRayInterceptor {
         components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if cfg.get_mut_from_interceptor_state::<Call>().is_none()
-            && !OptOut::of(cfg).is_untraced
+        let is_untraced = OptOut::of(cfg).is_untraced;
+        if !is_stored::<Call>(cfg)
+            && !is_untraced
+            && is_stored::<Parent>(cfg)
             && let Some(Parent(parent)) = cfg.load::<Parent>()
         {
-            // The SDK rejected the input before `read_before_serialization`.
-            let call = Call::begin(parent, cfg, &self.allowlist);
+            // The SDK rejected the input before `read_after_serialization`.
+            let call = Call::begin(parent, cfg, &self.allowlist, None);
             cfg.interceptor_state().store_put(call);
         }
-        let attempts = cfg.load::<RequestAttempts>().map_or(0, RequestAttempts::attempts);
-        if let Some(call) = cfg.get_mut_from_interceptor_state::<Call>() {
-            call.end(context.inner(), components, attempts);
-            // A request without an outcome was created for presigning.
-            if context.output_or_error().is_none()
-                && let Some(request) = context.request_mut()
-            {
-                call.remove_header(request);
+        if is_stored::<Call>(cfg) {
+            let attempts = cfg.load::<RequestAttempts>().map_or(0, RequestAttempts::attempts);
+            if let Some(call) = cfg.get_mut_from_interceptor_state::<Call>() {
+                call.end(context.inner(), components, attempts);
             }
+        } else if context.output_or_error().is_none()
+            && !is_untraced
+            && unsampled_subsegment().is_some()
+            && let Some(request) = context.request_mut()
+        {
+            // A request without an outcome was created for presigning, and is not sent.
+            request.headers_mut().remove(TRACE_HEADER);
         }
         Ok(())
     }
+}
+
+/// Whether an interceptor stored a value of this type. `load` would search all layers.
+fn is_stored<T: Storable<Storer = StoreReplace<T>> + Send + Sync + fmt::Debug + 'static>(cfg: &mut ConfigBag) -> bool {
+    cfg.get_mut_from_interceptor_state::<T>().is_some()
+}
+
+/// Returns the subsegment of a call in a trace that is not sampled, if there is one.
+fn unsampled_subsegment() -> Option<Subsegment> {
+    let parent = try_current().filter(|parent| !parent.is_sampled())?;
+    Some(parent.subsegment("")).filter(|subsegment| subsegment.id().is_some())
 }

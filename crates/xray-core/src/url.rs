@@ -37,6 +37,10 @@ fn has_port_or_none(authority: &str) -> bool {
 
 /// Returns an authority without its user info.
 pub(crate) fn without_user(authority: &str) -> &str {
+    // Nearly every authority is a host alone.
+    if !scan::any(authority.as_bytes(), |byte| byte == b'@') {
+        return authority;
+    }
     memrchr(b'@', authority.as_bytes()).map_or(authority, |at| &authority[at + 1..])
 }
 

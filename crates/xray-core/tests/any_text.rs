@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use xray_core::adapter::BodyLength;
 use xray_core::adapter::{
-    ClientOptions, ClientRequest, ClientRequestInfo, ServerOptions, ServerRequest, ServerRequestInfo,
+    ClientOptions, ClientRequest, ClientRequestInfo, ServerOptions, ServerRequest, ServerRequestDetails,
+    ServerRequestInfo,
 };
 use xray_core::diagnostics::{Cause, Diagnostic, Level};
 use xray_core::emit::MemoryEmitter;
@@ -140,15 +141,17 @@ fn record(recorder: &Recorder, text: impl Fn(usize) -> String) {
     let t: Vec<&str> = texts.iter().map(String::as_str).collect();
     let attributes = [(t[0], t[1])];
     let mut request = ServerRequestInfo::default();
-    (request.method, request.scheme, request.target) = (t[2], Some(t[3]), t[4]);
-    (request.host, request.user_agent, request.forwarded_for) = (Some(t[5]), Some(t[6]), Some(t[7]));
+    (request.method, request.target, request.host) = (t[2], t[4], Some(t[5]));
     (request.trace_header, request.traceparent, request.tracestate) = (Some(t[8]), Some(t[9]), Some(t[10]));
-    (request.forwarded_proto, request.attributes) = (Some(t[11]), &attributes);
+    request.attributes = &attributes;
+    let mut details = ServerRequestDetails::default();
+    (details.scheme, details.user_agent) = (Some(t[3]), Some(t[6]));
+    (details.forwarded_for, details.forwarded_proto) = (Some(t[7]), Some(t[11]));
     let naming = Naming::dynamic(t[11]);
     let mut options = ServerOptions::new(naming);
     options.set_keep_query(t[0].len().is_multiple_of(2));
     options.set_trust_forwarded_proto(true);
-    let mut incoming = ServerRequest::begin(recorder, &options, &request);
+    let mut incoming = ServerRequest::begin(recorder, &options, &request, || details);
     let segment = incoming.segment().clone();
     segment.set_user(t[12]).annotate(t[13], t[14]).annotate(t[14], t[15]);
     segment.metadata(t[16], t[17]).metadata_in(t[18], t[19], &BTreeMap::from([(t[20], t[21])]));

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
+use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
 use xray_core::diagnostics::{Cause, Level};
 use xray_core::emit::MemoryEmitter;
 use xray_core::sampling::{Always, FixedTarget, Rate, Rule, Rules, Sampler, TailSampler};
@@ -224,7 +224,8 @@ fn a_host_pattern_that_never_matches_is_logged_once() {
     // A pattern of a layer is logged by the recorder that it uses.
     let options = ServerOptions::new(Naming::dynamic("shop").matching("api.example.com/v1"));
     for _ in 0..2 {
-        let incoming = ServerRequest::begin(&recorder, &options, &ServerRequestInfo::default());
+        let incoming =
+            ServerRequest::begin(&recorder, &options, &ServerRequestInfo::default(), ServerRequestDetails::default);
         drop(incoming);
     }
     let logged = taken(&lines);

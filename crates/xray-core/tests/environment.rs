@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::panic::catch_unwind;
 use std::time::Duration;
 
-use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
+use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
 use xray_core::context::current_for_call;
 use xray_core::sampling::Always;
 use xray_core::{Naming, Recorder, Sql, TraceHeader, current, try_current};
@@ -126,7 +126,8 @@ fn the_tracing_name_replaces_the_default_of_servers() {
     ] {
         let mut request = ServerRequestInfo::default();
         (request.method, request.target, request.host) = ("GET", "/", host);
-        let mut incoming = ServerRequest::begin(recorder, &ServerOptions::new(naming), &request);
+        let mut incoming =
+            ServerRequest::begin(recorder, &ServerOptions::new(naming), &request, ServerRequestDetails::default);
         incoming.end();
         if let [document] = &emitter.take()[..] {
             assert!(document.json().starts_with(&format!(r#"{{"name":"{want}""#)), "{document:?}");

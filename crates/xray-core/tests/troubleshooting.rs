@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
+use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
 use xray_core::diagnostics::Level;
 use xray_core::emit::MemoryEmitter;
 use xray_core::plugin::{Detected, Plugin};
@@ -93,24 +93,24 @@ fn quoted(guide: &str) -> Vec<&str> {
     lines
 }
 
-fn request<'a>(method: &'a str, target: &'a str, header: Option<&'a str>) -> ServerRequestInfo<'a> {
+fn begin(recorder: &Recorder, options: &ServerOptions, target: &str, header: Option<&str>) -> ServerRequest {
     let mut request = ServerRequestInfo::default();
-    (request.method, request.target, request.host, request.trace_header) = (method, target, Some("shop.test"), header);
-    request
+    (request.method, request.target, request.host, request.trace_header) = ("GET", target, Some("shop.test"), header);
+    ServerRequest::begin(recorder, options, &request, ServerRequestDetails::default)
 }
 
 fn requests(log: &Log) {
     let rules = Rules::default().rule(Rule::new(FixedTarget(0), Rate(0.0)).describe("Probes").path("/health"));
     let recorder = log.builder().sampling(rules).build().unwrap();
     let options = ServerOptions::new("shop");
-    let incoming = ServerRequest::begin(&recorder, &options, &request("GET", "/orders/7", None));
+    let incoming = begin(&recorder, &options, "/orders/7", None);
     incoming.segment().subsegment("load").close();
     incoming.segment().close();
-    drop(ServerRequest::begin(&recorder, &options, &request("GET", "/health", None)));
+    drop(begin(&recorder, &options, "/health", None));
     let not_sampled = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0";
-    drop(ServerRequest::begin(&recorder, &options, &request("GET", "/orders/7", Some(not_sampled))));
+    drop(begin(&recorder, &options, "/orders/7", Some(not_sampled)));
     let options = ServerOptions::new(Naming::dynamic("shop").matching("https://*.example.com"));
-    drop(ServerRequest::begin(&recorder, &options, &request("GET", "/", None)));
+    drop(begin(&recorder, &options, "/", None));
 
     let segment = recorder.begin_from("shop", &TraceHeader::parse("Sampled=1"));
     let subsegment = segment.subsegment("GET /{id}");

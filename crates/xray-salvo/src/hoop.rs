@@ -9,7 +9,7 @@ use xray_core::Naming;
 use xray_core::adapter::{ServerConfig, server_option_methods};
 
 use crate::extract::XRaySegment;
-use crate::request::{matched_route, request_info};
+use crate::request::{matched_route, request_details, request_info};
 use crate::response::{Head, record_response};
 
 pub(crate) type Config = ServerConfig<Request, Head>;
@@ -112,11 +112,12 @@ impl XRay {
 impl Handler for XRay {
     async fn handle(&self, request: &mut Request, depot: &mut Depot, response: &mut Response, flow: &mut FlowCtrl) {
         let outer = depot.get_typed::<XRaySegment>().ok();
-        let mut traced = self.config.begin(request, || {
+        let info = |request| {
             let mut info = request_info(request);
             info.segment = outer.map(|segment| &**segment);
             info
-        });
+        };
+        let mut traced = self.config.begin(request, info, request_details);
         let mut uri = None;
         if traced.segment().is_recording() {
             self.config.record_route(traced.segment(), || matched_route(request, response));

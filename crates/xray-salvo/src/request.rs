@@ -2,19 +2,29 @@
 
 use salvo_core::http::uri::Scheme;
 use salvo_core::{Request, Response};
-use xray_core::adapter::ServerRequestInfo;
+use xray_core::adapter::{ServerRequestDetails, ServerRequestInfo};
 
-/// Returns the facts of a request as it was received.
+/// Returns the facts of a request that decide whether it is recorded.
 pub(crate) fn request_info(request: &Request) -> ServerRequestInfo<'_> {
-    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let uri = request.uri();
-    let mut info = ServerRequestInfo::from_headers(headers);
+    let mut info = ServerRequestInfo::from_headers(headers(request));
     info.method = request.method().as_str();
-    info.secure = *request.scheme() == Scheme::HTTPS;
-    info.peer = request.remote_addr().ip();
     let authority = uri.authority().map(|authority| authority.as_str());
-    info.set_uri(uri.scheme_str(), authority, uri.path_and_query().map(|target| target.as_str()));
+    info.set_uri(authority, uri.path_and_query().map(|target| target.as_str()));
     info
+}
+
+/// Returns what only a recorded segment shows of a request.
+pub(crate) fn request_details(request: &Request) -> ServerRequestDetails<'_> {
+    let mut details = ServerRequestDetails::from_headers(headers(request));
+    details.scheme = request.uri().scheme_str();
+    details.secure = *request.scheme() == Scheme::HTTPS;
+    details.peer = request.remote_addr().ip();
+    details
+}
+
+fn headers(request: &Request) -> impl Iterator<Item = (&str, &[u8])> {
+    request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
 /// Returns the pattern of the route that matched, such as `/orders/{id}`.

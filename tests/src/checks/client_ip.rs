@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use xray_core::Recorder;
-use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
+use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
 
 use crate::vectors::Verdict;
 
@@ -12,9 +12,10 @@ pub(super) fn check(case: &Value) -> Verdict {
     options.set_trust_forwarded_for(case["trust"].as_bool().expect("`trust` is a boolean"));
     let mut request = ServerRequestInfo::default();
     (request.method, request.target, request.host) = ("GET", "/", Some("svc"));
-    request.forwarded_for = case["header"].as_str();
-    request.peer = case["peer"].as_str().map(|peer| peer.parse().expect("`peer` is an address"));
-    drop(ServerRequest::begin(&recorder, &options, &request));
+    let mut details = ServerRequestDetails::default();
+    details.forwarded_for = case["header"].as_str();
+    details.peer = case["peer"].as_str().map(|peer| peer.parse().expect("`peer` is an address"));
+    drop(ServerRequest::begin(&recorder, &options, &request, || details));
     let trace = traces.take().single();
     let request = &trace.root().json()["http"]["request"];
     let forwarded = request["x_forwarded_for"].as_bool().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Names of segments: which one a request gets, and how it is cleaned.
 
 use serde_json::Value;
-use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
+use xray_core::adapter::{ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
 use xray_core::emit::MemoryEmitter;
 use xray_core::sampling::Always;
 use xray_core::{Naming, Recorder};
@@ -24,7 +24,7 @@ pub(super) fn check(case: &Value) -> Verdict {
     let name = recorded_name(environment, |recorder| {
         let mut request = ServerRequestInfo::default();
         request.host = text("host");
-        ServerRequest::begin(recorder, &ServerOptions::new(naming), &request).end();
+        ServerRequest::begin(recorder, &ServerOptions::new(naming), &request, ServerRequestDetails::default).end();
     });
     Verdict::new(name, case["expected"].clone())
 }

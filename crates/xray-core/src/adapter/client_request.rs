@@ -8,7 +8,7 @@ use std::panic::resume_unwind;
 
 use crate::cause::{Exception, error_chain, is_time_limit, panic_exception};
 use crate::context::{current_for_call, try_current};
-use crate::entity::{Entity, Namespace, Subsegment};
+use crate::entity::{Entity, Handle, Namespace, Subsegment};
 use crate::grpc::GrpcStatus;
 use crate::header::{SamplingFlag, TRACE_HEADER};
 use crate::http::{HttpResponse, flags_of_status};
@@ -16,7 +16,7 @@ use crate::w3c::{TRACEPARENT, TRACESTATE, TraceParent};
 
 use super::client_request_info::Carries;
 use super::headers::is_visible;
-use super::transfer::Transfer;
+use super::transfer::{Transfer, run_in};
 use super::{BodyLength, ClientOptions, ClientRequestInfo, header_value};
 
 /// The subsegment of one call, from the start of the request to the end of the response's body.
@@ -70,6 +70,8 @@ use super::{BodyLength, ClientOptions, ClientRequestInfo, header_value};
 #[derive(Debug)]
 pub struct ClientRequest {
     subsegment: Subsegment,
+    /// The context of the call while none of its code runs, and that of the thread while it does.
+    context: Option<Handle>,
     transfer: Transfer,
     options: ClientOptions,
     /// The query string of the call's URL, if it may be recorded.
@@ -121,14 +123,15 @@ impl ClientRequest {
                 subsegment.set_traced(true);
             }
         }
-        let transfer = Transfer::new(subsegment.handle().clone());
         let kept_query = match options.keep_query && subsegment.is_recording() {
             true => request.target.split_once('?').map(|(_, query)| query.into()),
             false => None,
         };
+        let context = Some(subsegment.handle().clone());
         Some(ClientRequest {
             subsegment,
-            transfer,
+            context,
+            transfer: Transfer::Waiting,
             options: *options,
             kept_query,
             is_read: false,
@@ -145,7 +148,8 @@ impl ClientRequest {
     /// A panic of `work` is recorded and propagates.
     pub fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
         self.is_read |= self.transfer.is_moving();
-        self.transfer.run(work).unwrap_or_else(|payload| {
+        self.transfer.polled();
+        run_in(&mut self.context, work).unwrap_or_else(|payload| {
             self.panicked(&*payload);
             resume_unwind(payload)
         })
@@ -297,7 +301,7 @@ pub fn body_failure(error: &(dyn Error + 'static)) -> Exception {
 mod tests {
     use serde_json::json;
 
-    use crate::adapter::{ServerOptions, ServerRequest, ServerRequestInfo};
+    use crate::adapter::{ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
     use crate::emit::MemoryEmitter;
     use crate::recorder::Recorder;
     use crate::sampling::{Always, Never, TailSampler};
@@ -419,8 +423,9 @@ mod tests {
             let came = format!("{came}{sampled}");
             let mut facts = ServerRequestInfo::default();
             (facts.traceparent, facts.tracestate) = (Some(&*came), Some("vendor=1"));
-            let incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &facts);
-            let parent = incoming.segment().entity();
+            let details = ServerRequestDetails::default;
+            let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &facts, details);
+            let parent = incoming.run(crate::current);
             let outgoing = ClientRequestInfo { traceparent, ..request("http", "h", "/") };
             let call = ClientRequest::begin(Some(&parent), &ClientOptions::new(), &outgoing).unwrap();
             let headers: Vec<_> = call.headers().collect();
@@ -447,8 +452,9 @@ mod tests {
     fn served<T>(recorder: &Recorder, [xray, traceparent]: [Option<&str>; 2], call: impl FnOnce(&Entity) -> T) -> T {
         let mut facts = ServerRequestInfo::default();
         (facts.trace_header, facts.traceparent) = (xray, traceparent);
-        let incoming = ServerRequest::begin(recorder, &ServerOptions::new("shop"), &facts);
-        let above = incoming.segment().subsegment("a");
+        let details = ServerRequestDetails::default;
+        let mut incoming = ServerRequest::begin(recorder, &ServerOptions::new("shop"), &facts, details);
+        let above = incoming.run(|| crate::subsegment("a"));
         let deep = above.subsegment("b");
         call(&deep.entity())
     }

@@ -2,7 +2,7 @@
 
 use std::str::from_utf8;
 
-use super::ServerRequestInfo;
+use super::{ServerRequestDetails, ServerRequestInfo};
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::id::TraceId;
 
@@ -75,8 +75,7 @@ pub(super) fn is_visible(text: &str) -> bool {
 }
 
 impl<'a> ServerRequestInfo<'a> {
-    /// Creates the facts that headers hold: host, user agent, the `X-Forwarded-*` and the trace headers. The other fields
-    /// are empty.
+    /// Creates the facts that headers hold: the host and the trace headers. The other fields are empty.
     ///
     /// Names must be in lower case. Of several headers with one name the first counts, as long as it is UTF-8.
     ///
@@ -86,10 +85,9 @@ impl<'a> ServerRequestInfo<'a> {
     /// let headers = [("host", "shop.example.com"), ("user-agent", "curl/8.5.0"), ("accept", "*/*")];
     /// let mut info = ServerRequestInfo::from_headers(headers.map(|(name, value)| (name, value.as_bytes())));
     /// info.method = "GET";
-    /// info.set_uri(None, None, Some("/orders/7?sort=date"));
+    /// info.set_uri(None, Some("/orders/7?sort=date"));
     ///
-    /// assert_eq!((info.host, info.user_agent), (Some("shop.example.com"), Some("curl/8.5.0")));
-    /// assert_eq!(info.target, "/orders/7?sort=date");
+    /// assert_eq!((info.host, info.target), (Some("shop.example.com"), "/orders/7?sort=date"));
     /// ```
     // One pass is faster than a look-up for each name.
     pub fn from_headers(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> ServerRequestInfo<'a> {
@@ -97,29 +95,58 @@ impl<'a> ServerRequestInfo<'a> {
         for (name, value) in headers {
             let field = match name {
                 HOST => &mut info.host,
-                USER_AGENT => &mut info.user_agent,
-                FORWARDED_FOR => &mut info.forwarded_for,
-                FORWARDED_PROTO => &mut info.forwarded_proto,
                 TRACE_HEADER => &mut info.trace_header,
                 TRACEPARENT => &mut info.traceparent,
                 TRACESTATE => &mut info.tracestate,
                 _ => continue,
             };
-            if field.is_none() {
-                *field = from_utf8(value).ok();
-            }
+            set_first(field, value);
         }
         info
     }
 
-    /// Sets scheme, host and target from the parts of the request's URI.
+    /// Sets host and target from the parts of the request's URI.
     ///
     /// An authority, which HTTP/2 and requests to a proxy have, takes precedence over the `Host` header (RFC 9112, 3.2.2).
     /// The target of `OPTIONS *` is empty, since `*` is no path.
-    pub fn set_uri(&mut self, scheme: Option<&'a str>, authority: Option<&'a str>, path_and_query: Option<&'a str>) {
-        self.scheme = scheme;
+    pub fn set_uri(&mut self, authority: Option<&'a str>, path_and_query: Option<&'a str>) {
         self.host = authority.or(self.host);
         self.target = path_and_query.filter(|target| *target != "*").unwrap_or_default();
+    }
+}
+
+impl<'a> ServerRequestDetails<'a> {
+    /// Creates the details that headers hold: the user agent and the `X-Forwarded-*` headers. The other fields are empty.
+    ///
+    /// The same applies to the headers as in [`ServerRequestInfo::from_headers`].
+    ///
+    /// ```
+    /// use xray_core::adapter::ServerRequestDetails;
+    ///
+    /// let mut details = ServerRequestDetails::from_headers([("user-agent", &b"curl/8.5.0"[..])]);
+    /// details.peer = Some([192, 0, 2, 7].into());
+    ///
+    /// assert_eq!(details.user_agent, Some("curl/8.5.0"));
+    /// ```
+    pub fn from_headers(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> ServerRequestDetails<'a> {
+        let mut details = ServerRequestDetails::default();
+        for (name, value) in headers {
+            let field = match name {
+                USER_AGENT => &mut details.user_agent,
+                FORWARDED_FOR => &mut details.forwarded_for,
+                FORWARDED_PROTO => &mut details.forwarded_proto,
+                _ => continue,
+            };
+            set_first(field, value);
+        }
+        details
+    }
+}
+
+/// Sets the field of a header that may occur several times.
+fn set_first<'a>(field: &mut Option<&'a str>, value: &'a [u8]) {
+    if field.is_none() {
+        *field = from_utf8(value).ok();
     }
 }
 
@@ -145,12 +172,14 @@ mod tests {
     #[test]
     fn each_header_reaches_its_field() {
         let names = [HOST, USER_AGENT, FORWARDED_FOR, FORWARDED_PROTO, TRACE_HEADER, TRACEPARENT, TRACESTATE];
-        let info = ServerRequestInfo::from_headers(names.map(|name| (name, name.as_bytes())));
+        let headers = names.map(|name| (name, name.as_bytes()));
+        let info = ServerRequestInfo::from_headers(headers);
+        let details = ServerRequestDetails::from_headers(headers);
         let fields = [
             info.host,
-            info.user_agent,
-            info.forwarded_for,
-            info.forwarded_proto,
+            details.user_agent,
+            details.forwarded_for,
+            details.forwarded_proto,
             info.trace_header,
             info.traceparent,
             info.tracestate,
@@ -160,30 +189,30 @@ mod tests {
 
     #[test]
     fn the_first_header_that_is_utf_8_counts() {
-        let info = ServerRequestInfo::from_headers([
+        let headers = [
             (USER_AGENT, &b"agent \xff"[..]),
             (HOST, b"first"),
             (HOST, b"second"),
             ("Host", b"third"),
             (USER_AGENT, "agent \u{e9}".as_bytes()),
-        ]);
-        assert_eq!((info.host, info.user_agent), (Some("first"), Some("agent \u{e9}")));
+        ];
+        assert_eq!(ServerRequestInfo::from_headers(headers).host, Some("first"));
+        assert_eq!(ServerRequestDetails::from_headers(headers).user_agent, Some("agent \u{e9}"));
     }
 
     #[test]
     fn the_authority_of_a_uri_takes_precedence_over_the_host_header() {
-        for (header, uri, host, target) in [
-            (Some("h:1"), (None, None, Some("/p?q=1")), Some("h:1"), "/p?q=1"),
-            (None, (None, None, Some("/p")), None, "/p"),
-            (None, (Some("https"), Some("h2:3"), Some("/p")), Some("h2:3"), "/p"),
-            (Some("header"), (Some("http"), Some("target"), Some("/p")), Some("target"), "/p"),
-            (Some("header"), (None, Some("proxied:443"), None), Some("proxied:443"), ""),
-            (Some("h"), (None, None, Some("*")), Some("h"), ""),
+        for (header, authority, path_and_query, host, target) in [
+            (Some("h:1"), None, Some("/p?q=1"), Some("h:1"), "/p?q=1"),
+            (None, None, Some("/p"), None, "/p"),
+            (None, Some("h2:3"), Some("/p"), Some("h2:3"), "/p"),
+            (Some("header"), Some("target"), Some("/p"), Some("target"), "/p"),
+            (Some("header"), Some("proxied:443"), None, Some("proxied:443"), ""),
+            (Some("h"), None, Some("*"), Some("h"), ""),
         ] {
             let mut info = ServerRequestInfo::from_headers(header.map(|value| (HOST, value.as_bytes())));
-            let (scheme, authority, path_and_query) = uri;
-            info.set_uri(scheme, authority, path_and_query);
-            assert_eq!((info.scheme, info.host, info.target), (scheme, host, target), "{header:?} {uri:?}");
+            info.set_uri(authority, path_and_query);
+            assert_eq!((info.host, info.target), (host, target), "{header:?} {authority:?}");
         }
     }
 }

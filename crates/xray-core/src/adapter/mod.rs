@@ -7,7 +7,8 @@
 //! | for servers | purpose |
 //! |---|---|
 //! | [`ServerConfig`], [`server_option_methods!`](server_option_methods) | what users configure, and the methods for it |
-//! | [`ServerRequestInfo`] | the facts of a request, from its headers and its URI |
+//! | [`ServerRequestInfo`] | the facts of a request that decide, from its headers and its URI |
+//! | [`ServerRequestDetails`] | what only a recorded segment shows |
 //! | [`ServerRequest`] | the segment of one request |
 //!
 //! | for clients | purpose |
@@ -22,11 +23,13 @@ mod client_request_info;
 mod headers;
 mod hook;
 mod naming;
+mod observed;
 mod route;
 mod scheme;
 mod server_config;
 mod server_options;
 mod server_request;
+mod server_request_details;
 mod server_request_info;
 mod transfer;
 
@@ -46,4 +49,5 @@ pub use scheme::Scheme;
 pub use server_config::ServerConfig;
 pub use server_options::ServerOptions;
 pub use server_request::{BodyLength, ServerRequest};
+pub use server_request_details::ServerRequestDetails;
 pub use server_request_info::ServerRequestInfo;

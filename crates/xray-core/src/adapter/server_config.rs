@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::entity::Segment;
 use crate::recorder::Recorder;
 
-use super::{Hook, MatchedRoute, Naming, ServerOptions, ServerRequest, ServerRequestInfo};
+use super::{Hook, MatchedRoute, Naming, ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
 
 /// The configuration of a server adapter: options, recorder, and the application's functions.
 ///
@@ -82,25 +82,39 @@ impl<R, H> ServerConfig<R, H> {
         self.ignore.is_some() || self.peer.is_some() || self.sampling_attributes.is_some()
     }
 
-    /// Begins what is recorded of a request, from its facts alone. No function of the application's is asked.
-    pub fn begin_from(&self, info: &ServerRequestInfo<'_>) -> ServerRequest {
+    /// Begins what is recorded of a request, from its facts alone. No function of the application's is asked. `details` is
+    /// called only if the request is recorded.
+    pub fn begin_from<'a>(
+        &self,
+        info: &ServerRequestInfo<'a>,
+        details: impl FnOnce() -> ServerRequestDetails<'a>,
+    ) -> ServerRequest {
         let recorder = self.recorder.as_ref().unwrap_or_else(|| Recorder::global());
-        ServerRequest::begin(recorder, &self.options, info)
+        ServerRequest::begin(recorder, &self.options, info, details)
     }
 
-    /// Begins what is recorded of `request`, unless the application ignores it. `info` is not called then.
+    /// Begins what is recorded of `request`, unless the application ignores it. `info` is not called then, and `details` only
+    /// if the request is recorded.
     ///
     /// A function of the application's that panics counts as one that is not set.
-    pub fn begin<'a>(&self, request: &R, info: impl FnOnce() -> ServerRequestInfo<'a>) -> ServerRequest {
+    pub fn begin<'a>(
+        &self,
+        request: &'a R,
+        info: impl FnOnce(&'a R) -> ServerRequestInfo<'a>,
+        details: impl FnOnce(&'a R) -> ServerRequestDetails<'a>,
+    ) -> ServerRequest {
         if ask(&self.ignore, request).unwrap_or(false) {
             return ServerRequest::ignored();
         }
         let attributes = ask(&self.sampling_attributes, request).unwrap_or_default();
         let attributes: Vec<_> = attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let mut info: ServerRequestInfo<'_> = info();
+        let mut info: ServerRequestInfo<'_> = info(request);
         info.attributes = &attributes;
-        info.peer = ask(&self.peer, request).flatten().or(info.peer);
-        self.begin_from(&info)
+        self.begin_from(&info, || {
+            let mut details: ServerRequestDetails<'_> = details(request);
+            details.peer = ask(&self.peer, request).flatten().or(details.peer);
+            details
+        })
     }
 
     /// Records the pattern of the matched route, such as `/orders/{id}`, if that is configured and `segment` is recorded.
@@ -258,7 +272,8 @@ macro_rules! __server_option_methods {
         /// sockets, the PROXY protocol.
         ///
         /// Default: the address of the connection, which is also used when `peer` returns `None`. `X-Forwarded-For` takes
-        /// precedence unless it is [not trusted](Self::trust_forwarded_for). A second call replaces the function.
+        /// precedence unless it is [not trusted](Self::trust_forwarded_for). The function is called for every request that is
+        /// recorded. A second call replaces it.
         ///
         $(#[$peer])*
         pub fn peer(
@@ -321,15 +336,19 @@ mod tests {
         (config, traces)
     }
 
-    fn info<'a>() -> ServerRequestInfo<'a> {
-        ServerRequestInfo { host: Some("h"), peer: Some([192, 0, 2, 1].into()), ..ServerRequestInfo::default() }
+    fn info(_: &Request) -> ServerRequestInfo<'_> {
+        ServerRequestInfo { host: Some("h"), ..ServerRequestInfo::default() }
+    }
+
+    fn details(_: &Request) -> ServerRequestDetails<'_> {
+        ServerRequestDetails { peer: Some([192, 0, 2, 1].into()), ..ServerRequestDetails::default() }
     }
 
     #[test]
     fn an_ignored_request_is_not_read() {
         let (mut config, traces) = config();
         config.set_ignore(|request| request.path == "/health");
-        drop(config.begin(&Request { path: "/health", peer: None }, || panic!("it was read")));
+        drop(config.begin(&Request { path: "/health", peer: None }, |_| panic!("it was read"), details));
         assert!(traces.take().is_empty());
     }
 
@@ -339,7 +358,7 @@ mod tests {
         for (peer, want) in [(Some(address(7)), "192.0.2.7"), (None, "192.0.2.1")] {
             let (mut config, traces) = config();
             config.set_peer(|request| request.peer);
-            drop(config.clone().begin(&Request { path: "/", peer }, info));
+            drop(config.clone().begin(&Request { path: "/", peer }, info, details));
             assert_eq!(traces.take().single().root().json()["http"]["request"]["client_ip"], want);
         }
     }
@@ -350,7 +369,7 @@ mod tests {
         config.set_ignore(|_| panic!("boom"));
         config.set_peer(|_| panic!("boom"));
         config.set_sampling_attributes(|_| panic!("boom"));
-        drop(config.begin(&Request { path: "/", peer: None }, info));
+        drop(config.begin(&Request { path: "/", peer: None }, info, details));
         assert_eq!(traces.take().single().root().json()["http"]["request"]["client_ip"], "192.0.2.1");
     }
 
@@ -359,7 +378,8 @@ mod tests {
         let sees = |set: fn(&mut ServerConfig<Request, ()>)| {
             let (mut config, traces) = config();
             set(&mut config);
-            drop(config.begin_from(&info()));
+            let request = &Request { path: "/", peer: None };
+            drop(config.begin_from(&info(request), || details(request)));
             assert_eq!(traces.take().single().root().json()["http"]["request"]["client_ip"], "192.0.2.1");
             config.sees_requests()
         };
@@ -372,7 +392,7 @@ mod tests {
     #[test]
     fn a_route_is_recorded_where_it_is_configured() {
         let (mut config, traces) = config();
-        let request = config.begin(&Request { path: "/", peer: None }, info);
+        let request = config.begin(&Request { path: "/", peer: None }, info, details);
         config.record_route(request.segment(), || -> Option<&str> { panic!("nothing is configured") });
         config.set_matched_route(MatchedRoute::annotation("route"));
         config.record_route(request.segment(), || Some("/orders/{id}"));

@@ -3,7 +3,7 @@
 use crate::http::{HttpRequest, parse_ip};
 use crate::recorder::Recorder;
 
-use super::{Naming, Scheme, ServerRequestInfo};
+use super::{Naming, Scheme, ServerRequestDetails, ServerRequestInfo};
 
 /// The options of tracing a server's requests, which all adapters have in common.
 ///
@@ -80,31 +80,35 @@ impl ServerOptions {
     }
 
     /// Returns the `http.request` block.
-    pub(super) fn describe<'a>(&self, request: &ServerRequestInfo<'a>) -> HttpRequest<'a> {
-        let scheme = self.scheme_of(request).as_str();
+    pub(super) fn describe<'a>(
+        &self,
+        request: &ServerRequestInfo<'a>,
+        details: &ServerRequestDetails<'a>,
+    ) -> HttpRequest<'a> {
+        let scheme = self.scheme_of(details).as_str();
         let mut described =
             HttpRequest::to_host(request.method, scheme, request.host.unwrap_or_default(), request.target)
                 .keep_query(self.keep_query)
-                .user_agent(request.user_agent.unwrap_or_default());
-        let forwarded = request.forwarded_for.filter(|_| self.trust_forwarded_for);
+                .user_agent(details.user_agent.unwrap_or_default());
+        let forwarded = details.forwarded_for.filter(|_| self.trust_forwarded_for);
         // The first entry is the client. Anything but an address counts as absent.
         if let Some(client) = forwarded.and_then(|list| parse_ip(list.split(',').next()?)) {
             described = described.peer(client).forwarded(true);
-        } else if let Some(peer) = request.peer {
+        } else if let Some(peer) = details.peer {
             described = described.peer(peer);
         }
         described
     }
 
     /// Returns the scheme of the recorded URL.
-    fn scheme_of(&self, request: &ServerRequestInfo<'_>) -> Scheme {
+    fn scheme_of(&self, details: &ServerRequestDetails<'_>) -> Scheme {
         let forwarded = || {
-            let list = request.forwarded_proto.filter(|_| self.trust_forwarded_proto)?;
+            let list = details.forwarded_proto.filter(|_| self.trust_forwarded_proto)?;
             // The first entry is the client's connection. Anything but a scheme counts as absent.
             Scheme::parse(list.split(',').next()?.trim())
         };
-        let secure = request.secure.then_some(Scheme::Https);
-        let target = || request.scheme.and_then(Scheme::parse);
+        let secure = details.secure.then_some(Scheme::Https);
+        let target = || details.scheme.and_then(Scheme::parse);
         self.scheme.or_else(forwarded).or(secure).or_else(target).unwrap_or_default()
     }
 }
@@ -137,13 +141,13 @@ mod tests {
             if let Some(scheme) = set {
                 options.set_scheme(scheme);
             }
-            let request = ServerRequestInfo {
+            let details = ServerRequestDetails {
                 forwarded_proto: forwarded,
                 secure,
                 scheme: target,
-                ..ServerRequestInfo::default()
+                ..ServerRequestDetails::default()
             };
-            assert_eq!(options.scheme_of(&request), scheme, "{set:?} {trust} {forwarded:?} {secure} {target:?}");
+            assert_eq!(options.scheme_of(&details), scheme, "{set:?} {trust} {forwarded:?} {secure} {target:?}");
         }
     }
 }

@@ -3,19 +3,18 @@
 use std::any::Any;
 use std::panic::resume_unwind;
 
-use crate::cause::{Exception, panic_exception};
-use crate::context::peek;
-use crate::entity::{Handle, Segment};
-use crate::flag::Flag;
+use crate::cause::Exception;
+use crate::context::{ContextSwap, with_current};
+use crate::entity::{Handle, Segment, Serves};
 use crate::grpc::GrpcStatus;
 use crate::header::{SamplingFlag, TraceHeader};
-use crate::http::{HttpResponse, flags_of_status};
+use crate::http::HttpResponse;
 use crate::recorder::Recorder;
 use crate::sampling::{SamplingRequest, TrackedRequest};
-use crate::w3c::Propagation;
 
-use super::transfer::Transfer;
-use super::{ServerOptions, ServerRequestInfo};
+use super::observed::{Method, Observed};
+use super::transfer::{Transfer, run_in};
+use super::{ServerOptions, ServerRequestDetails, ServerRequestInfo};
 
 /// The length of a response's body, as far as it is known with the head of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +46,7 @@ impl From<Option<u64>> for BodyLength {
 ///
 /// ```
 /// use xray_core::Recorder;
-/// use xray_core::adapter::{BodyLength, ServerOptions, ServerRequest, ServerRequestInfo};
+/// use xray_core::adapter::{BodyLength, ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
 /// use xray_core::http::HttpResponse;
 ///
 /// let (recorder, traces) = Recorder::in_memory();
@@ -56,8 +55,8 @@ impl From<Option<u64>> for BodyLength {
 /// let headers = [("host", &b"shop.example.com"[..])];
 /// let mut info = ServerRequestInfo::from_headers(headers);
 /// info.method = "GET";
-/// info.set_uri(None, None, Some("/orders/7"));
-/// let mut request = ServerRequest::begin(&recorder, &options, &info);
+/// info.set_uri(None, Some("/orders/7"));
+/// let mut request = ServerRequest::begin(&recorder, &options, &info, || ServerRequestDetails::from_headers(headers));
 ///
 /// // The handler runs in here: all of it, or each poll of its future.
 /// let body = request.run(|| xray_core::capture("load", |_| "order 7"));
@@ -86,23 +85,10 @@ impl From<Option<u64>> for BodyLength {
 /// body.
 #[derive(Debug)]
 pub struct ServerRequest {
-    segment: Segment,
-    transfer: Transfer,
-    method: Method,
-    /// The segment is closed, but code of the body still runs in its context.
-    outlived: bool,
-    /// The response carries trace id and decision.
-    respond: bool,
-    /// Observes the end of the request, if the sampler needs it.
-    tracked: Option<Box<TrackedRequest>>,
-}
-
-/// The request's method, as far as it determines whether the response has a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
-    Head,
-    Connect,
-    Other,
+    /// The context of the request while none of its code runs, and that of the thread while it does.
+    context: Option<Handle>,
+    /// In a box, because it is absent from most requests: those that are not sampled.
+    observed: Option<Box<Observed>>,
 }
 
 impl ServerRequest {
@@ -115,13 +101,33 @@ impl ServerRequest {
     /// - Within the segment of an outer layer for the same request, this adds nothing.
     ///
     /// If the recorder is disabled, the request is [ignored](ServerRequest::ignored).
-    pub fn begin(recorder: &Recorder, options: &ServerOptions, request: &ServerRequestInfo<'_>) -> ServerRequest {
+    ///
+    /// `details` is called only if the segment is recorded.
+    pub fn begin<'a>(
+        recorder: &Recorder,
+        options: &ServerOptions,
+        request: &ServerRequestInfo<'a>,
+        details: impl FnOnce() -> ServerRequestDetails<'a>,
+    ) -> ServerRequest {
+        let begun = ServerRequest::begin_undescribed(recorder, options, request);
+        if begun.segment().is_recording() {
+            begun.segment().set_http_request(&options.describe(request, &details()));
+        }
+        begun
+    }
+
+    fn begin_undescribed(
+        recorder: &Recorder,
+        options: &ServerOptions,
+        request: &ServerRequestInfo<'_>,
+    ) -> ServerRequest {
         if !recorder.is_enabled() {
             return ServerRequest::ignored();
         }
-        match Around::of(request, recorder.propagation()) {
-            Around::Nothing => ServerRequest::begin_segment(recorder, options, request),
-            Around::Function(parent) => ServerRequest::begin_in_function(&parent, recorder, options, request),
+        let header = request.header(recorder.propagation());
+        match with_current(|current| Around::of(current, request.segment, &header)) {
+            Around::Nothing => ServerRequest::begin_segment(recorder, options, request, &header),
+            Around::Function(parent) => ServerRequest::begin_in_function(&parent, recorder, options, request, &header),
             Around::Request(handle) => ServerRequest::transparent(handle),
         }
     }
@@ -132,16 +138,20 @@ impl ServerRequest {
         recorder: &Recorder,
         options: &ServerOptions,
         request: &ServerRequestInfo<'_>,
+        header: &TraceHeader<'_>,
     ) -> ServerRequest {
         let name = options.name(recorder, request.requested_host());
-        let segment = Segment::begun(parent.begin_request(name, request.trace_header, request.traceparent));
-        let respond = request.header(recorder.propagation()).sampled() == Some(SamplingFlag::Requested);
-        ServerRequest::new(segment, options, request, respond, None)
+        let handle = parent.begin_request(name, request.trace_header, request.traceparent);
+        ServerRequest::new(handle, options, request, header, None)
     }
 
     /// Begins the segment of a request that is not part of anything traced.
-    fn begin_segment(recorder: &Recorder, options: &ServerOptions, request: &ServerRequestInfo<'_>) -> ServerRequest {
-        let header = request.header(recorder.propagation());
+    fn begin_segment(
+        recorder: &Recorder,
+        options: &ServerOptions,
+        request: &ServerRequestInfo<'_>,
+        header: &TraceHeader<'_>,
+    ) -> ServerRequest {
         let host = request.requested_host();
         let name = options.name(recorder, host);
         let sampling = SamplingRequest {
@@ -151,34 +161,27 @@ impl ServerRequest {
             attributes: request.attributes,
             ..SamplingRequest::new(name)
         };
-        let (segment, tracker) = recorder.begin_tracked(&sampling, &header);
-        let segment = segment.serving_request();
-        let tracked = tracker.map(|tracker| Box::new(tracker.begin(&sampling, segment.is_sampled(), recorder.clock())));
-        ServerRequest::new(segment, options, request, header.sampled() == Some(SamplingFlag::Requested), tracked)
+        let (handle, tracker) = recorder.begin_tracked(&sampling, header, Serves::Request);
+        let tracked = tracker.map(|tracker| tracker.begin(&sampling, handle.recorded().is_some(), recorder.clock()));
+        ServerRequest::new(handle, options, request, header, tracked)
     }
 
     fn new(
-        segment: Segment,
+        handle: Handle,
         options: &ServerOptions,
         request: &ServerRequestInfo<'_>,
-        respond: bool,
-        tracked: Option<Box<TrackedRequest>>,
+        header: &TraceHeader<'_>,
+        tracked: Option<TrackedRequest>,
     ) -> ServerRequest {
-        if segment.is_recording() {
-            segment.set_http_request(&options.describe(request));
+        let respond = options.always_respond || header.sampled() == Some(SamplingFlag::Requested);
+        if handle.recorded().is_none() && !respond && tracked.is_none() {
+            return ServerRequest::transparent(handle);
         }
-        ServerRequest {
-            transfer: Transfer::new(segment.handle().clone()),
-            segment,
-            method: match request.method {
-                "HEAD" => Method::Head,
-                "CONNECT" => Method::Connect,
-                _ => Method::Other,
-            },
-            outlived: false,
-            respond: options.always_respond || respond,
-            tracked,
-        }
+        let context = Some(handle.clone());
+        let segment = Segment::begun(handle);
+        let (method, transfer) = (Method::of(request.method), Transfer::Waiting);
+        let observed = Observed { segment, transfer, method, outlived: false, respond, tracked };
+        ServerRequest { context, observed: Some(Box::new(observed)) }
     }
 
     /// Returns a request that is not traced. Recording calls in its code are no-ops, and no missing context is logged.
@@ -190,14 +193,7 @@ impl ServerRequest {
 
     /// Returns a request for which nothing is recorded here. Its code runs in the context of `handle`.
     fn transparent(handle: Handle) -> ServerRequest {
-        ServerRequest {
-            segment: Segment::begun(Handle::Noop),
-            transfer: Transfer::new(handle),
-            method: Method::Other,
-            outlived: false,
-            respond: false,
-            tracked: None,
-        }
+        ServerRequest { context: Some(handle), observed: None }
     }
 
     /// Runs code of the request, such as one poll of its future, with the segment as the current entity.
@@ -206,65 +202,48 @@ impl ServerRequest {
     ///
     /// A panic of `work` is recorded and propagates.
     pub fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        self.transfer.run(work).unwrap_or_else(|payload| {
-            self.panicked(&*payload);
+        let Some(observed) = &mut self.observed else {
+            let _swap = ContextSwap::new(&mut self.context);
+            return work();
+        };
+        observed.transfer.polled();
+        run_in(&mut self.context, work).unwrap_or_else(|payload| {
+            observed.panicked(&*payload);
             resume_unwind(payload)
         })
     }
 
-    /// Returns the request's segment.
+    /// Returns the request's segment. If nothing is [observed](ServerRequest::observes_response), it is a segment that does
+    /// nothing and has no trace.
     pub fn segment(&self) -> &Segment {
-        &self.segment
+        static NOOP: Segment = Segment::noop();
+        self.observed.as_ref().map_or(&NOOP, |observed| &observed.segment)
     }
 
     /// Returns the `X-Amzn-Trace-Id` header that the response must carry, if any.
     pub fn response_header(&self) -> Option<TraceHeader<'static>> {
-        let header = if self.respond { self.segment.trace_header() } else { None }?;
+        let observed = self.observed.as_ref().filter(|observed| observed.respond)?;
+        let header = observed.segment.trace_header()?;
         Some(TraceHeader::new(header.trace_id()?).with_sampled(header.sampled()?))
     }
 
-    /// Returns whether the response matters: the segment is recorded, or the sampler observes the request.
+    /// Returns whether the response matters: the segment is recorded, the sampler observes the request, or the response must
+    /// carry a header.
     ///
     /// For other requests, which are most of them, an adapter need not read the head of the response for
     /// [`head`](ServerRequest::head) and [`grpc_status`](ServerRequest::grpc_status). Their code still runs through
     /// [`run`](ServerRequest::run).
     pub fn observes_response(&self) -> bool {
-        self.segment.is_recording() || self.tracked.is_some()
+        self.observed.is_some()
     }
 
     /// Records the head of the response. The segment closes if no body follows.
     ///
     /// `response` has the length from the `Content-Length` header, if there is one; `body` is the length that the
     /// framework's body type reports.
-    pub fn head(&mut self, mut response: HttpResponse, body: BodyLength) {
-        let declared = response.content_length;
-        let body = match (self.method, response.status()) {
-            (_, 100..=199 | 204 | 304) | (Method::Connect, 200..=299) => BodyLength::Nothing,
-            (_, _) if declared.is_some() => body,
-            (_, _) => {
-                response.content_length = match body {
-                    BodyLength::Nothing => Some(0),
-                    BodyLength::Exact(bytes) => Some(bytes),
-                    BodyLength::Unknown => None,
-                };
-                body
-            }
-        };
-        self.segment.set_http_response(&response);
-        if let Some(tracked) = &mut self.tracked
-            && !tracked.failed
-        {
-            tracked.status = Some(response.status());
-        }
-        for flag in flags_of_status(response.status()) {
-            self.segment.mark(*flag);
-        }
-        match body {
-            BodyLength::Nothing => self.end(),
-            _ if self.method == Method::Head => self.end(),
-            // Trailers may follow even if no bytes do.
-            BodyLength::Exact(bytes) => self.transfer.expect(Some(bytes)),
-            BodyLength::Unknown => self.transfer.expect(declared),
+    pub fn head(&mut self, response: HttpResponse, body: BodyLength) {
+        if let Some(observed) = &mut self.observed {
+            observed.head(response, body);
         }
     }
 
@@ -273,78 +252,50 @@ impl ServerRequest {
     /// For streams that last for hours. What happens to the body is not recorded on the segment; its code still runs in
     /// the context of the request.
     pub fn end_at_headers(&mut self) {
-        if !self.transfer.is_done() {
-            self.end();
-            self.outlived = true;
+        if let Some(observed) = &mut self.observed {
+            observed.end_at_headers();
         }
     }
 
     /// Records the status of a gRPC call, from the head (before [`head`](ServerRequest::head)) or the trailers: its flags,
     /// and its exception unless the segment has one already.
     pub fn grpc_status(&mut self, status: GrpcStatus<'_>) {
-        if self.outlived {
-            return;
-        }
-        self.segment.handle().fail_unless_described(status.flags(), || status.exception());
-        // The sampler must not see the HTTP status, which is 200.
-        if let Some(tracked) = &mut self.tracked
-            && status.flags().contains(&Flag::Fault)
-        {
-            (tracked.status, tracked.failed) = (None, true);
+        if let Some(observed) = &mut self.observed {
+            observed.grpc_status(status);
         }
     }
 
     /// Records that this many bytes of the body were sent to the client.
     pub fn sent(&mut self, bytes: usize) {
-        self.transfer.moved(bytes);
+        if let Some(observed) = &mut self.observed {
+            observed.transfer.moved(bytes);
+        }
     }
 
-    /// Returns whether nothing is left to record, and no code of the request needs the context.
+    /// Returns whether nothing is left to record, and no code of the request needs the context. Code of a request that is not
+    /// observed always needs it.
     pub fn is_done(&self) -> bool {
-        self.transfer.is_done() && !self.outlived
+        self.observed.as_ref().is_some_and(|observed| observed.is_done())
     }
 
     /// Closes the segment: the response is complete.
     pub fn end(&mut self) {
-        self.outlived = false;
-        self.transfer.finish();
-        self.segment.close();
-        if let Some(tracked) = self.tracked.take() {
-            tracked.end();
+        if let Some(observed) = &mut self.observed {
+            observed.end();
         }
     }
 
     /// Records that the inner service or the body failed, and closes the segment.
     pub fn failed(&mut self, error: impl Into<Exception>) {
-        if !self.outlived {
-            self.segment.fault(error.into());
-            self.note_cut();
+        if let Some(observed) = &mut self.observed {
+            observed.failed(error);
         }
-        self.track_failure();
-        self.end();
     }
 
     /// Records that the handler or the body panicked with this payload, and closes the segment.
     pub fn panicked(&mut self, payload: &(dyn Any + Send)) {
-        if self.segment.is_recording() && !self.outlived {
-            self.segment.fault(panic_exception(payload));
-            self.note_cut();
-        }
-        self.track_failure();
-        self.end();
-    }
-
-    /// Notes that a failure after the head ended the body early.
-    fn note_cut(&self) {
-        if self.transfer.is_moving() {
-            self.segment.metadata_in("xray", "aborted", &true);
-        }
-    }
-
-    /// Reports a failure to the sampler, if it observes the request.
-    fn track_failure(&mut self) {
-        if let Some(tracked) = &mut self.tracked {
-            tracked.failed = true;
+        if let Some(observed) = &mut self.observed {
+            observed.panicked(payload);
         }
     }
 }
@@ -360,30 +311,19 @@ enum Around {
 }
 
 impl Around {
-    fn of(request: &ServerRequestInfo<'_>, propagation: Propagation) -> Around {
-        match (peek(), request.segment) {
+    /// `segment` is in the extensions of the request.
+    fn of(current: Option<&Handle>, segment: Option<&Segment>, header: &TraceHeader<'_>) -> Around {
+        match (current, segment) {
             // A service between the layers may have moved the request to a task with another context, or none. Then the
             // segment counts, and not that context.
-            (current, Some(segment)) => match current {
-                Some(handle) if handle.is_around(segment.handle()) => Around::Request(handle),
-                _ => Around::Request(segment.handle().clone()),
-            },
-            (Some(handle), None) if handle.is_below_facade() => Around::Function(handle),
-            (Some(Handle::NonRecording(non_recording)), None) if non_recording.serves(&request.header(propagation)) => {
-                Around::Request(Handle::NonRecording(non_recording))
+            (current, Some(segment)) => {
+                let around = current.filter(|handle| handle.is_around(segment.handle()));
+                Around::Request(around.unwrap_or(segment.handle()).clone())
             }
+            (Some(handle), None) if handle.is_below_facade() => Around::Function(handle.clone()),
+            (Some(handle), None) if handle.serves(header) => Around::Request(handle.clone()),
             (_, None) => Around::Nothing,
         }
-    }
-}
-
-impl Drop for ServerRequest {
-    fn drop(&mut self) {
-        if self.segment.is_recording() {
-            self.transfer.note_dropped(self.segment.entity(), "the request was dropped before its response");
-        }
-        self.track_failure();
-        self.end();
     }
 }
 
@@ -395,12 +335,14 @@ mod tests {
     use crate::adapter::Naming;
     use crate::adapter::{ClientOptions, ClientRequest, ClientRequestInfo};
     use crate::http::HttpResponse;
+    use crate::sampling::Never;
 
     /// Returns what a request by `method` records after `respond` has run and the request is dropped.
     fn recorded(method: &'static str, respond: impl FnOnce(&mut ServerRequest)) -> serde_json::Value {
         let (recorder, traces) = Recorder::in_memory();
         let request = ServerRequestInfo { method, target: "/", ..ServerRequestInfo::default() };
-        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
+        let mut incoming =
+            ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request, ServerRequestDetails::default);
         respond(&mut incoming);
         drop(incoming);
         traces.take().single().root().json().clone()
@@ -441,6 +383,25 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_is_not_recorded_has_a_context_and_nothing_else() {
+        let recorder = Recorder::builder().environment(|_| None).sampling(Never).build().unwrap();
+        let request = ServerRequestInfo { method: "GET", target: "/", ..ServerRequestInfo::default() };
+        let options = ServerOptions::new("shop");
+        let mut incoming = ServerRequest::begin(&recorder, &options, &request, || panic!("the details are read"));
+        assert!(!incoming.observes_response() && !incoming.segment().is_recording());
+        assert_eq!((incoming.segment().trace_id(), incoming.response_header()), (None, None));
+        let trace_id = incoming.run(|| crate::current().trace_id());
+        assert!(trace_id.is_some());
+        let panic = catch_unwind(AssertUnwindSafe(|| incoming.run(|| panic!("boom"))));
+        assert!(panic.is_err() && crate::try_current().is_none());
+        incoming.head(HttpResponse::new(200), BodyLength::Nothing);
+        incoming.end();
+        // A body may still be polled.
+        assert!(!incoming.is_done());
+        assert_eq!(incoming.run(|| crate::current().trace_id()), trace_id);
+    }
+
+    #[test]
     fn a_request_in_an_invocation_that_lambda_does_not_record_is_not_recorded() {
         const ROOT: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
         const OF_GATEWAY: &str = "Root=1-5759e988-000000000000000000000001;Sampled=1";
@@ -458,9 +419,15 @@ mod tests {
             let request =
                 ServerRequestInfo { method: "GET", target: "/", trace_header, ..ServerRequestInfo::default() };
             // Two layers in one stack.
-            let mut outer = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
+            let mut outer =
+                ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request, ServerRequestDetails::default);
             outer.run(|| {
-                let mut inner = ServerRequest::begin(&recorder, &ServerOptions::new("inner"), &request);
+                let mut inner = ServerRequest::begin(
+                    &recorder,
+                    &ServerOptions::new("inner"),
+                    &request,
+                    ServerRequestDetails::default,
+                );
                 let call = ClientRequestInfo { trace_header, ..ClientRequestInfo::default() };
                 // The application forwards the headers that the gateway sent.
                 let call = inner.run(|| ClientRequest::begin(None, &ClientOptions::new(), &call)).unwrap();
@@ -496,7 +463,8 @@ mod tests {
     fn a_segment_closed_at_the_head_records_nothing_of_the_body_whose_code_keeps_the_context() {
         let (recorder, traces) = Recorder::in_memory();
         let request = ServerRequestInfo { method: "GET", ..ServerRequestInfo::default() };
-        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
+        let mut incoming =
+            ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request, ServerRequestDetails::default);
         incoming.head(HttpResponse::new(200), BodyLength::Unknown);
         incoming.end_at_headers();
         assert_eq!(traces.take().single().tree(), "shop 200\n");
@@ -511,7 +479,8 @@ mod tests {
         assert!(traces.take().documents().is_empty());
         assert_eq!(recorder.stats().late_writes, 0);
         // A response without a body is closed by its head already.
-        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
+        let mut incoming =
+            ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request, ServerRequestDetails::default);
         incoming.head(HttpResponse::new(204), BodyLength::Nothing);
         incoming.end_at_headers();
         assert!(incoming.is_done());
@@ -547,7 +516,12 @@ mod tests {
     fn only_code_of_a_request_runs_in_its_context() {
         let (recorder, traces) = Recorder::in_memory();
         let request = ServerRequestInfo { host: Some("u:p@h"), ..ServerRequestInfo::default() };
-        let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new(Naming::dynamic("shop")), &request);
+        let mut incoming = ServerRequest::begin(
+            &recorder,
+            &ServerOptions::new(Naming::dynamic("shop")),
+            &request,
+            ServerRequestDetails::default,
+        );
         let id = incoming.segment().id();
         assert_eq!(incoming.run(|| crate::current().id()), id);
         // A leaked guard changes the context of its own request only.

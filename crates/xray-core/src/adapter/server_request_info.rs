@@ -1,15 +1,14 @@
 //! The facts of a request that a server received.
 
-use std::net::IpAddr;
-
 use crate::entity::Segment;
 use crate::header::TraceHeader;
 use crate::url::without_user;
 use crate::w3c::{Propagation, TraceParent};
 
-/// The facts that a server adapter knows about a request.
+/// The facts about a request on which naming and sampling are decided.
 ///
-/// All fields may be empty. The more an adapter fills in, the more the segment shows and sampling rules match.
+/// All fields may be empty. The more an adapter fills in, the more sampling rules match. What only a recorded segment shows is
+/// in [`ServerRequestDetails`](super::ServerRequestDetails).
 ///
 /// ```
 /// use xray_core::adapter::ServerRequestInfo;
@@ -25,22 +24,10 @@ use crate::w3c::{Propagation, TraceParent};
 pub struct ServerRequestInfo<'a> {
     /// The method, as in the request line.
     pub method: &'a str,
-    /// The scheme of the request target, if it has one: `:scheme` in HTTP/2, the absolute form in HTTP/1.1.
-    pub scheme: Option<&'a str>,
-    /// Whether the server knows that the connection uses TLS.
-    pub secure: bool,
     /// The `Host` header, or `:authority` in HTTP/2, with the port.
     pub host: Option<&'a str>,
     /// The target of the request line: path and query string. Empty for `OPTIONS *` and `CONNECT`.
     pub target: &'a str,
-    /// The `User-Agent` header.
-    pub user_agent: Option<&'a str>,
-    /// The `X-Forwarded-For` header.
-    pub forwarded_for: Option<&'a str>,
-    /// The `X-Forwarded-Proto` header.
-    pub forwarded_proto: Option<&'a str>,
-    /// The address of the other end of the connection.
-    pub peer: Option<IpAddr>,
     /// The `X-Amzn-Trace-Id` header.
     pub trace_header: Option<&'a str>,
     /// The `traceparent` header.
@@ -61,6 +48,9 @@ impl<'a> ServerRequestInfo<'a> {
 
     /// Returns the header to follow: X-Ray's, or the W3C's if that one is preferred or the only one with a trace.
     pub(super) fn header(&self, propagation: Propagation) -> TraceHeader<'a> {
+        if self.trace_header.is_none() && self.traceparent.is_none() {
+            return TraceHeader::default();
+        }
         let xray = self.trace_header.map(TraceHeader::parse).unwrap_or_default();
         let w3c = if xray.trace_id().is_none() || propagation.prefers_w3c() { self.traceparent } else { None };
         let chosen = match w3c.and_then(TraceParent::parse) {

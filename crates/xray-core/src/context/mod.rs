@@ -78,6 +78,11 @@ pub(crate) fn peek() -> Option<Handle> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
+/// Calls `look` with the current handle, if there is one. `look` runs no code of the application, and drops no handle.
+pub(crate) fn with_current<T>(look: impl Fn(Option<&Handle>) -> T) -> T {
+    CURRENT.try_with(|current| look(current.borrow().as_ref())).unwrap_or_else(|_| look(None))
+}
+
 /// Returns the current handle. If there is none, applies the context-missing strategy to the caller's line.
 #[track_caller]
 pub(crate) fn current_or_missing(what: &str) -> Handle {

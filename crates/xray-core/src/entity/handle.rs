@@ -30,7 +30,7 @@ pub(crate) enum Handle {
 
 impl Handle {
     /// Returns the node, unless its trace was discarded.
-    pub(super) fn recorded(&self) -> Option<&Node> {
+    pub(crate) fn recorded(&self) -> Option<&Node> {
         match self {
             Handle::Recorded(node) if !node.is_discarded() => Some(node),
             _ => None,
@@ -227,6 +227,11 @@ impl Handle {
             Handle::NonRecording(non_recording) => non_recording.serves_invocation(),
             Handle::Noop => false,
         }
+    }
+
+    /// Whether this entity is not recorded and serves a request with this trace header: see [`NonRecording::serves`].
+    pub(crate) fn serves(&self, header: &TraceHeader<'_>) -> bool {
+        matches!(self, Handle::NonRecording(non_recording) if non_recording.serves(header))
     }
 
     /// Returns what identifies the headers with which this trace arrived.

@@ -28,7 +28,7 @@ pub use either::Entity;
 pub use facade::Facade;
 pub(crate) use handle::Handle;
 pub(crate) use node::{Kind, Node, SegmentStart};
-pub(crate) use non_recording::NonRecording;
+pub(crate) use non_recording::{NonRecording, Serves};
 pub(crate) use owner::Share;
 pub use segment::Segment;
 pub use subsegment::Subsegment;

@@ -26,7 +26,7 @@ pub(crate) struct NonRecording {
 
 /// What an entity that is not recorded, or one above it, serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Serves {
+pub(crate) enum Serves {
     Other,
     /// A request that a server layer received.
     Request,
@@ -35,44 +35,36 @@ enum Serves {
 }
 
 impl NonRecording {
-    /// An entity of a trace that is not sampled.
+    /// An entity of a trace that is not sampled. Without a trace id, the trace begins here. Its id is rarely needed, so the
+    /// clock is read only when it is.
     pub(crate) fn new(
         pipeline: &Pipeline,
-        trace_id: TraceId,
+        trace_id: Option<TraceId>,
         carried: Option<Arc<Passthrough>>,
         received: Received,
+        serves: Serves,
     ) -> NonRecording {
-        let propagation = pipeline.propagation;
         NonRecording {
-            trace_id,
-            without_timestamp: false,
+            trace_id: trace_id.unwrap_or_else(|| pipeline.ids.unrecorded_trace_id()),
+            without_timestamp: trace_id.is_none(),
             id: pipeline.ids.entity_id(),
             carried,
             received,
-            propagation,
+            propagation: pipeline.propagation,
             passes_through: false,
-            serves: Serves::Other,
+            serves,
         }
     }
 
-    /// An entity of a trace that Lambda passes through without a decision.
+    /// The facade of an invocation whose trace Lambda passes through without a decision.
     pub(crate) fn passing_through(
         pipeline: &Pipeline,
         trace_id: TraceId,
         carried: Option<Arc<Passthrough>>,
         received: Received,
     ) -> NonRecording {
-        NonRecording { passes_through: true, ..NonRecording::new(pipeline, trace_id, carried, received) }
-    }
-
-    /// Marks this entity as the one that a server layer begins for a request.
-    pub(crate) fn serving_request(self) -> NonRecording {
-        NonRecording { serves: Serves::Request, ..self }
-    }
-
-    /// Marks this entity as the facade of an invocation.
-    pub(crate) fn serving_invocation(self) -> NonRecording {
-        NonRecording { serves: Serves::Invocation, ..self }
+        let facade = NonRecording::new(pipeline, Some(trace_id), carried, received, Serves::Invocation);
+        NonRecording { passes_through: true, ..facade }
     }
 
     pub(super) fn serves_invocation(&self) -> bool {
@@ -85,16 +77,6 @@ impl NonRecording {
     pub(crate) fn serves(&self, header: &TraceHeader<'_>) -> bool {
         let is_received = |id| id == self.trace_id() && header.received() == self.received;
         self.serves == Serves::Request && header.trace_id().is_none_or(is_received)
-    }
-
-    /// An entity of a trace that begins here. Its id is rarely needed, so the clock is read only when it is.
-    pub(crate) fn without_timestamp(
-        pipeline: &Pipeline,
-        carried: Option<Arc<Passthrough>>,
-        received: Received,
-    ) -> NonRecording {
-        let trace_id = pipeline.ids.unrecorded_trace_id();
-        NonRecording { without_timestamp: true, ..NonRecording::new(pipeline, trace_id, carried, received) }
     }
 
     pub(super) fn trace_id(&self) -> TraceId {

@@ -19,7 +19,7 @@ impl Owner {
     }
 
     /// A handle of the same form that does not keep the entity open.
-    pub(super) fn borrowed(handle: Handle) -> Owner {
+    pub(super) const fn borrowed(handle: Handle) -> Owner {
         Owner { handle, keeps_open: false }
     }
 

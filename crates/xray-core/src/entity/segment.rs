@@ -62,14 +62,9 @@ impl Segment {
         Segment { owner: Owner::first(handle) }
     }
 
-    /// Marks the segment as the one that a server layer begins for a request.
-    pub(crate) fn serving_request(self) -> Segment {
-        match self.handle() {
-            Handle::NonRecording(non_recording) => {
-                Segment::begun(Handle::NonRecording(non_recording.clone().serving_request()))
-            }
-            _ => self,
-        }
+    /// A handle of no segment.
+    pub(crate) const fn noop() -> Segment {
+        Segment { owner: Owner::borrowed(Handle::Noop) }
     }
 
     /// A handle that does not keep the segment open.

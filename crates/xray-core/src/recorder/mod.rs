@@ -15,7 +15,7 @@ pub(crate) use global::{diagnostics_of_process, strategy_of_process};
 
 use crate::diagnostics::{Cause, Diagnostics, Level};
 use crate::emit::{Flushed, MemoryEmitter};
-use crate::entity::{Entity, Facade, Handle, Kind, Node, NonRecording, Segment, SegmentStart};
+use crate::entity::{Entity, Facade, Handle, Kind, Node, NonRecording, Segment, SegmentStart, Serves};
 use crate::header::{SamplingFlag, TraceHeader};
 use crate::id::{EntityId, TraceId};
 use crate::missing::{ContextMissing, MissingContext};
@@ -193,19 +193,20 @@ impl Recorder {
     /// ```
     #[must_use = "a segment closes when its last handle is dropped"]
     pub fn begin_request(&self, request: &SamplingRequest<'_>, header: &TraceHeader<'_>) -> Segment {
-        self.begin_tracked(request, header).0
+        Segment::begun(self.begin_tracked(request, header, Serves::Other).0)
     }
 
-    /// Begins a segment. If the header has no decision, the sampler decides.
+    /// Begins a segment, whose first owner the caller makes. If the header has no decision, the sampler decides.
     ///
     /// The returned [`RequestTracker`], if any, must observe the end of the request, for adaptive sampling.
     pub(crate) fn begin_tracked(
         &self,
         request: &SamplingRequest<'_>,
         header: &TraceHeader<'_>,
-    ) -> (Segment, Option<RequestTracker>) {
+        serves: Serves,
+    ) -> (Handle, Option<RequestTracker>) {
         if !self.0.enabled {
-            return (Segment::begun(Handle::Noop), None);
+            return (Handle::Noop, None);
         }
         let cleaned = repair_name(request.service, &self.pipeline().counters, self.diagnostics());
         let service_type = request.service_type.or_else(|| self.pipeline().service_info.origin());
@@ -222,7 +223,7 @@ impl Recorder {
             }
         };
         let tracker = decision.take_tracker();
-        let segment = Segment::begun(self.begin_decided(Kind::Segment, &cleaned, header, &decision));
+        let segment = self.begin_decided(Kind::Segment, serves, &cleaned, header, &decision);
         if shows_decisions {
             let explanation = explanation.map(|explanation| explanation.decided(&decision));
             self.report_decision(segment.trace_id(), &request, &decision, explanation);
@@ -260,15 +261,14 @@ impl Recorder {
                 let decided = if sampled { "sampled" } else { "not sampled" };
                 let message = format_args!("trace {trace_id}: an invocation of this function: {decided} by Lambda");
                 self.diagnostics().debug(Cause::Decision, message);
-                match self.begin_decided(Kind::Facade, "facade", header, &decision) {
-                    Handle::NonRecording(non_recording) => Handle::NonRecording(non_recording.serving_invocation()),
-                    facade => facade,
-                }
+                self.begin_decided(Kind::Facade, Serves::Invocation, "facade", header, &decision)
             }
-            (Some(trace_id), None, None) => Handle::NonRecording(
-                NonRecording::passing_through(self.pipeline(), trace_id, header.carried(), header.received())
-                    .serving_invocation(),
-            ),
+            (Some(trace_id), None, None) => Handle::NonRecording(NonRecording::passing_through(
+                self.pipeline(),
+                trace_id,
+                header.carried(),
+                header.received(),
+            )),
             (None, None, None) if header.root().is_none() => {
                 self.0.context_missing.apply_in_call(&MissingContext::in_invocation(), self.diagnostics());
                 Handle::Noop
@@ -312,20 +312,25 @@ impl Recorder {
         };
         self.diagnostics()
             .debug(Cause::Decision, format_args!("trace {trace_id}: span {id} of another SDK: {decided} by that SDK"));
-        Entity::new(match self.begin_decided(Kind::External, "external", &header, &decision) {
-            Handle::NonRecording(non_recording) => Handle::NonRecording(non_recording.with_id(id).serving_invocation()),
+        Entity::new(match self.begin_decided(Kind::External, Serves::Invocation, "external", &header, &decision) {
+            Handle::NonRecording(non_recording) => Handle::NonRecording(non_recording.with_id(id)),
             external => external,
         })
     }
 
     /// Begins the root of a trace that was decided on.
-    fn begin_decided(&self, kind: Kind, name: &str, header: &TraceHeader<'_>, decision: &Decision) -> Handle {
+    fn begin_decided(
+        &self,
+        kind: Kind,
+        serves: Serves,
+        name: &str,
+        header: &TraceHeader<'_>,
+        decision: &Decision,
+    ) -> Handle {
         let (carried, received) = (header.carried(), header.received());
         if !decision.is_sampled() {
-            return Handle::NonRecording(match header.trace_id() {
-                Some(trace_id) => NonRecording::new(self.pipeline(), trace_id, carried, received),
-                None => NonRecording::without_timestamp(self.pipeline(), carried, received),
-            });
+            let trace_id = header.trace_id();
+            return Handle::NonRecording(NonRecording::new(self.pipeline(), trace_id, carried, received, serves));
         }
         let anchor = Anchor::new(self.clock());
         self.pipeline().ids.reseed(anchor.entropy());

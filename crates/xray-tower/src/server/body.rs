@@ -38,6 +38,9 @@ where
         let mut this = self.project();
         let Some(incoming) = this.incoming else { return this.inner.poll_frame(cx) };
         let frame = ready!(incoming.run(|| this.inner.as_mut().poll_frame(cx)));
+        if !incoming.observes_response() {
+            return Poll::Ready(frame);
+        }
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {

@@ -45,11 +45,20 @@ where
             Some(incoming) => incoming.run(|| this.inner.poll(cx)),
             None => this.inner.poll(cx),
         });
-        let mut incoming = this.incoming.take().unwrap_or_else(ServerRequest::ignored);
         Poll::Ready(match result {
-            Ok(response) => Ok(record_response(response, incoming, this.end_at_headers.take())),
+            Ok(mut response) => {
+                if let Some(incoming) = this.incoming {
+                    response = record_response(response, incoming, this.end_at_headers.take());
+                }
+                Ok(response.map(|inner| XRayBody {
+                    inner,
+                    incoming: this.incoming.take().filter(|incoming| !incoming.is_done()),
+                }))
+            }
             Err(error) => {
-                incoming.failed(ServiceError(&error));
+                if let Some(mut incoming) = this.incoming.take() {
+                    incoming.failed(ServiceError(&error));
+                }
                 Err(error)
             }
         })
@@ -59,15 +68,15 @@ where
 /// Records the head of the response. The body records the rest.
 fn record_response<B: Body>(
     mut response: Response<B>,
-    mut incoming: ServerRequest,
+    incoming: &mut ServerRequest,
     end_at_headers: Option<Box<EndAtHeaders>>,
-) -> Response<XRayBody<B>> {
+) -> Response<B> {
     let header = incoming.response_header().map(|header| header.to_string());
     if let Some(value) = header.and_then(|text| HeaderValue::try_from(text).ok()) {
         response.headers_mut().insert(TRACE_HEADER, value);
     }
     if !incoming.observes_response() {
-        return response.map(|inner| XRayBody { inner, incoming: Some(incoming) });
+        return response;
     }
     // A gRPC response that has only headers.
     if let Some(status) = grpc_status(response.headers()) {
@@ -81,6 +90,5 @@ fn record_response<B: Body>(
             incoming.end_at_headers();
         }
     }
-    let incoming = (!incoming.is_done()).then_some(incoming);
-    response.map(|inner| XRayBody { inner, incoming })
+    response
 }

@@ -3,29 +3,44 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::uri::Scheme;
-use http::{Extensions, Request};
-use xray_core::adapter::ServerRequestInfo;
+use http::{Extensions, Request, Uri};
+use xray_core::adapter::{ServerRequestDetails, ServerRequestInfo};
 
 #[cfg(feature = "axum")]
 use super::axum;
 use super::segment::XRaySegment;
 
-/// Returns the facts of a request as it was received, before routers rewrote its URI.
+/// Returns the facts of a request that decide whether it is recorded.
 pub(crate) fn request_info<B>(request: &Request<B>) -> ServerRequestInfo<'_> {
-    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let extensions = request.extensions();
-    #[cfg(feature = "axum")]
-    let uri = axum::original_uri(extensions).unwrap_or(request.uri());
-    #[cfg(not(feature = "axum"))]
-    let uri = request.uri();
-    let mut info = ServerRequestInfo::from_headers(headers);
+    let uri = received_uri(request);
+    let mut info = ServerRequestInfo::from_headers(headers(request));
     info.method = request.method().as_str();
-    info.secure = extensions.get::<Scheme>() == Some(&Scheme::HTTPS);
-    info.peer = peer(extensions);
-    info.segment = extensions.get::<XRaySegment>().map(|segment| &**segment);
+    info.segment = request.extensions().get::<XRaySegment>().map(|segment| &**segment);
     let authority = uri.authority().map(|authority| authority.as_str());
-    info.set_uri(uri.scheme_str(), authority, uri.path_and_query().map(|target| target.as_str()));
+    info.set_uri(authority, uri.path_and_query().map(|target| target.as_str()));
     info
+}
+
+/// Returns what only a recorded segment shows of a request.
+pub(crate) fn request_details<B>(request: &Request<B>) -> ServerRequestDetails<'_> {
+    let mut details = ServerRequestDetails::from_headers(headers(request));
+    details.scheme = received_uri(request).scheme_str();
+    details.secure = request.extensions().get::<Scheme>() == Some(&Scheme::HTTPS);
+    details.peer = peer(request.extensions());
+    details
+}
+
+fn headers<B>(request: &Request<B>) -> impl Iterator<Item = (&str, &[u8])> {
+    request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+}
+
+/// Returns the URI as it was received, before routers rewrote it.
+fn received_uri<B>(request: &Request<B>) -> &Uri {
+    #[cfg(feature = "axum")]
+    if let Some(uri) = axum::original_uri(request.extensions()) {
+        return uri;
+    }
+    request.uri()
 }
 
 /// Returns the address of the other end of the connection, if the server provides it.
@@ -60,9 +75,10 @@ mod tests {
             .extension(Scheme::HTTPS);
         let request = request.body(()).unwrap();
         let info = request_info(&request);
-        assert_eq!((info.method, info.secure), ("PUT", true));
-        assert_eq!((info.scheme, info.host, info.target), (Some("https"), Some("h2:3"), "/p?q=1"));
-        assert_eq!((info.user_agent, info.trace_header), (Some("agent \u{e9}"), None));
-        assert_eq!(info.peer, Some([192, 0, 2, 7].into()));
+        assert_eq!((info.method, info.host, info.target), ("PUT", Some("h2:3"), "/p?q=1"));
+        assert_eq!(info.trace_header, None);
+        let details = request_details(&request);
+        assert_eq!((details.scheme, details.secure), (Some("https"), true));
+        assert_eq!((details.user_agent, details.peer), (Some("agent \u{e9}"), Some([192, 0, 2, 7].into())));
     }
 }

@@ -13,7 +13,7 @@ use super::body::XRayBody;
 use super::end_at_headers::EndAtHeaders;
 use super::future::ResponseFuture;
 use super::layer::Config;
-use super::request::request_info;
+use super::request::{request_details, request_info};
 use super::segment::XRaySegment;
 
 /// Records a segment for each request to the inner service. Created by [`XRayLayer`](crate::XRayLayer).
@@ -62,11 +62,11 @@ where
             // The application's functions see a request without its body.
             let (head, body) = request.into_parts();
             let head = Request::from_parts(head, ());
-            let incoming = config.begin(&head, || request_info(&head));
+            let incoming = config.begin(&head, request_info, request_details);
             request = head.map(|()| body);
             incoming
         } else {
-            config.begin_from(&request_info(&request))
+            config.begin_from(&request_info(&request), || request_details(&request))
         };
         let end_at_headers = mark(config, &incoming, &mut request);
         // This is part of the request's work: a future recorded as a subsegment takes its parent when it is created.

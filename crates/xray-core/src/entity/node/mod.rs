@@ -20,7 +20,7 @@ use crate::time::{Anchor, Timestamp};
 
 use super::failure::LastFailure;
 use super::lazy_body::LazyBody;
-use super::non_recording::NonRecording;
+use super::non_recording::{NonRecording, Serves};
 use super::undecided::Undecided;
 
 /// A recorded entity. Clones refer to the same entity.
@@ -279,8 +279,8 @@ impl Node {
     /// Returns a child that is not recorded.
     pub(super) fn non_recording_child(&self) -> NonRecording {
         let trace = self.trace();
-        let child = NonRecording::new(&trace.pipeline, trace.id, trace.carried.clone(), self.received());
-        if self.is_below_facade() { child.serving_invocation() } else { child }
+        let serves = if self.is_below_facade() { Serves::Invocation } else { Serves::Other };
+        NonRecording::new(&trace.pipeline, Some(trace.id), trace.carried.clone(), self.received(), serves)
     }
 
     /// Whether Lambda or another SDK sends the root of the trace.

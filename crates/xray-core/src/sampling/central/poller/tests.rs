@@ -623,11 +623,12 @@ fn boosts(calls: &[Call]) -> Vec<Value> {
 
 /// Serves requests through a recorder; each gets a status or is dropped.
 fn serve(recorder: &crate::Recorder, target: &str, header: Option<&str>, statuses: &[Option<u16>]) {
-    use crate::adapter::{BodyLength, ServerOptions, ServerRequest, ServerRequestInfo};
+    use crate::adapter::{BodyLength, ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
     use crate::http::HttpResponse;
     for status in statuses {
         let request = ServerRequestInfo { method: "GET", target, trace_header: header, ..ServerRequestInfo::default() };
-        let mut incoming = ServerRequest::begin(recorder, &ServerOptions::new("shop"), &request);
+        let mut incoming =
+            ServerRequest::begin(recorder, &ServerOptions::new("shop"), &request, ServerRequestDetails::default);
         if let Some(status) = status {
             incoming.head(HttpResponse::new(*status), BodyLength::Nothing);
         }
@@ -682,7 +683,7 @@ fn requests_with_a_deferred_decision_are_counted_too() {
 
 #[test]
 fn a_fault_of_grpc_is_an_anomaly() {
-    use crate::adapter::{BodyLength, ServerOptions, ServerRequest, ServerRequestInfo};
+    use crate::adapter::{BodyLength, ServerOptions, ServerRequest, ServerRequestDetails, ServerRequestInfo};
     use crate::grpc::GrpcStatus;
     use crate::http::HttpResponse;
     for configured in [false, true] {
@@ -695,7 +696,8 @@ fn a_fault_of_grpc_is_an_anomaly() {
         for (code, in_headers) in [(5, true), (5, false), (13, true), (14, false)] {
             let request =
                 ServerRequestInfo { method: "POST", target: "/shop.Orders/Place", ..ServerRequestInfo::default() };
-            let mut incoming = ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request);
+            let mut incoming =
+                ServerRequest::begin(&recorder, &ServerOptions::new("shop"), &request, ServerRequestDetails::default);
             if in_headers {
                 incoming.grpc_status(GrpcStatus::new(code));
                 incoming.head(HttpResponse::new(200), BodyLength::Nothing);
