@@ -4,8 +4,8 @@
 //! the wall clock can never give an entity a negative duration.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A point in time with a resolution of microseconds, that of `start_time` and `end_time` in documents.
