@@ -38,14 +38,18 @@ async fn calls_of_a_python_client_are_recorded_in_its_trace() {
     client.arg(service.address.to_string()).arg(format!("Root={ROOT};Parent={PARENT};Sampled=1"));
     let output = client.output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let results: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut results: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // Client and server both have the deadline, and it may pass on the server first.
+    let late = results[5].take();
+    let possible = [json!(["DEADLINE_EXCEEDED", "Deadline Exceeded"]), json!(["CANCELLED", "Timeout expired"])];
+    assert!(possible.contains(&late), "{late}");
     let expected = json!([
         ["OK", ["a"]],
         ["NOT_FOUND", "kein Stuhl für 100%"],
         ["OK", ["ab"]],
         ["OK", ["a", "b"]],
         ["RESOURCE_EXHAUSTED", "slow down"],
-        ["DEADLINE_EXCEEDED", "Deadline Exceeded"],
+        null,
         ["CANCELLED", "Locally cancelled by application!"],
     ]);
     assert_eq!(results, expected);
