@@ -125,7 +125,7 @@ mod tests {
             let found = path.iter().map(|it| (ids[it.index], it.start.as_millis(), it.end.as_millis()));
             assert_eq!(found.collect::<Vec<_>>(), want, "{name}");
             let total: Duration = waited_for(&trace).iter().sum();
-            assert_eq!(total, path.iter().map(|it| it.end - it.start).sum(), "{name}");
+            assert_eq!(total, path.iter().map(|it| it.end - it.start).sum::<Duration>(), "{name}");
         }
     }
 
