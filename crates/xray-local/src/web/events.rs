@@ -18,7 +18,7 @@ use axum::extract::{Query as Parameters, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::query::Query;
@@ -129,22 +129,12 @@ impl Listener {
 }
 
 /// The data of the event `traces`.
+#[derive(Serialize)]
 struct Changes<'a> {
     rows: Vec<Row<'a>>,
     names: Vec<String>,
     more: usize,
     sequence: u64,
-}
-
-impl Serialize for Changes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_map(Some(4))?;
-        members.serialize_entry("rows", &self.rows)?;
-        members.serialize_entry("names", &self.names)?;
-        members.serialize_entry("more", &self.more)?;
-        members.serialize_entry("sequence", &self.sequence)?;
-        members.end()
-    }
 }
 
 fn event(name: &'static str, data: &Value) -> Event {

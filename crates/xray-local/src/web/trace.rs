@@ -59,7 +59,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::respond::{self, error, text};
@@ -150,6 +150,7 @@ fn stretch(Stretch { index, start, end }: Stretch) -> (usize, i64, i64) {
 
 /// A trace without the details of its entities. It is not a [`Value`], because a hundred thousand entities of values take longer to
 /// build and to free than to read from the store.
+#[derive(Serialize)]
 struct Skeleton {
     id: String,
     start: i64,
@@ -162,24 +163,8 @@ struct Skeleton {
     critical: Vec<(usize, i64, i64)>,
 }
 
-impl Serialize for Skeleton {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_map(Some(9))?;
-        members.serialize_entry("id", &self.id)?;
-        members.serialize_entry("start", &self.start)?;
-        members.serialize_entry("duration", &self.duration)?;
-        members.serialize_entry("revision", &self.revision)?;
-        members.serialize_entry("documents", &self.documents)?;
-        members.serialize_entry("names", &self.names)?;
-        members.serialize_entry("entities", &self.entities)?;
-        members.serialize_entry("skews", &self.skews)?;
-        members.serialize_entry("critical", &self.critical)?;
-        members.end()
-    }
-}
-
 /// The members of all entities, as in the table above.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Columns {
     id: Vec<Id>,
     depth: Vec<usize>,
@@ -193,25 +178,6 @@ struct Columns {
     status: Vec<u16>,
     action: Vec<i64>,
     segment: Vec<i64>,
-}
-
-impl Serialize for Columns {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_map(Some(12))?;
-        members.serialize_entry("id", &self.id)?;
-        members.serialize_entry("depth", &self.depth)?;
-        members.serialize_entry("end", &self.end)?;
-        members.serialize_entry("start", &self.start)?;
-        members.serialize_entry("duration", &self.duration)?;
-        members.serialize_entry("flags", &self.flags)?;
-        members.serialize_entry("kind", &self.kind)?;
-        members.serialize_entry("name", &self.name)?;
-        members.serialize_entry("signature", &self.signature)?;
-        members.serialize_entry("status", &self.status)?;
-        members.serialize_entry("action", &self.action)?;
-        members.serialize_entry("segment", &self.segment)?;
-        members.end()
-    }
 }
 
 struct Id(EntityId);

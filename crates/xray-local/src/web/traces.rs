@@ -50,7 +50,8 @@ use std::sync::Arc;
 use axum::extract::{Query as Parameters, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::facets::facets;
@@ -120,6 +121,7 @@ fn page(store: &Store, parameters: &HashMap<String, String>) -> Result<Response,
 }
 
 /// A page of the list. It is no [`Value`], because hundreds of rows of values take longer to make than to write.
+#[derive(Serialize)]
 struct Page<'a> {
     rows: Vec<Row<'a>>,
     names: Vec<String>,
@@ -127,19 +129,6 @@ struct Page<'a> {
     matched: usize,
     scanned: usize,
     facets: Value,
-}
-
-impl Serialize for Page<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_map(Some(6))?;
-        members.serialize_entry("rows", &self.rows)?;
-        members.serialize_entry("names", &self.names)?;
-        members.serialize_entry("next", &self.next)?;
-        members.serialize_entry("matched", &self.matched)?;
-        members.serialize_entry("scanned", &self.scanned)?;
-        members.serialize_entry("facets", &self.facets)?;
-        members.end()
-    }
 }
 
 /// Returns how many traces were tested, and those that match.
