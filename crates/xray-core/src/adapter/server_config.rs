@@ -82,8 +82,8 @@ impl<R, H> ServerConfig<R, H> {
         self.ignore.is_some() || self.peer.is_some() || self.sampling_attributes.is_some()
     }
 
-    /// Begins what is recorded of a request, from its facts alone. No function of the application's is asked. `details` is
-    /// called only if the request is recorded.
+    /// Begins what is recorded of a request, from its facts alone. This calls no function of the application, and `details`
+    /// only if the request is recorded.
     pub fn begin_from<'a>(
         &self,
         info: &ServerRequestInfo<'a>,

@@ -41,8 +41,8 @@ pub(super) async fn file(State(app): State<Arc<App>>, Path(name): Path<String>, 
     let Some(embedded) = embedded(name) else {
         return error(StatusCode::NOT_FOUND, "there is no such file");
     };
-    let mut response = if app.ui.is_some() {
-        from_folder(&app, name, &headers)
+    let mut response = if let Some(folder) = &app.ui {
+        from_folder(folder, name, &headers)
     } else if accepts_gzip(&headers) {
         let mut response = send(name, Bytes::from_static(embedded), &headers);
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -92,10 +92,9 @@ pub(super) async fn page_or_operation(State(app): State<Arc<App>>, request: Requ
     match *request.method() {
         Method::GET | Method::HEAD if PAGES.contains(&first) => {
             let headers = request.headers();
-            if app.ui.is_some() {
-                from_folder(&app, INDEX, headers)
-            } else {
-                send(INDEX, PAGE.as_bytes().into(), headers)
+            match &app.ui {
+                Some(folder) => from_folder(folder, INDEX, headers),
+                None => send(INDEX, PAGE.as_bytes().into(), headers),
             }
         }
         Method::GET | Method::HEAD if path != path.to_ascii_lowercase() => not_allowed("POST"),
@@ -122,8 +121,7 @@ fn kind(name: &str) -> &'static str {
 }
 
 /// Sends a file of the folder that replaces the embedded ones.
-fn from_folder(app: &App, name: &str, headers: &HeaderMap) -> Response {
-    let folder = app.ui.as_deref().unwrap_or(std::path::Path::new(""));
+fn from_folder(folder: &std::path::Path, name: &str, headers: &HeaderMap) -> Response {
     match std::fs::read(folder.join(name)) {
         Ok(content) => send(name, content.into(), headers),
         Err(failure) => error(StatusCode::NOT_FOUND, &format!("cannot read ui file {name}: {failure}")),
