@@ -163,10 +163,10 @@ impl Clock {
 #[cfg(target_os = "linux")]
 #[inline]
 fn monotonic_nanos() -> u64 {
-    use rustix::time::{ClockId, clock_gettime};
+    use nix::time::{ClockId, clock_gettime};
 
-    let time = clock_gettime(ClockId::Monotonic);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("Linux has this clock");
+    time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
 }
 
 /// Returns the time of the system's monotonic clock, in nanoseconds from its first use.

@@ -187,7 +187,7 @@ fn run(queue: &Queue, sender: &Sender) {
     while queue.take(&mut batch) {
         while !batch.is_empty() {
             // Nothing in here should panic. If it does, the documents are sent one by one, and one of them is lost.
-            let first = catch_unwind(AssertUnwindSafe(|| sender.deliver_first(batch.iter(), queue)));
+            let first = catch_unwind(AssertUnwindSafe(|| sender.deliver_first(batch.make_contiguous(), queue)));
             let Delivered { admitted, sent } = first.unwrap_or(Delivered { admitted: 1, sent: 0 });
             spent.extend(batch.drain(..sent).map(Document::into_datagram));
             for document in batch.drain(..admitted - sent) {
@@ -295,6 +295,22 @@ mod tests {
                 assert!(whole, "{documents} of {size} bytes, flush: {flush}");
             }
         }
+    }
+
+    #[test]
+    fn documents_of_any_mixture_of_lengths_arrive_whole() {
+        let whole = (0..5).any(|_| {
+            let daemon = receiver();
+            let (emitter, counters) = emitter(&daemon);
+            let reader = thread::spawn(move || read(&daemon, 600, Duration::ZERO));
+            let lengths = (0..600).map(|n| [300, 340, 310, 2_000, 90, 300, 20_000][n % 7]);
+            lengths.clone().enumerate().for_each(|(n, length)| emitter.emit(document(n, length)));
+            assert_eq!(emitter.flush(SOON), Flushed::All);
+            let stats = counters.snapshot();
+            assert_eq!((stats.emitted, stats.bytes), (600, lengths.sum::<usize>() as u64));
+            reader.join().unwrap() == Vec::from_iter(0..600)
+        });
+        assert!(whole);
     }
 
     #[test]

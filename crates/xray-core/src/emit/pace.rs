@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::together::PADDING;
+
 /// The size of the reader's buffer, in bytes of [`footprint`].
 const BUFFER: usize = 212_992;
 
@@ -23,10 +25,6 @@ const STARVED: Duration = Duration::from_millis(40);
 
 /// The amount that may be sent ahead of the steady rate.
 const AHEAD: f64 = BUFFER as f64 / 2.0;
-
-/// The pause for the steady rate. A wake costs as much as several sends, so the pause lasts until the steady rate admits
-/// nearly a window, also of the smallest documents.
-const STEADY_PAUSE: Duration = Duration::from_millis(7);
 
 /// The state of the pace. It reads no clock: the caller passes the time.
 #[derive(Debug)]
@@ -54,16 +52,16 @@ impl Pace {
         let since = now.saturating_duration_since(self.last);
         let rest = self.rest();
         if since >= rest {
-            self.window_documents = 0;
-            self.window = 0;
-        } else if self.is_full_for(footprint) {
-            return Err(rest - since);
+            (self.window_documents, self.window) = (0, 0);
         }
+        let window_pause = if self.is_full_for(footprint) { rest - since } else { Duration::ZERO };
         let read = BUFFER as f64 * since.as_secs_f64() / STARVED.as_secs_f64();
         let unread = (self.unread - read).max(0.0);
         // A document larger than `AHEAD` is sent once nothing is unread.
-        if unread > 0.0 && unread + footprint as f64 > AHEAD && !urgent() {
-            return Err(STEADY_PAUSE);
+        let is_ahead = unread > 0.0 && unread + footprint as f64 > AHEAD && !urgent();
+        let pause = if is_ahead { window_pause.max(steady_pause(unread, footprint)) } else { window_pause };
+        if pause > Duration::ZERO {
+            return Err(pause);
         }
         self.unread = (unread + footprint as f64).min(BUFFER as f64);
         self.last = now;
@@ -83,15 +81,29 @@ impl Pace {
     }
 }
 
-/// Estimates how much of the receive buffer a document takes. Linux counts the memory that it allocates, which is a
-/// power of two up to 16 KiB. So a document of 1.7 KB takes 4.3 KB, and the buffer holds 50 of them.
+/// Returns how long to wait until the steady rate admits a window of documents of this footprint, but at most the time that a
+/// window takes, since the documents may become urgent.
+///
+/// A wake costs as much as ten documents that are sent together, so fewer and larger windows cost less.
+fn steady_pause(unread: f64, footprint: usize) -> Duration {
+    let window = (footprint * WINDOW_DOCUMENTS).min(WINDOW).max(footprint);
+    let pause = STARVED.mul_f64((unread + window as f64 - AHEAD) / BUFFER as f64);
+    pause.clamp(PAUSE, STARVED * WINDOW as u32 / BUFFER as u32)
+}
+
+/// Estimates how much of the receive buffer a document takes. Linux counts the memory that it allocates.
+///
+/// For a datagram that is sent alone, this is a power of two up to 16 KiB: a document of 1.7 KB takes 4.3 KB, and the buffer
+/// holds 50 of them. Those that are cut from one payload take what they need, and a record each.
 fn footprint(bytes: usize) -> usize {
     const BOOKKEEPING: usize = 256; // the kernel's record of the datagram
     const HEADERS: usize = 400; // those of the protocols, and the list of fragments
-    match bytes + HEADERS {
-        small @ ..=16_384 => BOOKKEEPING + small.next_power_of_two(),
-        large => BOOKKEEPING + large,
-    }
+    const RECORD: usize = 840; // the record of a datagram that was cut, with its headers
+    let alone = match bytes + HEADERS {
+        small @ ..=16_384 => small.next_power_of_two(),
+        large => large,
+    };
+    (BOOKKEEPING + alone).max(RECORD + PADDING + bytes)
 }
 
 #[cfg(test)]
@@ -157,6 +169,21 @@ mod tests {
     }
 
     #[test]
+    fn the_sender_wakes_once_for_each_window_of_the_steady_rate() {
+        for (bytes, in_window) in [(250, 32), (1_100, 23), (1_700, 12), (8_000, 3), (30_000, 1)] {
+            let start = Instant::now();
+            let (mut pace, mut now, mut pauses) = (Pace::new(start), start, 0);
+            for _ in 0..in_window * 100 {
+                while let Err(pause) = pace.admit(bytes, now, || false) {
+                    now += pause;
+                    pauses += 1;
+                }
+            }
+            assert!(pauses <= 105, "{pauses} pauses for 100 windows of {in_window} documents of {bytes} bytes");
+        }
+    }
+
+    #[test]
     fn only_the_windows_delay_urgent_documents() {
         let seconds = whole_seconds(&schedule(&[(200, 0); 10_500], true));
         assert!((0.32..0.40).contains(&seconds), "{seconds}");
@@ -188,6 +215,10 @@ mod tests {
     fn the_footprint_matches_the_measured_number_of_documents_in_a_buffer() {
         for (bytes, held) in [(1_700, 48), (8_000, 12), (30_000, 6)] {
             assert_eq!(BUFFER / footprint(bytes), held, "{bytes}");
+        }
+        // Those that the kernel cuts from one payload.
+        for (bytes, held) in [(100, 242), (250, 196), (700, 139), (1_500, 91), (4_000, 44)] {
+            assert!(BUFFER / footprint(bytes) <= held, "{bytes}");
         }
     }
 

@@ -24,7 +24,7 @@ const NAPS: [Duration; 4] =
 /// enough to need few locks.
 const BATCH_DOCUMENTS: usize = 32;
 /// The size at which a batch is complete, in bytes.
-const BATCH_BYTES: usize = 32 << 10;
+const BATCH_BYTES: usize = 64 << 10;
 
 /// The size of the buffers of sent documents that are kept for reuse, in bytes: enough for a burst that ends in a flush.
 const SPARES: usize = 1 << 20;
@@ -378,9 +378,9 @@ mod tests {
         for n in 0..40 {
             queue.push(document(n, 100));
         }
-        queue.push(document(40, 30_000));
-        queue.push(document(41, 30_000));
-        queue.push(document(42, 30_000));
+        for n in 40..43 {
+            queue.push(document(n, 60_000));
+        }
         for want in [(0..32).collect::<Vec<_>>(), (32..=41).collect(), vec![42]] {
             assert!(queue.take(&mut batch));
             assert_eq!(numbers(&mut batch), want);

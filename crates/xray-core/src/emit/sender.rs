@@ -1,5 +1,6 @@
 //! Sends documents at the pace, on the calling thread.
 
+use std::slice;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,19 +47,15 @@ impl Sender {
 
     /// Sends a document or gives it up, and counts it.
     pub(super) fn deliver(&self, document: &Document, policy: &impl WaitPolicy) {
-        self.wait_for_room([document].into_iter(), policy);
+        self.wait_for_room(slice::from_ref(document), policy);
         self.deliver_admitted(document, policy);
     }
 
-    /// Waits until the pace admits the first documents, and sends as many of them as the kernel takes at once. Returns
-    /// how many were admitted, and how many of these were sent and counted. The caller delivers the others.
-    pub(super) fn deliver_first<'a>(
-        &self,
-        documents: impl Iterator<Item = &'a Document> + Clone,
-        policy: &impl WaitPolicy,
-    ) -> Delivered {
-        let admitted = self.wait_for_room(documents.clone(), policy);
-        Delivered { admitted, sent: self.socket.send_together(documents.take(admitted)) }
+    /// Waits until the pace admits the first documents, and sends them with few system calls until the kernel refuses one.
+    /// Returns how many were admitted, and how many of these were sent and counted. The caller delivers the others.
+    pub(super) fn deliver_first(&self, documents: &[Document], policy: &impl WaitPolicy) -> Delivered {
+        let admitted = self.wait_for_room(documents, policy);
+        Delivered { admitted, sent: self.socket.send_together(&documents[..admitted]) }
     }
 
     /// As [`deliver`](Sender::deliver), for a document that the pace has admitted.
@@ -98,16 +95,12 @@ impl Sender {
 
     /// Waits until the pace admits at least one document, and returns how many it admits now. It does not hold the lock
     /// while waiting.
-    fn wait_for_room<'a>(
-        &self,
-        documents: impl Iterator<Item = &'a Document> + Clone,
-        policy: &impl WaitPolicy,
-    ) -> usize {
+    fn wait_for_room(&self, documents: &[Document], policy: &impl WaitPolicy) -> usize {
         loop {
             let mut admitted = 0;
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
-            let refused = documents.clone().find_map(|document| {
+            let refused = documents.iter().find_map(|document| {
                 let pause = pace.admit(document.datagram().len(), now, || policy.is_urgent()).err();
                 admitted += usize::from(pause.is_none());
                 pause

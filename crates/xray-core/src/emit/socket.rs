@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -114,31 +115,34 @@ impl Socket {
         }
     }
 
-    /// Sends as many of these documents as the kernel takes at once, and counts them. Returns their number.
+    /// Sends documents from the first on, with few system calls, until the kernel refuses one. Counts and returns those that
+    /// it took.
     ///
-    /// The others, if any, are to be sent one by one, which also finds out why: the kernel forgets an error that ends a
-    /// call in which a datagram was sent. While nothing listens, all are sent one by one, so that each report counts.
-    pub(super) fn send_together<'a>(&self, documents: impl Iterator<Item = &'a Document> + Clone) -> usize {
+    /// The others, if any, are to be sent one by one, which also finds out why. While nothing listens, all are, so that each
+    /// report counts.
+    pub(super) fn send_together(&self, documents: &[Document]) -> usize {
         if self.absent.is_ongoing() {
             return 0;
         }
         let Resolved::Known(to) = self.resolver.resolve_within(Duration::ZERO) else { return 0 };
         let Ok(socket) = self.socket(to) else { return 0 };
-        match together::send(&socket, documents.clone().map(Document::datagram)) {
-            Ok(0) => 0,
-            Ok(sent) => {
-                let is_whole = documents.clone().nth(sent).is_none();
-                self.unreported.store(is_whole, Relaxed);
-                self.unresolved.over_after(Duration::ZERO, format_args!("{} resolves again", self.endpoint));
-                documents.take(sent).for_each(|document| self.count(document));
-                sent
-            }
-            Err(error) => {
-                if error.kind() == ErrorKind::ConnectionRefused {
-                    self.refused();
-                    self.resolver.doubt();
+        self.unresolved.over_after(Duration::ZERO, format_args!("{} resolves again", self.endpoint));
+        let mut sent = 0;
+        loop {
+            match together::send(&socket, &documents[sent..]) {
+                Ok(0) => return sent,
+                Ok(count) => {
+                    self.unreported.store(true, Relaxed);
+                    self.count(&documents[sent..sent + count]);
+                    sent += count;
                 }
-                0
+                Err(error) => {
+                    if error.kind() == ErrorKind::ConnectionRefused {
+                        self.refused();
+                        self.resolver.doubt();
+                    }
+                    return sent;
+                }
             }
         }
     }
@@ -200,7 +204,7 @@ impl Socket {
         };
         match sent {
             Ok(()) => {
-                self.count(document);
+                self.count(slice::from_ref(document));
                 Ok(Sent::Settled)
             }
             Err(error) if is_full(&error) => Ok(Sent::Full),
@@ -211,10 +215,10 @@ impl Socket {
         }
     }
 
-    /// Counts a document that was sent.
-    fn count(&self, document: &Document) {
-        self.counters.emitted.add(1);
-        self.counters.bytes.add(document.datagram().len() as u64);
+    /// Counts documents that were sent.
+    fn count(&self, documents: &[Document]) {
+        self.counters.emitted.add(documents.len() as u64);
+        self.counters.bytes.add(documents.iter().map(|document| document.datagram().len() as u64).sum());
         self.unsent.over_after(UNSENT_QUIET, format_args!("documents are sent to {} again", self.endpoint));
     }
 
@@ -430,12 +434,12 @@ mod tests {
         let daemon = receiver();
         let (socket, counters, _) = socket(&daemon.local_addr().unwrap().to_string());
         let documents: Vec<_> = (0..5).map(|number| document(number, 100)).collect();
-        let sent = socket.send_together(documents.iter());
+        let sent = socket.send_together(&documents);
         assert_eq!(sent, if cfg!(target_os = "linux") { 5 } else { 0 });
         assert_eq!(Vec::from_iter((0..sent).map(|_| number(&receive(&daemon)))), Vec::from_iter(0..sent));
         let want = Stats { emitted: sent as u64, bytes: 100 * sent as u64, ..Stats::default() };
         assert_eq!(counters.snapshot(), want);
-        assert_eq!(socket.send_together(documents[..1].iter()), 0, "one document gains nothing");
+        assert_eq!(socket.send_together(&documents[..1]), 1);
     }
 
     #[test]
@@ -443,7 +447,7 @@ mod tests {
         let daemon = receiver();
         let (socket, counters, lines) = socket(&daemon.local_addr().unwrap().to_string());
         let documents = [document(0, 100), document(1, 65_508), document(2, 100)];
-        let sent = socket.send_together(documents.iter());
+        let sent = socket.send_together(&documents);
         assert!(sent <= 1, "{sent}");
         for document in &documents[sent..] {
             assert_eq!(socket.send_within(Duration::ZERO, document), Sent::Settled);
@@ -462,7 +466,7 @@ mod tests {
             drop(daemon);
             let (socket, counters, lines) = socket(&at.to_string());
             let documents: Vec<_> = (0..count).map(|number| document(number, 100)).collect();
-            let sent = socket.send_together(documents.iter());
+            let sent = socket.send_together(&documents);
             for document in &documents[sent..] {
                 assert_eq!(socket.send_within(Duration::ZERO, document), Sent::Settled);
             }
@@ -472,7 +476,7 @@ mod tests {
             assert!((1..=count as u64).contains(&stats.refused), "{stats:?}");
             let [line] = &lines.lock().unwrap()[..] else { panic!("{lines:?}") };
             assert!(line.starts_with(&format!("no X-Ray daemon listens at {at}: documents are lost")), "{line}");
-            assert_eq!(socket.send_together(documents.iter()), 0, "each report counts");
+            assert_eq!(socket.send_together(&documents), 0, "each report counts");
         }
     }
 
@@ -482,7 +486,7 @@ mod tests {
         let (socket, counters, _) = socket(&daemon.local_addr().unwrap().to_string());
         drop(daemon);
         socket.send_within(Duration::ZERO, &document(0, 100));
-        assert_eq!(socket.send_together([document(1, 100), document(2, 100)].iter()), 0);
+        assert_eq!(socket.send_together(&[document(1, 100), document(2, 100)]), 0);
         assert_eq!(counters.snapshot().refused, u64::from(cfg!(target_os = "linux")));
     }
 
