@@ -16,6 +16,16 @@ const policy = globalThis.trustedTypes?.createPolicy("xray-local", {
  * Edges have the key `from NUL to`; `x` and `y` are the middle of the label.
  */
 
+/** @type {Worker | null} */
+let prepared = null;
+
+const start = () => new Worker(/** @type {any} */ (policy ? policy.createScriptURL(address) : address), { type: "module" });
+
+/** Starts the worker for the next layout, which takes as long as loading a graph. */
+export function prepareLayout() {
+  prepared ??= start();
+}
+
 /**
  * Returns the layout of a graph, or rejects after eight seconds.
  * @param {import("./graph.js").Graph} graph
@@ -25,7 +35,8 @@ const policy = globalThis.trustedTypes?.createPolicy("xray-local", {
  */
 export function layoutGraph(graph, size, signal) {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(/** @type {any} */ (policy ? policy.createScriptURL(address) : address), { type: "module" });
+    const worker = prepared ?? start();
+    prepared = null;
     const end = (settle) => {
       worker.terminate();
       clearTimeout(timer);

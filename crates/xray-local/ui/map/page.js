@@ -13,12 +13,14 @@ import { filterAddress } from "../routes.js";
 import { timeRangeButton } from "../time_range.js";
 import { histogram } from "../traces/histogram.js";
 import { fromServices } from "./graph.js";
+import { prepareLayout } from "./layout.js";
 import { mapView } from "./view.js";
 
 const REFRESH = 3000;
 
 /** @returns {import("../app.js").Page} */
 export function open() {
+  prepareLayout();
   let query = { filter: "", timeRange: "" };
   let stale = false;
   let work = new AbortController();

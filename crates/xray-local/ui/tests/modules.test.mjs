@@ -13,9 +13,9 @@ function imported(file, found = new Set()) {
   return found;
 }
 
-test("the page preloads exactly the modules that the list and a trace import", () => {
+test("the page preloads exactly the modules that the list, a trace and the map import", () => {
   const shell = new Set([...read("index.html").matchAll(/rel="modulepreload" href="\/ui\/(.*?)"/g)].map(([, file]) => file));
-  const pages = [["LIST", "traces/page.js"], ["TRACE", "trace/page.js"]].map(([name, page]) => {
+  const pages = [["LIST", "traces/page.js"], ["TRACE", "trace/page.js"], ["MAP", "map/page.js"]].map(([name, page]) => {
     const list = new RegExp(`const ${name} =\\s*"(.*?)"`).exec(read("early.js"))[1];
     return { page, files: new Set(list.split(" ").map((module) => `${module}.js`)) };
   });
