@@ -2,14 +2,14 @@
 //!
 //! Linux cuts the payload of a call into datagrams of one length, of which only the last may be shorter (`UDP_SEGMENT`).
 //! They pass through the network's layers as one packet, so that several cost little more than one. Documents of nearly
-//! the same length are made equally long by spaces at their end, which JSON allows.
+//! the same length are made equally long by spaces before their last brace, which JSON allows.
 
 use std::io;
 use std::net::UdpSocket;
 
 use crate::document::Document;
 
-/// The largest number of spaces after a document. Requests of one route seldom differ by more.
+/// The largest number of spaces in a document. Requests of one route seldom differ by more.
 pub(super) const PADDING: usize = 64;
 
 /// The largest payload of a call: what a datagram may have over IPv4.
@@ -58,15 +58,19 @@ fn send_cut(socket: &UdpSocket, documents: &[Document], longest: usize) -> io::R
 
     const SPACES: [u8; PADDING] = [b' '; PADDING];
 
-    let mut payload = Vec::with_capacity(2 * documents.len());
-    let mut missing = 0;
-    for document in documents {
-        if missing > 0 {
-            payload.push(IoSlice::new(&SPACES[..missing]));
+    let Some((last, others)) = documents.split_last() else { return Ok(()) };
+    let mut payload = Vec::with_capacity(3 * documents.len());
+    for document in others {
+        let datagram = document.datagram();
+        match &SPACES[..longest - datagram.len()] {
+            [] => payload.push(IoSlice::new(datagram)),
+            spaces => {
+                let (members, brace) = datagram.split_at(datagram.len() - 1);
+                payload.extend([members, spaces, brace].map(IoSlice::new));
+            }
         }
-        payload.push(IoSlice::new(document.datagram()));
-        missing = longest - document.datagram().len();
     }
+    payload.push(IoSlice::new(last.datagram()));
     let length = longest as u16; // at most the payload
     sendmsg::<()>(socket.as_raw_fd(), &payload, &[ControlMessage::UdpGsoSegments(&length)], MsgFlags::empty(), None)?;
     Ok(())
@@ -111,15 +115,16 @@ mod tests {
     }
 
     #[test]
-    fn spaces_follow_only_what_is_shorter_and_not_last() {
+    fn spaces_are_only_in_what_is_shorter_and_not_last() {
         let daemon = receiver();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(daemon.local_addr().unwrap()).unwrap();
         let documents = [document(0, 290), document(1, 300), document(2, 299), document(3, 200), document(4, 200)];
         assert_eq!(send(&socket, &documents).unwrap(), 4);
         for (document, spaces) in documents.iter().zip([10, 0, 1, 0]) {
-            let padded = [document.datagram(), &vec![b' '; spaces][..]].concat();
-            assert_eq!(String::from_utf8(receive(&daemon)), String::from_utf8(padded));
+            let text = String::from_utf8(document.datagram().to_vec()).unwrap();
+            let padded = format!("{}{:spaces$}}}", text.strip_suffix('}').unwrap(), "");
+            assert_eq!(String::from_utf8(receive(&daemon)).unwrap(), padded);
         }
         assert_eq!(send(&socket, &documents[4..]).unwrap(), 1);
         assert_eq!(receive(&daemon), documents[4].datagram());
