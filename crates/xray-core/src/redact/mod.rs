@@ -252,7 +252,8 @@ mod tests {
                 3 => format!("dial app:{secret}@tcp(db:3306)/shop: refused"),
                 _ => format!("scott/{secret}@//db:1521/orcl"),
             };
-            prop_assert!(!redacted(&text).contains("qz"), "{} became {}", text, redacted(&text));
+            let shown = redacted(&text);
+            prop_assert!(!shown.contains("qz") && !shown.contains("zq"), "{} became {}", text, shown);
         }
     }
 }

@@ -81,7 +81,7 @@ fn secret_value(text: &str, copied: usize, at: usize) -> Option<Range<usize>> {
             if is_key && plain != "token" { single_word(value)? } else { return None }
         }
         '{' => braced(value),
-        _ => unquoted(value, before.trim_end().ends_with(';')),
+        _ => unquoted(value, List::around(before)),
     };
     (len > 0).then_some(start..start + len)
 }
@@ -135,19 +135,48 @@ fn single_word(value: &str) -> Option<usize> {
     is_last.then_some(word)
 }
 
+/// What separates the pairs of a text, as far as the text before a pair shows.
+#[derive(Clone, Copy, PartialEq)]
+enum List {
+    /// `a=1 b=2`
+    Blanks,
+    /// `a=1;b=2`
+    Semicolons,
+    /// `a=1&b=2`, or a pair alone.
+    Any,
+}
+
+impl List {
+    fn around(before: &str) -> List {
+        let last_word = || before.split_whitespace().next_back().unwrap_or_default();
+        if before.trim_end().ends_with(';') {
+            List::Semicolons
+        } else if before.ends_with(char::is_whitespace) && last_word().contains('=') {
+            List::Blanks
+        } else {
+            List::Any
+        }
+    }
+}
+
 /// Returns the length of a value without quotes: up to white space, or up to the `;` or `&` before the next parameter. In
-/// a list of parameters with semicolons, a value may contain blanks.
-fn unquoted(value: &str, in_list: bool) -> usize {
+/// a list with semicolons, a value may contain blanks; in lists with blanks or semicolons, it may contain `&`.
+fn unquoted(value: &str, list: List) -> usize {
+    let in_list = list == List::Semicolons;
     let line = ahead(value);
     let is_open = line.len() < value.len() && !value[line.len()..].starts_with(['\r', '\n']);
     let blank = line.find(char::is_whitespace).unwrap_or(line.len());
-    let separates = |at: &usize| {
-        let rest = within(&line[at + 1..], MAX_NAME).trim_start();
-        let is_name = |c: char| c.is_alphanumeric() || "_-. ".contains(c);
-        rest.is_empty() || rest.trim_start_matches(is_name).starts_with('=') || !rest.starts_with(char::is_alphanumeric)
+    let rest = |at: usize| within(&line[at + 1..], MAX_NAME).trim_start();
+    let is_before_pair = |at: usize| {
+        let rest = rest(at);
+        let name = rest.len() - rest.trim_start_matches(|c: char| c.is_alphanumeric() || "_-. ".contains(c)).len();
+        rest.is_empty() || (name > 0 && rest[name..].starts_with('='))
     };
-    let semicolon = line.match_indices(';').map(|(at, _)| at).find(separates);
-    let ampersand = line[..blank].match_indices('&').map(|(at, _)| at).find(separates);
+    let is_before_other = |at: usize| !rest(at).starts_with(|c: char| c.is_alphanumeric() || c == '=');
+    let mut semicolons = line.match_indices(';').map(|(at, _)| at);
+    let mut ampersands = line[..blank].match_indices('&').map(|(at, _)| at);
+    let semicolon = semicolons.find(|at| is_before_pair(*at) || is_before_other(*at));
+    let ampersand = if list == List::Any { ampersands.find(|at| is_before_pair(*at)) } else { None };
     match (semicolon, ampersand) {
         (_, Some(end)) => semicolon.map_or(end, |other| end.min(other)),
         (Some(end), None) if end < blank || in_list || line[end + 1..].contains('=') => end,
@@ -182,6 +211,11 @@ mod tests {
             ("PGPASSWORD=s3cret psql", "PGPASSWORD=*** psql"),
             ("DB_PASS=s3cret", "DB_PASS=***"),
             ("a=1&password=s3cret&b=2", "a=1&password=***&b=2"),
+            ("a=1&password=s3&=cret&b=2", "a=1&password=***&b=2"),
+            ("a=1&password=s3&!cret&b=2", "a=1&password=***&b=2"),
+            ("host=db password=s3&=cret user=app", "host=db password=*** user=app"),
+            ("host=db password=s3&a=cret user=app", "host=db password=*** user=app"),
+            ("Server=db;Password=s3&a=cret;Database=d", "Server=db;Password=***;Database=d"),
             ("{\"access_token\": \"s3cret\", \"a\": 1}", "{\"access_token\": \"***\", \"a\": 1}"),
             ("{\"password\":\"\",\"token\":\"s3cret\"}", "{\"password\":\"***\",\"token\":\"***\"}"),
             ("Config { password: \"s3cret\", port: 1 }", "Config { password: \"***\", port: 1 }"),
