@@ -168,9 +168,8 @@ fn unquoted(value: &str, list: List) -> usize {
     let blank = line.find(char::is_whitespace).unwrap_or(line.len());
     let rest = |at: usize| within(&line[at + 1..], MAX_NAME).trim_start();
     let is_before_pair = |at: usize| {
-        let rest = rest(at);
-        let name = rest.len() - rest.trim_start_matches(|c: char| c.is_alphanumeric() || "_-. ".contains(c)).len();
-        rest.is_empty() || (name > 0 && rest[name..].starts_with('='))
+        let after_name = rest(at).trim_start_matches(|c: char| c.is_alphanumeric() || "_-. ".contains(c));
+        rest(at).is_empty() || (after_name.len() < rest(at).len() && after_name.starts_with('='))
     };
     let is_before_other = |at: usize| !rest(at).starts_with(|c: char| c.is_alphanumeric() || c == '=');
     let mut semicolons = line.match_indices(';').map(|(at, _)| at);
