@@ -8,7 +8,6 @@
   const LIST = "traces/page status_tag virtual filter/box filter/complete time_range time_range_text range_dialog traces/buckets traces/first_start connect traces/facets traces/histogram traces/list traces/rows";
   const TRACE =
     "trace/page status_tag virtual json_view map/graph group_by trace/model map/view map/layout trace/copy trace/documents trace/entities trace/own_time trace/own_time_table trace/refuse trace/sampling_reason sampling/decide trace/timeline trace/drawer trace/find trace/minimap trace/repeats trace/untraced trace/visible_rows trace/waterfall trace/action trace/time_axis";
-
   const MAP =
     "map/page filter/box filter/complete time_range time_range_text range_dialog traces/histogram map/graph map/view map/layout group_by trace/model";
 

@@ -1,8 +1,8 @@
 // Shows whether memory stays flat for hours: `node soak.mjs [MINUTES [RATE]]`, by default 1,440 minutes at 200 traces per second.
 //
 // A page with the live list is open, and a store file drops its oldest traces. Each minute prints the program's resident memory,
-// the store file and the tab's heap after a collection. Exits with 1 if memory at the end exceeds the median of the second
-// quarter, when all bounds are reached, by more than 5 %.
+// the store file and the tab's heap after a collection. Exits with 1 if memory at the end differs by more than 5 % from the
+// median of the second quarter, when all bounds are reached.
 //
 // The tab keeps up to 20,000 rows of the list, so that its heap rises and falls. It is measured while a filter matches nothing.
 
@@ -55,7 +55,7 @@ try {
     const early = median(values.slice(quarter, 2 * quarter + 1));
     const late = median(values.slice(-quarter - 1));
     console.log(`${of}: ${early.toFixed(2)} MiB early, ${late.toFixed(2)} MiB late`);
-    if (late > early * 1.05) grown = true;
+    if (Math.abs(late / early - 1) > 0.05) grown = true;
   }
 } finally {
   for (const cleanup of cleanups) await cleanup();
