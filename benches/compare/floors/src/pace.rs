@@ -1,5 +1,5 @@
-//! The pace at which a reader with the default receive buffer loses nothing, even if it is not scheduled for 20 ms: that of
-//! this SDK (ADR 7). A thread that pauses finds its caches cold, so that paced floors cost more.
+//! The rate at which a reader with the default receive buffer loses nothing, even if it is not scheduled for 20 ms: that of
+//! this SDK (ADR 7), in slightly shorter pauses. A thread that pauses finds its caches cold, so that paced floors cost more.
 
 use std::thread;
 use std::time::Duration;
